@@ -1,0 +1,109 @@
+"""The loss table: the one thing that everything upstream fills and everything downstream reads.
+
+A row is a model (a target, a shadow, a replicate or a checkpoint, after one quantizer). A column is a sample.
+An entry of `losses` is the loss of that model at that sample; `member`, of the same shape, says who was trained
+on what. An audit fills one table per quantizer over the same rows and columns. Every indicator and every attack
+is a pure function of these tables, and every number in a report was returned by such a function.
+"""
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Integer
+
+from quantmis.errors import require
+
+NO_TWIN = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Hold the losses of models (rows) at samples (columns), and who was trained on what.
+
+    `losses`: [models, samples], the loss of each model at each sample, finite. `member`: [models, samples], true
+    where the model was trained on the sample. `signal`: [models, samples], a score that is higher for members;
+    the negated loss when it is not given. `entropy`: [models, samples], the modified entropy of the predictions
+    (Song & Mittal 2021), lower for members, where the task has one. `label`: [samples], the class of each sample,
+    where the task has classes. Raises `UserError` for other shapes, an empty table, NaN or infinity.
+
+    >>> table = Evidence(np.array([[0.1, 2.0], [1.5, 0.2]]), np.array([[True, False], [False, True]]))
+    >>> table.models, table.samples, table.twin.tolist()
+    (2, 2, [1, 0])
+    >>> table.signals.tolist()
+    [[-0.1, -2.0], [-1.5, -0.2]]
+    """
+
+    losses: Float[np.ndarray, "models samples"]
+    member: Bool[np.ndarray, "models samples"]
+    signal: Float[np.ndarray, "models samples"] | None = None
+    entropy: Float[np.ndarray, "models samples"] | None = None
+    label: Integer[np.ndarray, " samples"] | None = None
+
+    def __post_init__(self):
+        shape = self.losses.shape
+        require(
+            len(shape) == 2 and min(shape) > 0,
+            f"losses: expected a table [models, samples] with at least one of each, got shape {shape}",
+            hint="a single model is a table of one row: losses[None, :]",
+        )
+        require(
+            self.member.dtype == np.bool_,
+            f"member: expected booleans, got {self.member.dtype}",
+            hint="member.astype(bool)",
+        )
+        for name, table in self._tables():
+            require(table.shape == shape, f"{name}: expected shape {shape} like losses, got {table.shape}")
+            _require_finite(name, table)
+        if self.label is not None:
+            require(self.label.shape == shape[1:], f"label: expected {shape[1]} labels, got {self.label.shape}")
+
+    @property
+    def models(self) -> int:
+        """The number of rows."""
+        return self.losses.shape[0]
+
+    @property
+    def samples(self) -> int:
+        """The number of columns."""
+        return self.losses.shape[1]
+
+    @property
+    def signals(self) -> Float[np.ndarray, "models samples"]:
+        """The membership signal, higher = more member-like: `signal`, or the negated loss where there is none."""
+        return -self.losses if self.signal is None else self.signal
+
+    @cached_property
+    def twin(self) -> Int[np.ndarray, " models"]:
+        """For each row, the row trained on exactly the samples that it was not trained on; -1 where none was."""
+        packed = {np.packbits(row).tobytes(): index for index, row in enumerate(self.member)}
+        complements = (np.packbits(~row).tobytes() for row in self.member)
+        return np.array([packed.get(key, NO_TWIN) for key in complements])
+
+    def rows(self, index: Any) -> "Evidence":
+        """Return the table of the models at `index` (a slice, integers or booleans)."""
+        return Evidence(**{name: table[index] for name, table in self._tables()}, label=self.label)
+
+    def columns(self, index: Any) -> "Evidence":
+        """Return the table of the samples at `index` (a slice, integers or booleans)."""
+        label = None if self.label is None else self.label[index]
+        return Evidence(**{name: table[:, index] for name, table in self._tables()}, label=label)
+
+    def relabelled(self, member: Bool[np.ndarray, "models samples"]) -> "Evidence":
+        """Return the same losses under another membership: the shuffled control."""
+        return replace(self, member=member)
+
+    def _tables(self) -> list[tuple[str, np.ndarray]]:
+        named = ((field.name, getattr(self, field.name)) for field in fields(self) if field.name != "label")
+        return [(name, table) for name, table in named if table is not None]
+
+
+def _require_finite(name: str, table: np.ndarray) -> None:
+    bad = np.argwhere(~np.isfinite(table))
+    require(
+        len(bad) == 0,
+        f"{name}: {len(bad)} entries are NaN or infinite, the first at [model, sample] = "
+        f"{bad[0].tolist() if len(bad) else None}",
+        hint="a model that diverged must not enter the table; leave its row out",
+    )

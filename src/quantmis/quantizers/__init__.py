@@ -1,0 +1,1 @@
+"""Quantizers: from a trained model to integer codes and the model that computes with them."""

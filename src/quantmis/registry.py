@@ -1,0 +1,108 @@
+"""Names at the edge: where a file or a flag is read, a name such as `ternary(sparsity=0.9)` becomes an object.
+
+Inside the library functions take objects. A registry maps names to the classes that make them; third parties add
+theirs through an entry point (group `quantmis.quantizers` or `quantmis.attacks`). An unknown name lists what
+exists and suggests the nearest.
+"""
+
+import ast
+import difflib
+import inspect
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from quantmis.errors import UserError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Map the names that users write to the frozen dataclasses that they mean.
+
+    `kind` is the word of error messages ("quantizer"); `group` is the entry-point group of third parties.
+    """
+
+    def __init__(self, kind: str, group: str):
+        self._kind, self._group = kind, group
+        self._own: dict[str, type[T]] = {}
+
+    def add(self, cls: type[T]) -> type[T]:
+        """Register a class under its `name`; a class decorator."""
+        self._own[cls.name] = cls  # pyright: ignore[reportAttributeAccessIssue]
+        return cls
+
+    def names(self) -> list[str]:
+        """Return every known name, third parties' included, in alphabetical order."""
+        return sorted({*self._own, *(point.name for point in self._points())})
+
+    def find(self, name: str) -> type[T]:
+        """Return the class behind a bare name; `UserError` with the nearest names where there is none."""
+        if name in self._own:
+            return self._own[name]
+        points = [point for point in self._points() if point.name == name]
+        if not points:
+            raise UserError(f"unknown {self._kind} {name!r}", hint=suggestion(name, self.names()))
+        return points[0].load()
+
+    def parse(self, spelled: str) -> T:
+        """Make the object that `name` or `name(parameter=value, ...)` describes; a value may itself be such a name."""
+        try:
+            return self._build(ast.parse(spelled.strip(), mode="eval").body)
+        except (SyntaxError, ValueError) as error:
+            raise UserError(
+                f"cannot read the {self._kind} {spelled!r}",
+                hint="write a name, or name(parameter=value), such as ternary(sparsity=0.9)",
+            ) from error
+
+    def _build(self, node: ast.expr) -> T:
+        function, words = (node.func, node.keywords) if isinstance(node, ast.Call) else (node, [])
+        if isinstance(node, ast.Call) and node.args:
+            raise ValueError("parameters are given by name")
+        cls = self.find(ast.unparse(function))
+        return self._construct(cls, {str(word.arg): self._value(word.value) for word in words})
+
+    def _value(self, node: ast.expr) -> Any:
+        return self._build(node) if isinstance(node, ast.Name | ast.Call) else ast.literal_eval(node)
+
+    def _construct(self, cls: type[T], arguments: dict[str, Any]) -> T:
+        signature = inspect.signature(cls)
+        try:
+            signature.bind(**arguments)
+        except TypeError as error:
+            known = ", ".join(str(parameter) for parameter in signature.parameters.values())
+            raise UserError(
+                f"{self._kind} {cls.name}: {error}",  # pyright: ignore[reportAttributeAccessIssue]
+                hint=f"its parameters: {known or 'none'}",
+            ) from error
+        return cls(**arguments)
+
+    def _points(self) -> Iterable[EntryPoint]:
+        return entry_points(group=self._group)
+
+
+def spelling(thing: Any) -> str:
+    """Write a registered object as users write it: its name and the parameters that differ from their defaults."""
+    words = ((field, getattr(thing, field.name)) for field in fields(thing) if field.init)
+    given = [f"{field.name}={_spell(value)}" for field, value in words if value != field.default]
+    return f"{thing.name}({', '.join(given)})" if given else thing.name
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(value)
+    return spelling(value) if hasattr(value, "name") else repr(value)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Say which known names are nearest to a misspelled one, and all that exist.
+
+    >>> suggestion("lirra", ["lira", "rmia"])
+    "did you mean 'lira'? known: lira, rmia"
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+    question = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+    return f"{question}known: {', '.join(known)}"

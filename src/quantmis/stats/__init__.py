@@ -1,0 +1,5 @@
+"""Statistics of loss tables: estimates with their uncertainty, ROC curves with ties, rankings. NumPy and SciPy only."""
+
+from quantmis.stats.estimate import Estimate, Unmeasured
+
+__all__ = ["Estimate", "Unmeasured"]

@@ -1,0 +1,1 @@
+"""Membership inference security: the rates, the indicator, and MIS itself. NumPy and SciPy only."""
