@@ -1,5 +1,5 @@
 """Statistics of loss tables: estimates with their uncertainty, ROC curves with ties, rankings. NumPy and SciPy only."""
 
-from quantmis.stats.estimate import Estimate, Unmeasured
+from quantmis.stats.estimate import Estimate, EstimateError, Unmeasured
 
-__all__ = ["Estimate", "Unmeasured"]
+__all__ = ["Estimate", "EstimateError", "Unmeasured"]

@@ -3,7 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from quantmis.errors import require
+from quantmis.errors import UserError
+
+
+class EstimateError(UserError):
+    """Say that three numbers are no estimate: not finite, or outside their own interval."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,12 @@ class Estimate:
 
     def __post_init__(self):
         numbers = (self.value, self.low, self.high)
-        require(all(map(math.isfinite, numbers)), f"an estimate must be finite, got {numbers}")
-        require(
-            self.low <= self.value <= self.high,
-            f"an estimate must lie in its interval, got {self.value} in [{self.low}, {self.high}]",
-        )
-        require(0 < self.level < 1, f"level: expected a probability between 0 and 1, got {self.level}")
+        if not all(map(math.isfinite, numbers)):
+            raise EstimateError(f"an estimate must be finite, got {numbers}")
+        if not self.low <= self.value <= self.high:
+            raise EstimateError(f"an estimate must lie in its interval, got {self.value} in [{self.low}, {self.high}]")
+        if not 0 < self.level < 1:
+            raise EstimateError(f"level: expected a probability between 0 and 1, got {self.level}")
 
 
 @dataclass(frozen=True)
