@@ -1,0 +1,84 @@
+"""The samples of an audit: inputs and targets, checked once, here, before anything is trained on them."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from quantmis.errors import UserError, require
+
+FEWEST = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Hold inputs `x` [samples, ...] and targets `y` [samples] or [samples, outputs].
+
+    Anything that `numpy.asarray` takes is taken, CPU tensors included; doubles become float32, which is what models
+    compute in. Raises `UserError` for fewer than 20 samples, different lengths, NaN or infinity, and text.
+
+    >>> digits = Samples(np.zeros((30, 64)), np.arange(30) % 10)
+    >>> len(digits), digits.x.dtype, digits.take(np.arange(25)).y.shape
+    (30, dtype('float32'), (25,))
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __init__(self, x: Any, y: Any):
+        object.__setattr__(self, "x", _numeric("x", x))
+        object.__setattr__(self, "y", _numeric("y", y))
+        lengths = f"x has {len(self.x)} samples, y has {len(self.y)}"
+        require(len(self.x) == len(self.y), lengths, hint="row i of y is the target of row i of x")
+        require(
+            len(self.x) >= FEWEST,
+            f"expected at least {FEWEST} samples, got {len(self.x)}",
+            hint="half of them train a model and the other half tests it: fewer say nothing about membership",
+        )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, index: np.ndarray) -> "Samples":
+        """Return the samples at `index`."""
+        return Samples(self.x[index], self.y[index])
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the types, shapes and bytes of inputs and targets, in hexadecimal."""
+        digest = hashlib.sha256()
+        for array in (self.x, self.y):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+def _numeric(name: str, values: Any) -> np.ndarray:
+    array = _array(name, values)
+    require(
+        array.dtype.kind in "biuf",
+        f"{name}: expected numbers, got {array.dtype}",
+        hint="turn text and categories into numbers first",
+    )
+    require(array.ndim >= 1, f"{name}: expected one row per sample, got a single number")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
+        array = array.astype(np.float32) if array.dtype.kind == "f" else array
+    _require_finite(name, array)
+    return array
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:
+        hint = "rows of one length; a tensor detached and on the CPU"
+        raise UserError(f"{name}: cannot become an array: {error}", hint=hint) from error
+
+
+def _require_finite(name: str, array: np.ndarray) -> None:
+    rows = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1)) if array.dtype.kind == "f" else []
+    require(
+        len(rows) == 0,
+        f"{name}: {len(rows)} samples hold NaN or infinity, the first at row {rows[0] if len(rows) else None}",
+        hint="drop or impute them; a float that float32 cannot hold counts as infinite",
+    )

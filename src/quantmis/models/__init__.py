@@ -1,0 +1,6 @@
+"""Models and their training: what is trained, on what loss, and many of them at once. The first room with torch."""
+
+from quantmis.models.losses import LOSSES, CrossEntropy, Loss, MultiLabel, SquaredError
+from quantmis.models.task import Recipe, Task
+
+__all__ = ["LOSSES", "CrossEntropy", "Loss", "MultiLabel", "Recipe", "SquaredError", "Task"]

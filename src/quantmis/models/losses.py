@@ -1,0 +1,218 @@
+"""What a model's outputs mean at one sample: its loss, its membership signal, its worth.
+
+Each loss works on outputs of any number of models at once, [..., samples, outputs], against the targets of the
+samples. The signal is higher for members; its distribution over models should be near normal, because LiRA fits
+normals to it. The worth is averaged over held-out samples into the utility of a model, higher is better.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from quantmis.errors import UserError, require
+from quantmis.registry import Registry
+
+
+class Loss(ABC):
+    """Say how outputs are compared with targets; shapes are those of the module's first paragraph."""
+
+    name: ClassVar[str]
+    metric: ClassVar[str]
+
+    @abstractmethod
+    def check(self, y: np.ndarray, outputs: tuple[int, ...]) -> None:
+        """Raise `UserError` unless outputs of shape `outputs` [samples, ...] can be compared with targets `y`."""
+
+    @abstractmethod
+    def targets(self, y: np.ndarray) -> Tensor:
+        """Return the targets as the tensor that the other methods take."""
+
+    @abstractmethod
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the loss at each sample, [..., samples]; training minimises its mean."""
+
+    @abstractmethod
+    def signals(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the membership signal at each sample, [..., samples], higher = more member-like."""
+
+    @abstractmethod
+    def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return what each prediction is worth, [..., samples]; its mean over samples is the utility `metric`."""
+
+    def entropy(self, outputs: Tensor, y: Tensor) -> Tensor | None:
+        """Return the modified entropy at each sample, [..., samples], where the loss has one."""
+        return None
+
+    def classes(self, y: np.ndarray) -> np.ndarray | None:
+        """Return the class of each sample, [samples], where targets are classes."""
+        return None
+
+
+LOSSES: Registry[Loss] = Registry("loss", group="quantmis.losses")
+
+
+@LOSSES.add
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """Compare logits [samples, classes] with labels 0..classes-1.
+
+    The signal is log(p_y / (1 - p_y)) (Carlini et al. 2022), computed from log-probabilities alone, so that a
+    confident model does not round it to infinity.
+    """
+
+    name: ClassVar[str] = "cross_entropy"
+    metric: ClassVar[str] = "accuracy"
+
+    def check(self, y: np.ndarray, outputs: tuple[int, ...]) -> None:
+        """Refuse soft labels, labels outside the outputs, and outputs that are no logits."""
+        require(
+            y.ndim == 1 and y.dtype.kind in "biu",
+            f"cross_entropy expects one integer label per sample, got {y.dtype} of shape {y.shape}",
+            hint="soft labels have no single class whose probability a signal could read; give the hard labels, "
+            'or use loss="mse" for real numbers and loss="multi_label" for rows of 0 and 1',
+        )
+        _require_outputs(self.name, outputs, len(y), "classes")
+        _require_labels(y, outputs[1])
+
+    def targets(self, y: np.ndarray) -> Tensor:
+        """Return labels as 64-bit integers."""
+        return torch.from_numpy(y.astype(np.int64))
+
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return -log p_y."""
+        return -_log_probability(outputs, y)
+
+    def signals(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return log p_y - log(1 - p_y) = z_y - logsumexp of the other logits."""
+        return _pick(outputs, y) - torch.logsumexp(_without(outputs, y), -1)
+
+    def entropy(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return -(1 - p_y) log p_y - sum over c != y of p_c log(1 - p_c) (Song & Mittal 2021, eq. 8)."""
+        log_p = torch.log_softmax(outputs, -1)
+        log_rest = torch.log1p(-log_p.exp().clamp(max=1 - torch.finfo(log_p.dtype).eps))
+        wrong = _without(log_p.exp() * log_rest, y, fill=0.0).sum(-1)
+        return -(_pick(log_rest, y).exp() * _pick(log_p, y)) - wrong
+
+    def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return 1 where the largest logit is the label's."""
+        return (outputs.argmax(-1) == y).to(outputs.dtype)
+
+    def classes(self, y: np.ndarray) -> np.ndarray:
+        """Return the labels themselves."""
+        return y.astype(np.int64)
+
+
+@LOSSES.add
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """Compare real outputs with real targets, [samples] or [samples, outputs]; the signal is the negated loss."""
+
+    name: ClassVar[str] = "mse"
+    metric: ClassVar[str] = "r2"
+
+    def check(self, y: np.ndarray, outputs: tuple[int, ...]) -> None:
+        """Refuse outputs of another width than the targets, and targets that do not vary."""
+        require(y.ndim <= 2, f"mse expects targets [samples] or [samples, outputs], got shape {y.shape}")
+        width = 1 if y.ndim == 1 else y.shape[1]
+        _require_outputs(self.name, outputs, len(y), f"{width}", width)
+        require(bool((y.std(0) > 0).all()), "mse: a target is the same for every sample, there is nothing to learn")
+
+    def targets(self, y: np.ndarray) -> Tensor:
+        """Return targets as float32 [samples, outputs]."""
+        return torch.from_numpy(y.astype(np.float32).reshape(len(y), -1))
+
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the squared error, averaged over outputs."""
+        return (outputs - y).square().mean(-1)
+
+    def signals(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the negated loss."""
+        return -self.losses(outputs, y)
+
+    def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return 1 - squared error / variance of the targets, whose mean is R^2."""
+        return 1 - ((outputs - y).square() / y.var(0, correction=0)).mean(-1)
+
+
+@LOSSES.add
+@dataclass(frozen=True)
+class MultiLabel(Loss):
+    """Compare logits with rows of 0 and 1, [samples, labels]: several labels may hold at once.
+
+    The loss is the binary cross-entropy averaged over labels; the signal is the mean over labels of the logit
+    towards the truth, log(p_l / (1 - p_l)) with p_l the probability given to the true value of label l.
+    """
+
+    name: ClassVar[str] = "multi_label"
+    metric: ClassVar[str] = "label_accuracy"
+
+    def check(self, y: np.ndarray, outputs: tuple[int, ...]) -> None:
+        """Refuse soft labels and outputs of another width than the targets."""
+        good = y.ndim == 2 and bool(np.isin(y, (0, 1)).all())
+        require(good, "multi_label expects rows of 0 and 1, [samples, labels]", hint="soft labels are not supported")
+        _require_outputs(self.name, outputs, len(y), "labels", y.shape[1])
+
+    def targets(self, y: np.ndarray) -> Tensor:
+        """Return targets as float32."""
+        return torch.from_numpy(y.astype(np.float32))
+
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the binary cross-entropy, averaged over labels."""
+        return functional.softplus(-self._towards(outputs, y)).mean(-1)
+
+    def signals(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the logit towards the truth, averaged over labels."""
+        return self._towards(outputs, y).mean(-1)
+
+    def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the fraction of labels that are right."""
+        return (self._towards(outputs, y) > 0).to(outputs.dtype).mean(-1)
+
+    @staticmethod
+    def _towards(outputs: Tensor, y: Tensor) -> Tensor:
+        return outputs * (2 * y - 1)
+
+
+def as_loss(loss: str | Loss) -> Loss:
+    """Return the loss itself, or the one that a name means."""
+    return LOSSES.parse(loss) if isinstance(loss, str) else loss
+
+
+def _log_probability(outputs: Tensor, y: Tensor) -> Tensor:
+    return _pick(torch.log_softmax(outputs, -1), y)
+
+
+def _pick(table: Tensor, y: Tensor) -> Tensor:
+    index = y.expand(table.shape[:-1]).unsqueeze(-1)
+    return table.gather(-1, index).squeeze(-1)
+
+
+def _without(table: Tensor, y: Tensor, fill: float = -torch.inf) -> Tensor:
+    index = y.expand(table.shape[:-1]).unsqueeze(-1)
+    return table.scatter(-1, index, fill)
+
+
+def _require_outputs(name: str, outputs: tuple[int, ...], samples: int, what: str, width: int | None = None) -> None:
+    good = len(outputs) == 2 and outputs[0] == samples and width in (None, outputs[1])
+    require(
+        good,
+        f"{name} expects the model to return [{samples}, {what}] for {samples} samples, it returned {list(outputs)}",
+        hint="the model's last layer decides its width; flatten what comes before it",
+    )
+
+
+def _require_labels(y: np.ndarray, classes: int) -> None:
+    if classes < 2:
+        hint = "one output cannot be two classes: give the model two outputs"
+        raise UserError(f"cross_entropy needs at least 2 outputs, the model has {classes}", hint=hint)
+    low, high = int(y.min()), int(y.max())
+    require(
+        low >= 0 and high < classes,
+        f"labels run from {low} to {high}, the model's {classes} outputs mean 0 to {classes - 1}",
+        hint=f"give the model {high + 1} outputs, or number the labels from 0",
+    )
