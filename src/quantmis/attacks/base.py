@@ -4,6 +4,12 @@ An attack scores every row of `target` as the model under attack. `reference` ho
 over the same samples, with their memberships. `reference=None` means that the target's other rows are the references,
 each row left out in its own turn: the *adaptive* attacker, whose references went through the target's quantizer.
 Passing the full-precision table of the same models as `reference` is the *transfer* attacker.
+
+**Who is left out.** A reference that was trained on exactly the samples of the target is the target itself (or its
+full-precision self), and must not be held against it. Nor must one that was trained on exactly the other samples, its
+twin: without the target but with the twin, every member of the target would have one reference fewer on its side
+than every non-member, and an attack could read membership off these counts. So against each target row stand all
+references but those whose membership equals its own or the complement of its own, whichever table they come from.
 """
 
 from abc import ABC, abstractmethod
@@ -12,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.registry import Registry
 
@@ -19,16 +26,51 @@ from quantmis.registry import Registry
 class Attack(ABC):
     """Score how member-like each sample looks to each model.
 
-    A concrete attack is a frozen dataclass of its parameters. `name` is what users write; `uses_references` says
-    whether its score depends on other models.
+    A concrete attack is a frozen dataclass of its parameters and implements `compute`. `name` is what users write.
+    `uses_references`: its score depends on other models. `bounds_security`: it knows no more than the attacker in the
+    definition of membership inference security (the target, the sample, models of its own), so that its advantage
+    bounds security from above.
     """
 
     name: ClassVar[str]
     uses_references: ClassVar[bool]
+    bounds_security: ClassVar[bool] = True
+
+    def score(self, target: Evidence, reference: Evidence | None = None) -> Float[np.ndarray, "models samples"]:
+        """Return a score per target model and sample, higher = more likely a member of its training set.
+
+        Raises `UserError` where a row of `target` has only members or only non-members, where `reference` is over
+        other samples, and where the attack needs more references or other data than there are.
+        """
+        _require_both_kinds(target)
+        _require_same_samples(target, reference)
+        scores = self.compute(target, reference)
+        if scores.shape != target.losses.shape or not np.isfinite(scores).all():
+            raise ValueError(f"{self.name}.compute must return finite scores of shape {target.losses.shape}")
+        return scores
 
     @abstractmethod
-    def score(self, target: Evidence, reference: Evidence | None = None) -> Float[np.ndarray, "models samples"]:
-        """Return a score per target model and sample, higher = more likely a member of its training set."""
+    def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
+        """Return the scores of tables that `score` has checked."""
 
 
 ATTACKS: Registry[Attack] = Registry("attack", group="quantmis.attacks")
+
+
+def _require_both_kinds(target: Evidence) -> None:
+    trained_on = target.member.sum(1)
+    one_sided = np.flatnonzero((trained_on == 0) | (trained_on == target.samples))
+    require(
+        len(one_sided) == 0,
+        f"model {one_sided[:1]} has only members or only non-members among its {target.samples} samples",
+        hint="an attack is judged on both; add samples that the model was not (or was) trained on",
+    )
+
+
+def _require_same_samples(target: Evidence, reference: Evidence | None) -> None:
+    samples = target.samples if reference is None else reference.samples
+    require(
+        samples == target.samples,
+        f"target and reference must be over the same samples, got {target.samples} and {samples}",
+        hint="evaluate the reference models at the target's samples, in the same order",
+    )

@@ -1,5 +1,19 @@
 """Statistics of loss tables: estimates with their uncertainty, ROC curves with ties, rankings. NumPy and SciPy only."""
 
+from quantmis.stats.bound import Bound, security_upper_bound
+from quantmis.stats.compare import Difference, compare, holm
 from quantmis.stats.estimate import Estimate, EstimateError, Unmeasured
+from quantmis.stats.metrics import Metrics, evaluate
 
-__all__ = ["Estimate", "EstimateError", "Unmeasured"]
+__all__ = [
+    "Bound",
+    "Difference",
+    "Estimate",
+    "EstimateError",
+    "Metrics",
+    "Unmeasured",
+    "compare",
+    "evaluate",
+    "holm",
+    "security_upper_bound",
+]

@@ -1,0 +1,68 @@
+"""The references held against each target, and sums over them for all targets at once.
+
+Leaving a target and its kin out of its own references (see `quantmis.attacks.base`) would take a loop over targets.
+Here references of one kin (equal or complementary memberships) are added up first; what is left for a target is the
+sum over the kin before its own and that over the kin after it: O(models x samples) in all, and without the
+subtraction of nearly equal numbers.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from quantmis.errors import require
+from quantmis.evidence import Evidence
+from quantmis.stats.cluster import kin
+
+
+@dataclass(frozen=True, eq=False)
+class Others:
+    """Hold which references stand against which target.
+
+    `models` is the table of references; `order` sorts its rows by kin and `starts` says where each kin begins. `of`
+    is for each target row its set of references: the number of the kin that the set lacks, or the number of kins
+    where it lacks none.
+    """
+
+    models: Evidence
+    order: Int[np.ndarray, " references"]
+    starts: Int[np.ndarray, " kins"]
+    of: Int[np.ndarray, " targets"]
+
+    def sums(
+        self, terms: Float[np.ndarray, "references samples"], add: np.ufunc = np.add
+    ) -> Float[np.ndarray, "sets samples"]:
+        """Add up (with `add`) the terms of each set of references; `self.of` maps target rows to sets."""
+        kins = add.reduceat(terms[self.order], self.starts, axis=0)
+        none = np.full((1, kins.shape[1]), float(add.identity or 0.0) if add is np.add else -np.inf)
+        before = np.concatenate([none, add.accumulate(kins, axis=0)])
+        after = np.concatenate([add.accumulate(kins[::-1], axis=0)[::-1], none])
+        return np.concatenate([add(before[:-1], after[1:]), before[-1:]])
+
+    def counts(self, among: Bool[np.ndarray, "references samples"]) -> Float[np.ndarray, "sets samples"]:
+        """Count the references of each set that are `among` the given ones, at each sample."""
+        return self.sums(among.astype(float))
+
+    def require(self, attack: str, trained: int = 0, untrained: int = 0) -> None:
+        """Raise `UserError` unless every sample has that many references trained on it, and not trained on it."""
+        used = np.unique(self.of)
+        for word, needed, member in (("", trained, self.models.member), (" not", untrained, ~self.models.member)):
+            fewest = int(self.counts(member)[used].min()) if needed else 0
+            require(
+                fewest >= needed,
+                f"{attack} needs at least {needed} reference models that were{word} trained on each sample, besides "
+                f"the target and its twin; some sample has {fewest}",
+                hint=f"train at least {2 * max(trained, untrained) + 2} models in complementary pairs, "
+                "or use an attack without references such as loss_threshold",
+            )
+
+
+def others(target: Evidence, reference: Evidence | None) -> Others:
+    """Return the references against each row of `target`: the rows of `reference`, or its own where that is None."""
+    models = target if reference is None else reference
+    together = kin(np.concatenate([models.member, target.member]))
+    kins, of_target = together[: models.models], together[models.models :]
+    order = np.argsort(kins, kind="stable")
+    starts = np.flatnonzero(np.diff(kins[order], prepend=-1))
+    return Others(models, order, starts, np.minimum(of_target, len(starts)))

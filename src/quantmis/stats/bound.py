@@ -1,0 +1,80 @@
+"""The upper bound on membership inference security that a set of attacks gives.
+
+Security is at most 1 - (TPR - FPR) of *any* attack, so the strongest of several bounds it best. Which one is
+strongest, and at which threshold, is found on one half of the samples and measured on the other, both ways: the price
+of having chosen among many is paid, and adding attacks that do not work does not make a model look insecure.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from quantmis.errors import require
+from quantmis.stats.estimate import Estimate, Unmeasured
+from quantmis.stats.heldout import best_advantage
+from quantmis.stats.metrics import HELD_OUT, Table, accuracy, too_few
+from quantmis.stats.roc import subset
+
+
+class Bound(NamedTuple):
+    """Hold the upper bound on security and the attack that gave it; two names where the halves chose differently."""
+
+    security: Estimate | Unmeasured
+    attack: str
+
+
+def security_upper_bound(
+    scores: Mapping[str, Float[np.ndarray, "models samples"]],
+    member: Bool[np.ndarray, "models samples"],
+    level: float = 0.95,
+    seed: int = 0,
+) -> Bound:
+    """Return the upper bound on membership inference security from the scores of attacks by name.
+
+    Leave out attacks whose `bounds_security` is false. With confidence (1 + `level`) / 2, security is below `high`.
+    Raises `UserError` where there is no attack, or where scores and member do not fit.
+
+    >>> member = np.arange(400)[None] % 2 == 0
+    >>> noise = np.random.default_rng(0).normal(size=(2, 1, 400))
+    >>> bound = security_upper_bound({"good": noise[0] + 2 * member, "blind": noise[1]}, member)
+    >>> bound.attack, bound.security.low < 1 - 0.683 < bound.security.high
+    ('good', True)
+    """
+    require(scores, "the upper bound on security needs the scores of at least one attack, got none")
+    tables = {name: Table.of(each, member, level, seed) for name, each in sorted(scores.items())}
+    first = next(iter(tables.values()))
+    why = too_few(first)
+    if why:
+        return Bound(why, ", ".join(tables))
+    accepted, names = _decide(tables, first.half)
+    right = first.proportion(accuracy(accepted, member), HELD_OUT.replace("threshold", "attack and threshold"))
+    return Bound(_security(right), ", ".join(dict.fromkeys(names)))
+
+
+def _decide(
+    tables: Mapping[str, Table], half: Bool[np.ndarray, " samples"]
+) -> tuple[Bool[np.ndarray, "models samples"], list[str]]:
+    member = next(iter(tables.values())).member
+    accepted, names = np.empty(member.shape, dtype=bool), list[str]()
+    for side in (half, ~half):
+        name, threshold = _strongest(tables, ~side)
+        accepted[:, side] = tables[name].counts.level[:, side] <= threshold
+        names.append(name)
+    return accepted, names
+
+
+def _strongest(tables: Mapping[str, Table], columns: Bool[np.ndarray, " samples"]) -> tuple[str, int]:
+    def advantage(name: str) -> float:
+        fpr, tpr = subset(tables[name].counts, tables[name].member, columns).rates
+        return float((tpr - fpr).max())
+
+    name = max(tables, key=advantage)
+    return name, best_advantage(subset(tables[name].counts, tables[name].member, columns))
+
+
+def _security(right: Estimate) -> Estimate:
+    """Turn the balanced accuracy (1 + advantage) / 2 into 1 - advantage."""
+    value, low, high = (min(2 - 2 * end, 1.0) for end in (right.value, right.high, right.low))
+    return Estimate(value, low, high, right.level, right.method)

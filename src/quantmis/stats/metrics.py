@@ -1,0 +1,188 @@
+"""What an attack's scores are worth: every metric with its interval, or with the reason why it has none.
+
+The scores of all models are pooled into one ROC curve. AUC and the true positive rates are read off it; advantage,
+balanced accuracy and epsilon are those of decisions on held-out samples (`quantmis.stats.heldout`), because their
+threshold is chosen to make them large.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from quantmis.stats import heldout, interval
+from quantmis.stats.cluster import Linear, Spread, kin, spread
+from quantmis.stats.estimate import Estimate, Unmeasured
+from quantmis.stats.roc import FALSE_POSITIVES_NEEDED, Tally, auc, curve_of, points, tally, true_positive_rate
+
+FALSE_POSITIVE_RATES = (0.1, 0.01, 0.001)
+SAMPLES_NEEDED = 8
+HELD_OUT = "threshold chosen on one half of the samples, measured on the other; "
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Hold what the scores of one attack achieved.
+
+    `epsilon_low`: log(TPR / FPR), which no (epsilon, 0)-differentially private training can exceed; quote its `low`.
+    `tpr`: by false positive rate. `fpr_points`, `tpr_points`: the ROC curve, thinned for drawing.
+    """
+
+    auc: Estimate
+    advantage: Estimate | Unmeasured
+    balanced_accuracy: Estimate | Unmeasured
+    epsilon_low: Estimate | Unmeasured
+    tpr: dict[float, Estimate | Unmeasured]
+    fpr_points: list[float]
+    tpr_points: list[float]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Hold scores already tallied, with what every interval over them needs."""
+
+    counts: Tally
+    member: Bool[np.ndarray, "models samples"]
+    cluster: Int[np.ndarray, " models"]
+    half: Bool[np.ndarray, " samples"]
+    level: float
+
+    @classmethod
+    def of(
+        cls,
+        scores: Float[np.ndarray, "models samples"],
+        member: Bool[np.ndarray, "models samples"],
+        level: float,
+        seed: int = 0,
+    ) -> "Table":
+        """Tally `scores` and divide their samples into halves."""
+        return cls(tally(scores, member), member, kin(member), heldout.halves(scores, member, seed), level)
+
+    def spread(self, influence: Float[np.ndarray, "models samples"]) -> Spread:
+        """Return the clustered variance of a metric with this `influence`."""
+        return spread(influence, self.cluster)
+
+    def proportion(self, linear: Linear, how: str = "") -> Estimate:
+        """Return a number in [0, 1] with its interval."""
+        over, value = self.spread(linear.influence), min(max(linear.value, 0.0), 1.0)
+        low, high = interval.wilson(value, over, self.level, units=self.member.shape[1])
+        return Estimate(value, low, high, self.level, how + clustering(over))
+
+
+def evaluate(
+    scores: Float[np.ndarray, "models samples"],
+    member: Bool[np.ndarray, "models samples"],
+    level: float = 0.95,
+    false_positive_rates: Sequence[float] = FALSE_POSITIVE_RATES,
+) -> Metrics:
+    """Return every metric of the scores of an attack, higher = more member-like.
+
+    Raises `UserError` for NaN, for unequal shapes, and where there are only members or only non-members.
+
+    >>> draw = np.random.default_rng(0)
+    >>> member = np.tile(np.arange(400) % 2 == 0, (1, 1))
+    >>> found = evaluate(draw.normal(size=(1, 400)) + member, member)
+    >>> found.auc.low < 0.76 < found.auc.high, found.tpr[0.001].reason
+    (True, 'not resolvable with 200 non-members: 0.2 false positives expected, 10 needed')
+    """
+    table = Table.of(scores, member, level)
+    fpr, tpr = points(curve_of(table.counts))
+    balanced = balanced_accuracy(table)
+    return Metrics(
+        auc=table.proportion(auc(table.counts, member), "ties counted half; "),
+        advantage=_advantage(balanced),
+        balanced_accuracy=balanced,
+        epsilon_low=epsilon(table),
+        tpr={rate: _true_positive_rate(table, rate) for rate in false_positive_rates},
+        fpr_points=fpr.tolist(),
+        tpr_points=tpr.tolist(),
+    )
+
+
+def balanced_accuracy(table: Table) -> Estimate | Unmeasured:
+    """Return the accuracy on as many members as non-members, at held-out thresholds; never below a coin's."""
+    why = too_few(table)
+    if why:
+        return why
+    accepted = heldout.decide(table.counts, table.member, table.half, heldout.best_advantage)
+    return table.proportion(accuracy(accepted, table.member), HELD_OUT)
+
+
+def accuracy(accepted: Bool[np.ndarray, "models samples"], member: Bool[np.ndarray, "models samples"]) -> Linear:
+    """Return the balanced accuracy of decisions; 1/2 where they are worse than a coin."""
+    tpr, fpr = heldout.rates(accepted, member)
+    return Linear(max((1 + tpr.value - fpr.value) / 2, 0.5), (tpr.influence - fpr.influence) / 2)
+
+
+def epsilon(table: Table) -> Estimate | Unmeasured:
+    """Return log(TPR / FPR) at held-out thresholds; exact (Clopper-Pearson) for a single model."""
+    why = too_few(table)
+    if why:
+        return why
+    accepted = heldout.decide(table.counts, table.member, table.half, heldout.best_epsilon)
+    hits, alarms = accepted[table.member].sum(), accepted[~table.member].sum()
+    if min(hits, alarms) < FALSE_POSITIVES_NEEDED:
+        return Unmeasured(f"not resolvable with {table.counts.trials[1]} non-members")
+    return (_exact_epsilon if len(accepted) == 1 else _clustered_epsilon)(table, accepted)
+
+
+def too_few(table: Table) -> Unmeasured | None:
+    """Say so where the halves hold too few members or non-members to choose a threshold and to measure it."""
+    sides = (table.half, ~table.half)
+    counted = [kind[:, side].sum() for side in sides for kind in (table.member, ~table.member)]
+    if min(counted) >= SAMPLES_NEEDED // 2:
+        return None
+    members, others = table.counts.trials
+    return Unmeasured(
+        f"not resolvable with {others} non-members and {members} members: {SAMPLES_NEEDED} of each are needed"
+    )
+
+
+def clustering(over: Spread) -> str:
+    """Say which entries an interval takes for dependent."""
+    if over.clusters == 1:
+        return "clustered by sample; about these models only"
+    return f"clustered by sample and by {over.clusters} groups of models"
+
+
+def _advantage(accuracy: Estimate | Unmeasured) -> Estimate | Unmeasured:
+    if isinstance(accuracy, Unmeasured):
+        return accuracy
+    value, low, high = (max(2 * end - 1, 0.0) for end in (accuracy.value, accuracy.low, accuracy.high))
+    return Estimate(value, low, high, accuracy.level, accuracy.method)
+
+
+def _true_positive_rate(table: Table, fpr: float) -> Estimate | Unmeasured:
+    others = table.counts.trials[1]
+    if fpr * others < FALSE_POSITIVES_NEEDED - 1e-9:
+        expected = f"{fpr * others:.2g} false positives expected, {FALSE_POSITIVES_NEEDED} needed"
+        return Unmeasured(f"not resolvable with {others} non-members: {expected}")
+    return table.proportion(true_positive_rate(table.counts, table.member, fpr), "threshold at this rate; ")
+
+
+def _exact_epsilon(table: Table, accepted: Bool[np.ndarray, "models samples"]) -> Estimate:
+    """Give each of the two rates an exact interval of half the error, so that both hold together."""
+    (tpr, low_tpr, high_tpr), (fpr, low_fpr, high_fpr) = (
+        _exact(accepted[among], (1 + table.level) / 2) for among in (table.member, ~table.member)
+    )
+    ends = (math.log(top / bottom) for top, bottom in ((tpr, fpr), (low_tpr, high_fpr), (high_tpr, low_fpr)))
+    value, low, high = (max(end, 0.0) for end in ends)
+    return Estimate(value, low, high, table.level, HELD_OUT + "exact binomial (Clopper-Pearson)")
+
+
+def _exact(accepted: Bool[np.ndarray, " trials"], level: float) -> tuple[float, float, float]:
+    successes, trials = int(accepted.sum()), len(accepted)
+    return successes / trials, *interval.clopper_pearson(successes, trials, level)
+
+
+def _clustered_epsilon(table: Table, accepted: Bool[np.ndarray, "models samples"]) -> Estimate:
+    tpr, fpr = heldout.rates(accepted, table.member)
+    over = table.spread(tpr.influence / tpr.value - fpr.influence / fpr.value)
+    raw, reach = (
+        math.log(tpr.value / fpr.value),
+        interval.quantile(table.level, over.freedom) * math.sqrt(over.variance),
+    )
+    value = max(raw, 0.0)
+    return Estimate(value, max(value - reach, 0.0), value + reach, table.level, HELD_OUT + clustering(over))
