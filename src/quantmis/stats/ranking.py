@@ -1,0 +1,175 @@
+"""Which quantizer is more private than which, and which the data cannot separate.
+
+Estimates of several quantizers made on the same points and the same models err together, so their order is known far
+better than their values. Everything here therefore reads *paired draws*: a table [draws, quantizers] whose row holds
+what each quantizer would have measured on one and the same resample (`quantmis.theory.indicator_draws` makes them).
+Higher means more private. A rank counts the quantizers that are *significantly* more private, so that quantizers
+which the data cannot separate share a rank instead of being ordered by chance.
+"""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.special import ndtr
+
+from quantmis.errors import require
+from quantmis.stats.estimate import Estimate
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """Hold the order of quantizers that the data supports.
+
+    `rank`: [quantizers], 1 + the number of quantizers significantly more private. `probability`: [quantizers,
+    quantizers], the probability that the row is more private than the column; 0.5 on the diagonal. `level` is the
+    confidence of each comparison.
+    """
+
+    rank: Int[np.ndarray, " quantizers"]
+    probability: Float[np.ndarray, "quantizers quantizers"]
+    level: float
+
+    @property
+    def separated(self) -> Bool[np.ndarray, "quantizers quantizers"]:
+        """Whether the row is significantly more private than the column."""
+        return self.probability >= (1 + self.level) / 2
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """The quantizers of each rank, from the most private; those of one group share their rank."""
+        return [np.flatnonzero(self.rank == rank).tolist() for rank in np.unique(self.rank)]
+
+
+def ranking(draws: Float[np.ndarray, "draws quantizers"], level: float = 0.95) -> Ranking:
+    """Return the order that paired draws support, higher = more private.
+
+    `draws`: [draws, quantizers], each row one joint resample. A comparison is significant when the probability of
+    its direction is at least (1 + level) / 2; comparisons are not corrected for their number. Raises `UserError`
+    for an empty table, NaN, or a level outside (0, 1).
+
+    >>> order = ranking(np.array([[3.0, 1.0, 1.1], [3.2, 1.2, 1.1]]))
+    >>> order.rank.tolist(), order.groups
+    ([1, 2, 2], [[0], [1, 2]])
+    """
+    return _ranking(probability_more_private(draws), level)
+
+
+def ranking_from_covariance(
+    value: Float[np.ndarray, " quantizers"],
+    covariance: Float[np.ndarray, "quantizers quantizers"],
+    level: float = 0.95,
+) -> Ranking:
+    """Return the order that jointly normal estimates support, higher = more private.
+
+    `value`: [quantizers]; `covariance`: [quantizers, quantizers], of their joint error. The probability of a
+    comparison is `Phi((a - b) / sqrt(var(a - b)))`. Raises `UserError` for shapes that do not fit or NaN.
+
+    >>> ranking_from_covariance(np.array([1.0, 0.0]), np.array([[1.0, 0.99], [0.99, 1.0]])).rank.tolist()
+    [1, 2]
+    """
+    expected = (len(value), len(value))
+    require(covariance.shape == expected, f"covariance: expected shape {expected}, got {covariance.shape}")
+    _require_finite("value", value)
+    _require_finite("covariance", covariance)
+    own = np.diag(covariance)
+    spread = np.sqrt((own[:, None] + own - covariance - covariance.T).clip(min=0.0))
+    gap = value[:, None] - value
+    certain = np.sign(gap) / 2 + 0.5
+    scaled = np.divide(gap, spread, where=spread > 0, out=np.zeros_like(gap))
+    return _ranking(np.where(spread > 0, ndtr(scaled), certain), level)
+
+
+def probability_more_private(
+    draws: Float[np.ndarray, "draws quantizers"],
+) -> Float[np.ndarray, "quantizers quantizers"]:
+    """Return the probability that the row is more private than the column: `P(A > B) + P(A = B) / 2`.
+
+    `draws`: [draws, quantizers], each row one joint resample, higher = more private. Raises `UserError` for an
+    empty table or NaN.
+
+    >>> probability_more_private(np.array([[2.0, 1.0], [3.0, 1.0], [1.0, 1.0]])).round(2).tolist()
+    [[0.5, 0.83], [0.17, 0.5]]
+    """
+    require(
+        draws.ndim == 2 and draws.size > 0,
+        f"draws: expected a table [draws, quantizers] with at least one of each, got shape {draws.shape}",
+    )
+    _require_finite("draws", draws)
+    return np.stack([(np.sign(column[:, None] - draws).mean(axis=0) + 1) / 2 for column in draws.T])
+
+
+def kendall(
+    first: Float[np.ndarray, " quantizers"], second: Float[np.ndarray, " quantizers"], level: float = 0.95
+) -> Estimate:
+    """Return Kendall's tau-b between two measures of the same quantizers; its interval is for other quantizers.
+
+    `tau_b = (concordant - discordant) / sqrt(pairs untied in first * pairs untied in second)`. The interval takes
+    the quantizers as a sample: Fisher's z of tau has standard error sqrt(0.437 / (quantizers - 4)) (Fieller,
+    Hartley and Pearson, Biometrika 1957); with 4 quantizers or fewer it is [-1, 1]. Raises `UserError` for lengths
+    that differ, NaN, fewer than two quantizers, or a measure that is the same for all.
+
+    >>> round(kendall(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])).value, 3)
+    0.667
+    """
+    require(
+        first.ndim == 1 and first.shape == second.shape,
+        f"expected two measures of the same quantizers, got shapes {first.shape} and {second.shape}",
+    )
+    value = float(_tau(first[None], second[None])[0])
+    low, high = _fisher(value, len(first), level)
+    return Estimate(value, low, high, level, "Kendall tau-b, Fieller's interval over quantizers")
+
+
+def kendall_of_draws(
+    first: Float[np.ndarray, "draws quantizers"], second: Float[np.ndarray, "draws quantizers"], level: float = 0.95
+) -> Estimate:
+    """Return Kendall's tau-b between two measures of these quantizers; its interval is for other points and models.
+
+    `first`, `second`: [draws, quantizers], resamples of the two measures. The value is tau-b of the mean draws, the
+    interval holds the central tau-b of the single draws. Raises `UserError` as `kendall` does.
+
+    >>> draws = np.array([[1.0, 2.0, 3.0], [1.0, 3.0, 2.0]])
+    >>> kendall_of_draws(draws, draws).value
+    1.0
+    """
+    require(
+        first.ndim == 2 and first.shape == second.shape,
+        f"expected two tables [draws, quantizers] of one shape, got {first.shape} and {second.shape}",
+    )
+    value = float(_tau(first.mean(axis=0)[None], second.mean(axis=0)[None])[0])
+    tail = (1 - level) / 2
+    low, high = np.quantile(_tau(first, second), [tail, 1 - tail]).tolist()
+    return Estimate(value, min(low, value), max(high, value), level, f"Kendall tau-b, {len(first)} paired draws")
+
+
+def _ranking(probability: Float[np.ndarray, "quantizers quantizers"], level: float) -> Ranking:
+    require(0 < level < 1, f"level: expected a probability between 0 and 1, got {level}")
+    separated = probability >= (1 + level) / 2
+    return Ranking(1 + separated.sum(axis=0), probability, level)
+
+
+def _tau(
+    first: Float[np.ndarray, "draws quantizers"], second: Float[np.ndarray, "draws quantizers"]
+) -> Float[np.ndarray, " draws"]:
+    for name, table in (("first", first), ("second", second)):
+        _require_finite(name, table)
+        require(
+            (np.ptp(table, axis=1) > 0).all(),
+            f"{name}: all quantizers have the same value, so there is no order to compare",
+        )
+    a, b = (np.sign(table[:, :, None] - table[:, None, :]) for table in (first, second))
+    return (a * b).sum(axis=(1, 2)) / np.sqrt((a**2).sum(axis=(1, 2)) * (b**2).sum(axis=(1, 2)))
+
+
+def _fisher(tau: float, quantizers: int, level: float) -> tuple[float, float]:
+    if quantizers <= 4:
+        return -1.0, 1.0
+    error = NormalDist().inv_cdf((1 + level) / 2) * (0.437 / (quantizers - 4)) ** 0.5
+    centre = np.arctanh(np.clip(tau, -1 + 1e-9, 1 - 1e-9))
+    return min(float(np.tanh(centre - error)), tau), max(float(np.tanh(centre + error)), tau)
+
+
+def _require_finite(name: str, values: np.ndarray) -> None:
+    require(np.isfinite(values).all(), f"{name}: expected finite numbers, got NaN or infinity")
