@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from quantmis.errors import require
+from quantmis.stats.cluster import Linear
 from quantmis.stats.estimate import Estimate, Unmeasured
 from quantmis.stats.heldout import best_advantage
 from quantmis.stats.metrics import HELD_OUT, Table, accuracy, too_few
@@ -19,10 +20,14 @@ from quantmis.stats.roc import subset
 
 
 class Bound(NamedTuple):
-    """Hold the upper bound on security and the attack that gave it; two names where the halves chose differently."""
+    """Hold the upper bound on security and the attack that gave it; two names where the halves chose differently.
+
+    `right` is the balanced accuracy of the attacker behind it, with its influences, for paired comparisons.
+    """
 
     security: Estimate | Unmeasured
     attack: str
+    right: Linear | None = None
 
 
 def security_upper_bound(
@@ -49,8 +54,9 @@ def security_upper_bound(
     if why:
         return Bound(why, ", ".join(tables))
     accepted, names = _decide(tables, first.half)
-    right = first.proportion(accuracy(accepted, member), HELD_OUT.replace("threshold", "attack and threshold"))
-    return Bound(_security(right), ", ".join(dict.fromkeys(names)))
+    right = accuracy(accepted, member)
+    measured = first.proportion(right, HELD_OUT.replace("threshold", "attack and threshold"))
+    return Bound(_security(measured), ", ".join(dict.fromkeys(names)), right)
 
 
 def _decide(

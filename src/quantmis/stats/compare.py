@@ -23,7 +23,7 @@ from quantmis.stats.roc import auc, tally
 
 @dataclass(frozen=True)
 class Difference:
-    """Hold the AUC of `first` minus that of `second`, the p-value of no difference, and the same after Holm."""
+    """Hold the metric of `first` minus that of `second`, the p-value of no difference, and the same after Holm."""
 
     first: str
     second: str
@@ -47,11 +47,17 @@ def compare(
     >>> pair.estimate.low < 0.122 < pair.estimate.high, pair.adjusted < 0.001
     (True, True)
     """
-    areas = {name: auc(tally(each, member), member) for name, each in scores.items()}
+    return compare_metrics({name: auc(tally(each, member), member) for name, each in scores.items()}, member, level)
+
+
+def compare_metrics(
+    metrics: Mapping[str, Linear], member: Bool[np.ndarray, "models samples"], level: float = 0.95
+) -> list[Difference]:
+    """Compare one metric between every two quantizers, given its value and influences by quantizer."""
     cluster = kin(member)
     found = [
-        (first, second, *difference(areas[first], areas[second], cluster, level))
-        for first, second in combinations(areas, 2)
+        (first, second, *difference(metrics[first], metrics[second], cluster, level))
+        for first, second in combinations(metrics, 2)
     ]
     adjusted = holm([p for *_, p in found])
     return [Difference(*each, float(after)) for each, after in zip(found, adjusted, strict=True)]
