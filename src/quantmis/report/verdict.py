@@ -1,0 +1,252 @@
+"""The verdict in plain words, generated from numbers and intervals.
+
+Each rule is a small function of the results that returns one sentence, or None where it has nothing to say. Two
+things are never said: that a version gives nothing away, because an attack that fails proves nothing about a better
+one; and that one version is better than another where the intervals do not tell them apart.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from quantmis.report import words
+from quantmis.report.reading import (
+    COIN,
+    apart,
+    attacker,
+    baseline,
+    leaders,
+    no_worse,
+    rank_of,
+    tied,
+)
+from quantmis.report.words import listing, percent, reach, some, title, worth
+from quantmis.results import Control, QuantizerResult, Results
+from quantmis.stats import Estimate, Unmeasured
+
+Kind = Literal["alarm", "headline", "detail", "caution"]
+Rule = Callable[[Results], str | None]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Hold one sentence of the verdict; `kind` says how loud it is, for pages that can show it."""
+
+    kind: Kind
+    text: str
+
+
+def verdict(results: Results) -> list[Sentence]:
+    """Return the sentences of the verdict in the order in which they should be read."""
+    return [Sentence(kind, text) for kind, rule in RULES if (text := rule(results))]
+
+
+def failed_controls(results: Results) -> str | None:
+    """Warn before anything else that the audit failed its own checks."""
+    failed = [control for control in results.controls if control.passed is False]
+    if not failed:
+        return None
+    which = listing([_failure(control) for control in failed])
+    return f"Do not rely on this audit: it failed its own check {which}. What follows may be wrong."
+
+
+def _failure(control: Control) -> str:
+    name, version = words.plainly(control.name), title(control.quantizer)
+    found = words.number(control.found)
+    return f"“{name}” on {version} (expected {words.clean(control.expected)}, found {found})"
+
+
+def least_exposed(results: Results) -> str | None:
+    """Say which version gives away least, how often an attacker is right about it, and about full precision."""
+    first = leaders(results)
+    count = len(results.quantizers)
+    if not first:
+        return "The audit could not rank the versions of the model by what they give away."
+    if count == 1:
+        return f"One version of the model was audited, {title(first[0].name)}: {_rightness(first, results)}."
+    if len(first) == count:
+        every = f"The {count} versions of the model cannot be told apart by what they give away"
+        return f"{every}: {_rightness(first, results)}."
+    return f"Of {count} versions of the model, {_leading(first)}: {_rightness(first, results)}."
+
+
+def _leading(first: Sequence[QuantizerResult]) -> str:
+    names = some([title(record.name) for record in first])
+    return f"{names} {'gives' if len(first) == 1 else 'give'} away least" + (
+        " and cannot be told apart" if len(first) > 1 else ""
+    )
+
+
+def _rightness(first: Sequence[QuantizerResult], results: Results) -> str:
+    known = [each for each in map(attacker, first) if isinstance(each, Estimate)]
+    if not known:
+        return "how often an attacker is right was not measured"
+    lowest, highest = min(each.value for each in known), max(each.value for each in known)
+    most = max(known, key=lambda each: each.high)
+    digits = _digits(most)
+    span = percent(lowest, digits)
+    if percent(highest, digits) != span:
+        span = f"{span.removesuffix(' %')} to {percent(highest, digits)}"
+    right = (
+        f"an attacker who knows everything we tried is right {span} of the time (at most {percent(most.high, digits)})"
+    )
+    return right + _against_baseline(first, results)
+
+
+def _against_baseline(first: Sequence[QuantizerResult], results: Results) -> str:
+    whole = baseline(results)
+    if whole is None or whole in first:
+        return ""
+    right = attacker(whole)
+    if isinstance(right, Unmeasured):
+        return "; for full precision that was not measured"
+    return f", against {percent(right.value, _digits(right))} for full precision"
+
+
+def _digits(right: Estimate) -> int:
+    return words.places(100 * reach(right), most=1)
+
+
+def nothing_gained(results: Results) -> str | None:
+    """Say that quantization does not help where full precision is itself among the least exposed."""
+    first, whole = leaders(results), baseline(results)
+    if whole is None or whole not in first or len(results.quantizers) == 1:
+        return None
+    if len(first) == 1:
+        return "No quantized version gives away as little as full precision does."
+    return (
+        "Full precision is among them: no quantized version gives away measurably less than the model it was made from."
+    )
+
+
+def price(results: Results) -> str | None:
+    """Say what the least exposed version costs in utility against full precision."""
+    first, whole = leaders(results), baseline(results)
+    if whole is None or not first or whole in first:
+        return None
+    if len(first) == 1:
+        return f"{title(first[0].name)} {_cost(first[0], whole)}."
+    by_worth = sorted(first, key=lambda record: record.utility.value)
+    dearest, cheapest = by_worth[0], by_worth[-1]
+    return (
+        f"The most useful of them, {title(cheapest.name)}, {_cost(cheapest, whole)}; "
+        f"the least useful, {title(dearest.name)}, {_cost(dearest, whole)}."
+    )
+
+
+def _cost(record: QuantizerResult, whole: QuantizerResult) -> str:
+    mine, theirs, metric = record.utility, whole.utility, record.utility.metric
+    digits = words.places(max(reach(mine), reach(theirs)))
+    both = f"({worth(mine.value, metric, digits)} against {worth(theirs.value, metric, digits)})"
+    if not apart(mine, theirs):
+        return f"has {_article(metric)} that cannot be told from that of full precision {both}"
+    verb = "costs" if mine.value < theirs.value else "gains"
+    return f"{verb} {_points(abs(mine.value - theirs.value), metric, digits)} {both}"
+
+
+def _points(difference: float, metric: str, digits: int) -> str:
+    if words.is_share(metric):
+        return f"{words.fixed(100 * difference, max(0, digits - 2))} points of {words.plainly(metric)}"
+    return f"{words.fixed(difference, digits)} of {words.plainly(metric)}"
+
+
+def _article(metric: str) -> str:
+    return f"an {words.plainly(metric)}" if metric[:1] in "aeiou" else f"a {words.plainly(metric)}"
+
+
+def bargain(results: Results) -> str | None:
+    """Say which version gives away least among those whose utility cannot be told from that of full precision."""
+    whole, first = baseline(results), leaders(results)
+    if whole is None or whole in first:
+        return None
+    best, metric = bargains(results), words.plainly(whole.utility.metric)
+    if not best:
+        return f"No version that keeps the {metric} of full precision gives away measurably less than it does."
+    if best[0] in first:
+        return None
+    among = f"Of those whose {metric} cannot be told from that of full precision"
+    return f"{among}, {_leading(best)}{_briefly(attacker(best[0]))}."
+
+
+def bargains(results: Results) -> list[QuantizerResult]:
+    """Return the least exposed of the versions that keep the utility of full precision and give away less than it.
+
+    Where the data cannot tell some of them apart, they are all returned, in the order of the ranking.
+    """
+    whole = baseline(results)
+    if whole is None:
+        return []
+    limit = rank_of(results, whole) or 0
+    kept = [
+        record
+        for row in results.ranking.rows
+        if row.rank < limit
+        and no_worse(record := results.quantizer(row.name), whole)
+        and not tied(results, record, whole)
+    ]
+    return [record for record in kept if record is kept[0] or tied(results, kept[0], record)]
+
+
+def _briefly(right: Estimate | Unmeasured) -> str:
+    if isinstance(right, Unmeasured):
+        return ""
+    digits = _digits(right)
+    value, most = percent(right.value, digits), percent(right.high, digits)
+    return f": against it the attacker is right {value} of the time (at most {most})"
+
+
+def no_better_than_a_coin(results: Results) -> str | None:
+    """Name the versions against which every attack failed, and say that this proves nothing."""
+    failed = [record for record in results.quantizers if _reaches_coin(attacker(record))]
+    if not failed:
+        return None
+    names = some([title(record.name) for record in failed])
+    coin = f"Against {names} our attacks did not do measurably better than a coin"
+    return f"{coin}, which proves nothing about attacks that we did not try."
+
+
+def _reaches_coin(right: Estimate | Unmeasured) -> bool:
+    return isinstance(right, Estimate) and right.low <= COIN
+
+
+def unmeasured(results: Results) -> str | None:
+    """Name the versions of which nobody can say how often an attacker is right, and why."""
+    reasons = {
+        record.name: right.reason for record in results.quantizers if isinstance(right := attacker(record), Unmeasured)
+    }
+    if not reasons:
+        return None
+    names = some([title(name) for name in reasons])
+    why = "; ".join(dict.fromkeys(words.clean(reason, 200) for reason in reasons.values()))
+    return f"How often an attacker is right about {names} was not measured: {why}."
+
+
+def no_control(results: Results) -> str | None:
+    """Say that the audit was not put to the test itself where none of its controls was run."""
+    if any(control.passed is not None for control in results.controls):
+        return None
+    return "None of the audit's own checks was run, so nothing shows that it would have noticed a leak."
+
+
+def reservation(results: Results) -> str | None:
+    """Say what the numbers are: what the attacks that were run achieved, no promise about others."""
+    level = percent(results.config.level)
+    attacks = some([words.clean(name) for name in results.config.attacks], most=6)
+    return (
+        f"A coin is right 50 % of the time. Every figure is what the attacks that we ran achieved ({attacks}); "
+        f"“at most” is the upper end of its {level} interval. A better attack may exist, "
+        "so the figures say how much is given away at least."
+    )
+
+
+RULES: tuple[tuple[Kind, Rule], ...] = (
+    ("alarm", failed_controls),
+    ("headline", least_exposed),
+    ("detail", nothing_gained),
+    ("detail", price),
+    ("detail", bargain),
+    ("detail", unmeasured),
+    ("caution", no_better_than_a_coin),
+    ("caution", no_control),
+    ("caution", reservation),
+)

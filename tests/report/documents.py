@@ -1,0 +1,240 @@
+"""Builders of whole results documents for the tests: what an audit of ten versions of a classifier would say.
+
+An attack of strength d has the binormal ROC curve TPR = Phi(d + Phi^-1(FPR)); from d follow its AUC and advantage,
+so the numbers of a document fit together.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from quantmis.results import (
+    Agreement,
+    AttackMetrics,
+    AttackResult,
+    Config,
+    Control,
+    Curve,
+    Data,
+    Environment,
+    Finding,
+    QuantizerResult,
+    Rank,
+    Ranking,
+    RateAt,
+    Reproduce,
+    Results,
+    UnresolvedAt,
+    UpperBound,
+    Utility,
+)
+from quantmis.stats import Estimate, Unmeasured
+
+SPARSE = "ternary(sparsity=0.9)"
+CHANNEL = 'uniform(bits=4, per="channel")'
+STRENGTHS = {
+    "identity": 1.10,
+    "uniform(bits=8)": 1.09,
+    "uniform(bits=4)": 0.95,
+    CHANNEL: 1.00,
+    "uniform(bits=3)": 0.72,
+    "uniform(bits=2)": 0.33,
+    "sign": 0.36,
+    "ternary(sparsity=0.33)": 0.55,
+    "ternary(sparsity=0.5)": 0.45,
+    SPARSE: 0.12,
+}
+UTILITIES = {
+    "identity": 0.964,
+    "uniform(bits=8)": 0.964,
+    "uniform(bits=4)": 0.961,
+    CHANNEL: 0.962,
+    "uniform(bits=3)": 0.950,
+    "uniform(bits=2)": 0.912,
+    "sign": 0.921,
+    "ternary(sparsity=0.33)": 0.938,
+    "ternary(sparsity=0.5)": 0.933,
+    SPARSE: 0.883,
+}
+BITS = {
+    "identity": (32.0, 0.0),
+    "uniform(bits=8)": (8.01, 0.01),
+    "uniform(bits=4)": (4.01, 0.14),
+    CHANNEL: (4.45, 0.12),
+    "uniform(bits=3)": (3.01, 0.28),
+    "uniform(bits=2)": (2.01, 0.52),
+    "sign": (1.01, 0.0),
+    "ternary(sparsity=0.33)": (1.59, 0.33),
+    "ternary(sparsity=0.5)": (1.59, 0.5),
+    SPARSE: (1.59, 0.9),
+}
+ATTACKS = {"loss_threshold": 0.6, "lira": 1.0, "paired_replicates": 0.95}
+NO_TRANSFER = Unmeasured("paired replicates compare models of one quantizer; there is no transfer form")
+FEW_OTHERS = Unmeasured("not resolvable with 599 non-members: fewer than 10 expected false positives")
+
+
+def around(value: float, reach: float = 0.02) -> Estimate:
+    return Estimate(value, value - reach, value + reach, 0.95, "clustered by model and sample")
+
+
+def advantage(strength: float) -> float:
+    return float(2 * ndtr(strength / 2) - 1)
+
+
+def metrics(strength: float, reach: float = 0.02) -> AttackMetrics:
+    fpr = np.geomspace(1e-3, 1, 60)
+    curve = ndtr(strength + ndtri(fpr))
+    return AttackMetrics(
+        auc=around(float(ndtr(strength / np.sqrt(2))), reach / 2),
+        advantage=around(advantage(strength), reach),
+        balanced_accuracy=around((1 + advantage(strength)) / 2, reach / 2),
+        epsilon_low=Estimate(1.0 * strength, 0.7 * strength, 1.2 * strength),
+        tpr=[_rate(strength, 0.1), _rate(strength, 0.01), UnresolvedAt(FEW_OTHERS.reason, fpr=0.001)],
+        roc=Curve(fpr=[0.0, *fpr.tolist()], tpr=[0.0, *curve.tolist()]),
+    )
+
+
+def _rate(strength: float, fpr: float) -> RateAt:
+    value = float(ndtr(strength + ndtri(fpr)))
+    return RateAt(value, value * 0.9, min(1.0, value * 1.1), fpr=fpr)
+
+
+def quantizer(
+    name: str,
+    strength: float,
+    utility: float = 0.95,
+    *,
+    reach: float = 0.02,
+    metric: str = "accuracy",
+    attacks: Mapping[str, float] = ATTACKS,
+) -> QuantizerResult:
+    bits, sparsity = BITS.get(name, (4.0, 0.1))
+    bound = 1 - advantage(strength)
+    rate = 0.002 / (0.05 + strength)
+    return QuantizerResult(
+        name=name,
+        bits_per_weight=bits,
+        sparsity=sparsity,
+        weights=9472,
+        untouched=[],
+        models=64,
+        distinct=64,
+        table=f"tables/{len(name)}.npz",
+        utility=Utility(utility, utility - 0.006, utility + 0.006, metric=metric),
+        indicator=Estimate(rate, 0.8 * rate, 1.25 * rate, 0.95, "pairs; bootstrap over points and replicates"),
+        security=Unmeasured("boundary flux is not part of this audit"),
+        security_upper_bound=UpperBound(bound, bound - reach, bound + reach, 0.95, "held out", attack="lira"),
+        attacks={each: _attack(each, strength * weight, reach) for each, weight in attacks.items()},
+    )
+
+
+def _attack(name: str, strength: float, reach: float) -> AttackResult:
+    transfer = NO_TRANSFER if name == "paired_replicates" else metrics(0.7 * strength, reach)
+    return AttackResult(adaptive=metrics(strength, reach), transfer=transfer)
+
+
+def ranking(records: Sequence[QuantizerResult]) -> Ranking:
+    """Rank by the interval of the upper bound: a version gives away less beyond doubt where the intervals part."""
+    known = [record for record in records if not isinstance(record.security_upper_bound, Unmeasured)]
+    known.sort(key=lambda record: -_bound(record).value)
+    rows = [Rank(rank=_rank(each, known), name=each.name, tied=_tied(each, known)) for each in known]
+    return Ranking(
+        criterion="AUC of the strongest attack (lira), adaptive", rows=sorted(rows, key=lambda row: row.rank)
+    )
+
+
+def _bound(record: QuantizerResult) -> Estimate:
+    assert isinstance(record.security_upper_bound, Estimate)
+    return record.security_upper_bound
+
+
+def _rank(record: QuantizerResult, among: Sequence[QuantizerResult]) -> int:
+    return 1 + sum(_bound(other).low > _bound(record).high for other in among)
+
+
+def _tied(record: QuantizerResult, among: Sequence[QuantizerResult]) -> list[str]:
+    mine = _bound(record)
+    return [
+        other.name
+        for other in among
+        if other.name != record.name and _bound(other).low <= mine.high and mine.low <= _bound(other).high
+    ]
+
+
+def document(
+    strengths: Mapping[str, float] = STRENGTHS,
+    utilities: Mapping[str, float] = UTILITIES,
+    *,
+    reach: float = 0.02,
+    metric: str = "accuracy",
+    attacks: Mapping[str, float] = ATTACKS,
+) -> Results:
+    """Build the document of an audit from the strength of the strongest attack on each version."""
+    records = [
+        quantizer(name, strength, utilities.get(name, 0.95), reach=reach, metric=metric, attacks=attacks)
+        for name, strength in strengths.items()
+    ]
+    return assemble(records, attacks=list(attacks))
+
+
+def assemble(records: Sequence[QuantizerResult], attacks: Sequence[str] = tuple(ATTACKS)) -> Results:
+    """Build the document that holds these records."""
+    return Results(
+        config=Config(
+            model="DigitsMLP",
+            loss="cross_entropy",
+            recipe={"epochs": 40, "batch_size": 32, "learning_rate": 0.001, "optimizer": "adam", "shuffle": True},
+            seed=0,
+            depth="shadow",
+            shadows=64,
+            replicates=64,
+            quantizers=[record.name for record in records],
+            attacks=list(attacks),
+            level=0.95,
+        ),
+        environment=Environment(
+            versions={"python": "3.11.15", "quantmis": "0.1.0", "torch": "2.9.0"},
+            machine="x86_64, 2 cores",
+            device="cpu",
+            started="2026-03-02T09:15:00+00:00",
+            seconds={"training": 21.4, "quantizing": 6.1, "attacks": 8.8},
+        ),
+        data=Data(samples=1198, held_out=599, members_per_model=599, features=[64], classes=10, digest="3f9a" * 16),
+        quantizers=list(records),
+        ranking=ranking(records),
+        agreement=[Agreement(first="indicator", second="lira", tau=Estimate(0.82, 0.61, 0.95))],
+        controls=controls(),
+        warnings=[
+            Finding(code="QM001", text="The audit describes the training procedure, not one shipped set of weights.")
+        ],
+        reproduce=Reproduce(command="quantmis demo --shadows 64 --seed 0", python="qm.audit(task, samples, seed=0)"),
+    )
+
+
+def controls(*, shuffled: float = 0.501) -> list[Control]:
+    found = around(shuffled, 0.01)
+    return [
+        Control(
+            name="shuffled_membership",
+            quantizer="identity",
+            expected="AUC 0.5 within its interval",
+            found=found,
+            passed=found.low <= 0.5 <= found.high,
+        ),
+        Control(
+            name="planted_leak",
+            quantizer="identity",
+            expected="AUC above 0.9",
+            found=Unmeasured("not run: asks for 16 further trainings"),
+            passed=None,
+        ),
+    ]
+
+
+def many(quantizers: int = 40, attacks: int = 12) -> Results:
+    """Build a document of the size that the report must still serve quickly."""
+    names = [f'uniform(bits={2 + i % 7}, per="group", group={16 * (1 + i)})' for i in range(quantizers - 1)]
+    strengths = {"identity": 1.1, **{name: 0.1 + 0.025 * i for i, name in enumerate(names)}}
+    utilities = {name: 0.96 - 0.08 * np.exp(-2 * strength) for name, strength in strengths.items()}
+    return document(strengths, utilities, attacks={f"attack_{i}": 1 - i / 20 for i in range(attacks)})

@@ -1,0 +1,141 @@
+"""What the verdict says, and what it must never say."""
+
+import re
+
+import documents
+import pytest
+from documents import document
+
+from quantmis.report import verdict as rules
+from quantmis.report.verdict import verdict
+from quantmis.results import Results, UpperBound
+from quantmis.stats import Unmeasured
+
+
+def text(results: Results) -> str:
+    return " ".join(sentence.text for sentence in verdict(results))
+
+
+def without_bound(results: Results, name: str, reason: str) -> Results:
+    records = [
+        record.model_copy(update={"security_upper_bound": Unmeasured(reason)}) if record.name == name else record
+        for record in results.quantizers
+    ]
+    return results.model_copy(update={"quantizers": records})
+
+
+def test_the_headline_names_the_least_exposed_version_and_how_often_an_attacker_is_right():
+    strengths = {"identity": 1.1, "sign": 0.6, documents.SPARSE: 0.15}
+    said = rules.least_exposed(document(strengths, reach=0.06))
+    assert said == (
+        "Of 3 versions of the model, ternary(sparsity=0.9) gives away least: an attacker who knows everything we tried "
+        "is right 53 % of the time (at most 56 %), against 71 % for full precision."
+    )
+
+
+def test_the_rate_of_the_attacker_is_one_minus_half_of_the_bound_on_security():
+    record = documents.quantizer("sign", 0.4)
+    bound = UpperBound(0.8, 0.7, 0.9, attack="lira")
+    right = rules.attacker(record.model_copy(update={"security_upper_bound": bound}))
+    assert (right.value, right.low, right.high) == pytest.approx((0.6, 0.55, 0.65))
+
+
+def test_ties_are_said_to_be_indistinguishable():
+    said = rules.least_exposed(document(reach=0.08))
+    assert "ternary(sparsity=0.9), uniform(bits=2), sign and ternary(sparsity=0.5) give away least" in said
+    assert "cannot be told apart" in said
+
+
+def test_when_nothing_separates_the_versions_none_is_named_the_best():
+    said = text(document(reach=0.4))
+    assert said.startswith("The 10 versions of the model cannot be told apart by what they give away")
+    assert "gives away least" not in said
+    assert "Full precision is among them" in said
+
+
+def test_full_precision_can_itself_be_the_least_exposed():
+    said = text(document({"identity": 0.2, "sign": 1.0}))
+    assert "No quantized version gives away as little as full precision does." in said
+    assert "costs" not in said
+
+
+def test_one_version_alone_is_not_compared():
+    said = text(document({"sign": 0.5}))
+    assert said.startswith("One version of the model was audited, sign: an attacker who knows everything")
+    assert "least" not in said.split(".")[0]
+
+
+def test_the_price_is_told_in_points_of_accuracy():
+    said = rules.price(document())
+    assert said == "ternary(sparsity=0.9) costs 8.1 points of accuracy (88.3 % against 96.4 %)."
+
+
+def test_the_price_of_a_regression_is_told_in_its_own_metric():
+    assert rules.price(document(metric="r2")) == "ternary(sparsity=0.9) costs 0.081 of r2 (0.883 against 0.964)."
+
+
+def test_a_price_within_the_intervals_is_no_price():
+    said = rules.price(document(utilities=dict.fromkeys(documents.STRENGTHS, 0.96)))
+    assert "has an accuracy that cannot be told from that of full precision" in said
+
+
+def test_tied_leaders_are_priced_from_the_most_to_the_least_useful():
+    said = rules.price(document(reach=0.08))
+    assert said.startswith("The most useful of them, ternary(sparsity=0.5), costs 3.1 points of accuracy")
+    assert "the least useful, ternary(sparsity=0.9), costs 8.1 points of accuracy" in said
+
+
+def test_the_least_exposed_version_at_no_measurable_price_is_named():
+    said = rules.bargain(document())
+    assert said.startswith("Of those whose accuracy cannot be told from that of full precision, uniform(bits=4) gives")
+
+
+def test_where_protection_always_costs_the_verdict_says_so():
+    utilities = {**dict.fromkeys(documents.STRENGTHS, 0.9), "identity": 0.96}
+    assert rules.bargain(document(utilities=utilities)).startswith("No version that keeps the accuracy")
+
+
+def test_a_failed_attack_proves_nothing():
+    said = rules.no_better_than_a_coin(document({"identity": 1.1, "sign": 0.02}))
+    assert said.startswith("Against sign our attacks did not do measurably better than a coin, which proves nothing")
+    assert rules.no_better_than_a_coin(document({"identity": 1.1, "sign": 0.5})) is None
+
+
+def test_an_unmeasured_version_is_named_with_the_reason():
+    results = without_bound(document(), "sign", "only 12 samples")
+    assert rules.unmeasured(results) == "How often an attacker is right about sign was not measured: only 12 samples."
+
+
+def test_an_audit_without_any_bound_still_has_a_verdict():
+    results = without_bound(document({"identity": 1.0}), "identity", "no attack was run")
+    assert "was not measured" in text(results)
+
+
+def test_a_failed_control_comes_first():
+    results = document().model_copy(update={"controls": documents.controls(shuffled=0.56)})
+    first = verdict(results)[0]
+    assert first.kind == "alarm"
+    assert first.text.startswith("Do not rely on this audit: it failed its own check “shuffled membership”")
+
+
+def test_an_audit_that_ran_no_control_says_so():
+    assert "None of the audit's own checks was run" in text(document().model_copy(update={"controls": []}))
+    assert rules.no_control(document()) is None
+
+
+def test_every_verdict_ends_with_what_the_numbers_do_not_say():
+    assert verdict(document())[-1].text.endswith("the figures say how much is given away at least.")
+
+
+@pytest.mark.parametrize("reach", [0.01, 0.05, 0.1, 0.4])
+@pytest.mark.parametrize("metric", ["accuracy", "r2"])
+def test_no_verdict_promises_anything(reach: float, metric: str):
+    said = text(document(reach=reach, metric=metric))
+    assert not re.search(r"\b(safe|safely|secure|secured|compliant|compliance|guarantee\w*|private)\b", said, re.I)
+
+
+def test_names_that_change_the_direction_of_text_are_disarmed():
+    said = text(document({"identity": 1.1, "evil\u202e\u2066name\x00" + "a" * 10_000: 0.1}))
+    assert "\u202e" not in said
+    assert "\x00" not in said
+    assert len(said) < 2000
