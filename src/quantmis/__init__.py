@@ -1,3 +1,60 @@
-"""quantmis: the privacy audit for quantized models."""
+"""quantmis: the privacy audit for quantized models.
+
+import quantmis as qm
+
+result = qm.audit(qm.Task(model=MyModel), qm.Samples(x, y), out="audit")
+print(result.ranking)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from quantmis.audit import audit
+
+if TYPE_CHECKING:
+    from quantmis import attacks, quantizers, stats, theory
+    from quantmis.audit.result import AuditResult
+    from quantmis.data import Samples
+    from quantmis.errors import UserError
+    from quantmis.evidence import Evidence
+    from quantmis.models import Recipe, Task
+    from quantmis.stats import Estimate, Unmeasured
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AuditResult",
+    "Estimate",
+    "Evidence",
+    "Recipe",
+    "Samples",
+    "Task",
+    "Unmeasured",
+    "UserError",
+    "attacks",
+    "audit",
+    "quantizers",
+    "stats",
+    "theory",
+]
+
+_HOMES = {
+    "AuditResult": "quantmis.audit.result",
+    "Estimate": "quantmis.stats",
+    "Evidence": "quantmis.evidence",
+    "Recipe": "quantmis.models",
+    "Samples": "quantmis.data",
+    "Task": "quantmis.models",
+    "Unmeasured": "quantmis.stats",
+    "UserError": "quantmis.errors",
+}
+_ROOMS = {"attacks", "quantizers", "stats", "theory"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that torch is loaded only where it is needed."""
+    if name in _ROOMS:
+        return import_module(f"quantmis.{name}")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'quantmis' has no attribute {name!r}")

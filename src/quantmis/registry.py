@@ -14,6 +14,8 @@ from dataclasses import fields
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
+from pydantic import TypeAdapter, ValidationError
+
 from quantmis.errors import UserError
 
 T = TypeVar("T")
@@ -71,16 +73,21 @@ class Registry(Generic[T]):
         signature = inspect.signature(cls)
         try:
             signature.bind(**arguments)
-        except TypeError as error:
-            known = ", ".join(str(parameter) for parameter in signature.parameters.values())
-            raise UserError(
-                f"{self._kind} {cls.name}: {error}",  # pyright: ignore[reportAttributeAccessIssue]
-                hint=f"its parameters: {known or 'none'}",
-            ) from error
-        return cls(**arguments)
+            return TypeAdapter(cls).validate_python(arguments)
+        except (TypeError, ValidationError) as error:
+            known = ", ".join(map(str, signature.parameters.values()))
+            name = cls.name  # pyright: ignore[reportAttributeAccessIssue]
+            raise UserError(f"{self._kind} {name}: {_why(error)}", hint=f"its parameters: {known or 'none'}") from error
 
     def _points(self) -> Iterable[EntryPoint]:
         return entry_points(group=self._group)
+
+
+def _why(error: TypeError | ValidationError) -> str:
+    if isinstance(error, TypeError):
+        return str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def spelling(thing: Any) -> str:

@@ -72,11 +72,12 @@ class Config(Record):
 
 
 class Environment(Record):
-    """Say where and when the audit ran; nothing here changes a result."""
+    """Say where, when and how the audit ran. `engine`: how models were trained, with the reason where that is slow."""
 
     versions: dict[str, str]
     machine: str
     device: str
+    engine: str = ""
     started: str
     seconds: dict[str, float]
 
@@ -129,7 +130,8 @@ class QuantizerResult(Record):
 
     `bits_per_weight` counts the scales; `sparsity` is the fraction of quantized weights that are zero, as measured;
     `untouched` names the layers left in full precision; `distinct` is how many different quantized models there were
-    among the `models`; `table` is the path of the loss table, relative to `results.json`.
+    among the `models`; `table` is the path of the loss table, relative to `results.json`, `table_digest` the SHA-256 of
+    its arrays.
     """
 
     name: str
@@ -140,6 +142,7 @@ class QuantizerResult(Record):
     models: int
     distinct: int
     table: str
+    table_digest: str = ""
     utility: Utility
     indicator: Measured
     security: Measured

@@ -76,7 +76,7 @@ def _array(name: str, values: Any) -> np.ndarray:
 
 
 def _require_finite(name: str, array: np.ndarray) -> None:
-    rows = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1)) if array.dtype.kind == "f" else []
+    rows = np.flatnonzero(~np.isfinite(array).all(axis=tuple(range(1, array.ndim))))
     require(
         len(rows) == 0,
         f"{name}: {len(rows)} samples hold NaN or infinity, the first at row {rows[0] if len(rows) else None}",

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from quantmis.errors import UserError
+from quantmis.errors import require
 from quantmis.quantizers.base import QUANTIZERS, Codebook, Codes, require_range
 
 RANGES = 24
@@ -33,8 +33,7 @@ class Uniform(Codebook):
 
     def __post_init__(self):
         require_range(self.name, "bits", self.bits, 2, 8)
-        if self.per not in ("tensor", "channel"):
-            raise UserError(f'uniform: per must be "tensor" or "channel", got {self.per!r}')
+        require(self.per in ("tensor", "channel"), f'uniform: per must be "tensor" or "channel", got {self.per!r}')
 
     def encode(self, weight: Tensor) -> Codes:
         """Return integer codes and one scale, or one per row."""

@@ -1,0 +1,41 @@
+# make demo   audit the quantized versions of a model of scikit-learn's digits; prints where the report is
+# make test   everything that CI checks
+# make bench  the slow studies, written to benchmarks/RESULTS.md
+# make clean  remove what the others made
+
+PYTHON ?= python3
+BIN := .venv/bin
+OUT ?= quantmis-demo
+
+.PHONY: demo test check bench clean browser
+
+demo: .venv/installed
+	$(BIN)/quantmis demo --out $(OUT)
+
+test: browser check
+
+check: .venv/installed
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/theory.py
+	$(BIN)/python benchmarks/attacks.py
+
+clean:
+	rm -rf .venv $(OUT) dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The report is opened in a real browser by its tests.
+browser:
+	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null) \
+		|| (echo "make test opens the report in Chromium: install it (Debian: apt-get install chromium)" >&2; exit 1)
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| (echo "quantmis needs Python 3.11 or newer; name one: make PYTHON=python3.11 ..." >&2; exit 1)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@

@@ -1,0 +1,54 @@
+"""The audit: from a task and its samples to loss tables, and from the tables to results.json and the report.
+
+This module imports torch only when an audit is asked for, so that `import quantmis` stays fast.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxtyping import jaxtyped
+
+if TYPE_CHECKING:
+    from quantmis.attacks import Attack
+    from quantmis.audit.result import AuditResult
+    from quantmis.data import Samples
+    from quantmis.models import Task
+    from quantmis.quantizers import Quantizer
+
+
+@jaxtyped(typechecker=None)  # the names in its signature exist only once torch is loaded
+def audit(
+    task: "Task",
+    samples: "Samples",
+    *,
+    quantizers: "Sequence[str | Quantizer] | None" = None,
+    attacks: "Sequence[str | Attack] | None" = None,
+    shadows: int = 64,
+    replicates: int | None = None,
+    held_out: float = 1 / 3,
+    seed: int = 0,
+    level: float = 0.95,
+    out: str | Path | None = None,
+    progress: bool = True,
+    command: str = "",
+) -> "AuditResult":
+    """Audit how much the quantized versions of a model give away of the samples that it was trained on.
+
+    Trains `shadows` models in complementary pairs on halves of the samples (all but the fraction `held_out`, which no
+    model sees), puts each through every quantizer, attacks every one of them, and ranks the quantizers.
+
+    `task`: the model, its loss and its training recipe. `samples`: inputs and targets. `quantizers` and `attacks`:
+    objects or names, by default full precision and nine codebooks, and the loss, LiRA and paired-replicates attacks;
+    full precision is always measured. `shadows`: an even number; 0 leaves out the attacks that need shadow models.
+    `replicates`: how many of the models the indicator compares, by default all. `seed`: the same seed gives the same
+    result. `level`: of all intervals. `out`: a folder for `results.json`, `report.html` and the loss tables.
+    `progress`: whether to say on stderr how far it is. `command`: the command line that asked for the audit, if any.
+
+    Raises `UserError` for anything that cannot be audited, before a model is trained, and for a model that diverges.
+    """
+    from quantmis.audit.run import run
+    from quantmis.audit.settings import settings
+
+    chosen = settings(quantizers, attacks, shadows, replicates, held_out, seed, level)
+    return run(task, samples, chosen, None if out is None else Path(out), progress, command)

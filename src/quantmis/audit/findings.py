@@ -1,0 +1,92 @@
+"""What a reader must keep in mind, under stable codes.
+
+QM001  a control failed: the numbers of this audit cannot be trusted
+QM002  too few shadow models for a strong attack
+QM003  layers were left in full precision
+QM004  models were trained one by one
+QM005  the indicator and the attacks disagree
+QM006  the indicator could not be resolved
+"""
+
+from collections.abc import Iterator, Sequence
+
+from quantmis.audit.settings import Settings
+from quantmis.models.training import Engine
+from quantmis.results import Agreement, Control, Finding, QuantizerResult
+from quantmis.stats import Estimate
+
+SHADOWS_ADVISED = 32
+
+
+def find(
+    quantizers: Sequence[QuantizerResult],
+    controls: Sequence[Control],
+    agreement: Sequence[Agreement],
+    settings: Settings,
+    engine: Engine,
+) -> list[Finding]:
+    """Return what must be said beside the numbers of an audit, the gravest first."""
+    found = [
+        *_failed_controls(controls),
+        *_few_shadows(settings),
+        *_untouched(quantizers),
+        *_slow(engine),
+        *_disagreement(agreement),
+        *_unresolved(quantizers),
+    ]
+    return [Finding(code=code, text=text) for code, text in found]
+
+
+Found = Iterator[tuple[str, str]]
+
+
+def _failed_controls(controls: Sequence[Control]) -> Found:
+    for control in controls:
+        if control.passed is False:
+            yield (
+                "QM001",
+                (
+                    f"The control '{control.name}' on {control.quantizer} failed (expected: {control.expected}). "
+                    "Something is wrong with this audit itself: do not rely on its numbers."
+                ),
+            )
+
+
+def _few_shadows(settings: Settings) -> Found:
+    if 0 < settings.shadows < SHADOWS_ADVISED:
+        yield (
+            "QM002",
+            (
+                f"Only {settings.shadows} shadow models were trained. With {SHADOWS_ADVISED} or more the attacks are "
+                "stronger, so the exposure is probably larger than measured here."
+            ),
+        )
+
+
+def _untouched(quantizers: Sequence[QuantizerResult]) -> Found:
+    for each in quantizers:
+        if each.untouched:
+            yield "QM003", f"{each.name} left these layers in full precision: {', '.join(each.untouched)}."
+
+
+def _slow(engine: Engine) -> Found:
+    if engine.reason is not None:
+        yield "QM004", f"The shadow models could not be trained together, only one by one: {engine.reason}"
+
+
+def _disagreement(agreement: Sequence[Agreement]) -> Found:
+    for each in agreement:
+        if "indicator" in (each.first, each.second) and isinstance(each.tau, Estimate) and each.tau.value < 0:
+            yield (
+                "QM005",
+                (
+                    f"The {each.first} and {each.second} order the quantizers differently (Kendall's tau "
+                    f"{each.tau.value:.2f}). The attacks were carried out, the indicator is a theory: the attacks lead."
+                ),
+            )
+
+
+def _unresolved(quantizers: Sequence[QuantizerResult]) -> Found:
+    names = [each.name for each in quantizers if isinstance(each.indicator, Estimate) and each.indicator.reason]
+    if names:
+        yield "QM006", f"The indicator is below what the held-out samples resolve for {', '.join(names)}."

@@ -1,0 +1,94 @@
+"""Say on stderr how far an audit is and how long it will take: bars in a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+Tick = Callable[[int], None]
+LINE_EVERY_SECONDS = 5.0
+ENOUGH_TO_ESTIMATE = 0.02
+
+
+class Stages(Protocol):
+    """Open the stages of an audit; each is told of the steps that it has done."""
+
+    def stage(self, name: str, total: int) -> Tick:
+        """Start the stage `name` of `total` steps and return the function to call with each number of steps done."""
+        ...
+
+
+@contextmanager
+def shown(show: bool) -> Generator[Stages]:
+    """Yield stages that are drawn as bars where stderr is a terminal, as lines where not, and nowhere unless `show`."""
+    if not show:
+        yield Silent()
+    elif not sys.stderr.isatty():
+        yield Lines()
+    else:
+        with Progress(*_columns(), console=Console(stderr=True)) as bars:
+            yield Bars(bars)
+
+
+@dataclass(frozen=True)
+class Silent:
+    """Show nothing."""
+
+    def stage(self, name: str, total: int) -> Tick:
+        """Return a function that does nothing."""
+        return lambda done: None
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Draw one bar per stage."""
+
+    bars: Progress
+
+    def stage(self, name: str, total: int) -> Tick:
+        """Add a bar."""
+        task = self.bars.add_task(name, total=total)
+        return lambda done: self.bars.advance(task, done)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Print a line when a stage starts and ends, and every few seconds between."""
+
+    def stage(self, name: str, total: int) -> Tick:
+        """Return the function that counts and prints."""
+        print(f"{name}: started", file=sys.stderr, flush=True)  # noqa: T201
+        return _Counter(name, total)
+
+
+@dataclass
+class _Counter:
+    name: str
+    total: int
+    done: int = 0
+    started: float = field(default_factory=time.monotonic)
+    printed: float = field(default_factory=time.monotonic)
+
+    def __call__(self, steps: int) -> None:
+        self.done += steps
+        now = time.monotonic()
+        if self.done >= self.total or now - self.printed > LINE_EVERY_SECONDS:
+            self.printed = now
+            print(self._line(now - self.started), file=sys.stderr, flush=True)  # noqa: T201
+
+    def _line(self, seconds: float) -> str:
+        if self.done >= self.total:
+            return f"{self.name}: done in {seconds:.1f} s"
+        fraction = self.done / self.total
+        left = f", about {seconds / fraction - seconds:.0f} s left" if fraction >= ENOUGH_TO_ESTIMATE else ""
+        return f"{self.name}: {fraction:.0%}{left}"
+
+
+def _columns() -> tuple[TextColumn, BarColumn, TaskProgressColumn, TimeRemainingColumn]:
+    text = TextColumn("{task.description:<22}")
+    return text, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(elapsed_when_finished=True)
