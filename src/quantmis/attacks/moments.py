@@ -40,20 +40,50 @@ class Normal:
         return -(self.standardised() ** 2 + np.log(self.variance)[self.of]) / 2
 
 
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Hold, for each set of references and sample, how many there are, their mean, and the squares about it."""
+
+    count: Float[np.ndarray, "sets samples"]
+    mean: Float[np.ndarray, "sets samples"]
+    square: Float[np.ndarray, "sets samples"]
+
+    @property
+    def freedom(self) -> Float[np.ndarray, "sets samples"]:
+        """The degrees of freedom of the squares."""
+        return np.maximum(self.count - 1, 0)
+
+
 def fit(target: Evidence, against: Others, chosen: Bool[np.ndarray, "references samples"], how: str) -> Normal:
     """Fit the `chosen` references of each set; `how` is "shrunken", "pooled" or "per_example"."""
-    signal, references = _centred(target, against)
+    signal, references = centred(target, against)
+    found = moments(references, against, chosen)
+    return Normal(signal, found.mean, variance(found.square, found.freedom, signal, how), against.of)
+
+
+def moments(
+    references: Float[np.ndarray, "references samples"], against: Others, chosen: Bool[np.ndarray, "references samples"]
+) -> Moments:
+    """Return the moments of the `chosen` ones of each set of centred signals."""
     terms = np.where(chosen, references, 0.0)
     count = against.counts(chosen)
     mean = against.sums(terms) / np.maximum(count, 1)
-    # Centred first, so that this difference does not cancel; what is left of rounding may still be negative.
-    square = np.maximum(against.sums(terms**2) - count * mean**2, 0.0)
-    freedom = np.maximum(count - 1, 0)
+    # Centred signals keep this difference from cancelling; what is left of rounding may still be negative.
+    return Moments(count, mean, np.maximum(against.sums(terms**2) - count * mean**2, 0.0))
+
+
+def variance(
+    square: Float[np.ndarray, "sets samples"],
+    freedom: Float[np.ndarray, "sets samples"],
+    signal: Float[np.ndarray, "targets samples"],
+    how: str = "shrunken",
+) -> Float[np.ndarray, "sets _"]:
+    """Return variances from sums of squares, never 0: at least a trillionth of the mean square of all `signal`."""
     least = LEAST_OF_SCALE * (float(np.square(signal).mean()) or 1.0)
-    return Normal(signal, mean, np.maximum(VARIANCES[how](square, freedom), least), against.of)
+    return np.maximum(VARIANCES[how](square, freedom), least)
 
 
-def _centred(
+def centred(
     target: Evidence, against: Others
 ) -> tuple[Float[np.ndarray, "targets samples"], Float[np.ndarray, "references samples"]]:
     """Return the signals of targets and of references, less each sample's mean over the references."""

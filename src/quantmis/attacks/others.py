@@ -20,14 +20,16 @@ from quantmis.stats.cluster import kin
 class Others:
     """Hold which references stand against which target.
 
-    `models` is the table of references; `order` sorts its rows by kin and `starts` says where each kin begins. `of`
-    is for each target row its set of references: the number of the kin that the set lacks, or the number of kins
-    where it lacks none.
+    `models` is the table of references; `order` sorts its rows by kin and `starts` says where each kin begins. A set
+    of references holds the kins before number `lacking` and those from number `resuming` on. `of` is for each target
+    row the number of its set.
     """
 
     models: Evidence
     order: Int[np.ndarray, " references"]
     starts: Int[np.ndarray, " kins"]
+    lacking: Int[np.ndarray, " sets"]
+    resuming: Int[np.ndarray, " sets"]
     of: Int[np.ndarray, " targets"]
 
     def sums(
@@ -35,10 +37,10 @@ class Others:
     ) -> Float[np.ndarray, "sets samples"]:
         """Add up (with `add`) the terms of each set of references; `self.of` maps target rows to sets."""
         kins = add.reduceat(terms[self.order], self.starts, axis=0)
-        none = np.full((1, kins.shape[1]), float(add.identity or 0.0) if add is np.add else -np.inf)
+        none = np.full((1, kins.shape[1]), add.identity, dtype=float)
         before = np.concatenate([none, add.accumulate(kins, axis=0)])
         after = np.concatenate([add.accumulate(kins[::-1], axis=0)[::-1], none])
-        return np.concatenate([add(before[:-1], after[1:]), before[-1:]])
+        return add(before[self.lacking], after[self.resuming])
 
     def counts(self, among: Bool[np.ndarray, "references samples"]) -> Float[np.ndarray, "sets samples"]:
         """Count the references of each set that are `among` the given ones, at each sample."""
@@ -46,9 +48,8 @@ class Others:
 
     def require(self, attack: str, trained: int = 0, untrained: int = 0) -> None:
         """Raise `UserError` unless every sample has that many references trained on it, and not trained on it."""
-        used = np.unique(self.of)
         for word, needed, member in (("", trained, self.models.member), (" not", untrained, ~self.models.member)):
-            fewest = int(self.counts(member)[used].min()) if needed else 0
+            fewest = int(self.counts(member).min()) if needed else 0
             require(
                 fewest >= needed,
                 f"{attack} needs at least {needed} reference models that were{word} trained on each sample, besides "
@@ -65,4 +66,5 @@ def others(target: Evidence, reference: Evidence | None) -> Others:
     kins, of_target = together[: models.models], together[models.models :]
     order = np.argsort(kins, kind="stable")
     starts = np.flatnonzero(np.diff(kins[order], prepend=-1))
-    return Others(models, order, starts, np.minimum(of_target, len(starts)))
+    lacking, of = np.unique(np.minimum(of_target, len(starts)), return_inverse=True)
+    return Others(models, order, starts, lacking, np.minimum(lacking + 1, len(starts)), of)

@@ -3,9 +3,11 @@
 Entries of one row share a model, entries of one column share a sample, and two models trained on complementary
 halves share the draw that divided them. So a metric is written as its value plus the sum of its *influences*
 [models, samples], what each entry adds to first order, and its variance is that of a sum clustered both ways
-(Cameron, Gelbach & Miller 2011): by model, where models trained on the same or on complementary samples are one
-cluster, and by sample. One pass, no resampling; and the difference of two metrics over the same table has the
-difference of their influences.
+(Cameron, Gelbach & Miller 2011), by model and by sample. One pass, no resampling; and the difference of two metrics
+over the same table has the difference of their influences.
+
+Twins are clustered together, because what an unequal division gives to one it takes from the other; and also apart,
+because from few pairs that estimate is unsteady. The larger of the two variances counts.
 """
 
 from collections.abc import Sequence
@@ -25,11 +27,11 @@ class Linear:
 
 @dataclass(frozen=True)
 class Spread:
-    """Hold a variance and the degrees of freedom it was estimated with; `clusters` counts those of the models."""
+    """Hold a variance, the degrees of freedom it was estimated with, and the number of models it is over."""
 
     variance: float
     freedom: float
-    clusters: int
+    models: int
 
 
 def kin(member: Bool[np.ndarray, "models samples"]) -> Int[np.ndarray, " models"]:
@@ -44,19 +46,16 @@ def kin(member: Bool[np.ndarray, "models samples"]) -> Int[np.ndarray, " models"
 
 
 def spread(influence: Float[np.ndarray, "models samples"], cluster: Int[np.ndarray, " models"]) -> Spread:
-    """Return the variance of the sum of `influence`, clustered by `cluster` of rows and by column.
+    """Return the variance of the sum of `influence`, clustered by column and by row, twins (`cluster`) together or not.
 
-    A single cluster of models says nothing of how models vary: then only samples vary, and the interval is about
-    these models. The variance is never below what either clustering alone gives.
+    A single model says nothing of how models vary: then only samples vary, and the interval is about this model.
+
+    >>> over = spread(np.random.default_rng(0).normal(size=(20, 30)), np.arange(20) // 2)
+    >>> 300 < over.variance < 1200, over.models
+    (True, 20)
     """
-    cells = _gather(influence, cluster)
-    by_row, by_column, by_cell = (_squares(parts) for parts in (cells.sum(1), cells.sum(0), cells))
-    if len(cells) == 1:
-        return Spread(by_column, max(cells.shape[1] - 1.0, 1.0), 1)
-    variance = max(by_row + by_column - by_cell, by_row, by_column, by_cell)
-    excess = max(by_row - by_cell, 0.0) ** 2 / (len(cells) - 1) + by_column**2 / max(cells.shape[1] - 1, 1)
-    freedom = variance**2 / excess if excess > 0 else np.inf
-    return Spread(variance, float(max(freedom, 1.0)), len(cells))
+    variance, freedom = max(_two_way(influence), _two_way(_gather(influence, cluster)))
+    return Spread(variance, freedom, len(influence))
 
 
 def covariance(
@@ -64,15 +63,26 @@ def covariance(
 ) -> Float[np.ndarray, "metrics metrics"]:
     """Return the covariance of several metrics over one table (one per quantizer, say), clustered both ways.
 
-    Negative eigenvalues, which a difference of clusterings can leave, are raised to 0.
+    Its diagonal is what `spread` returns; negative eigenvalues, which a difference of clusterings can leave, are 0.
     """
     cells = np.stack([_gather(influence, cluster) for influence in influences])
-    by_column = _products(cells.sum(1))
-    if cells.shape[1] == 1:
-        return by_column
-    whole = _products(cells.sum(2)) + by_column - _products(cells.reshape(len(cells), -1))
-    values, vectors = np.linalg.eigh(whole)
-    return (vectors * np.maximum(values, 0)) @ vectors.T
+    whole = _products(cells.sum(2)) + _products(cells.sum(1)) - _products(cells.reshape(len(cells), -1))
+    values, vectors = np.linalg.eigh(whole if cells.shape[1] > 1 else _products(cells.sum(1)))
+    clipped = (vectors * np.maximum(values, 0)) @ vectors.T
+    wanted = np.array([spread(influence, cluster).variance for influence in influences])
+    scale = np.sqrt(wanted / np.where(np.diag(clipped) > 0, np.diag(clipped), 1.0))
+    return clipped * np.outer(scale, scale)
+
+
+def _two_way(cells: Float[np.ndarray, "clusters samples"]) -> tuple[float, float]:
+    """Return the variance, never below what any clustering alone gives, and Satterthwaite's degrees of freedom."""
+    by_row, by_column, by_cell = (_squares(parts) for parts in (cells.sum(1), cells.sum(0), cells))
+    samples = max(cells.shape[1] - 1, 1)
+    if len(cells) == 1:
+        return by_column, float(samples)
+    variance = max(by_row + by_column - by_cell, by_row, by_column, by_cell)
+    unsteady = max(by_row - by_cell, 0.0) ** 2 / (len(cells) - 1) + by_column**2 / samples
+    return variance, max(variance**2 / unsteady, 1.0) if unsteady > 0 else float(samples)
 
 
 def _gather(

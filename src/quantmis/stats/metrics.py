@@ -142,9 +142,9 @@ def too_few(table: Table) -> Unmeasured | None:
 
 def clustering(over: Spread) -> str:
     """Say which entries an interval takes for dependent."""
-    if over.clusters == 1:
-        return "clustered by sample; about these models only"
-    return f"clustered by sample and by {over.clusters} groups of models"
+    if over.models == 1:
+        return "clustered by sample; about this model only"
+    return f"clustered by sample and by model ({over.models} models)"
 
 
 def _advantage(accuracy: Estimate | Unmeasured) -> Estimate | Unmeasured:

@@ -1,0 +1,107 @@
+"""Quantile regression (Bertran, Tang, Roth, Kearns, Morgenstern & Wu 2023): how unusual is the signal of this sample.
+
+A regressor learns, from non-members, the median and an upper quantile of the signal given what is known of a sample.
+The score is how far the signal lies above the median, in units of the distance between the two. With features of the
+samples the attacker needs no models of its own; without, what the references say of a sample (mean and spread of the
+signals of those not trained on it) stands in for features.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from quantmis.attacks.base import ATTACKS, Attack
+from quantmis.attacks.moments import centred, moments
+from quantmis.attacks.others import others
+from quantmis.errors import require
+from quantmis.evidence import Evidence
+from quantmis.seeds import generator, integer
+
+MEDIAN = 0.5
+MOST_ENTRIES = 50_000
+LEAST_SPREAD = 1e-3
+
+
+@ATTACKS.add
+@dataclass(frozen=True, eq=False)
+class QuantileRegression(Attack):
+    """Score by the signal's height above its predicted median, in units of the distance to quantile `upper`.
+
+    `features`: [samples, features], what the attacker knows of each sample, in the order of the table; None: taken
+    from the references, 2 of which must not have been trained on each sample, besides the target and its twin. One
+    regressor serves all models; it is trained on the non-members of one half of the samples and applied to the
+    other, both ways. Raises `UserError` for an `upper` that is not above 1/2, or features that do not fit.
+
+    >>> draw = np.random.default_rng(0)
+    >>> member = np.arange(400)[None] % 2 == 0
+    >>> features = draw.normal(size=(400, 1))
+    >>> table = Evidence(-features.T + 0.1 * draw.normal(size=(1, 400)) - member, member)
+    >>> scores = QuantileRegression(features=features).score(table)
+    >>> bool(np.median(scores[member]) > np.quantile(scores[~member], 0.9))
+    True
+    """
+
+    features: Float[np.ndarray, "samples features"] | None = field(default=None, repr=False)
+    upper: float = 0.9
+    seed: int = 0
+
+    name: ClassVar[str] = "quantile_regression"
+    uses_references: ClassVar[bool] = True
+
+    def __post_init__(self):
+        require(MEDIAN < self.upper < 1, f"quantile_regression: upper must lie between 1/2 and 1, got {self.upper}")
+
+    def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
+        """Return the standardised heights."""
+        known = self._known(target, reference)
+        signal, half = target.signals.astype(float), _halves(target)
+        middle, top = np.empty_like(signal), np.empty_like(signal)
+        for side in (half, ~half):
+            learn = ~target.member & ~side
+            require(learn.any(), "quantile_regression needs non-members on both halves of the samples")
+            apply = np.broadcast_to(side, signal.shape)
+            middle[apply], top[apply] = (
+                self._predict(known[learn], signal[learn], known[apply], quantile) for quantile in (MEDIAN, self.upper)
+            )
+        return (signal - middle) / np.maximum(top - middle, LEAST_SPREAD * (signal.std() or 1.0))
+
+    def _known(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples features"]:
+        if self.features is None:
+            return _reference_features(target, reference)
+        require(
+            self.features.shape[0] == target.samples,
+            f"features: expected one row for each of {target.samples} samples, got {self.features.shape[0]}",
+        )
+        return np.broadcast_to(self.features, (target.models, *self.features.shape))
+
+    def _predict(
+        self,
+        known: Float[np.ndarray, "entries features"],
+        signal: Float[np.ndarray, " entries"],
+        asked: Float[np.ndarray, "asked features"],
+        quantile: float,
+    ) -> Float[np.ndarray, " asked"]:
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
+        few = generator(self.seed, "entries").permutation(len(signal))[:MOST_ENTRIES]
+        fixed = integer(self.seed, "boosting") % 2**32
+        boosting = HistGradientBoostingRegressor(loss="quantile", quantile=quantile, max_leaf_nodes=15)
+        boosting.set_params(early_stopping=False, random_state=fixed)
+        return boosting.fit(known[few], signal[few]).predict(asked)
+
+
+def _reference_features(target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples features"]:
+    against = others(target, reference)
+    against.require(QuantileRegression.name, untrained=2)
+    outside = moments(centred(target, against)[1], against, ~against.models.member)
+    level = against.models.signals.mean(0, dtype=float)
+    spread = np.sqrt(outside.square / outside.freedom)
+    return np.stack([(level + outside.mean)[against.of], spread[against.of]], axis=-1)
+
+
+def _halves(target: Evidence) -> Bool[np.ndarray, " samples"]:
+    """Alternate between the halves in the order of mean signals: alike, and the same for any order of samples."""
+    rank = np.argsort(np.argsort(target.signals.sum(0, dtype=float), kind="stable"), kind="stable")
+    return rank % 2 == 0
