@@ -21,7 +21,7 @@ from quantmis.report.reading import (
     tied,
 )
 from quantmis.report.words import listing, percent, reach, some, title, worth
-from quantmis.results import Control, QuantizerResult, Results
+from quantmis.results import Agreement, Control, QuantizerResult, Results
 from quantmis.stats import Estimate, Unmeasured
 
 Kind = Literal["alarm", "headline", "detail", "caution"]
@@ -237,6 +237,25 @@ def reservation(results: Results) -> str | None:
         f"“at most” is the upper end of its {level} interval. A better attack may exist, "
         "so the figures say how much is given away at least."
     )
+
+
+def agreements(results: Results) -> list[str]:
+    """Say of every two measures that were compared whether they order the versions alike."""
+    return [_agreement(each) for each in results.agreement]
+
+
+def _agreement(pair: Agreement) -> str:
+    first, second = words.plainly(pair.first), words.plainly(pair.second)
+    if isinstance(pair.tau, Unmeasured):
+        why = words.clean(pair.tau.reason, 200)
+        return f"Whether {first} and {second} order the versions alike was not measured: {why}."
+    if pair.tau.low > 0:
+        said = "order the versions alike more often than chance would"
+    elif pair.tau.high < 0:
+        said = "order the versions contrary to each other"
+    else:
+        said = "cannot be shown to order the versions alike"
+    return f"{words.capital(first)} and {second} {said}: Kendall's tau {words.number(pair.tau)}; 1 is the same order, 0 no relation."
 
 
 RULES: tuple[tuple[Kind, Rule], ...] = (

@@ -6,14 +6,17 @@ of the text around them are replaced, and what is too long is cut, before a name
 """
 
 import math
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from quantmis.stats import Estimate, Unmeasured
 
 BASELINE = "identity"
 MINUS, TO, NONE = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{EN DASH}"
 NAME_LIMIT = 60
+Writer = Callable[[float], str]
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories with nothing to see: controls, direction marks, surrogates, private and unassigned, separators."""
 
@@ -24,7 +27,7 @@ def clean(text: str, limit: int = NAME_LIMIT) -> str:
     >>> clean("tern\u202eary"), clean("a" * 70, limit=5)
     ('tern\ufffdary', 'aaaa…')
     """
-    line = " ".join(text[: 4 * limit].split())
+    line = re.sub(r"[ \t\r\n\f\v]+", " ", text[: 4 * limit])
     seen = "".join("\ufffd" if unicodedata.category(letter) in UNSEEN else letter for letter in line)
     return seen if len(seen) <= limit and len(text) <= 4 * limit else seen[: limit - 1] + "…"
 
@@ -118,6 +121,11 @@ def significant(value: float, digits: int = 2) -> str:
     return fixed(value, max(0, digits - 1 - math.floor(math.log10(abs(value)))) if abs(value) < 10**digits else 0)
 
 
+def capital(text: str) -> str:
+    """Return the text with a capital first letter, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def is_share(metric: str) -> bool:
     """Return whether a utility is a share of right answers, which people read in per cent."""
     return metric.endswith("accuracy")
@@ -137,11 +145,24 @@ def number(estimate: Estimate | Unmeasured, decimals: int | None = None) -> str:
     """Write an estimate with its interval, or why there is none.
 
     >>> number(Estimate(0.712, 0.70, 0.724)), number(Unmeasured("not run"))
-    ('0.71 (0.70 to 0.72)', 'not measured: not run')
+    ('0.71 (0.70 to 0.72)', 'not run')
     """
     if isinstance(estimate, Unmeasured):
-        return f"not measured: {clean(estimate.reason, 300)}"
+        return clean(estimate.reason, 300)
     digits = places(reach(estimate)) if decimals is None else decimals
     value, low, high = (fixed(each, digits) for each in (estimate.value, estimate.low, estimate.high))
     bound = f"; a bound only: {clean(estimate.reason, 300)}" if estimate.reason else ""
     return f"{value} ({low} to {high}){bound}"
+
+
+def moment(timestamp: str) -> str:
+    """Write an ISO timestamp as a date and time that people read; anything else stays.
+
+    >>> moment("2026-03-02T09:15:07+00:00"), moment("yesterday")
+    ('2 March 2026, 09:15 UTC', 'yesterday')
+    """
+    try:
+        then = datetime.fromisoformat(timestamp)
+    except ValueError:
+        return clean(timestamp)
+    return f"{then.day} {then:%B %Y, %H:%M %Z}".rstrip()

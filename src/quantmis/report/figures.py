@@ -1,0 +1,111 @@
+"""Which figures the report shows, of what, and what they say in words to those who cannot see them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quantmis.report import charts, words
+from quantmis.report.charts import Axis, Line, Mark
+from quantmis.report.reading import Place, adaptive, foremost, places
+from quantmis.report.svg import Styles
+from quantmis.report.tables import role
+from quantmis.results import AttackMetrics, RateAt, Results
+from quantmis.stats import Estimate
+
+MOST_PANELS, MOST_CURVES = 6, 12
+RIGHT = Axis("An attacker is right (further left: gives away less)", share=True)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Hold the SVG of a figure and its caption; where nothing could be drawn, no `svg` and the caption says why."""
+
+    svg: str
+    caption: str
+
+
+def front(results: Results, styles: Styles) -> Figure:
+    """Draw what each version gives away against what it is worth."""
+    listed = places(results)
+    marks = [
+        Mark(place.position, place.record.name, role(place), place.attacker, place.record.utility)
+        for place in listed
+        if isinstance(place.attacker, Estimate)
+    ]
+    if not marks:
+        return Figure("", "How often an attacker is right was measured for no version, so there is nothing to draw.")
+    metric = results.quantizers[0].utility.metric
+    up = Axis(f"{charts.ascii_only(words.plainly(metric))} (higher is better)", share=words.is_share(metric))
+    heading = f"How often an attacker is right against {words.plainly(metric)}, {_counted(marks, listed)}"
+    caption = (
+        "Up and to the left is better: more useful, less given away. Bars are "
+        f"{words.percent(results.config.level)} intervals. Numbers are those of the ranking below. {_shapes()}"
+    )
+    return Figure(charts.scatter("front", heading, marks, RIGHT, up, styles), caption)
+
+
+def _counted(marks: Sequence[Mark], listed: Sequence[Place]) -> str:
+    left = len(listed) - len(marks)
+    return (
+        f"{len(marks)} versions" + (f" ({left} not measured)" if left else "") + "; the ranking table has the numbers"
+    )
+
+
+def _shapes() -> str:
+    return "Diamonds: the least exposed. Square: full precision."
+
+
+def indicator(results: Results, styles: Styles) -> Figure:
+    """Draw the indicator of the theory against what the attacks achieved."""
+    marks = [
+        Mark(place.position, place.record.name, role(place), place.record.indicator, place.attacker)
+        for place in places(results)
+        if isinstance(place.attacker, Estimate) and isinstance(place.record.indicator, Estimate)
+    ]
+    if not marks:
+        return Figure("", "The indicator was measured for no version; the section on what was not tested says why.")
+    lowest, highest = min(mark.x.low for mark in marks), max(mark.x.high for mark in marks)
+    across = Axis("Indicator r_Q (further right: predicted to give away less)", log=0 < 10 * lowest < highest)
+    up = Axis("An attacker is right", share=True)
+    heading = f"Indicator r_Q against how often an attacker is right, {len(marks)} versions"
+    caption = (
+        "Where the indicator predicts the attacks, points fall from the upper left to the lower right. "
+        f"Numbers are those of the ranking. {_shapes()}"
+    )
+    return Figure(charts.scatter("indicator", heading, marks, across, up, styles), caption)
+
+
+def rocs(results: Results, styles: Styles) -> list[tuple[str, Figure]]:
+    """Draw a panel of ROC curves per attack, the foremost attack first, for as many as fit on a page."""
+    names = list(dict.fromkeys(name for record in results.quantizers for name in record.attacks))
+    first = sorted(names, key=lambda name: name != foremost(results))[:MOST_PANELS]
+    return [(words.clean(name), _panel(results, name, index, styles)) for index, name in enumerate(first)]
+
+
+def _panel(results: Results, attack: str, index: int, styles: Styles) -> Figure:
+    found = [(place, adaptive(place.record, attack)) for place in places(results)]
+    measured = [(place, each) for place, each in found if isinstance(each, AttackMetrics)]
+    if not measured:
+        return Figure("", f"{words.clean(attack)} was measured against no version.")
+    lines = [Line(role(place), each.roc) for place, each in _spread(measured)]
+    resolved = _resolved([each for _, each in measured])
+    heading = f"ROC curves of {words.clean(attack)} against {len(lines)} versions, logarithmic axes"
+    return Figure(charts.curves(f"roc-{index}", heading, lines, resolved, styles), _drawn(len(lines), len(measured)))
+
+
+def _drawn(lines: int, measured: int) -> str:
+    return "" if lines == measured else f"{lines} of {measured} versions are drawn."
+
+
+def _spread(measured: Sequence[tuple[Place, AttackMetrics]]) -> list[tuple[Place, AttackMetrics]]:
+    """Keep the first, the last, full precision and an even choice of the others."""
+    step = max(1, -(-len(measured) // (MOST_CURVES - 2)))
+    last = len(measured) - 1
+    return [
+        each for index, each in enumerate(measured) if index % step == 0 or index == last or role(each[0]) == "baseline"
+    ]
+
+
+def _resolved(found: Sequence[AttackMetrics]) -> float:
+    """Return the smallest false positive rate at which every curve has a number with an interval."""
+    rates = [min((rate.fpr for rate in each.tpr if isinstance(rate, RateAt)), default=1.0) for each in found]
+    return max(rates)

@@ -1,0 +1,89 @@
+"""What was not measured and why: every reason in the document with the places where it stands.
+
+The document is walked as a whole rather than field by field, so that a quantity that a later version adds cannot go
+unmeasured in silence.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from quantmis.report.words import NAME_LIMIT, clean, probability, some
+from quantmis.results import Agreement, Curve, RateAt, Results, UnresolvedAt
+from quantmis.stats import Estimate, Unmeasured
+
+Path = tuple[str, ...]
+SAID = {
+    "auc": "AUC",
+    "tpr": "members found",
+    "indicator": "indicator r_Q",
+    "security": "security (MIS)",
+    "security_upper_bound": "how often an attacker is right",
+    "epsilon_low": "lower bound on epsilon",
+    "tau": "agreement",
+    "found": "",
+    "attacks": "",
+    "agreement": "",
+}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Hold a reason and the quantities that have no number because of it, in words."""
+
+    reason: str
+    places: tuple[str, ...]
+
+
+def gaps(results: Results) -> list[Gap]:
+    """Return every reason of the document, each once, with all its places."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for path, reason in _reasons(results, ()):
+        version = path[1] if path[0] == "quantizers" else ""
+        what = _words(path[2:] if version else path)
+        found.setdefault(reason, {}).setdefault(what, []).append(version)
+    count = len(results.quantizers)
+    return [Gap(reason, tuple(_place(*each, count) for each in where.items())) for reason, where in found.items()]
+
+
+def _place(what: str, versions: list[str], count: int) -> str:
+    if versions == [""]:
+        return what
+    if len(versions) == count > 1:
+        return f"{what}: all {count} versions"
+    return f"{what}: {some([clean(version) for version in versions], most=8)}"
+
+
+def _words(path: Path) -> str:
+    said = (SAID.get(step, clean(step.replace("_", " ") if step.islower() else step, NAME_LIMIT)) for step in path)
+    return ", ".join(filter(None, said))
+
+
+def _reasons(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, Unmeasured | Estimate):
+        if value.reason:
+            yield path, value.reason
+        return
+    for step, child in _children(value):
+        yield from _reasons(child, (*path, step))
+
+
+def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Curve):
+        return  # thousands of numbers for drawing
+    if isinstance(value, BaseModel):
+        yield from ((field, getattr(value, field)) for field in type(value).model_fields)
+    elif isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        yield from ((_named(item, index), item) for index, item in enumerate(value))
+
+
+def _named(item: Any, index: int) -> str:
+    if isinstance(item, RateAt | UnresolvedAt):
+        return f"at {probability(item.fpr)} false alarms"
+    if isinstance(item, Agreement):
+        return f"{item.first} and {item.second}"
+    return getattr(item, "name", str(index))

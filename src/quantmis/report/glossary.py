@@ -1,0 +1,34 @@
+"""The words of the report, explained to somebody who has never met them."""
+
+GLOSSARY = {
+    "Membership inference": "Deciding of one record whether a model was trained on it. Where that can be done, the "
+    "model gives away something about the people or things in its training data, be it only that they were in it.",
+    "Member": "A sample that the model under attack was trained on; a non-member is one that it never saw.",
+    "Version, quantizer": "The same model with its weights rounded to few values, to save memory and time. A quantizer "
+    "is the rule of the rounding. Full precision (identity) is the model before any rounding.",
+    "An attacker is right": "How often the strongest attack decides rightly, when half the records it is asked about "
+    "are members: 50 % is a coin, 100 % is certainty. A better attack may exist, so it says how much is given away "
+    "at least.",
+    "Interval": "The range that contains the true value with the stated probability, given the chance in which samples "
+    "and models the audit happened to use.",
+    "Cannot be told apart": "The data do not show which of two versions gives away more. Versions are compared on the "
+    "same samples and models, so two can be told apart although their intervals overlap.",
+    "Bits per weight, zero weights": "What is stored for each weight, scales included, and the share of weights that "
+    "were rounded to zero.",
+    "Shadow model": "A model that was trained in the same way on other samples, for which it is known who is a member. "
+    "Attackers learn from such models what a member looks like.",
+    "Adaptive and transfer": "An adaptive attacker knows the quantizer and puts its own models through it; its figures "
+    "lead in this report. A transfer attacker only has full-precision models of its own; where it fails, the cause "
+    "may be the mismatch and no protection.",
+    "ROC curve, AUC": "An attacker who accepts more false alarms finds more members; the curve shows the exchange. AUC "
+    "is the area under it: the probability that a member looks more like one than a non-member does. 0.5 is a coin.",
+    "Members found at 1 % false alarms": "The share of members an attacker finds while wrongly accusing 1 % of the "
+    "non-members. It shows whether a few records are much more exposed than the average.",
+    "Advantage": "The share of members found minus the share of false alarms, at the attacker's best threshold.",
+    "Epsilon at least": "The training cannot have been differentially private with a smaller epsilon than this.",
+    "Indicator r_Q": "A rate from the theory of quantized models that needs no attack: the larger, the less the "
+    "quantized weights are predicted to depend on any one sample. It orders versions; it is no probability.",
+    "Membership inference security (MIS)": "A defined quantity, no promise: one minus the advantage of the best attack "
+    "there could ever be. Every attack that was run bounds it from above, none from below.",
+    "Control": "A test of the audit itself whose right answer is known beforehand.",
+}

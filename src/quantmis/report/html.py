@@ -1,0 +1,129 @@
+"""The report as one self-contained page.
+
+Everything is inside the file: styles, script and figures, so that it opens from a disk, from an attachment and in a
+room without a network. The Content-Security-Policy allows nothing but the one stylesheet and the one script that the
+page was rendered with, by their digests; even a name that slipped through the escaping could load and run nothing.
+"""
+
+import base64
+import hashlib
+from functools import cache
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from quantmis.report import tables, words
+from quantmis.report.gaps import gaps
+from quantmis.report.glossary import GLOSSARY
+from quantmis.report.verdict import agreements, verdict
+from quantmis.results import Control, Results
+
+TEXT_LIMIT = 600
+DEPTHS = {
+    "as-is": "The model was attacked as it is, without training another one.",
+    "indicator": "A few models were trained again on other halves of the samples, and compared.",
+    "shadow": "Many models were trained again on other halves of the samples, so that for every sample there are "
+    "models that saw it and models that did not; each served once as the model under attack.",
+}
+
+
+def render(results: Results) -> str:
+    """Return the report of an audit as the text of one HTML file."""
+    from quantmis.report import figures  # brings matplotlib, which only rendering should wait for
+    from quantmis.report.svg import Styles
+
+    styles, found = Styles(), gaps(results)
+    notes = {gap.reason: number for number, gap in enumerate(found, 1)}
+    drawn = {
+        "front": figures.front(results, styles),
+        "indicator": figures.indicator(results, styles),
+        "rocs": figures.rocs(results, styles),
+    }
+    listed = {
+        "choices": tables.choices(results, notes),
+        "ranking": tables.ranking(results, notes),
+        "attacks": tables.attacks(results, notes),
+    }
+    return _page(results, {**drawn, **listed, "gaps": found, "notes": notes}, styles.sheet())
+
+
+def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
+    style, script = f"{_asset('report.css')}\n{figure_styles}\n", _asset("report.js")
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            results=results,
+            sentences=verdict(results),
+            agreements=agreements(results),
+            depth=DEPTHS[results.config.depth],
+            glossary=GLOSSARY,
+            style=Markup(style),  # noqa: S704 -- our own file
+            script=Markup(script),  # noqa: S704 -- our own file
+            policy=policy(style, script),
+            **parts,
+        )
+    )
+
+
+def policy(style: str, script: str) -> str:
+    """Return the Content-Security-Policy that allows this stylesheet and this script, and nothing else."""
+    allowed = f"style-src {_digest(style)}; script-src {_digest(script)}; img-src data:"
+    return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
+
+
+def _digest(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("quantmis.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_disarmed,
+    )
+    environment.filters |= {
+        "name": words.clean,
+        "number": words.number,
+        "breakable": _breakable,
+        "moment": words.moment,
+        "svg": Markup,
+        "outcome": _outcome,
+        "command": _command,
+        "unbroken": _unbroken,
+    }
+    return environment
+
+
+def _disarmed(value: Any) -> Any:
+    """Clean every string on its way into the page; what was escaped on purpose (`Markup`) stays."""
+    return words.clean(value, TEXT_LIMIT) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _unbroken(sentence: str) -> str:
+    return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _breakable(name: str) -> Markup:
+    """Let a name break where its parameters begin rather than in the middle of a word."""
+    return escape(_disarmed(name)).replace("(", Markup("(<wbr>"))
+
+
+def _command(text: str) -> Markup:
+    """Keep the lines of a command, each cleaned."""
+    return Markup("\n").join(words.clean(line, TEXT_LIMIT) for line in text.splitlines()[:100])
+
+
+def _outcome(control: Control) -> str:
+    return {True: "passed", False: "failed", None: "not run"}[control.passed]
+
+
+def _asset(name: str) -> str:
+    source = _environment().loader
+    assert source is not None  # noqa: S101 -- for the type checker: the environment is made with one
+    return source.get_source(_environment(), name)[0]

@@ -1,0 +1,64 @@
+"""Where labels go so that none covers a point or another label.
+
+A label tries the places around its point, near ones first. If one of the labels finds no free place the caller gets
+nothing, and takes shorter labels.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+DIRECTIONS = 16
+DISTANCES = (9, 14, 20, 28, 38, 50, 66, 84, 104)
+
+
+class Box(NamedTuple):
+    """Hold a rectangle by its middle and its size."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def meets(self, other: "Box") -> bool:
+        """Return whether two rectangles overlap."""
+        return (
+            abs(self.x - other.x) * 2 < self.width + other.width
+            and abs(self.y - other.y) * 2 < self.height + other.height
+        )
+
+    def within(self, area: "Box") -> bool:
+        """Return whether the rectangle lies inside `area`."""
+        return (
+            abs(self.x - area.x) * 2 <= area.width - self.width
+            and abs(self.y - area.y) * 2 <= area.height - self.height
+        )
+
+
+def arrange(
+    points: Sequence[Box], sizes: Sequence[tuple[float, float]], area: Box, obstacles: Sequence[Box] = ()
+) -> list[Box] | None:
+    """Return a place for a label of each size near its point, None where one of them finds no room.
+
+    Labels keep clear of all points, of each other and of further `obstacles`.
+
+    >>> arrange([Box(50, 50, 6, 6)], [(30, 10)], Box(50, 50, 100, 100))
+    [Box(x=74.0, y=50.0, width=30, height=10)]
+    """
+    placed: list[Box] = []
+    for point, size in zip(points, sizes, strict=True):
+        taken = [*points, *placed, *obstacles]
+        free = (box for box in _around(point, size) if box.within(area) and not any(map(box.meets, taken)))
+        if (box := next(free, None)) is None:
+            return None
+        placed.append(box)
+    return placed
+
+
+def _around(point: Box, size: tuple[float, float]) -> Iterator[Box]:
+    width, height = size
+    for distance in DISTANCES:
+        for step in range(DIRECTIONS):
+            angle = 2 * math.pi * step / DIRECTIONS
+            across, up = round(math.cos(angle), 6), round(math.sin(angle), 6)
+            yield Box(point.x + across * (distance + width / 2), point.y + up * (distance + height / 2), width, height)

@@ -1,0 +1,208 @@
+"""The tables of the report, as plain rows of cells that the page only has to print.
+
+A column has one number of decimals, the one that its intervals support. A cell without a number carries the number of
+the note that says why.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from quantmis.report import words
+from quantmis.report.reading import Place, adaptive, attacker, baseline, foremost, leaders, places
+from quantmis.report.verdict import bargains
+from quantmis.results import AttackMetrics, QuantizerResult, Results
+from quantmis.stats import Estimate, Unmeasured
+
+Notes = Mapping[str, int]
+Quantity = Estimate | Unmeasured
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Hold what a cell prints: a text, its interval, the number of a note."""
+
+    text: str
+    interval: str = ""
+    note: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """Hold a row: its number in the ranking where it has one, its name, its `role`, its cells."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    number: int | None = None
+    role: str = "other"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Hold a table; the first of `head` stands over the names."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def role(place: Place) -> str:
+    """Return what a version stands out as: `leader`, `baseline` or `other`."""
+    if place.leads:
+        return "leader"
+    return "baseline" if place.record.name == words.BASELINE else "other"
+
+
+def ranking(results: Results, notes: Notes) -> Table:
+    """Return the ranking, from the version that gives away least; ties share a rank."""
+    listed = places(results)
+    metric = listed[0].record.utility.metric if listed else ""
+    columns = [
+        [Cell(place.rank) for place in listed],
+        rates([place.attacker for place in listed], notes),
+        utilities([place.record for place in listed]),
+        [Cell(f"{place.record.bits_per_weight:.3g}") for place in listed],
+        [Cell(words.percent(place.record.sparsity)) for place in listed],
+        rounded([place.record.indicator for place in listed], notes),
+        [Cell(_strongest(place)) for place in listed],
+        [Cell(words.ranges(place.tied) or words.NONE) for place in listed],
+    ]
+    head = (
+        "Version",
+        "Rank",
+        "An attacker is right",
+        words.capital(words.plainly(metric)),
+        "Bits per weight",
+        "Zero weights",
+        "Indicator r_Q",
+        "Strongest attack",
+        "Cannot be told from no.",
+    )
+    rows = zip(listed, zip(*columns, strict=True), strict=True)
+    return Table(
+        "Versions of the model, the least exposed first",
+        head,
+        tuple(Row(words.clean(place.record.name), cells, place.position, role(place)) for place, cells in rows),
+    )
+
+
+def _strongest(place: Place) -> str:
+    bound = place.record.security_upper_bound
+    return words.NONE if isinstance(bound, Unmeasured) else words.clean(bound.attack)
+
+
+def choices(results: Results, notes: Notes) -> Table:
+    """Return the versions that a decision is most likely between: least exposed, best at no price, full precision."""
+    chosen: dict[str, str] = {}
+    first, best, whole = leaders(results), bargains(results), baseline(results)
+    for record in first[:3]:
+        chosen[record.name] = "gives away least" if len(first) == 1 else "among the least exposed"
+    for record in best[:1]:
+        metric = words.plainly(record.utility.metric)
+        also = f"{chosen[record.name]}, keeps the {metric}" if record.name in chosen else ""
+        chosen[record.name] = also or f"gives away least of those that keep the {metric}"
+    if whole is not None:
+        chosen.setdefault(whole.name, "full precision, for comparison")
+    records = [results.quantizer(name) for name in chosen]
+    metric = records[0].utility.metric if records else ""
+    columns = [
+        rates([attacker(record) for record in records], notes),
+        utilities(records),
+        [Cell(f"{record.bits_per_weight:.3g}") for record in records],
+        [Cell(why) for why in chosen.values()],
+    ]
+    head = (
+        "Version",
+        "An attacker is right",
+        words.capital(words.plainly(metric)),
+        "Bits per weight",
+        "Why it is here",
+    )
+    rows = zip(records, zip(*columns, strict=True), strict=True)
+    return Table("The choice in short", head, tuple(Row(words.clean(record.name), cells) for record, cells in rows))
+
+
+def attacks(results: Results, notes: Notes) -> list[tuple[str, Table]]:
+    """Return the name and the table of every attack: what it achieved against every version, the foremost attack first."""
+    names = dict.fromkeys(name for record in results.quantizers for name in record.attacks)
+    first = sorted(names, key=lambda name: name != foremost(results))
+    return [(words.clean(name), _attack(results, name, notes)) for name in first]
+
+
+def _attack(results: Results, name: str, notes: Notes) -> Table:
+    listed = places(results)
+    found = [adaptive(place.record, name) for place in listed]
+    rates_at = list(dict.fromkeys(rate.fpr for each in found if isinstance(each, AttackMetrics) for rate in each.tpr))
+    columns = [
+        numbers([_of(each, "auc") for each in found], notes),
+        numbers([_of(each, "advantage") for each in found], notes),
+        *(rates([_rate(each, fpr) for each in found], notes) for fpr in rates_at),
+        _floors([_of(each, "epsilon_low") for each in found], notes),
+        numbers([_of(_transfer(place.record, name), "auc") for place in listed], notes),
+    ]
+    found_at = (f"Members found at {words.probability(fpr)} false alarms" for fpr in rates_at)
+    head = ("Version", "AUC", "Advantage", *found_at, "Epsilon at least", "AUC, transfer")
+    rows = zip(listed, zip(*columns, strict=True), strict=True)
+    body = (Row(words.clean(place.record.name), cells, place.position, role(place)) for place, cells in rows)
+    return Table("Adaptive attacker, unless the column says transfer", head, tuple(body))
+
+
+def _transfer(record: QuantizerResult, attack: str) -> AttackMetrics | Unmeasured:
+    result = record.attacks.get(attack)
+    return Unmeasured("this attack was not run on this version") if result is None else result.transfer
+
+
+def _of(found: AttackMetrics | Unmeasured, field: str) -> Quantity:
+    return found if isinstance(found, Unmeasured) else getattr(found, field)
+
+
+def _rate(found: AttackMetrics | Unmeasured, fpr: float) -> Quantity:
+    if isinstance(found, Unmeasured):
+        return found
+    return next((rate for rate in found.tpr if rate.fpr == fpr), Unmeasured("this rate was not asked for"))
+
+
+def numbers(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
+    """Return a column of numbers with their intervals."""
+    digits = decimals(quantities)
+    return [cell(each, notes, lambda value: words.fixed(value, digits)) for each in quantities]
+
+
+def rates(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
+    """Return a column of shares in per cent."""
+    digits = min(1, max(0, decimals(quantities) - 2))
+    return [cell(each, notes, lambda value: words.percent(value, digits)) for each in quantities]
+
+
+def _floors(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
+    """Return a column of lower bounds: the lower ends of their intervals, and nothing below zero."""
+    cells = rounded(quantities, notes)
+    lows = [words.significant(max(0.0, each.low)) if isinstance(each, Estimate) else None for each in quantities]
+    return [whole if low is None else Cell(low, note=whole.note) for whole, low in zip(cells, lows, strict=True)]
+
+
+def rounded(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
+    """Return a column of numbers of any size with two significant digits."""
+    return [cell(each, notes, words.significant) for each in quantities]
+
+
+def utilities(records: Sequence[QuantizerResult]) -> list[Cell]:
+    """Return the column of what the versions are worth."""
+    values = [record.utility for record in records]
+    digits = decimals(values)
+    return [cell(each, {}, lambda value, each=each: words.worth(value, each.metric, digits)) for each in values]
+
+
+def decimals(quantities: Sequence[Quantity]) -> int:
+    """Return the decimals that a column deserves: those of its median interval."""
+    reaches = [words.reach(each) for each in quantities if isinstance(each, Estimate)]
+    return words.places(median(reaches)) if reaches else 2
+
+
+def cell(quantity: Quantity, notes: Notes, write: words.Writer) -> Cell:
+    """Return the cell of a quantity; where it has none, or only a bound, the number of the note that says why."""
+    if isinstance(quantity, Unmeasured):
+        return Cell("not measured", note=notes.get(quantity.reason))
+    low, high = write(quantity.low).removesuffix(" %"), write(quantity.high)
+    note = notes.get(quantity.reason) if quantity.reason else None
+    return Cell(write(quantity.value), f"{low} to {high}", note)

@@ -1,0 +1,77 @@
+"""The ranking and the verdict in the terminal: what a run prints when it is done.
+
+Every column that matters stands at 80 characters; wider terminals show more, narrower ones keep the version, its rank
+and how often an attacker is right. Colour only repeats what the words say.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+from quantmis.report import tables, words
+from quantmis.report.reading import Place, adaptive, foremost, places
+from quantmis.report.tables import Cell
+from quantmis.report.verdict import verdict
+from quantmis.results import AttackMetrics, Results
+
+STYLES = {"leader": "bold green", "baseline": "bold", "other": ""}
+SHORTEST, LONGEST = 18, 30
+
+
+@dataclass(frozen=True)
+class Column:
+    """Hold a column: its heading, its cells, and the width of the terminal from which on it is shown."""
+
+    heading: str
+    cells: list[str]
+    width: int = 0
+
+
+def table(results: Results, width: int | None = None) -> Table:
+    """Return the ranking for a terminal of `width` characters (by default this one), ties shown as ties."""
+    listed = places(results)
+    wide = shutil.get_terminal_size().columns if width is None else width
+    drawn = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    drawn.add_column("rank", justify="right", no_wrap=True)
+    drawn.add_column("version", overflow="fold", min_width=SHORTEST, max_width=LONGEST if wide < 120 else None)
+    chosen = [column for column in _columns(results, listed) if column.width <= wide]
+    for column in chosen:
+        drawn.add_column(column.heading, overflow="fold")
+    for index, place in enumerate(listed):
+        cells = (place.rank, words.clean(place.record.name), *(column.cells[index] for column in chosen))
+        drawn.add_row(*map(Text, cells), style=STYLES[tables.role(place)])
+    return drawn
+
+
+def _columns(results: Results, listed: Sequence[Place]) -> list[Column]:
+    records = [place.record for place in listed]
+    metric = words.plainly(records[0].utility.metric) if records else ""
+    return [
+        Column("attacker is right", _spelled(tables.rates([place.attacker for place in listed], {}))),
+        Column(metric, _spelled(tables.utilities(records)), width=70),
+        Column("bits", [f"{record.bits_per_weight:.3g}" for record in records], width=90),
+        Column("zeros", [words.percent(record.sparsity) for record in records], width=96),
+        *_attack(results, listed),
+        Column("indicator r_Q", _spelled(tables.rounded([record.indicator for record in records], {})), width=140),
+    ]
+
+
+def _attack(results: Results, listed: Sequence[Place]) -> list[Column]:
+    name = foremost(results)
+    if name is None:
+        return []
+    found = [adaptive(place.record, name) for place in listed]
+    cells = tables.numbers([each.auc if isinstance(each, AttackMetrics) else each for each in found], {})
+    return [Column(f"AUC of {words.clean(name, 20)}", _spelled(cells), width=118)]
+
+
+def _spelled(cells: Sequence[Cell]) -> list[str]:
+    return [f"{cell.text} ({cell.interval})" if cell.interval else cell.text for cell in cells]
+
+
+def verdict_lines(results: Results) -> list[str]:
+    """Return the verdict, a sentence a line, the most important first."""
+    return [sentence.text for sentence in verdict(results)]
