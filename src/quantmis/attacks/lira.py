@@ -25,10 +25,10 @@ class LiRA(Attack):
     """Score by the likelihood ratio of the target's signal, trained on the sample against not.
 
     `online`: fit both distributions; offline fits only that of references not trained on the sample. `variance`:
-    "per_example" fits each sample's own; "pooled" one for all samples; "shrunken", the default, weights the two by
-    how much the samples' variances differ and how many references there are (see `quantmis.attacks.moments`), so
-    that it is safe with two references a side and goes over into "per_example" with many. Raises `UserError` for
-    fewer references than that needs: 2 trained on each sample and 2 not, besides the target and its twin.
+    "per_example" fits each sample's own; "pooled" one for all samples; "shrunken", the default, weights the two by how
+    much the samples' variances differ and how many references there are (see `quantmis.attacks.moments`): safe with
+    2 references a side, and equal to "per_example" from about 32 a side (64 models) on. Raises `UserError` for fewer
+    than 2 references trained on each sample and 2 not, besides the target and its twin.
 
     >>> draw = np.random.default_rng(0)
     >>> half = draw.permuted(np.tile(np.arange(100) < 50, (8, 1)), axis=1)

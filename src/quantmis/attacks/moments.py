@@ -1,22 +1,25 @@
 """Normal distributions fitted, sample by sample, to the signals of the references against each target.
 
 The mean of a few references is safe, their variance is not: from two of them it is off by an order of magnitude, and
-low-bit models make references that agree exactly, of variance 0. Variances are *shrunken* towards the common one:
-an inverse-gamma prior is fitted to the variances of all samples by its first two moments, and each sample's variance
-is the posterior mean. Where the samples' true variances hardly differ this is the pooled variance; where they differ
-much, or where there are many references, it is the sample's own.
+low-bit models make references that agree exactly, of variance 0. Variances are *shrunken* towards a common one (Smyth
+2004): a scaled inverse chi-squared prior is fitted to the variances of all samples, and each sample's variance is the
+posterior mean. In simulations of normal signals this is as good as the pooled variance where the samples' variances
+are equal, better than each sample's own below 64 models, and the same from 64 models (32 references a side) on.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.special import digamma, polygamma
 
 from quantmis.attacks.others import Others
 from quantmis.evidence import Evidence
 
 LEAST_OF_POOLED = 1e-6
 LEAST_OF_SCALE = 1e-12
+LEAST_EXCESS = 1e-8
+NEWTON_STEPS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,16 +114,35 @@ def _per_example(
 def _shrunken(
     square: Float[np.ndarray, "sets samples"], freedom: Float[np.ndarray, "sets samples"]
 ) -> Float[np.ndarray, "sets samples"]:
-    """Return posterior means under the prior whose first two moments are those of the samples' variances.
+    """Return posterior means under the prior whose log-variances have the mean and variance of the samples'.
 
-    With E s^2 = m and E s^4 = q (unbiased from sums of squares: q = E square^2 / f (f + 2)), an inverse gamma of
-    shape k + 1 has q / m^2 = k / (k - 1), so k = r / (r - 1) for r = q / m^2.
+    The log of a chi-squared variable with f degrees of freedom, over f, has mean digamma(f / 2) - log(f / 2) and
+    variance trigamma(f / 2); what the log-variances vary beyond that is the prior's.
     """
-    mean = _pooled(square, freedom)
-    fourth = (square**2).sum(1, keepdims=True) / np.maximum((freedom * (freedom + 2)).sum(1, keepdims=True), 1)
-    ratio = fourth / np.where(mean > 0, mean**2, 1.0)
-    strength = 2 * ratio / np.maximum(ratio - 1, 1e-9)
-    return (strength * mean + square) / (strength + freedom + (strength == 0))
+    known, index = freedom > 0, freedom.astype(int)
+    half = np.maximum(np.arange(index.max() + 1), 1) / 2  # looked up below: few degrees of freedom are distinct
+    logs = np.log(_per_example(square, freedom) + (_pooled(square, freedom) == 0))
+    logs -= (digamma(half) - np.log(half))[index]
+    mean = _mean(logs, known)
+    prior = _inverse_trigamma(_mean((logs - mean) ** 2 - polygamma(1, half)[index], known))
+    common = np.exp(mean + digamma(prior) - np.log(prior))
+    return (2 * prior * common + square) / (2 * prior + freedom)
+
+
+def _mean(
+    terms: Float[np.ndarray, "sets samples"], known: Bool[np.ndarray, "sets samples"]
+) -> Float[np.ndarray, "sets 1"]:
+    return np.where(known, terms, 0.0).sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
+
+
+def _inverse_trigamma(value: Float[np.ndarray, "sets 1"]) -> Float[np.ndarray, "sets 1"]:
+    """Return x with trigamma(x) = value, by Newton's method on the nearly linear 1 / trigamma (Smyth 2004)."""
+    value = np.maximum(value, LEAST_EXCESS)
+    found = 0.5 + 1 / value
+    for _ in range(NEWTON_STEPS):
+        trigamma = polygamma(1, found)
+        found = found + trigamma * (1 - trigamma / value) / polygamma(2, found)
+    return found
 
 
 VARIANCES = {"shrunken": _shrunken, "pooled": _pooled, "per_example": _per_example}

@@ -9,11 +9,13 @@ subtraction of nearly equal numbers.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.stats.cluster import kin
+
+BLOCK = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,18 +35,26 @@ class Others:
     of: Int[np.ndarray, " targets"]
 
     def sums(
-        self, terms: Float[np.ndarray, "references samples"], add: np.ufunc = np.add
+        self, terms: Shaped[np.ndarray, "references samples"], add: np.ufunc = np.add
     ) -> Float[np.ndarray, "sets samples"]:
         """Add up (with `add`) the terms of each set of references; `self.of` maps target rows to sets."""
-        kins = add.reduceat(terms[self.order], self.starts, axis=0)
+        found = np.empty((len(self.lacking), terms.shape[1]))
+        for start in range(0, terms.shape[1], BLOCK):  # blocks of columns stay in the cache
+            found[:, start : start + BLOCK] = self._block(terms[:, start : start + BLOCK], add)
+        return found
+
+    def counts(self, among: Bool[np.ndarray, "references samples"]) -> Float[np.ndarray, "sets samples"]:
+        """Count the references of each set that are `among` the given ones, at each sample."""
+        return self.sums(among)
+
+    def _block(
+        self, terms: Shaped[np.ndarray, "references samples"], add: np.ufunc
+    ) -> Float[np.ndarray, "sets samples"]:
+        kins = add.reduceat(terms[self.order].astype(float), self.starts, axis=0)
         none = np.full((1, kins.shape[1]), add.identity, dtype=float)
         before = np.concatenate([none, add.accumulate(kins, axis=0)])
         after = np.concatenate([add.accumulate(kins[::-1], axis=0)[::-1], none])
         return add(before[self.lacking], after[self.resuming])
-
-    def counts(self, among: Bool[np.ndarray, "references samples"]) -> Float[np.ndarray, "sets samples"]:
-        """Count the references of each set that are `among` the given ones, at each sample."""
-        return self.sums(among.astype(float))
 
     def require(self, attack: str, trained: int = 0, untrained: int = 0) -> None:
         """Raise `UserError` unless every sample has that many references trained on it, and not trained on it."""

@@ -54,7 +54,8 @@ def spread(influence: Float[np.ndarray, "models samples"], cluster: Int[np.ndarr
     >>> 300 < over.variance < 1200, over.models
     (True, 20)
     """
-    variance, freedom = max(_two_way(influence), _two_way(_gather(influence, cluster)))
+    apart, together = _Sides.of(influence), _Sides.of(_gather(influence, cluster))
+    variance, freedom = max(apart.variance(floor=False), together.variance(floor=True))
     return Spread(variance, freedom, len(influence))
 
 
@@ -74,15 +75,30 @@ def covariance(
     return clipped * np.outer(scale, scale)
 
 
-def _two_way(cells: Float[np.ndarray, "clusters samples"]) -> tuple[float, float]:
-    """Return the variance, never below what any clustering alone gives, and Satterthwaite's degrees of freedom."""
-    by_row, by_column, by_cell = (_squares(parts) for parts in (cells.sum(1), cells.sum(0), cells))
-    samples = max(cells.shape[1] - 1, 1)
-    if len(cells) == 1:
-        return by_column, float(samples)
-    variance = max(by_row + by_column - by_cell, by_row, by_column, by_cell)
-    unsteady = max(by_row - by_cell, 0.0) ** 2 / (len(cells) - 1) + by_column**2 / samples
-    return variance, max(variance**2 / unsteady, 1.0) if unsteady > 0 else float(samples)
+@dataclass(frozen=True)
+class _Sides:
+    """Hold the variances by row, by column and by cell, and how many rows and columns there are."""
+
+    row: float
+    column: float
+    cell: float
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, cells: Float[np.ndarray, "clusters samples"]) -> "_Sides":
+        row, column, cell = (_squares(parts) for parts in (cells.sum(1), cells.sum(0), cells))
+        return cls(row, column, cell, *cells.shape)
+
+    def variance(self, floor: bool) -> tuple[float, float]:
+        """Return the variance and Satterthwaite's degrees of freedom; `floor`: at least what each clustering gives."""
+        samples = max(self.columns - 1, 1)
+        if self.rows == 1:
+            return self.column, float(samples)
+        least = max(self.row, self.column, self.cell) if floor else 0.0
+        variance = max(self.row + self.column - self.cell, least)
+        unsteady = max(self.row - self.cell, 0.0) ** 2 / (self.rows - 1) + self.column**2 / samples
+        return variance, max(variance**2 / unsteady, 1.0) if unsteady > 0 else float(samples)
 
 
 def _gather(
@@ -94,7 +110,8 @@ def _gather(
 
 
 def _squares(parts: Float[np.ndarray, "..."]) -> float:
-    return float(np.square(parts).sum()) * _correction(parts.size)
+    flat = parts.ravel()
+    return float(flat @ flat) * _correction(parts.size)
 
 
 def _products(parts: Float[np.ndarray, "metrics parts"]) -> Float[np.ndarray, "metrics metrics"]:

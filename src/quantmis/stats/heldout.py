@@ -25,7 +25,7 @@ def halves(
     Samples are ranked by how many models were trained on them and by their mean score, and the two of each
     neighbouring pair are sent to different halves by a coin.
     """
-    stream = generator(seed, "halves")
+    stream, scores = generator(seed, "halves"), np.ascontiguousarray(scores)  # so that sums add in the same order
     mixed = (stream.normal(size=(len(scores), 1)) * scores).sum(0)  # tells apart samples that tie in the mean
     rank = np.empty(scores.shape[1], dtype=int)
     rank[np.lexsort((mixed, scores.sum(0), member.sum(0)))] = np.arange(scores.shape[1])

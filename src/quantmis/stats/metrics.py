@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from quantmis.stats import heldout, interval
 from quantmis.stats.cluster import Linear, Spread, kin, spread
 from quantmis.stats.estimate import Estimate, Unmeasured
-from quantmis.stats.roc import FALSE_POSITIVES_NEEDED, Tally, auc, curve_of, points, tally, true_positive_rate
+from quantmis.stats.roc import FALSE_POSITIVES_NEEDED, Tally, auc, points, tally, true_positive_rate
 
 FALSE_POSITIVE_RATES = (0.1, 0.01, 0.001)
 SAMPLES_NEEDED = 8
@@ -88,7 +88,7 @@ def evaluate(
     (True, 'not resolvable with 200 non-members: 0.2 false positives expected, 10 needed')
     """
     table = Table.of(scores, member, level)
-    fpr, tpr = points(curve_of(table.counts))
+    fpr, tpr = points(table.counts.curve)
     balanced = balanced_accuracy(table)
     return Metrics(
         auc=table.proportion(auc(table.counts, member), "ties counted half; "),

@@ -6,6 +6,7 @@ members and of non-members at each distinct score.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -34,11 +35,17 @@ class Tally:
         """The numbers of members and of non-members."""
         return int(self.members.sum()), int(self.others.sum())
 
-    @property
+    @cached_property
     def rates(self) -> tuple[Float[np.ndarray, " levels"], Float[np.ndarray, " levels"]]:
         """The false and the true positive rate at each distinct score as the threshold (itself accepted)."""
         members, others = self.trials
         return self.others.cumsum() / others, self.members.cumsum() / members
+
+    @cached_property
+    def curve(self) -> "Curve":
+        """The ROC curve, one point per distinct score."""
+        (fpr, tpr), start = self.rates, np.zeros(1)
+        return Curve(*(np.concatenate(ends) for ends in ((start, fpr), (start, tpr), (start + np.inf, self.score))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +85,7 @@ def roc(scores: Float[np.ndarray, "models samples"], member: Bool[np.ndarray, "m
     >>> curve.fpr.tolist(), curve.tpr.tolist()
     ([0.0, 0.0, 1.0], [0.0, 0.5, 1.0])
     """
-    return curve_of(tally(scores, member))
-
-
-def curve_of(counts: Tally) -> Curve:
-    """Return the ROC curve of a tally."""
-    (fpr, tpr), start = counts.rates, np.zeros(1)
-    return Curve(*(np.concatenate(ends) for ends in ((start, fpr), (start, tpr), (start + np.inf, counts.score))))
+    return tally(scores, member).curve
 
 
 def points(curve: Curve, number: int = 60) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, " points"]]:
@@ -124,7 +125,7 @@ def true_positive_rate(counts: Tally, member: Bool[np.ndarray, "models samples"]
     The influence of a non-member is that on the threshold: the slope of the curve, taken over half of `fpr` to
     either side, times what the entry adds to the false positive rate.
     """
-    curve, (members, others) = curve_of(counts), counts.trials
+    curve, (members, others) = counts.curve, counts.trials
     value, reach = rate_at(curve, fpr), min(fpr, 1 - fpr) / 2
     slope = (rate_at(curve, fpr + reach) - rate_at(curve, fpr - reach)) / (2 * reach)
     accepted = acceptance(counts, fpr)[counts.level]
