@@ -5,6 +5,7 @@ so the numbers of a document fit together.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -232,9 +233,10 @@ def controls(*, shuffled: float = 0.501) -> list[Control]:
     ]
 
 
+@cache
 def many(quantizers: int = 40, attacks: int = 12) -> Results:
     """Build a document of the size that the report must still serve quickly."""
     names = [f'uniform(bits={2 + i % 7}, per="group", group={16 * (1 + i)})' for i in range(quantizers - 1)]
     strengths = {"identity": 1.1, **{name: 0.1 + 0.025 * i for i, name in enumerate(names)}}
-    utilities = {name: 0.96 - 0.08 * np.exp(-2 * strength) for name, strength in strengths.items()}
+    utilities = {name: float(0.96 - 0.08 * np.exp(-2 * strength)) for name, strength in strengths.items()}
     return document(strengths, utilities, attacks={f"attack_{i}": 1 - i / 20 for i in range(attacks)})

@@ -6,7 +6,7 @@ import documents
 import pytest
 from documents import document
 
-from quantmis.report import verdict as rules
+import quantmis.report.verdict as rules
 from quantmis.report.verdict import verdict
 from quantmis.results import Results, UpperBound
 from quantmis.stats import Unmeasured

@@ -150,7 +150,7 @@ def _coin(axes: "Axes") -> None:
 def _label(figure: "Figure", axes: "Axes", marks: Sequence[Mark], names: bool) -> None:
     points = [_box(axes, mark, 11) for mark in marks]
     bars = [bar for mark in marks for bar in _bars(axes, mark)]
-    x, y, width, height = axes.get_window_extent().bounds
+    x, y, width, height = map(float, axes.get_window_extent().bounds)
     area = Box(x + width / 2, y + height / 2, width, height)
     named, numbered = [_named(mark) for mark in marks], [str(mark.number) for mark in marks]
     for texts, obstacles in [(named, bars), (named, [])] * names + [(numbered, bars), (numbered, [])]:

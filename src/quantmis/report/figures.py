@@ -97,8 +97,8 @@ def _drawn(lines: int, measured: int) -> str:
 
 
 def _spread(measured: Sequence[tuple[Place, AttackMetrics]]) -> list[tuple[Place, AttackMetrics]]:
-    """Keep the first, the last, full precision and an even choice of the others."""
-    step = max(1, -(-len(measured) // (MOST_CURVES - 2)))
+    """Keep the first, the last, full precision and an even choice of the others, `MOST_CURVES` and two at most."""
+    step = -(-len(measured) // MOST_CURVES)
     last = len(measured) - 1
     return [
         each for index, each in enumerate(measured) if index % step == 0 or index == last or role(each[0]) == "baseline"

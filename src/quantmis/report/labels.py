@@ -8,6 +8,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+from jaxtyping import Float
+
 DIRECTIONS = 16
 DISTANCES = (9, 14, 20, 28, 38, 50, 66, 84, 104)
 
@@ -19,13 +22,6 @@ class Box(NamedTuple):
     y: float
     width: float
     height: float
-
-    def meets(self, other: "Box") -> bool:
-        """Return whether two rectangles overlap."""
-        return (
-            abs(self.x - other.x) * 2 < self.width + other.width
-            and abs(self.y - other.y) * 2 < self.height + other.height
-        )
 
     def within(self, area: "Box") -> bool:
         """Return whether the rectangle lies inside `area`."""
@@ -47,12 +43,17 @@ def arrange(
     """
     placed: list[Box] = []
     for point, size in zip(points, sizes, strict=True):
-        taken = [*points, *placed, *obstacles]
-        free = (box for box in _around(point, size) if box.within(area) and not any(map(box.meets, taken)))
+        taken = np.array([*points, *placed, *obstacles], dtype=float)
+        free = (box for box in _around(point, size) if box.within(area) and _is_free(box, taken))
         if (box := next(free, None)) is None:
             return None
         placed.append(box)
     return placed
+
+
+def _is_free(box: Box, taken: Float[np.ndarray, "boxes 4"]) -> bool:
+    apart = 2 * np.abs(taken[:, :2] - box[:2]) >= taken[:, 2:] + box[2:]
+    return bool(apart.any(axis=1).all())
 
 
 def _around(point: Box, size: tuple[float, float]) -> Iterator[Box]:

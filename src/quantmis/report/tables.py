@@ -123,7 +123,7 @@ def choices(results: Results, notes: Notes) -> Table:
 
 
 def attacks(results: Results, notes: Notes) -> list[tuple[str, Table]]:
-    """Return the name and the table of every attack: what it achieved against every version, the foremost attack first."""
+    """Return name and table of every attack, what it achieved against each version; the foremost attack first."""
     names = dict.fromkeys(name for record in results.quantizers for name in record.attacks)
     first = sorted(names, key=lambda name: name != foremost(results))
     return [(words.clean(name), _attack(results, name, notes)) for name in first]

@@ -18,7 +18,7 @@ from quantmis.report.verdict import verdict
 from quantmis.results import AttackMetrics, Results
 
 STYLES = {"leader": "bold green", "baseline": "bold", "other": ""}
-SHORTEST, LONGEST = 18, 30
+SHORTEST, LONGEST = 10, 30
 
 
 @dataclass(frozen=True)

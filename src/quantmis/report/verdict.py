@@ -255,7 +255,8 @@ def _agreement(pair: Agreement) -> str:
         said = "order the versions contrary to each other"
     else:
         said = "cannot be shown to order the versions alike"
-    return f"{words.capital(first)} and {second} {said}: Kendall's tau {words.number(pair.tau)}; 1 is the same order, 0 no relation."
+    tau = f"Kendall's tau {words.number(pair.tau)}; 1 is the same order, 0 no relation"
+    return f"{words.capital(first)} and {second} {said}: {tau}."
 
 
 RULES: tuple[tuple[Kind, Rule], ...] = (

@@ -1,0 +1,153 @@
+"""Numbers in words, gaps, labels and figures: the parts that the page is made of."""
+
+import xml.etree.ElementTree as ElementTree
+from itertools import combinations
+
+import documents
+import numpy as np
+import pytest
+from documents import document
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from quantmis.report import figures, tables, words
+from quantmis.report.gaps import gaps
+from quantmis.report.labels import Box, arrange
+from quantmis.report.reading import places
+from quantmis.report.svg import Styles
+from quantmis.results import Results
+from quantmis.stats import Estimate, Unmeasured
+
+
+@given(st.text(max_size=300))
+def test_a_cleaned_name_is_short_and_wholly_visible(text: str):
+    cleaned = words.clean(text)
+    assert len(cleaned) <= words.NAME_LIMIT
+    assert not set(cleaned) & set("\u202a\u202b\u202d\u202e\u2066\u2067\u2068\u2069\u200f\x00\x1b\n")
+
+
+@pytest.mark.parametrize(("value", "expected"), [(-0.0004, "0.00"), (-1.234, f"{words.MINUS}1.23"), (2.0, "2.00")])
+def test_a_number_has_a_true_minus_and_no_negative_zero(value: float, expected: str):
+    assert words.fixed(value, 2) == expected
+
+
+@pytest.mark.parametrize(("reach", "expected"), [(0.026, "0.71 (0.69 to 0.74)"), (0.0026, "0.712 (0.709 to 0.715)")])
+def test_a_number_has_the_digits_that_its_interval_supports(reach: float, expected: str):
+    assert words.number(Estimate(0.712, 0.712 - reach, 0.712 + reach)) == expected
+
+
+def test_a_bound_says_that_it_is_one():
+    assert words.number(Estimate(0.1, 0.0, 0.2, reason="below what 64 models resolve")).endswith(
+        "a bound only: below what 64 models resolve"
+    )
+
+
+def test_every_reason_is_listed_once_with_all_its_places():
+    found = {gap.reason: gap.places for gap in gaps(document())}
+    assert found["boundary flux is not part of this audit"] == ("security (MIS): all 10 versions",)
+    assert "lira, adaptive, members found, at 0.1 % false alarms: all 10 versions" in found[documents.FEW_OTHERS.reason]
+    assert found["not run: asks for 16 further trainings"] == ("controls, planted leak",)
+
+
+def test_a_bound_with_a_reason_is_a_gap_too():
+    results = document()
+    record = results.quantizers[0].model_copy(update={"indicator": Estimate(0.1, 0.0, 0.2, reason="a bound")})
+    results = results.model_copy(update={"quantizers": [record, *results.quantizers[1:]]})
+    assert [gap.places for gap in gaps(results) if gap.reason == "a bound"] == [("indicator r_Q: identity",)]
+
+
+def test_a_cell_without_a_number_points_to_its_reason():
+    cells = tables.numbers([Unmeasured("why"), Estimate(0.5, 0.4, 0.6)], {"why": 3})
+    assert cells == [tables.Cell("not measured", "", 3), tables.Cell("0.5", "0.4 to 0.6", None)]
+
+
+def test_ties_are_told_by_number():
+    ranked = places(document(reach=0.4))
+    assert {place.rank for place in ranked} == {"1="}
+    assert ranked[0].tied == tuple(range(2, 11))
+
+
+def meets(one: Box, other: Box) -> bool:
+    across, up = 2 * abs(one.x - other.x), 2 * abs(one.y - other.y)
+    return across < one.width + other.width and up < one.height + other.height
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.floats(20, 380), st.floats(20, 280)), min_size=1, max_size=25))
+def test_labels_cover_neither_points_nor_each_other(spots: list[tuple[float, float]]):
+    points, area = [Box(x, y, 10, 10) for x, y in spots], Box(200, 150, 400, 300)
+    placed = arrange(points, [(16.0, 12.0)] * len(points), area)
+    if placed is not None:
+        assert not any(meets(one, other) for one, other in combinations(placed, 2))
+        assert not any(meets(label, point) for label in placed for point in points)
+        assert all(label.within(area) for label in placed)
+
+
+def test_labels_that_find_no_room_are_given_up_together():
+    assert arrange([Box(5, 5, 4, 4)], [(50, 12)], Box(5, 5, 10, 10)) is None
+
+
+def texts(svg: str) -> list[str]:
+    return [element.text or "" for element in ElementTree.fromstring(svg).iter("text")]
+
+
+def wide(results: Results) -> list[str]:
+    drawn = figures.front(results, Styles()).svg
+    return texts(drawn[: drawn.index("</svg>") + 6])
+
+
+def test_points_carry_their_names_where_there_is_room():
+    assert "1 ternary(sparsity=0.9)" in wide(document())
+
+
+def test_forty_points_carry_the_numbers_of_the_ranking():
+    assert set(map(str, range(1, 41))) <= set(wide(documents.many()))
+
+
+def test_figures_hold_no_colour_of_their_own_and_no_style_attribute():
+    styles = Styles()
+    drawn = figures.front(document(), styles).svg
+    assert "style=" not in drawn
+    assert "var(--accent)" in styles.sheet()
+    assert "#0" not in styles.sheet()
+
+
+def test_a_figure_of_the_same_document_is_the_same():
+    assert figures.front(document(), Styles()) == figures.front(document(), Styles())
+
+
+def test_a_name_in_a_figure_is_never_read_as_mathematics():
+    drawn = wide(document({"identity": 1.0, "$\\frac{1}$": 0.1}))
+    assert "1 $\\frac{1}$" in drawn
+
+
+def test_a_figure_without_points_says_why():
+    bare = [
+        record.model_copy(update={"security_upper_bound": Unmeasured("no attack"), "indicator": Unmeasured("none")})
+        for record in document().quantizers
+    ]
+    results = document().model_copy(update={"quantizers": bare})
+    for figure in (figures.front(results, Styles()), figures.indicator(results, Styles())):
+        assert figure.svg == ""
+        assert "for no version" in figure.caption
+
+
+def test_the_curves_are_shaded_below_the_smallest_rate_with_an_interval():
+    found = [record.attacks["lira"].adaptive for record in document().quantizers]
+    assert figures._resolved(found) == 0.01
+
+
+def test_of_many_curves_an_even_choice_is_drawn_and_counted():
+    (_, panel), *others = figures.rocs(documents.many(), Styles())
+    assert panel.caption == "11 of 40 versions are drawn."
+    assert len(others) == 5
+
+
+def test_an_attack_that_finds_nobody_is_drawn_too():
+    metrics = documents.metrics(0.5)
+    flat = metrics.model_copy(update={"roc": metrics.roc.model_copy(update={"fpr": [0.0, 1.0], "tpr": [0.0, 1.0]})})
+    results = document({"sign": 0.5})
+    attack = results.quantizers[0].attacks["lira"].model_copy(update={"adaptive": flat})
+    record = results.quantizers[0].model_copy(update={"attacks": {"lira": attack}})
+    drawn = figures.rocs(results.model_copy(update={"quantizers": [record]}), Styles())
+    assert np.size(drawn) == 2
