@@ -6,10 +6,15 @@ result = qm.audit(qm.Task(model=MyModel), qm.Samples(x, y), out="audit")
 print(result.ranking)
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from quantmis.audit import audit
+
+# Threads of torch that wait must sleep, not spin: on a busy machine spinning makes small models 20 times slower. It
+# is read when torch is first imported, and a setting of the user's own stands.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from quantmis import attacks, quantizers, stats, theory

@@ -13,6 +13,9 @@ class UserError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    def __reduce__(self):
+        return type(self), (str(self), self.hint)  # so that it arrives whole from another process
+
 
 def require(condition: object, message: str, hint: str | None = None) -> None:
     """Raise `UserError(message, hint)` unless `condition` holds."""

@@ -72,12 +72,16 @@ class Config(Record):
 
 
 class Environment(Record):
-    """Say where, when and how the audit ran. `engine`: how models were trained, with the reason where that is slow."""
+    """Say where, when and how the audit ran.
+
+    `engine`: how models were trained, and what was measured to choose it. `reused`: how many models the store held.
+    """
 
     versions: dict[str, str]
     machine: str
     device: str
     engine: str = ""
+    reused: int = 0
     started: str
     seconds: dict[str, float]
 

@@ -29,6 +29,10 @@ def audit(
     held_out: float = 1 / 3,
     seed: int = 0,
     level: float = 0.95,
+    checkpoint_every: int | None = None,
+    keep_weights: bool = False,
+    engine: str = "auto",
+    executor: str = "local",
     out: str | Path | None = None,
     progress: bool = True,
     command: str = "",
@@ -41,14 +45,30 @@ def audit(
     `task`: the model, its loss and its training recipe. `samples`: inputs and targets. `quantizers` and `attacks`:
     objects or names, by default full precision and nine codebooks, and the loss, LiRA and paired-replicates attacks;
     full precision is always measured. `shadows`: an even number; 0 leaves out the attacks that need shadow models.
-    `replicates`: how many of the models the indicator compares, by default all. `seed`: the same seed gives the same
-    result. `level`: of all intervals. `out`: a folder for `results.json`, `report.html` and the loss tables.
-    `progress`: whether to say on stderr how far it is. `command`: the command line that asked for the audit, if any.
+    `replicates`: how many of the models the indicator compares, by default all, at their end and, where
+    `checkpoint_every` is given, after every so many epochs. `seed`: the same seed gives the same result. `level`: that
+    of all intervals. `keep_weights`: whether `out` keeps the weights of the trained models. `engine`: how models are
+    trained, "auto" takes the fastest. `executor`: "local", or "ray" for the cluster of this environment, with the same
+    result. `out`: a folder for `results.json`, `report.html`, the loss tables and the store of finished work: an audit
+    that was killed goes on from there. `progress`: whether to say on stderr how far it is. `command`: the command line
+    that asked for the audit, for the report.
 
     Raises `UserError` for anything that cannot be audited, before a model is trained, and for a model that diverges.
     """
-    from quantmis.audit.run import run
-    from quantmis.audit.settings import settings
+    from quantmis.audit.run import Assignment, run
+    from quantmis.audit.settings import Settings, attacks_of, quantizers_of
 
-    chosen = settings(quantizers, attacks, shadows, replicates, held_out, seed, level)
-    return run(task, samples, chosen, None if out is None else Path(out), progress, command)
+    settings = Settings(
+        quantizers=quantizers_of(quantizers),
+        attacks=attacks_of(attacks, shadows),
+        shadows=shadows,
+        replicates=shadows if replicates is None else replicates,
+        held_out=held_out,
+        seed=seed,
+        level=level,
+        checkpoint_every=checkpoint_every,
+        keep_weights=keep_weights,
+        engine=engine,
+        executor=executor,
+    )
+    return run(Assignment(task, samples, settings, None if out is None else Path(out), command), progress)

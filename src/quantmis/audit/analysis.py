@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from quantmis.attacks import Attack
 from quantmis.audit.settings import Settings
-from quantmis.audit.tables import Table
+from quantmis.audit.tables import Candidates, Table
 from quantmis.registry import spelling
 from quantmis.results import (
     AttackMetrics,
@@ -52,7 +52,7 @@ def score(table: Table, full_precision: Table, settings: Settings) -> Scored:
 def describe(scored: Scored, settings: Settings) -> QuantizerResult:
     """Return everything that is said about one quantizer, except for how it compares with others."""
     table, traits = scored.table, scored.table.traits
-    candidates = table.held_out.losses[: settings.replicates].astype(np.float64)
+    candidates = table.candidates(settings.replicates)
     return QuantizerResult(
         name=table.name,
         bits_per_weight=float(np.mean([each.bits_per_weight for each in traits])),
@@ -85,11 +85,11 @@ def _utility(table: Table, level: float) -> Utility:
     return Utility(mean.value, mean.low, mean.high, mean.level, mean.method, metric=table.metric)
 
 
-def _indicator(candidates: np.ndarray, settings: Settings) -> Measured:
-    return indicator(candidates, np.arange(len(candidates)), seed=settings.seed, level=settings.level)
+def _indicator(candidates: Candidates, settings: Settings) -> Measured:
+    return indicator(candidates.losses, candidates.replicate, seed=settings.seed, level=settings.level)
 
 
-def _security(candidates: np.ndarray, n: int, settings: Settings) -> Measured:
+def _security(candidates: Candidates, n: int, settings: Settings) -> Measured:
     return Unmeasured("TODO")
 
 

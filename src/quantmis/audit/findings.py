@@ -3,15 +3,16 @@
 QM001  a control failed: the numbers of this audit cannot be trusted
 QM002  too few shadow models for a strong attack
 QM003  layers were left in full precision
-QM004  models were trained one by one
+QM004  a way of training many models at once was not possible
 QM005  the indicator and the attacks disagree
 QM006  the indicator could not be resolved
+QM007  a stored group was damaged and was computed again
 """
 
 from collections.abc import Iterator, Sequence
 
 from quantmis.audit.settings import Settings
-from quantmis.models.training import Engine
+from quantmis.models.engine import Engine
 from quantmis.results import Agreement, Control, Finding, QuantizerResult
 from quantmis.stats import Estimate
 
@@ -24,6 +25,7 @@ def find(
     agreement: Sequence[Agreement],
     settings: Settings,
     engine: Engine,
+    damaged: Sequence[str],
 ) -> list[Finding]:
     """Return what must be said beside the numbers of an audit, the gravest first."""
     found = [
@@ -33,6 +35,7 @@ def find(
         *_slow(engine),
         *_disagreement(agreement),
         *_unresolved(quantizers),
+        *_damaged(damaged),
     ]
     return [Finding(code=code, text=text) for code, text in found]
 
@@ -70,8 +73,8 @@ def _untouched(quantizers: Sequence[QuantizerResult]) -> Found:
 
 
 def _slow(engine: Engine) -> Found:
-    if engine.reason is not None:
-        yield "QM004", f"The shadow models could not be trained together, only one by one: {engine.reason}"
+    for way, reason in engine.reasons.items():
+        yield "QM004", f"The shadow models could not be trained in the way '{way}': {reason}"
 
 
 def _disagreement(agreement: Sequence[Agreement]) -> Found:
@@ -90,3 +93,8 @@ def _unresolved(quantizers: Sequence[QuantizerResult]) -> Found:
     names = [each.name for each in quantizers if isinstance(each.indicator, Estimate) and each.indicator.reason]
     if names:
         yield "QM006", f"The indicator is below what the held-out samples resolve for {', '.join(names)}."
+
+
+def _damaged(damaged: Sequence[str]) -> Found:
+    for what in damaged:
+        yield "QM007", f"Stored work was damaged and was computed again: {what}."

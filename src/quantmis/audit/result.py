@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantmis import results
-from quantmis.report import html
 from quantmis.results import QuantizerResult, Ranking, Results
 
 DOCUMENT = "results.json"
@@ -39,4 +38,6 @@ class AuditResult:
 
     def to_html(self, path: str | Path) -> None:
         """Write the report, one page that needs no network."""
+        from quantmis.report import html
+
         results.write_atomically(Path(path), html.render(self.document).encode())

@@ -1,5 +1,6 @@
 """One audit from start to end: check, train, quantize, attack, write."""
 
+import hashlib
 import platform
 import time
 from collections.abc import Generator, Sequence
@@ -15,51 +16,118 @@ import torch
 from quantmis import seeds
 from quantmis.audit import comparison, findings
 from quantmis.audit.analysis import Scored, describe, score
+from quantmis.audit.collect import Collected, collect
+from quantmis.audit.executors import executor
 from quantmis.audit.progress import Stages, shown
 from quantmis.audit.result import DOCUMENT, PAGE, AuditResult
 from quantmis.audit.settings import Settings, check, check_attacks, check_folder
-from quantmis.audit.tables import Table, fill
+from quantmis.audit.store import Store, locked
+from quantmis.audit.tables import Table, assemble
+from quantmis.audit.work import Work
 from quantmis.data import Samples, complementary_halves
 from quantmis.data.membership import hold_out
-from quantmis.models import Task, training
+from quantmis.errors import UserError
+from quantmis.models import Recipe, Task
+from quantmis.models.engine import Engine, choose_engine, cores
+from quantmis.models.training import device
 from quantmis.results import Config, Data, Environment, QuantizerResult, Reproduce, Results
 
+STORE = "store"
 PACKAGES = ("quantmis", "torch", "numpy", "scipy", "scikit-learn")
 
 
-def run(
-    task: Task, samples: Samples, settings: Settings, out: Path | None, progress: bool, command: str
-) -> AuditResult:
-    """Audit `task` on `samples` as `settings` say; write everything into the folder `out` where there is one."""
-    clock = Clock()
-    check(task, samples)
-    member = membership(len(samples), settings)
-    check_attacks(settings, member)
-    if out is not None:
-        check_folder(out)
-    engine = training.choose_engine(task, samples)
+@dataclass(frozen=True)
+class Assignment:
+    """Hold what was asked for: the task and its samples, how to audit them, the folder and the command line, if any."""
+
+    task: Task
+    samples: Samples
+    settings: Settings
+    out: Path | None
+    command: str
+
+
+def run(asked: Assignment, progress: bool) -> AuditResult:
+    """Audit as asked and write everything into the folder; what it already holds is not computed again.
+
+    Everything is checked before anything is trained.
+    """
+    check(asked.task, asked.samples)
+    member = membership(len(asked.samples), asked.settings)
+    check_attacks(asked.settings, member)
+    if asked.out is None:
+        return AuditResult(_audit(asked, member, progress)[0])
+    check_folder(asked.out)
+    with locked(asked.out):
+        document, tables = _audit(asked, member, progress)
+        result = AuditResult(document)
+        write(result, tables, asked.out)
+    return result
+
+
+def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> tuple[Results, list[Table]]:
+    clock, settings = Clock(), asked.settings
+    store = None if asked.out is None else Store(asked.out / STORE)
     with shown(progress) as stages:
+        with clock.timed("plan"):
+            work = plan(asked, member, store)
         with clock.timed("train and quantize"):
-            tables = fill(task, samples, member, settings.quantizers, settings.seed, engine, stages)
+            tick = stages.stage("train and quantize", len(member) * work.steps)
+            found = collect(work, executor(settings.executor), store, tick)
+        tables = assemble(work, found.groups)
         with clock.timed("attack"):
             scored, described = analyse(tables, settings, stages)
-    agreement = comparison.agreement(described, settings.level)
-    controls = comparison.shuffled_membership(tables[0], settings)
+            agreement = comparison.agreement(described, settings.level)
+            controls = comparison.shuffled_membership(tables[0], settings)
     document = Results(
-        config=_config(task, settings),
-        environment=clock.environment(engine),
-        data=_data(samples, member, task.loss.classes(samples.y)),
+        config=_config(asked.task, settings),
+        environment=clock.environment(work.engine, found),
+        data=_data(asked, member),
         quantizers=described,
         ranking=comparison.ranking(scored, settings.level),
         agreement=agreement,
         controls=controls,
-        warnings=findings.find(described, controls, agreement, settings, engine),
-        reproduce=_reproduce(task, settings, command),
+        warnings=findings.find(described, controls, agreement, settings, work.engine, found.damaged),
+        reproduce=_reproduce(asked),
     )
-    result = AuditResult(document)
-    if out is not None:
-        write(result, tables, out)
-    return result
+    return document, tables
+
+
+def plan(asked: Assignment, member: np.ndarray, store: Store | None) -> Work:
+    """Return what is to be computed, in the way in which `store` was begun where it was."""
+    task, settings = asked.task, asked.settings
+    return Work(
+        task=task,
+        samples=asked.samples,
+        member=member,
+        quantizers=settings.quantizers,
+        seed=settings.seed,
+        engine=_engine(asked, store),
+        checkpoints=_checkpoints(task, int(member[0].sum()), settings.checkpoint_every),
+        replicates=settings.replicates,
+        keep_weights=settings.keep_weights,
+    )
+
+
+def _engine(asked: Assignment, store: Store | None) -> Engine:
+    task, settings = asked.task, asked.settings
+    address = f"{task.build(0)!r}{task.describe_recipe()}{asked.samples.x.shape}{cores()}"
+    key = hashlib.sha256(address.encode()).hexdigest()
+    before = store.remembered(key) if store is not None and settings.engine == "auto" else None
+    chosen = choose_engine(task, asked.samples, settings.models, before or settings.engine)
+    if store is not None:
+        store.remember(key, chosen.way)
+    return chosen
+
+
+def _checkpoints(task: Task, members: int, every: int | None) -> tuple[int, ...]:
+    """Return the steps after every so many epochs, without the last step, which is no checkpoint but the end."""
+    if every is None:
+        return ()
+    if not isinstance(task.recipe, Recipe):
+        raise UserError("checkpoint_every needs a Recipe: a function of your own trains in one piece")
+    stride = every * task.recipe.steps_per_epoch(members)
+    return tuple(range(stride, task.recipe.steps(members), stride))
 
 
 def membership(samples: int, settings: Settings) -> np.ndarray:
@@ -103,13 +171,14 @@ class Clock:
         yield
         self.seconds[stage] = round(time.perf_counter() - start, 3)
 
-    def environment(self, engine: training.Engine) -> Environment:
+    def environment(self, chosen: Engine, found: Collected) -> Environment:
         """Return what results.json says of this machine and run."""
         return Environment(
             versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
             machine=f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
-            device="cpu",
-            engine=engine.name if engine.reason is None else f"{engine.name}: {engine.reason}",
+            device=str(device()),
+            engine=chosen.describe(),
+            reused=sum(map(len, found.reused)),
             started=self.started,
             seconds=self.seconds,
         )
@@ -119,7 +188,7 @@ def _config(task: Task, settings: Settings) -> Config:
     return Config(
         model=task.name,
         loss=task.loss.name,
-        recipe=task.recipe.as_dict(),
+        recipe=task.describe_recipe(),
         seed=settings.seed,
         depth=settings.depth,
         shadows=settings.shadows,
@@ -130,8 +199,9 @@ def _config(task: Task, settings: Settings) -> Config:
     )
 
 
-def _data(samples: Samples, member: np.ndarray, classes: np.ndarray | None) -> Data:
-    audited = int(member.any(0).sum())
+def _data(asked: Assignment, member: np.ndarray) -> Data:
+    samples, audited = asked.samples, int(member.any(0).sum())
+    classes = asked.task.loss.classes(samples.y)
     return Data(
         samples=audited,
         held_out=len(samples) - audited,
@@ -142,10 +212,12 @@ def _data(samples: Samples, member: np.ndarray, classes: np.ndarray | None) -> D
     )
 
 
-def _reproduce(task: Task, settings: Settings, command: str) -> Reproduce:
+def _reproduce(asked: Assignment) -> Reproduce:
+    settings = asked.settings
     call = (
         f"qm.audit(task, samples, quantizers={settings.quantizer_names}, attacks={settings.attack_names}, "
         f"shadows={settings.shadows}, replicates={settings.replicates}, held_out={settings.held_out}, "
-        f"seed={settings.seed}, level={settings.level})  # task: {task.name}, samples: the digest above"
+        f"seed={settings.seed}, level={settings.level}, checkpoint_every={settings.checkpoint_every}, "
+        f"engine={settings.engine!r})  # task: {asked.task.name}, samples: those of the digest"
     )
-    return Reproduce(command=command, python=call)
+    return Reproduce(command=asked.command, python=call)

@@ -11,13 +11,15 @@ from jaxtyping import Bool
 
 from quantmis import seeds
 from quantmis.attacks import ATTACKS, Attack
+from quantmis.audit.executors import EXECUTORS
 from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.models import Task
+from quantmis.models.engine import WAYS
 from quantmis.models.rows import forward
 from quantmis.quantizers import QUANTIZERS, Identity, Quantizer
-from quantmis.registry import spelling
+from quantmis.registry import spelling, suggestion
 from quantmis.results import write_atomically
 
 QUANTIZERS_BY_DEFAULT = (
@@ -41,9 +43,11 @@ TRIED = 8
 
 @dataclass(frozen=True)
 class Settings:
-    """Hold what to audit with: quantizers, attacks, and how many models to train.
+    """Hold what to audit with. Raises `UserError` for what cannot be.
 
-    The first `replicates` models are the candidates of the indicator; all `models` fill the tables of the attacks.
+    `shadows`: the models of the attacks. `replicates`: how many of them, from the first, are the candidates of the
+    indicator, at their end and, where `checkpoint_every` is given, after every so many epochs. `held_out`: the fraction
+    of the samples that no model sees.
     """
 
     quantizers: tuple[Quantizer, ...]
@@ -53,6 +57,21 @@ class Settings:
     held_out: float
     seed: int
     level: float
+    checkpoint_every: int | None
+    keep_weights: bool
+    engine: str
+    executor: str
+
+    def __post_init__(self):
+        _require_models(self.shadows, self.replicates)
+        _require_distinct("quantizer", self.quantizer_names)
+        _require_distinct("attack", self.attack_names)
+        require(self.attacks, "attacks: expected at least one", hint=f"known: {', '.join(ATTACKS.names())}")
+        require(0 < self.level < 1, f"level: expected a probability between 0 and 1, got {self.level}")
+        _require_known("engine", self.engine, WAYS)
+        _require_known("executor", self.executor, EXECUTORS)
+        epochs = self.checkpoint_every
+        require(epochs is None or epochs > 0, f"checkpoint_every: expected a number of epochs, got {epochs}")
 
     @property
     def models(self) -> int:
@@ -62,7 +81,7 @@ class Settings:
     @property
     def depth(self) -> Literal["shadow", "indicator"]:
         """How deep the audit looks, by what it trains."""
-        return "shadow" if self.shadows else "indicator"
+        return depth(self.shadows)
 
     @property
     def quantizer_names(self) -> list[str]:
@@ -75,30 +94,20 @@ class Settings:
         return [spelling(attack) for attack in self.attacks]
 
 
-def settings(
-    quantizers: Sequence[str | Quantizer] | None,
-    attacks: Sequence[str | Attack] | None,
-    shadows: int,
-    replicates: int | None,
-    held_out: float,
-    seed: int,
-    level: float,
-) -> Settings:
-    """Return the settings that names and numbers mean; full precision is always among the quantizers, first.
+def depth(shadows: int) -> Literal["shadow", "indicator"]:
+    """Return how deep an audit with so many shadow models looks."""
+    return "shadow" if shadows else "indicator"
 
-    Raises `UserError` for an unknown or repeated name and for a number of models that the audit cannot use.
-    """
-    replicates = shadows if replicates is None else replicates
-    _require_models(shadows, replicates)
-    require(0 < level < 1, f"level: expected a probability between 0 and 1, got {level}")
-    depth = "shadow" if shadows else "indicator"
-    named = [_quantizer(each) for each in (QUANTIZERS_BY_DEFAULT if quantizers is None else quantizers)]
-    others = [each for each in named if each != Identity()]
-    chosen = [_attack(each) for each in (ATTACKS_BY_DEFAULT[depth] if attacks is None else attacks)]
-    require(chosen, "attacks: expected at least one", hint=f"known: {', '.join(ATTACKS.names())}")
-    _require_distinct("quantizer", [spelling(each) for each in others])
-    _require_distinct("attack", [spelling(each) for each in chosen])
-    return Settings((Identity(), *others), tuple(chosen), shadows, replicates, held_out, seed, level)
+
+def quantizers_of(asked: Sequence[str | Quantizer] | None) -> tuple[Quantizer, ...]:
+    """Return the quantizers asked for, by default the codebooks; full precision always, and first."""
+    chosen = [_quantizer(each) for each in (QUANTIZERS_BY_DEFAULT if asked is None else asked)]
+    return (Identity(), *(each for each in chosen if each != Identity()))
+
+
+def attacks_of(asked: Sequence[str | Attack] | None, shadows: int) -> tuple[Attack, ...]:
+    """Return the attacks asked for, by default those of the depth."""
+    return tuple(_attack(each) for each in (ATTACKS_BY_DEFAULT[depth(shadows)] if asked is None else asked))
 
 
 def check(task: Task, samples: Samples) -> None:
@@ -158,6 +167,10 @@ def _require_models(shadows: int, replicates: int) -> None:
         hint="replicates=4 measures the indicator, shadows=64 also runs the attacks that need shadow models",
     )
     require(replicates >= 2, f"replicates: expected at least 2, got {replicates}")
+
+
+def _require_known(what: str, name: str, known: Sequence[str]) -> None:
+    require(name in known, f"unknown {what} {name!r}", hint=suggestion(name, known))
 
 
 def _require_distinct(kind: str, names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Fill the loss tables: train each group of models, put every model through every quantizer, keep its losses.
+"""The loss tables of an audit, put together from the groups that were computed.
 
 There is one table per quantizer, over the same models and the same samples. Its columns are all the samples of the
 audit: those that models were trained on, and those held out from all, which no row has as members.
@@ -7,44 +7,38 @@ audit: those that models were trained on, and those held out from all, which no 
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float
-from torch import nn
+from jaxtyping import Bool, Float, Int
 
-from quantmis import seeds
-from quantmis.audit.progress import Stages
-from quantmis.data.samples import Samples
+from quantmis.audit.work import Group, Traits, Work
 from quantmis.evidence import Evidence
-from quantmis.models import Task, training
-from quantmis.models.rows import Row, row
-from quantmis.quantizers import Quantizer
 from quantmis.registry import spelling
 from quantmis.results import write_atomically
 
 
-@dataclass(frozen=True)
-class Traits:
-    """Hold what a quantizer did to one model, besides its losses."""
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Hold what the indicator compares: losses [candidates, held-out samples], and the training each came from."""
 
-    fingerprint: str
-    bits_per_weight: float
-    sparsity: float
-    weights: int
-    untouched: tuple[str, ...]
+    losses: Float[np.ndarray, "candidates samples"]
+    replicate: Int[np.ndarray, " candidates"]
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Hold one quantizer's loss table over all samples, what predictions are worth, and the traits of each model."""
+    """Hold one quantizer's loss table over all samples, what predictions are worth, and the traits of each model.
+
+    `earlier` holds the losses of the replicates' checkpoints on held-out samples, each replicate's in one piece.
+    """
 
     name: str
     evidence: Evidence
     worth: Float[np.ndarray, "models samples"]
+    earlier: Float[np.ndarray, "candidates held_out"] | None
     metric: str
     traits: tuple[Traits, ...]
 
@@ -68,6 +62,14 @@ class Table:
         """What predictions on held-out samples are worth."""
         return self.worth[:, ~self._shown()]
 
+    def candidates(self, replicates: int) -> Candidates:
+        """Return the held-out losses of the first `replicates` models, at their end and at their checkpoints."""
+        losses, replicate = self.held_out.losses[:replicates], np.arange(replicates)
+        if self.earlier is not None:
+            losses = np.concatenate([losses, self.earlier])
+            replicate = np.concatenate([replicate, np.repeat(replicate, len(self.earlier) // replicates)])
+        return Candidates(losses.astype(np.float64), replicate)
+
     def _shown(self) -> Bool[np.ndarray, " samples"]:
         return np.any(self.evidence.member, axis=0)
 
@@ -81,6 +83,7 @@ class Table:
             "entropy": evidence.entropy,
             "label": evidence.label,
             "worth": self.worth,
+            "earlier": self.earlier,
             "fingerprint": np.array([traits.fingerprint for traits in self.traits]),
         }
         return {name: array for name, array in arrays.items() if array is not None}
@@ -102,61 +105,31 @@ class Table:
         write_atomically(path, stream.getvalue())
 
 
-def fill(
-    task: Task,
-    samples: Samples,
-    member: Bool[np.ndarray, "models samples"],
-    quantizers: Sequence[Quantizer],
-    seed: int,
-    engine: training.Engine,
-    stages: Stages,
-) -> list[Table]:
-    """Train a model per row of `member`, quantize it in every way, and return the tables in that order.
-
-    Raises `UserError` naming the seed address of a model that diverges, or the quantizer whose outputs are not finite.
-    """
-    steps = task.recipe.steps(int(member[0].sum()))
-    trained = stages.stage("train", len(member) * steps)
-    filled = stages.stage("quantize", len(member) * len(quantizers))
-    rows: list[list[tuple[Row, Traits]]] = [[] for _ in quantizers]
-    for indices, modules in training.train(task, samples, member, seed, engine, trained):
-        for index, module in zip(indices, modules, strict=True):
-            for table, entry in zip(rows, _rows(task, samples, module, index, quantizers, seed), strict=True):
-                table.append(entry)
-                filled(1)
-    return [
-        _table(spelling(quantizer), entries, member, task, samples)
-        for quantizer, entries in zip(quantizers, rows, strict=True)
-    ]
+def assemble(work: Work, groups: Mapping[range, Group]) -> list[Table]:
+    """Return the table of each quantizer of `work`, from all its groups."""
+    ordered = [groups[rows] for rows in work.groups()]
+    return [_table(work, number, ordered) for number in range(len(work.quantizers))]
 
 
-def _rows(
-    task: Task, samples: Samples, module: nn.Module, index: int, quantizers: Sequence[Quantizer], seed: int
-) -> Iterator[tuple[Row, Traits]]:
-    x, y = torch.from_numpy(samples.x), task.loss.targets(samples.y)
-    for quantizer in quantizers:
-        name = spelling(quantizer)
-        stream = torch.Generator().manual_seed(seeds.integer(seed, "shadow", index, "quantize", name))
-        quantized = quantizer.quantize(module, generator=stream)
-        traits = Traits(
-            quantized.fingerprint,
-            quantized.bits_per_weight,
-            quantized.sparsity,
-            quantized.weights,
-            quantized.untouched,
-        )
-        yield row(quantized.model, task.loss, x, y, name=f"{seeds.spell('shadow', index)} after {name}"), traits
+def _table(work: Work, number: int, groups: list[Group]) -> Table:
+    def whole(name: str) -> np.ndarray | None:
+        parts = [group.arrays[f"{number}.{name}"] for group in groups if f"{number}.{name}" in group.arrays]
+        return np.concatenate(parts) if parts else None
 
-
-def _table(name: str, entries: list[tuple[Row, Traits]], member: np.ndarray, task: Task, samples: Samples) -> Table:
-    rows = [entry for entry, _ in entries]
-    entropies = [entry.entropy for entry in rows if entry.entropy is not None]
-    evidence = Evidence(
-        losses=np.stack([entry.losses for entry in rows]),
-        member=member,
-        signal=np.stack([entry.signals for entry in rows]),
-        entropy=np.stack(entropies) if entropies else None,
-        label=task.loss.classes(samples.y),
+    losses, worth = whole("losses"), whole("worth")
+    assert losses is not None  # noqa: S101 every group has them
+    assert worth is not None  # noqa: S101
+    return Table(
+        name=spelling(work.quantizers[number]),
+        evidence=Evidence(
+            losses=losses,
+            member=work.member,
+            signal=whole("signals"),
+            entropy=whole("entropy"),
+            label=work.task.loss.classes(work.samples.y),
+        ),
+        worth=worth,
+        earlier=whole("earlier"),
+        metric=work.task.loss.metric,
+        traits=tuple(traits for group in groups for traits in group.traits[number]),
     )
-    worth = np.stack([entry.worth for entry in rows])
-    return Table(name, evidence, worth, task.loss.metric, tuple(traits for _, traits in entries))

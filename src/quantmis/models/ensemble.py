@@ -5,70 +5,77 @@ product, and torch's own optimisers work entry by entry, so that no model feels 
 nearly all of the overhead that a loop pays M times.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from quantmis.models import loop
+from quantmis.models.convolution import Unfolded
 from quantmis.models.task import Task
 
-
-def train(
-    task: Task,
-    modules: list[nn.Module],
-    batches: Iterable[Tensor],
-    x: Tensor,
-    y: Tensor,
-    tick: Callable[[int], None],
-) -> None:
-    """Train `modules` together, in place; each of `batches` holds the samples of one step, [models, batch]."""
-    parameters, buffers = stack_module_state(modules)
-    learned = [value for value in parameters.values() if value.requires_grad]
-    optimizer = task.recipe.optimizer_over(learned)
-    losses = _batched_losses(task, modules[0].train())
-    for batch in batches:
-        optimizer.zero_grad()
-        losses(parameters, buffers, x[batch], y[batch]).sum().backward()
-        optimizer.step()
-        tick(len(modules))
-    _unstack(modules, {**parameters, **buffers})
+STACKED, UNFOLDED = "stacked", "unfolded"
 
 
-def why_not(task: Task, modules: list[nn.Module], batch: Tensor, x: Tensor, y: Tensor) -> str | None:
+class Stack:
+    """Hold models as one stack of weights; `way` says whether convolutions are computed as matrix products."""
+
+    def __init__(self, task: Task, modules: list[nn.Module], way: str = STACKED):
+        self._originals, self._way = modules, way
+        self._parameters, self._buffers = stack_module_state(modules)
+        self._task = task
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Yield what the optimiser changes, each with the models along its first axis."""
+        return (each for each in self._parameters.values() if each.requires_grad)
+
+    def losses(self, x: Tensor, y: Tensor, batch: Tensor) -> Tensor:
+        """Return the objective of each model on its own samples, [models]; `batch` is [models, batch]."""
+        # the fused kernels of attention have no batching rule
+        with sdpa_kernel(SDPBackend.MATH), Unfolded() if self._way == UNFOLDED else nullcontext():
+            return vmap(self._objective, randomness="different")(self._parameters, self._buffers, x[batch], y[batch])
+
+    def backward(self, x: Tensor, y: Tensor, batch: Tensor) -> None:
+        """Compute the gradients of every model; the gradient of a sum keeps them apart."""
+        self.losses(x, y, batch).sum().backward()
+
+    def clip(self, norm: float) -> None:
+        """Bound the norm of each model's gradient."""
+        gradients = [each.grad for each in self.parameters() if each.grad is not None]
+        norms = torch.stack([each.flatten(1).norm(dim=1) for each in gradients]).norm(dim=0)
+        factor = (norm / (norms + 1e-6)).clamp(max=1.0)  # as torch.nn.utils.clip_grad_norm_ does
+        for each in gradients:
+            each.mul_(factor.reshape(-1, *[1] * (each.ndim - 1)))
+
+    @torch.no_grad()
+    def modules(self) -> list[nn.Module]:
+        """Return the models as they now are, apart again."""
+        for index, module in enumerate(self._originals):
+            own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+            for name, values in {**self._parameters, **self._buffers}.items():
+                own[name].copy_(values[index])
+        return self._originals
+
+    def _objective(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        return self._task.objective(functional_call(self._originals[0], (parameters, buffers), (x,)), y)
+
+
+def why_not(
+    task: Task, modules: list[nn.Module], x: Tensor, y: Tensor, batch: Tensor, way: str = STACKED
+) -> str | None:
     """Return why `modules` cannot be trained together, or None where they can.
 
-    The trial compares the losses computed together with those computed one by one, then takes a step. Whatever goes
-    wrong in it is the reason, in words: training one by one either works or raises the same error for the user.
+    The trial compares the losses computed together with those computed one by one, then takes a gradient. Whatever
+    goes wrong in it is the reason, in words: training one by one either works or raises the same error for the user.
     """
     try:
-        _require_same_losses(task, modules, x[batch], y[batch])
-        train(task, modules, [batch], x, y, tick=lambda done: None)
+        evaluated = [module.eval() for module in modules]  # without dropout, so that the two ways can be compared
+        together = Stack(task, evaluated, way).losses(x, y, batch)
+        torch.testing.assert_close(together, loop.losses(task, evaluated, x, y, batch), rtol=1e-3, atol=1e-4)
+        Stack(task, [module.train() for module in modules], way).backward(x, y, batch)
     except Exception as error:
         return f"{type(error).__name__}: {str(error).splitlines()[0]}"
     return None
-
-
-def _require_same_losses(task: Task, modules: list[nn.Module], x: Tensor, y: Tensor) -> None:
-    parameters, buffers = stack_module_state(modules)
-    together = _batched_losses(task, modules[0].eval())(parameters, buffers, x, y)
-    alone = [task.loss.losses(module.eval()(x[index]), y[index]).mean() for index, module in enumerate(modules)]
-    torch.testing.assert_close(together, torch.stack(alone), rtol=1e-3, atol=1e-4)
-
-
-def _batched_losses(task: Task, skeleton: nn.Module) -> Callable[..., Tensor]:
-    def loss(parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        with sdpa_kernel(SDPBackend.MATH):  # the fused kernels of attention have no batching rule
-            outputs = functional_call(skeleton, (parameters, buffers), (x,))
-        return task.loss.losses(outputs, y).mean()
-
-    return vmap(loss, randomness="different")
-
-
-def _unstack(modules: list[nn.Module], stacked: dict[str, Tensor]) -> None:
-    with torch.no_grad():
-        for index, module in enumerate(modules):
-            own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-            for name, values in stacked.items():
-                own[name].copy_(values[index])

@@ -1,29 +1,40 @@
-"""Train models one after the other, in plain PyTorch: what an architecture gets that cannot be stacked."""
+"""Train models one after the other, in plain PyTorch: what is left where they cannot be stacked, or need not be."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 
 from quantmis.models.task import Task
 
 
-def train(
-    task: Task,
-    modules: list[nn.Module],
-    batches: Iterable[Tensor],
-    x: Tensor,
-    y: Tensor,
-    tick: Callable[[int], None],
-) -> None:
-    """Train `modules`, in place; each of `batches` holds the samples of one step, [models, batch]."""
-    optimizers = [task.recipe.optimizer_over(_learned(module.train())) for module in modules]
-    for batch in batches:
-        for module, optimizer, index in zip(modules, optimizers, batch, strict=True):
-            optimizer.zero_grad()
-            task.loss.losses(module(x[index]), y[index]).mean().backward()
-            optimizer.step()
-        tick(len(modules))
+class Row:
+    """Hold models side by side that share nothing but a clock."""
+
+    def __init__(self, task: Task, modules: list[nn.Module]):
+        self._task, self._modules = task, modules
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Yield what the optimiser changes."""
+        return (each for module in self._modules for each in module.parameters() if each.requires_grad)
+
+    def backward(self, x: Tensor, y: Tensor, batch: Tensor) -> None:
+        """Compute the gradients of each model on its own samples, `batch` [models, batch]."""
+        for module, index in zip(self._modules, batch, strict=True):
+            self._task.objective(module(x[index]), y[index]).backward()
+
+    def clip(self, norm: float) -> None:
+        """Bound the norm of each model's gradient."""
+        for module in self._modules:
+            clip_grad_norm_(module.parameters(), norm)
+
+    def modules(self) -> list[nn.Module]:
+        """Return the models as they now are."""
+        return self._modules
 
 
-def _learned(module: nn.Module) -> list[Tensor]:
-    return [parameter for parameter in module.parameters() if parameter.requires_grad]
+def losses(task: Task, modules: list[nn.Module], x: Tensor, y: Tensor, batch: Tensor) -> Tensor:
+    """Return the objective of each model on its own samples, [models]."""
+    pairs = zip(modules, batch, strict=True)
+    return torch.stack([task.objective(module(x[index]), y[index]) for module, index in pairs])

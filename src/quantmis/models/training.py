@@ -1,10 +1,11 @@
-"""Train shadow models: in groups that fit the memory, together where the architecture allows, one by one elsewhere.
+"""Train a few models of an audit: those whose rows stand in one group.
 
 Model i of an audit draws its initial weights from the stream at ("shadow", i, "weights") and the order of its
-mini-batches from ("shadow", i, "order"), so that no model depends on which others were trained beside it.
+mini-batches from ("shadow", i, "order"), so that neither depends on which models are trained beside it. Dropout is
+drawn for each model anew, from a stream that belongs to the group.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,88 +15,114 @@ from torch import Tensor, nn
 
 from quantmis import seeds
 from quantmis.data.samples import Samples
-from quantmis.errors import require
+from quantmis.errors import UserError, require
 from quantmis.models import ensemble, loop
-from quantmis.models.task import Recipe, Task
-
-MEMORY = 2**30
-"""Bytes that one group of models may use while it trains."""
+from quantmis.models.recipe import Recipe
+from quantmis.models.task import Task
 
 Tick = Callable[[int], None]
+Keep = Callable[[int, list[nn.Module]], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Job:
-    """Describe the training of one group: `member[k]` says what model `indices[k]` of the audit trains on."""
+class Training:
+    """Describe the training of a group: model `indices[k]` of the audit trains on the samples of `member[k]`.
+
+    `way`: "stacked" and "unfolded" train the models together, "loop" one by one. `checkpoints`: the optimiser steps
+    after which the models are shown to whoever asked for it.
+    """
 
     task: Task
-    x: Tensor
-    y: Tensor
+    samples: Samples
     member: Bool[np.ndarray, "models samples"]
     indices: Sequence[int]
     seed: int
+    way: str = "stacked"
+    checkpoints: Collection[int] = ()
 
     def modules(self) -> list[nn.Module]:
         """Return the freshly initialised models."""
         return [self.task.build(seeds.integer(self.seed, "shadow", index, "weights")) for index in self.indices]
 
-    def batches(self) -> Iterator[Tensor]:
+    def tensors(self) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets on the device that trains."""
+        place = device()
+        return torch.from_numpy(self.samples.x).to(place), self.task.loss.targets(self.samples.y).to(place)
+
+    def batches(self, recipe: Recipe) -> Iterator[Tensor]:
         """Yield the samples of each step, [models, batch], every model in its own order."""
         streams = [
-            _batches(np.flatnonzero(row), self.task.recipe, seeds.generator(self.seed, "shadow", index, "order"))
+            _batches(np.flatnonzero(row), recipe, seeds.generator(self.seed, "shadow", index, "order"))
             for row, index in zip(self.member, self.indices, strict=True)
         ]
-        for step in zip(*streams, strict=True):
+        for step, _ in zip(zip(*streams, strict=True), range(recipe.steps(int(self.member[0].sum()))), strict=False):
             yield torch.from_numpy(np.stack(step))
 
 
-@dataclass(frozen=True)
-class Engine:
-    """Name the way in which models are trained, and say why where it is not the fast one."""
-
-    name: str
-    reason: str | None = None
+def device() -> torch.device:
+    """Return the GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def choose_engine(task: Task, samples: Samples) -> Engine:
-    """Try one step of stacked training; name the loop, with the reason, where the model cannot be stacked."""
-    job = _probe(task, samples)
-    reason = ensemble.why_not(task, job.modules(), next(job.batches()), job.x, job.y)
-    return Engine("stacked") if reason is None else Engine("loop", reason)
+def train(training: Training, tick: Tick = lambda done: None, keep: Keep | None = None) -> list[nn.Module]:
+    """Return the trained models, on the CPU.
 
-
-def train(
-    task: Task,
-    samples: Samples,
-    member: Bool[np.ndarray, "models samples"],
-    seed: int,
-    engine: Engine,
-    tick: Tick = lambda done: None,
-) -> Iterator[tuple[range, list[nn.Module]]]:
-    """Yield groups of trained models with their rows in `member`; `tick` hears of each model-step done.
-
-    Raises `UserError` with the seed address of a model whose loss or weights are not finite.
+    `tick` hears of each model-step done; `keep(step, models)` is shown the models at each checkpoint. Raises
+    `UserError` with the seed address of a model whose weights are not finite.
     """
-    x, y = torch.from_numpy(samples.x), task.loss.targets(samples.y)
-    run = ensemble.train if engine.name == "stacked" else loop.train
-    for rows in groups(len(member), _group_size(task, samples)):
-        job = Job(task, x, y, member[rows.start : rows.stop], rows, seed)
-        modules = job.modules()
-        with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global stream
-            torch.manual_seed(seeds.integer(seed, "shadow", rows.start, "dropout"))
-            run(job.task, modules, job.batches(), x, y, tick)
-        for index, module in zip(rows, modules, strict=True):
-            _require_finite(module, index)
-        yield rows, modules
+    recipe = training.task.recipe
+    with torch.random.fork_rng():
+        torch.manual_seed(seeds.integer(training.seed, "shadow", training.indices[0], "dropout"))
+        if isinstance(recipe, Recipe):
+            modules = _by_recipe(training, recipe, tick, keep)
+        else:
+            modules = [_by_function(training, row) for row in range(len(training.indices))]
+            tick(len(modules))
+    for index, module in zip(training.indices, modules, strict=True):
+        _require_finite(module, index)
+    return modules
 
 
-def groups(models: int, size: int) -> list[range]:
-    """Divide the rows of an audit into ranges of at most `size`.
+def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None) -> list[nn.Module]:
+    modules = [module.to(device()).train() for module in training.modules()]
+    x, y = training.tensors()
+    together = training.way != "loop"
+    group = ensemble.Stack(training.task, modules, training.way) if together else loop.Row(training.task, modules)
+    optimizer = recipe.optimizer_over(group.parameters())
+    schedule = recipe.schedule_of(optimizer, recipe.steps(int(training.member[0].sum())))
+    for step, batch in enumerate(training.batches(recipe), start=1):
+        optimizer.zero_grad()
+        group.backward(x, y, batch)
+        if recipe.clip_norm is not None:
+            group.clip(recipe.clip_norm)
+        optimizer.step()
+        schedule.step()
+        tick(len(modules))
+        if keep is not None and step in training.checkpoints:
+            keep(step, group.modules())
+    return [module.cpu() for module in group.modules()]
 
-    >>> groups(5, 2)
-    [range(0, 2), range(2, 4), range(4, 5)]
-    """
-    return [range(start, min(start + size, models)) for start in range(0, models, size)]
+
+def _by_function(training: Training, row: int) -> nn.Module:
+    """Train one model by the user's function, and check what comes back."""
+    index, function = training.indices[row], training.task.recipe
+    address = seeds.spell("shadow", index)
+    fresh = training.task.build(seeds.integer(training.seed, "shadow", index, "weights"))
+    members = training.samples.take(np.flatnonzero(training.member[row]))
+    stream = torch.Generator().manual_seed(seeds.integer(training.seed, "shadow", index, "order"))
+    torch.manual_seed(seeds.integer(training.seed, "shadow", index, "dropout"))
+    shapes = _shapes(fresh)
+    module = function(fresh, members, stream)  # pyright: ignore[reportCallIssue]
+    require(
+        isinstance(module, nn.Module) and _shapes(module) == shapes,
+        f"the recipe returned another model than it was given, at seed address {address}",
+        hint="train(model, samples, generator) must return the model that it trained",
+    )
+    return module.cpu()
+
+
+def _shapes(module: nn.Module) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in module.state_dict().items()}
 
 
 def _batches(members: Int[np.ndarray, " members"], recipe: Recipe, order: np.random.Generator) -> Iterator[np.ndarray]:
@@ -105,39 +132,7 @@ def _batches(members: Int[np.ndarray, " members"], recipe: Recipe, order: np.ran
             yield shuffled[start : start + recipe.batch_size]
 
 
-def _probe(task: Task, samples: Samples) -> Job:
-    few = samples.take(np.arange(min(len(samples), 2 * max(task.recipe.batch_size, 20))))
-    member = np.arange(len(few)) % 2 == np.arange(2)[:, None]
-    return Job(task, torch.from_numpy(few.x), task.loss.targets(few.y), member, range(2), seed=0)
-
-
-def _group_size(task: Task, samples: Samples) -> int:
-    module = task.build(0)
-    weights = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
-    batch = torch.from_numpy(samples.x[: task.recipe.batch_size])
-    # weights, gradients and two moments of Adam; activations are kept for the backward pass and doubled by it
-    need = 4 * weights + 3 * (_activations(module, batch) + batch.nbytes)
-    return max(2, MEMORY // max(need, 1) // 2 * 2)
-
-
-def _activations(module: nn.Module, batch: Tensor) -> int:
-    sizes: list[int] = []
-
-    def count(_module: nn.Module, _inputs: object, output: object) -> None:
-        sizes.append(output.nbytes if isinstance(output, Tensor) else 0)
-
-    hooks = [part.register_forward_hook(count) for part in module.modules()]
-    with torch.no_grad():
-        module(batch)
-    for hook in hooks:
-        hook.remove()
-    return sum(sizes)
-
-
 def _require_finite(module: nn.Module, index: int) -> None:
-    finite = all(bool(torch.isfinite(parameter).all()) for parameter in module.parameters())
-    require(
-        finite,
-        f"the model at seed address {seeds.spell('shadow', index)} diverged: its weights are not finite",
-        hint="lower the learning rate",
-    )
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in module.parameters()):
+        message = f"the model at seed address {seeds.spell('shadow', index)} diverged: its weights are not finite"
+        raise UserError(message, hint="lower the learning rate")

@@ -1,0 +1,119 @@
+"""Where groups are computed: in this process, in a process per core, or on a Ray cluster.
+
+The result does not depend on it: a group is a pure function of the work and its rows, and the number of threads that
+compute it is part of the work.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from quantmis.audit.progress import Tick
+from quantmis.audit.work import Group, Work, compute
+from quantmis.errors import UserError
+from quantmis.registry import suggestion
+
+EXECUTORS = ("local", "ray")
+ATTEMPTS = 5
+
+
+class Executor(Protocol):
+    """Compute groups, in any order."""
+
+    def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
+        """Yield each group with its rows as it is done; `tick` hears of model-steps."""
+        ...
+
+
+@dataclass(frozen=True)
+class Local:
+    """Compute on this machine: here, or in as many processes as the engine has workers."""
+
+    def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
+        """Yield the groups in order."""
+        if work.engine.workers == 1:
+            for rows in groups:
+                yield rows, compute(work, rows, tick)
+            return
+        from joblib import Parallel, delayed
+
+        parallel = Parallel(n_jobs=work.engine.workers, return_as="generator_unordered")
+        results: Any = parallel(delayed(_named)(work, rows) for rows in groups)
+        for rows, group in results:
+            tick(_steps(work, rows))
+            yield rows, group
+
+
+@dataclass(frozen=True)
+class Ray:
+    """Compute on the Ray cluster at `address` ("auto": the one of this environment).
+
+    A group whose node dies is computed again elsewhere; Ray sees to that.
+    """
+
+    address: str = "auto"
+
+    def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
+        """Yield the groups as they arrive."""
+        ray = _ray()
+        with _connected(ray, self.address):
+            task = ray.remote(num_cpus=work.engine.threads, max_retries=ATTEMPTS)(_named)
+            shared = ray.put(work)
+            waiting = [task.remote(shared, rows) for rows in groups]
+            while waiting:
+                done, waiting = ray.wait(waiting)
+                rows, group = _result(ray, done[0])
+                tick(_steps(work, rows))
+                yield rows, group
+
+
+def executor(name: str, address: str = "auto") -> Executor:
+    """Return the executor of that name; `UserError` for another."""
+    if name not in EXECUTORS:
+        raise UserError(f"unknown executor {name!r}", hint=suggestion(name, EXECUTORS))
+    if name == "local":
+        return Local()
+    _ray()
+    return Ray(address)
+
+
+def _named(work: Work, rows: range) -> tuple[range, Group]:
+    return rows, compute(work, rows)
+
+
+def _steps(work: Work, rows: range) -> int:
+    return len(rows) * work.steps
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError("the ray executor needs Ray", hint="pip install 'quantmis[ray]'") from error
+    return ray
+
+
+@contextmanager
+def _connected(ray: Any, address: str) -> Generator[None]:
+    """Connect to the cluster, and leave it as it was found."""
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        hint = "start one with `ray start --head`, or set RAY_ADDRESS"
+        raise UserError(f"no Ray cluster at {address!r}: {error}", hint=hint) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _result(ray: Any, reference: Any) -> tuple[range, Group]:
+    """Return what a task computed; an error of the user's arrives as itself."""
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause if isinstance(error.cause, UserError) else error from error

@@ -1,0 +1,241 @@
+"""The unit of an audit: train one group of models, put each through every quantizer, keep its rows of the tables.
+
+A group is a pure function of the work and its place in it, so it can be computed anywhere, in any order, twice, or
+not at all where the store already holds it. Its `key` is the hash of everything that its rows depend on.
+"""
+
+import functools
+import hashlib
+import inspect
+import json
+import marshal
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import nn
+
+import quantmis
+from quantmis import seeds
+from quantmis.data.samples import Samples
+from quantmis.models import Task
+from quantmis.models.engine import Engine
+from quantmis.models.rows import Row, row
+from quantmis.models.training import Tick, Training, train
+from quantmis.quantizers import Quantized, Quantizer
+from quantmis.registry import spelling
+
+ROOMS = ("seeds.py", "evidence.py", "data", "models", "quantizers", "audit/work.py")
+"""The code that decides what stands in a row."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """Hold what a quantizer did to one model, besides its losses."""
+
+    fingerprint: str
+    bits_per_weight: float
+    sparsity: float
+    weights: int
+    untouched: list[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Hold the rows of a group of models, per quantizer: arrays by name, and the traits of each model.
+
+    `arrays["2.losses"]` [models, samples] belongs to the third quantizer; "2.earlier" [models * checkpoints, held out]
+    holds the losses of checkpoints, a model's in one piece. `arrays["weights/3/name"]` are weights of model 3, if kept.
+    """
+
+    arrays: dict[str, np.ndarray]
+    traits: list[list[Traits]]
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Say what an audit computes: rows for each model of `member` [models, samples] and each quantizer.
+
+    `checkpoints`: optimiser steps at which replicates (the first `replicates` models) also yield candidates for the
+    indicator. `keep_weights`: whether the weights of the full-precision models are kept.
+    """
+
+    task: Task
+    samples: Samples
+    member: Bool[np.ndarray, "models samples"]
+    quantizers: tuple[Quantizer, ...]
+    seed: int
+    engine: Engine
+    checkpoints: tuple[int, ...] = ()
+    replicates: int = 0
+    keep_weights: bool = False
+
+    @property
+    def steps(self) -> int:
+        """The optimiser steps of one model."""
+        return self.task.steps(int(self.member[0].sum()))
+
+    def groups(self) -> list[range]:
+        """Return the rows of each group."""
+        size, models = self.engine.group, len(self.member)
+        return [range(start, min(start + size, models)) for start in range(0, models, size)]
+
+    def key(self, rows: range) -> str:
+        """Return the hash of everything that the rows of a group depend on."""
+        modules = [self.task.build(seeds.integer(self.seed, "shadow", index, "weights")) for index in rows]
+        parts = [
+            self._common,
+            _digest(self.member[rows.start : rows.stop].tobytes(), str(rows).encode()),
+            _digest(*(_state(module) for module in modules)),
+            _source(modules[0]),
+        ]
+        return _digest(*(part.encode() for part in parts))
+
+    @functools.cached_property
+    def _common(self) -> str:
+        words = {
+            "code": _code(),
+            "versions": [version("torch"), version("numpy")],
+            "samples": self.samples.digest(),
+            "loss": spelling(self.task.loss),
+            "recipe": self.task.describe_recipe(),
+            "functions": [_source(self.task.model), _source(self.task.recipe), _source(self.task.loss)],
+            "quantizers": [[spelling(each), _source(each)] for each in self.quantizers],
+            "seed": self.seed,
+            "engine": [self.engine.way, self.engine.threads],
+            "checkpoints": [*self.checkpoints, self.replicates, self.keep_weights],
+        }
+        return _digest(json.dumps(words).encode())
+
+
+def compute(work: Work, rows: range, tick: Tick = lambda done: None) -> Group:
+    """Train the models of `rows`, quantize each in every way, and return their rows.
+
+    Raises `UserError` naming the seed address of a model that diverges, or the quantizer whose outputs are not finite.
+    """
+    torch.set_num_threads(work.engine.threads)
+    table = _Filler(work, rows)
+    training = Training(
+        work.task, work.samples, work.member[rows.start : rows.stop], rows, work.seed, work.engine.way, work.checkpoints
+    )
+    modules = train(training, tick, keep=table.checkpoint)
+    return table.finish(modules)
+
+
+class _Filler:
+    """Gather the rows of a group as its models reach their checkpoints and their end."""
+
+    def __init__(self, work: Work, rows: range):
+        self._work, self._rows = work, rows
+        self._inputs = torch.from_numpy(work.samples.x), work.task.loss.targets(work.samples.y)
+        held_out = torch.from_numpy(~np.any(work.member, axis=0))
+        self._held_out = self._inputs[0][held_out], self._inputs[1][held_out]
+        self._earlier: dict[tuple[int, int], list[np.ndarray]] = {}
+
+    def checkpoint(self, step: int, modules: list[nn.Module]) -> None:
+        """Put the replicates among `modules` through every quantizer and keep their losses on held-out samples."""
+        for index, module in zip(self._rows, modules, strict=True):
+            if index < self._work.replicates:
+                training = module.training
+                for number, (quantized, name) in enumerate(self._quantized(module.cpu(), index, step)):
+                    losses = row(quantized.model, self._work.task.loss, *self._held_out, name=name).losses
+                    self._earlier.setdefault((number, index), []).append(losses)
+                module.train(training)
+
+    def finish(self, modules: list[nn.Module]) -> Group:
+        """Return the rows of the trained `modules`."""
+        entries = [
+            [self._entry(*each) for each in self._quantized(module, index)]
+            for index, module in zip(self._rows, modules, strict=True)
+        ]
+        arrays: dict[str, np.ndarray] = {}
+        for number, column in enumerate(zip(*entries, strict=True)):
+            arrays |= {f"{number}.{name}": value for name, value in _stacked([each for each, _ in column]).items()}
+            earlier = [losses for index in self._rows for losses in self._earlier.get((number, index), [])]
+            if earlier:
+                arrays[f"{number}.earlier"] = np.stack(earlier)
+        if self._work.keep_weights:
+            for index, module in zip(self._rows, modules, strict=True):
+                arrays |= {f"weights/{index}/{name}": value.numpy() for name, value in module.state_dict().items()}
+        return Group(arrays, [[traits for _, traits in column] for column in zip(*entries, strict=True)])
+
+    def _quantized(self, module: nn.Module, index: int, step: int | None = None) -> Iterator[tuple[Quantized, str]]:
+        for quantizer in self._work.quantizers:
+            name = spelling(quantizer)
+            address = ("shadow", index, "quantize", name, *([] if step is None else [step]))
+            stream = torch.Generator().manual_seed(seeds.integer(self._work.seed, *address))
+            yield quantizer.quantize(module, generator=stream), f"{seeds.spell('shadow', index)} after {name}"
+
+    def _entry(self, quantized: Quantized, name: str) -> tuple[Row, Traits]:
+        traits = Traits(
+            quantized.fingerprint,
+            quantized.bits_per_weight,
+            quantized.sparsity,
+            quantized.weights,
+            list(quantized.untouched),
+        )
+        return row(quantized.model, self._work.task.loss, *self._inputs, name=name), traits
+
+
+def _stacked(rows: Sequence[Row]) -> dict[str, np.ndarray]:
+    named = {name: [getattr(each, name) for each in rows] for name in ("losses", "signals", "worth", "entropy")}
+    return {name: np.stack(values) for name, values in named.items() if values[0] is not None}
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _state(module: nn.Module) -> bytes:
+    values = module.state_dict().items()
+    return repr(module).encode() + b"".join(name.encode() + value.cpu().numpy().tobytes() for name, value in values)
+
+
+@functools.cache
+def _code() -> str:
+    """Return the hash of our own code that decides what stands in a row."""
+    home = Path(quantmis.__file__).parent
+    files = sorted(
+        file for room in ROOMS for file in ([home / room] if room.endswith(".py") else (home / room).rglob("*.py"))
+    )
+    return _digest(*(file.read_bytes() for file in files))
+
+
+def _source(thing: Any) -> str:
+    """Return the hash of the code behind a module tree, function or object: the files that define its classes.
+
+    A whole file counts, so that a changed helper beside a function is noticed too.
+    """
+    parts = thing.modules() if isinstance(thing, nn.Module) else [thing]
+    owners = {part if inspect.isroutine(part) or inspect.isclass(part) else type(part) for part in parts}
+    return _digest(
+        *sorted({_file(owner) for owner in owners if not owner.__module__.startswith(("torch.", "quantmis."))})
+    )
+
+
+def _file(owner: Any) -> bytes:
+    home = getattr(sys.modules.get(owner.__module__), "__file__", None)
+    if home is not None:
+        return Path(home).read_bytes()
+    functions = [owner] if inspect.isroutine(owner) else vars(owner).values()
+    return b"".join(marshal.dumps(each.__code__) for each in functions if inspect.isfunction(each))
+
+
+def as_metadata(traits: list[list[Traits]]) -> str:
+    """Write traits as JSON."""
+    return json.dumps([[asdict(each) for each in column] for column in traits])
+
+
+def from_metadata(text: str) -> list[list[Traits]]:
+    """Read traits written by `as_metadata`."""
+    return [[Traits(**each) for each in column] for column in json.loads(text)]

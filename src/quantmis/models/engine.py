@@ -1,0 +1,169 @@
+"""Choose how to train: time one step of each way on the task itself and take the fastest.
+
+Small dense models train many times faster stacked; small convolutional networks on a CPU are often fastest one by
+one, a process per core. Nobody should have to know which: the first seconds of an audit find out, and the result says
+what was chosen and what was measured.
+"""
+
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import nn
+
+from quantmis.data.samples import Samples
+from quantmis.errors import require
+from quantmis.models import ensemble
+from quantmis.models.recipe import Recipe
+from quantmis.models.task import Task
+from quantmis.models.training import Training, device, train
+
+MEMORY = 2**30
+"""Bytes that one group of models may use while it trains."""
+
+LARGEST_GROUP = 64
+"""Models of one group: more hardly train faster, and a killed audit loses at most one group."""
+
+TRIED = 32
+STEPS = 8
+WAYS = ("auto", "stacked", "unfolded", "loop")
+GAIN = 0.8
+"""A later way must take less than this fraction of the time of an earlier one, so that a near tie is no coin toss."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Say how models are trained: which `way`, how many in one `group`, in how many processes (`workers`).
+
+    `seconds`: what one step of one model took, by way. `reasons`: why a way could not be used.
+    """
+
+    way: str
+    group: int
+    workers: int
+    seconds: dict[str, float]
+    reasons: dict[str, str]
+
+    @property
+    def threads(self) -> int:
+        """The threads of each worker."""
+        return max(1, cores() // self.workers)
+
+    def describe(self) -> str:
+        """Say in one line what was chosen and why."""
+        times = [f"{way} {seconds * 1e6:.0f} us" for way, seconds in self.seconds.items()]
+        refused = [f"{way} impossible ({reason})" for way, reason in self.reasons.items()]
+        measured = "; ".join([*times, *refused])
+        return f"{self.way}, groups of {self.group}, {self.workers} workers ({measured})"
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_engine(task: Task, samples: Samples, models: int, way: str = "auto") -> Engine:
+    """Return the fastest engine for `models` trainings of `task`; `way` overrides the choice.
+
+    Raises `UserError` for an unknown way, and for one that cannot train this model.
+    """
+    require(way in WAYS, f"unknown engine {way!r}", hint=f"known: {', '.join(WAYS)}")
+    recipe = task.recipe
+    if not isinstance(recipe, Recipe):
+        require(way in ("auto", "loop"), f"engine {way!r}: a recipe that is a function trains models one by one")
+        return _engine("loop", task, samples, models, {}, {"stacked": "the recipe is a function of your own"})
+    probe = _probe(task, samples, models)
+    reasons = {each: why for each in _together(task) if (why := _why_not(probe, recipe, each)) is not None}
+    require(way not in reasons, f"engine {way!r} cannot train this model: {reasons.get(way)}", hint="engine='auto'")
+    possible = [each for each in (*_together(task), "loop") if each not in reasons]
+    seconds = {each: _seconds(probe, recipe, each) for each in possible} if way == "auto" and len(possible) > 1 else {}
+    return _engine(_fastest(seconds, possible) if way == "auto" else way, task, samples, models, seconds, reasons)
+
+
+def _engine(
+    way: str, task: Task, samples: Samples, models: int, seconds: dict[str, float], reasons: dict[str, str]
+) -> Engine:
+    if way != "loop":
+        return Engine(way, min(_group(task, samples), models), 1, seconds, reasons)
+    workers = 1 if device().type == "cuda" else min(cores(), models // 2)
+    return Engine(way, 2, workers, seconds, reasons)
+
+
+def _together(task: Task) -> tuple[str, ...]:
+    convolutional = any(isinstance(part, nn.Conv2d) for part in task.build(0).modules())
+    return (ensemble.STACKED, ensemble.UNFOLDED) if convolutional else (ensemble.STACKED,)
+
+
+def _probe(task: Task, samples: Samples, models: int) -> Training:
+    few = samples.take(np.arange(min(len(samples), 2 * max(_batch(task), 20))))
+    tried = min(TRIED, models)
+    member = np.tile(np.arange(len(few)) % 2 == np.arange(2)[:, None], (tried // 2, 1))
+    return Training(task, few, member, range(tried), seed=0)
+
+
+def _batch(task: Task) -> int:
+    return task.recipe.batch_size if isinstance(task.recipe, Recipe) else 20
+
+
+def _why_not(probe: Training, recipe: Recipe, way: str) -> str | None:
+    modules = [module.to(device()) for module in probe.modules()[:2]]
+    x, y = probe.tensors()
+    return ensemble.why_not(probe.task, modules, x, y, next(probe.batches(recipe))[:2], way)
+
+
+def _seconds(probe: Training, recipe: Recipe, way: str) -> float:
+    """Return the processor time of a step of one model in one thread: the least of a few, others being disturbed.
+
+    Every way spreads over the cores in its own manner, so one thread compares them; processor time, unlike the clock,
+    does not depend on what else the machine is doing.
+    """
+    times = [time.process_time()]
+    task = Task(probe.task.model, probe.task.loss, replace(recipe, epochs=STEPS, max_steps=STEPS))
+    with _threads(1):
+        train(replace(probe, task=task, way=way), tick=lambda done: times.append(time.process_time()))
+    return float(np.diff(times)[1:].min()) / len(probe.indices)
+
+
+def _fastest(seconds: dict[str, float], possible: list[str]) -> str:
+    best = possible[0]
+    for way, each in seconds.items():
+        best = way if each < GAIN * seconds[best] else best
+    return best
+
+
+@contextmanager
+def _threads(number: int) -> Generator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _group(task: Task, samples: Samples) -> int:
+    """Return how many models fit the memory while they train together: an even number of at most 64."""
+    module = task.build(0).train()
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
+    batch = torch.from_numpy(samples.x[: _batch(task)])
+    # weights, gradients and two moments of Adam; activations are kept for the backward pass and doubled by it
+    need = 4 * weights + 3 * (_activations(module, batch) + batch.nbytes)
+    return max(2, min(LARGEST_GROUP, MEMORY // max(need, 1) // 2 * 2))
+
+
+def _activations(module: nn.Module, batch: torch.Tensor) -> int:
+    sizes: list[int] = []
+
+    def count(_module: nn.Module, _inputs: object, output: object) -> None:
+        sizes.append(output.nbytes if isinstance(output, torch.Tensor) else 0)
+
+    hooks = [part.register_forward_hook(count) for part in module.modules()]
+    with torch.no_grad():
+        module(batch)
+    for hook in hooks:
+        hook.remove()
+    return sum(sizes)

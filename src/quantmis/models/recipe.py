@@ -1,0 +1,104 @@
+"""How one model is trained: the hyper-parameters of mini-batch descent."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+
+from quantmis.errors import require
+
+Optimizer = Literal["adam", "adamw", "sgd"]
+Schedule = Literal["constant", "cosine", "linear"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Say how one model is trained.
+
+    `epochs` passes over its samples in mini-batches of `batch_size`, cut short after `max_steps` optimiser steps where
+    that is given. `momentum` is that of SGD. The learning rate rises linearly over `warmup_steps` and then stays
+    ("constant") or falls to 0 ("cosine", "linear"). `clip_norm` bounds the norm of each model's gradient.
+    `label_smoothing` is that of the training objective; the losses of an audit are never smoothed. Raises `UserError`
+    for a number out of range.
+
+    >>> Recipe(epochs=10, optimizer="sgd", learning_rate=0.1).steps(samples=100)
+    40
+    """
+
+    epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    optimizer: Optimizer = "adam"
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    schedule: Schedule = "constant"
+    warmup_steps: int = 0
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    max_steps: int | None = None
+
+    def __post_init__(self):
+        _at_least("epochs", self.epochs, 1)
+        _at_least("batch_size", self.batch_size, 1)
+        _positive("learning_rate", self.learning_rate)
+        _at_least("weight_decay", self.weight_decay, 0)
+        _at_least("warmup_steps", self.warmup_steps, 0)
+        _fraction("momentum", self.momentum)
+        _fraction("label_smoothing", self.label_smoothing)
+        _known("optimizer", self.optimizer, ("adam", "adamw", "sgd"))
+        _known("schedule", self.schedule, ("constant", "cosine", "linear"))
+        if self.clip_norm is not None:
+            _positive("clip_norm", self.clip_norm)
+        if self.max_steps is not None:
+            _at_least("max_steps", self.max_steps, 1)
+
+    def steps(self, samples: int) -> int:
+        """Return the number of optimiser steps on that many samples."""
+        whole = self.epochs * self.steps_per_epoch(samples)
+        return whole if self.max_steps is None else min(whole, self.max_steps)
+
+    def steps_per_epoch(self, samples: int) -> int:
+        """Return the number of optimiser steps in one pass over that many samples."""
+        return -(-samples // self.batch_size)
+
+    def optimizer_over(self, parameters: Iterable[torch.Tensor]) -> torch.optim.Optimizer:
+        """Return torch's own optimiser; it works entry by entry, so that stacked models do not mix."""
+        rate, decay = self.learning_rate, self.weight_decay
+        if self.optimizer == "sgd":
+            return torch.optim.SGD(parameters, rate, momentum=self.momentum, weight_decay=decay, fused=True)
+        kind = torch.optim.AdamW if self.optimizer == "adamw" else torch.optim.Adam
+        return kind(parameters, rate, weight_decay=decay, fused=True)
+
+    def schedule_of(self, optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
+        """Return torch's own schedule for a training of that many steps."""
+        return LambdaLR(optimizer, lambda step: self._rate(step, steps))
+
+    def as_dict(self) -> dict[str, str | float | int | bool]:
+        """Return the hyper-parameters by name; one that is not used is absent."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def _rate(self, step: int, steps: int) -> float:
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        done = (step - self.warmup_steps) / max(steps - self.warmup_steps, 1)
+        falling = {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}
+        return max(falling[self.schedule], 0.0)
+
+
+def _at_least(name: str, value: float, least: float) -> None:
+    require(value >= least, f"{name}: expected at least {least}, got {value}")
+
+
+def _positive(name: str, value: float) -> None:
+    require(0 < value < math.inf, f"{name}: expected a positive number, got {value}")
+
+
+def _fraction(name: str, value: float) -> None:
+    require(0 <= value < 1, f"{name}: expected 0 to below 1, got {value}")
+
+
+def _known(name: str, value: str, known: tuple[str, ...]) -> None:
+    require(value in known, f"unknown {name} {value!r}", hint=f"known: {', '.join(known)}")

@@ -1,0 +1,25 @@
+"""The example in the README runs as printed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_example_of_the_readme_runs_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    [example] = re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    exec(compile(example, str(README), "exec"), {})
+    assert "sign" in capsys.readouterr().out
+    assert (tmp_path / "my-audit" / "report.html").stat().st_size > 10_000
+    assert (tmp_path / "my-audit" / "results.json").exists()
+
+
+def test_the_readme_opens_with_the_two_commands():
+    opening = README.read_text()[:900]
+    assert "make demo" in opening
+    assert "make test" in opening
