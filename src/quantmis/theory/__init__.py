@@ -1,10 +1,25 @@
 """The theory of membership inference security for quantized models. NumPy and SciPy only.
 
-Read in this order: `candidates` (the table and its gaps), `rates` (how fast the best attack fails), `indicator` (the
-rate of models that training reached).
+Read in this order: `candidates` (the table and its gaps), `rates` (how fast the best attack fails), `security` and
+`flux` (how often it succeeds), `indicator` (the rate of models that training reached), `worlds` (where the truth is
+known).
 """
 
 from quantmis.theory.indicator import indicator, indicator_draws
-from quantmis.theory.rates import asymptotic_security, gaussian_rate
+from quantmis.theory.rates import asymptotic_security, chernoff_rate, gaussian_rate
+from quantmis.theory.security import security, two_gaussian_advantage
+from quantmis.theory.worlds import World, codebook, exact_security, world
 
-__all__ = ["asymptotic_security", "gaussian_rate", "indicator", "indicator_draws"]
+__all__ = [
+    "World",
+    "asymptotic_security",
+    "chernoff_rate",
+    "codebook",
+    "exact_security",
+    "gaussian_rate",
+    "indicator",
+    "indicator_draws",
+    "security",
+    "two_gaussian_advantage",
+    "world",
+]
