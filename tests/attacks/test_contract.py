@@ -13,7 +13,6 @@ VARIANTS = [
     "rmia(online=False)",
     "rmia(gamma=2.0)",
     "rmia(log_average=True)",
-    "quantile_regression(upper=0.8)",
 ]
 
 

@@ -3,6 +3,7 @@
 from quantmis.stats.bound import Bound, security_upper_bound
 from quantmis.stats.compare import Difference, compare, holm
 from quantmis.stats.estimate import Estimate, EstimateError, Unmeasured
+from quantmis.stats.exposure import Exposed, by_class, most_exposed
 from quantmis.stats.metrics import Metrics, evaluate
 
 __all__ = [
@@ -10,10 +11,13 @@ __all__ = [
     "Difference",
     "Estimate",
     "EstimateError",
+    "Exposed",
     "Metrics",
     "Unmeasured",
+    "by_class",
     "compare",
     "evaluate",
     "holm",
+    "most_exposed",
     "security_upper_bound",
 ]

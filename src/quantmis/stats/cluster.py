@@ -54,7 +54,7 @@ def spread(influence: Float[np.ndarray, "models samples"], cluster: Int[np.ndarr
     >>> 300 < over.variance < 1200, over.models
     (True, 20)
     """
-    apart, together = _Sides.of(influence), _Sides.of(_gather(influence, cluster))
+    apart, together = _Sides.of(influence), _Sides.of(gather(influence, cluster))
     variance, freedom = max(apart.variance(floor=False), together.variance(floor=True))
     return Spread(variance, freedom, len(influence))
 
@@ -66,7 +66,7 @@ def covariance(
 
     Its diagonal is what `spread` returns; negative eigenvalues, which a difference of clusterings can leave, are 0.
     """
-    cells = np.stack([_gather(influence, cluster) for influence in influences])
+    cells = np.stack([gather(influence, cluster) for influence in influences])
     whole = _products(cells.sum(2)) + _products(cells.sum(1)) - _products(cells.reshape(len(cells), -1))
     values, vectors = np.linalg.eigh(whole if cells.shape[1] > 1 else _products(cells.sum(1)))
     clipped = (vectors * np.maximum(values, 0)) @ vectors.T
@@ -101,9 +101,10 @@ class _Sides:
         return variance, max(variance**2 / unsteady, 1.0) if unsteady > 0 else float(samples)
 
 
-def _gather(
+def gather(
     influence: Float[np.ndarray, "models samples"], cluster: Int[np.ndarray, " models"]
 ) -> Float[np.ndarray, "clusters samples"]:
+    """Return the sums of `influence` over the rows of each cluster."""
     order = np.argsort(cluster, kind="stable")
     starts = np.flatnonzero(np.diff(cluster[order], prepend=-1))
     return np.add.reduceat(influence[order], starts, axis=0)

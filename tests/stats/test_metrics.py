@@ -1,0 +1,277 @@
+"""Metrics are what they are called, carry intervals or reasons, and do not depend on order or precision."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from quantmis.errors import UserError
+from quantmis.stats import (
+    Estimate,
+    Unmeasured,
+    by_class,
+    compare,
+    evaluate,
+    holm,
+    most_exposed,
+    security_upper_bound,
+)
+from quantmis.stats.cluster import Linear, Spread, covariance, kin, spread
+from quantmis.stats.compare import auc_covariance, difference
+from quantmis.stats.interval import clopper_pearson, wilson
+from quantmis.stats.metrics import Metrics
+from quantmis.testing import leaky_table
+
+TABLE = leaky_table()
+SCORES, MEMBER = -TABLE.losses, TABLE.member
+
+
+def numbers(metrics: Metrics) -> list[float]:
+    named = {**vars(metrics), **metrics.tpr}
+    return [end for each in named.values() if isinstance(each, Estimate) for end in (each.value, each.low, each.high)]
+
+
+def test_every_metric_is_an_estimate_or_says_why_not():
+    found = evaluate(SCORES, MEMBER)
+    for each in (
+        found.auc,
+        found.advantage,
+        found.balanced_accuracy,
+        found.epsilon_low,
+        found.tpr[0.1],
+        found.tpr[0.01],
+    ):
+        assert isinstance(each, Estimate)
+        assert each.low < each.value < each.high
+        assert "clustered by sample and by model (16 models)" in each.method
+    assert isinstance(found.tpr[0.001], Unmeasured)
+    assert len(found.fpr_points) == len(found.tpr_points) == 60
+
+
+def test_the_area_comes_out_the_same_from_plain_numpy():
+    inside, outside = SCORES[MEMBER][:, None], SCORES[~MEMBER]
+    assert evaluate(SCORES, MEMBER).auc.value == pytest.approx(((inside > outside) + (inside == outside) / 2).mean())
+
+
+def test_the_advantage_is_that_of_decisions_and_below_the_best_found_afterwards():
+    found = evaluate(SCORES, MEMBER)
+    best = max((SCORES[MEMBER] >= at).mean() - (SCORES[~MEMBER] >= at).mean() for at in np.unique(SCORES))
+    assert best - 0.03 < found.advantage.value <= best
+    assert found.balanced_accuracy.value == pytest.approx((1 + found.advantage.value) / 2)
+
+
+def test_epsilon_is_the_log_ratio_of_rates_somewhere_on_the_curve():
+    found = evaluate(SCORES, MEMBER).epsilon_low
+    ratios = [np.log((SCORES[MEMBER] >= at).mean() / (SCORES[~MEMBER] >= at).mean()) for at in np.unique(SCORES)[1:-1]]
+    assert min(ratios) <= found.value <= max(ratios)
+    assert found.value > 0.5
+
+
+def test_an_inverted_attack_is_no_advantage_and_no_epsilon():
+    found = evaluate(-SCORES, MEMBER)
+    assert found.auc.high < 0.5
+    assert found.advantage.value == 0.0
+    assert found.advantage.high > 0.0
+    assert found.epsilon_low.low == 0.0
+
+
+def test_order_of_samples_does_not_matter():
+    shuffled = np.random.default_rng(0).permutation(SCORES.shape[1])
+    found = evaluate(SCORES[:, shuffled], MEMBER[:, shuffled])
+    np.testing.assert_allclose(numbers(found), numbers(evaluate(SCORES, MEMBER)), rtol=0, atol=1e-12)
+
+
+def test_order_of_samples_does_not_matter_to_the_bound_nor_to_comparisons():
+    shuffled = np.random.default_rng(0).permutation(SCORES.shape[1])
+    tables = {"loss": SCORES, "signal": np.round(TABLE.signals)}
+    moved = {name: each[:, shuffled] for name, each in tables.items()}
+    bounds = [security_upper_bound(*each).security for each in ((tables, MEMBER), (moved, MEMBER[:, shuffled]))]
+    assert bounds[0].high == pytest.approx(bounds[1].high, abs=1e-12)
+    [first], [second] = compare(tables, MEMBER), compare(moved, MEMBER[:, shuffled])
+    assert (first.p, first.estimate.low) == pytest.approx((second.p, second.estimate.low), abs=1e-12)
+
+
+def test_single_precision_gives_the_same_numbers():
+    found = evaluate(SCORES.astype(np.float32), MEMBER)
+    np.testing.assert_allclose(numbers(found), numbers(evaluate(SCORES, MEMBER)), rtol=0, atol=1e-4)
+
+
+def test_a_higher_level_widens_every_interval():
+    narrow, wide = evaluate(SCORES, MEMBER, level=0.8), evaluate(SCORES, MEMBER, level=0.99)
+    for name in ("auc", "advantage", "balanced_accuracy", "epsilon_low"):
+        first, second = getattr(narrow, name), getattr(wide, name)
+        assert second.low < first.low < first.value == second.value < first.high < second.high
+
+
+@pytest.mark.parametrize("models", [1, 2, 16])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_certain_membership_has_an_interval_within_zero_and_one(models: int, sign: int):
+    member = MEMBER[:models]
+    area = evaluate(sign * 1.0 * member, member).auc
+    assert area.value == (1.0 if sign > 0 else 0.0)
+    assert 0.0 <= area.low < area.high <= 1.0
+    assert area.high - area.low < 0.03
+
+
+def test_scores_that_are_all_equal_are_a_coin():
+    found = evaluate(np.zeros_like(SCORES), MEMBER)
+    assert (found.auc.value, found.tpr[0.1].value, found.advantage.value) == (0.5, pytest.approx(0.1), 0.0)
+    assert isinstance(found.epsilon_low, Unmeasured)
+
+
+@pytest.mark.parametrize(("fpr", "measured"), [(0.1, True), (0.01, True), (0.0078, False), (0.001, False)])
+def test_rates_below_ten_expected_false_positives_are_not_resolvable(fpr: float, measured: bool):
+    found = evaluate(SCORES, MEMBER, false_positive_rates=(fpr,)).tpr[fpr]
+    assert isinstance(found, Estimate) == measured
+    if not measured:
+        assert found.reason.startswith("not resolvable with 1280 non-members")
+
+
+def test_a_handful_of_samples_measures_an_area_and_says_why_not_the_rest():
+    found = evaluate(np.arange(6.0)[None], np.arange(6)[None] % 2 == 0)
+    assert isinstance(found.auc, Estimate)
+    for each in (found.advantage, found.balanced_accuracy, found.epsilon_low, found.tpr[0.1]):
+        assert each.reason.startswith("not resolvable with 3 non-members")
+
+
+def test_a_single_model_is_said_to_be_one():
+    found = evaluate(SCORES[:1], MEMBER[:1])
+    assert "about this model only" in found.auc.method
+    assert "exact binomial" in found.epsilon_low.method
+
+
+def test_the_bound_names_the_strongest_attack_and_ignores_the_rest():
+    noise = np.random.default_rng(0).normal(size=SCORES.shape)
+    alone = security_upper_bound({"loss": SCORES}, MEMBER)
+    among = security_upper_bound({"noise": noise, "loss": SCORES, "inverted": -SCORES}, MEMBER)
+    assert (alone.attack, among.attack) == ("loss", "loss")
+    assert among.security.value == pytest.approx(alone.security.value, abs=0.03)
+    assert among.security.value == pytest.approx(1 - evaluate(SCORES, MEMBER).advantage.value, abs=0.03)
+
+
+def test_the_bound_names_both_attacks_where_the_halves_disagree():
+    draw, member = np.random.default_rng(4), np.arange(24)[None] % 2 == 0
+    names = {
+        security_upper_bound({str(i): draw.normal(size=(1, 24)) for i in range(9)}, member).attack for _ in range(9)
+    }
+    assert any(", " in name for name in names)
+
+
+def test_the_bound_of_a_handful_of_samples_is_unmeasured():
+    found = security_upper_bound({"loss": np.arange(6.0)[None]}, np.arange(6)[None] % 2 == 0)
+    assert "8 of each are needed" in found.security.reason
+
+
+def test_a_bound_without_attacks_is_refused():
+    with pytest.raises(UserError, match="at least one attack"):
+        security_upper_bound({}, MEMBER)
+
+
+def test_equal_quantizers_do_not_differ_at_all():
+    [pair] = compare({"first": SCORES, "second": SCORES.copy()}, MEMBER)
+    assert (pair.estimate.value, pair.p, pair.adjusted) == (0.0, 1.0, 1.0)
+
+
+def test_every_two_quantizers_are_compared_and_corrected_for_their_number():
+    noise = np.random.default_rng(0).normal(size=SCORES.shape)
+    found = compare({"a": SCORES, "b": SCORES + noise, "c": SCORES + 3 * noise}, MEMBER)
+    assert [(pair.first, pair.second) for pair in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert all(pair.adjusted >= pair.p for pair in found)
+    expected = roc_auc_score(MEMBER.ravel(), SCORES.ravel()) - roc_auc_score(MEMBER.ravel(), (SCORES + noise).ravel())
+    assert found[0].estimate.value == pytest.approx(expected)
+
+
+def test_metrics_over_other_tables_are_not_compared():
+    first, second = Linear(0.5, np.zeros((2, 3))), Linear(0.5, np.zeros((2, 4)))
+    with pytest.raises(UserError, match="same models and samples"):
+        difference(first, second, np.arange(2))
+
+
+def test_holm_equals_its_definition():
+    draw = np.random.default_rng(0).random(7)
+    order = np.argsort(draw)
+    expected = [max(min(1, (7 - j) * draw[order[j]]) for j in range(i + 1)) for i in range(7)]
+    np.testing.assert_allclose(holm(draw.tolist())[order], expected)
+
+
+def test_kin_are_rows_of_equal_and_of_complementary_membership():
+    member = np.array([[1, 0, 1], [0, 1, 1], [0, 1, 0], [1, 0, 1]], dtype=bool)
+    assert kin(member).tolist() == [0, 1, 0, 0]
+
+
+def test_the_variance_of_independent_entries_is_their_number():
+    influence = np.random.default_rng(0).normal(size=(64, 300))
+    assert spread(influence, np.arange(64) // 2).variance == pytest.approx(64 * 300, rel=0.25)
+
+
+def test_the_variance_sees_effects_of_rows_and_of_columns():
+    draw = np.random.default_rng(0)
+    rows, columns = draw.normal(size=(64, 1)), draw.normal(size=(1, 300))
+    expected = 64 * 300**2 + 300 * 64**2
+    assert spread(rows + columns + np.zeros((64, 300)), np.arange(64)).variance == pytest.approx(expected, rel=0.4)
+
+
+def test_the_covariance_of_areas_has_their_variances_and_is_positive():
+    noise = np.random.default_rng(0).normal(size=(2, *SCORES.shape))
+    tables = [SCORES, SCORES + 0.1 * noise[0], SCORES + 5 * noise[1]]
+    values, joint = auc_covariance(tables, MEMBER)
+    assert values[0] == pytest.approx(evaluate(SCORES, MEMBER).auc.value)
+    assert np.linalg.eigvalsh(joint).min() > -1e-12
+    correlation = joint / np.sqrt(np.outer(np.diag(joint), np.diag(joint)))
+    assert correlation[0, 1] > 0.9 > correlation[0, 2]
+
+
+def test_the_covariance_of_one_metric_is_its_variance():
+    influence = np.random.default_rng(0).normal(size=(8, 50))
+    cluster = np.arange(8) // 2
+    assert covariance([influence], cluster)[0, 0] == pytest.approx(spread(influence, cluster).variance)
+    assert covariance([influence[:1]], cluster[:1])[0, 0] == pytest.approx(spread(influence[:1], cluster[:1]).variance)
+
+
+def test_wilsons_interval_of_a_count_is_the_textbooks():
+    low, high = wilson(0.3, Spread(0.3 * 0.7 / 1000, np.inf, 1), level=0.95, units=10**9)
+    assert (low, high) == pytest.approx((0.2724, 0.3291), abs=1e-4)
+
+
+def test_exact_intervals_at_the_ends():
+    assert clopper_pearson(10, 10, 0.95) == pytest.approx((0.6915, 1.0), abs=1e-4)
+    assert clopper_pearson(0, 10, 0.95)[0] == 0.0
+
+
+def test_classes_have_areas_of_their_own():
+    label = np.arange(SCORES.shape[1]) % 3
+    found = by_class(SCORES, MEMBER, label)
+    chosen = label == 2
+    assert found[2].value == pytest.approx(roc_auc_score(MEMBER[:, chosen].ravel(), SCORES[:, chosen].ravel()))
+    assert list(found) == [0, 1, 2]
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_labels_of_other_samples_are_refused():
+    with pytest.raises(UserError, match="expected 160 labels"):
+        by_class(SCORES, MEMBER, np.arange(3))
+
+
+def test_exposure_of_a_sample_is_its_area_over_models():
+    for each in most_exposed(SCORES, MEMBER, count=5):
+        expected = roc_auc_score(MEMBER[:, each.sample], SCORES[:, each.sample])
+        assert each.exposure.value == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_most_exposed_come_first_and_samples_without_both_kinds_are_left_out():
+    member = MEMBER.copy()
+    member[:, 0] = True
+    found = most_exposed(SCORES, member, count=200)
+    assert sorted(each.sample for each in found) == list(range(1, 160))
+    values = [each.exposure.value for each in found]
+    assert values == sorted(values, reverse=True)
+
+
+def test_exposure_needs_models():
+    assert "8 are needed" in most_exposed(SCORES[:4], MEMBER[:4]).reason
+
+
+def test_metrics_are_values():
+    assert dataclasses.is_dataclass(evaluate(SCORES, MEMBER))
+    assert evaluate(SCORES, MEMBER) == evaluate(SCORES, MEMBER)
