@@ -5,6 +5,7 @@ shape repeats what colour says: a square is full precision, a diamond the least 
 Points carry the number of their row in the ranking table, and their name where there is room for all names.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -198,8 +199,8 @@ def _write(figure: "Figure", points: Sequence[Box], placed: Sequence[Box], texts
 def curves(name: str, heading: str, lines: Sequence[Line], resolved: float, styles: Styles) -> str:
     """Draw ROC curves on logarithmic axes; left of the false positive rate `resolved` the data say nothing."""
     with drawing(name):
-        figure, axes = _blank(PANEL, left=52, bottom=44)
-        low = _lowest(lines, resolved)
+        figure, axes = _blank(PANEL, left=62, bottom=48)
+        low = 10 ** math.floor(math.log10(resolved / 10))  # one decade of what cannot be read is enough to see why
         axes.set(xscale="log", yscale="log", xlim=(low, 1), ylim=(low, 1))
         axes.grid(True)
         axes.axvspan(low, resolved, color=COLOUR["shade"], linewidth=0)
@@ -209,11 +210,6 @@ def curves(name: str, heading: str, lines: Sequence[Line], resolved: float, styl
         _write_along(axes, Axis("non-members taken for members", share=True), Axis("members found", share=True))
         _legend(axes)
         return inline(figure, heading, styles, "panel")
-
-
-def _lowest(lines: Sequence[Line], resolved: float) -> float:
-    positive = [rate for line in lines for rate in line.curve.fpr if rate > 0]
-    return float(10 ** np.floor(np.log10(max(min([*positive, resolved / 2, 0.05]), 1e-5))))
 
 
 def _curve(axes: "Axes", line: Line, low: float) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from quantmis.report import charts, words
 from quantmis.report.charts import Axis, Line, Mark
-from quantmis.report.reading import Place, adaptive, foremost, places
+from quantmis.report.reading import Place, adaptive, foremost, places, smallest_rate
 from quantmis.report.svg import Styles
 from quantmis.report.tables import role
-from quantmis.results import AttackMetrics, RateAt, Results
+from quantmis.results import AttackMetrics, Results
 from quantmis.stats import Estimate
 
 MOST_PANELS, MOST_CURVES = 6, 12
@@ -87,7 +87,7 @@ def _panel(results: Results, attack: str, index: int, styles: Styles) -> Figure:
     if not measured:
         return Figure("", f"{words.clean(attack)} was measured against no version.")
     lines = [Line(role(place), each.roc) for place, each in _spread(measured)]
-    resolved = _resolved([each for _, each in measured])
+    resolved = max(smallest_rate(each) for _, each in measured)
     heading = f"ROC curves of {words.clean(attack)} against {len(lines)} versions, logarithmic axes"
     return Figure(charts.curves(f"roc-{index}", heading, lines, resolved, styles), _drawn(len(lines), len(measured)))
 
@@ -103,9 +103,3 @@ def _spread(measured: Sequence[tuple[Place, AttackMetrics]]) -> list[tuple[Place
     return [
         each for index, each in enumerate(measured) if index % step == 0 or index == last or role(each[0]) == "baseline"
     ]
-
-
-def _resolved(found: Sequence[AttackMetrics]) -> float:
-    """Return the smallest false positive rate at which every curve has a number with an interval."""
-    rates = [min((rate.fpr for rate in each.tpr if isinstance(rate, RateAt)), default=1.0) for each in found]
-    return max(rates)

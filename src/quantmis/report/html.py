@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from quantmis.report import tables, words
 from quantmis.report.gaps import gaps
 from quantmis.report.glossary import GLOSSARY
-from quantmis.report.verdict import agreements, verdict
+from quantmis.report.verdict import verdict
 from quantmis.results import Control, Results
 
 TEXT_LIMIT = 600
@@ -44,6 +44,7 @@ def render(results: Results) -> str:
         "choices": tables.choices(results, notes),
         "ranking": tables.ranking(results, notes),
         "attacks": tables.attacks(results, notes),
+        "agreements": tables.agreements(results, notes),
     }
     return _page(results, {**drawn, **listed, "gaps": found, "notes": notes}, styles.sheet())
 
@@ -56,7 +57,6 @@ def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
         .render(
             results=results,
             sentences=verdict(results),
-            agreements=agreements(results),
             depth=DEPTHS[results.config.depth],
             glossary=GLOSSARY,
             style=Markup(style),  # noqa: S704 -- our own file

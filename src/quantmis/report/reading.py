@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from quantmis.report.words import BASELINE, NONE
-from quantmis.results import AttackMetrics, QuantizerResult, Results
+from quantmis.results import AttackMetrics, QuantizerResult, RateAt, Results
 from quantmis.stats import Estimate, Unmeasured
 
 COIN = 0.5
@@ -99,3 +99,15 @@ def foremost(results: Results) -> str | None:
     """Return the attack to show where there is room for one: LiRA, else the first that was run."""
     names = list(dict.fromkeys(name for record in results.quantizers for name in record.attacks))
     return "lira" if "lira" in names else next(iter(names), None)
+
+
+def rate_at(found: AttackMetrics | Unmeasured, fpr: float) -> RateAt | None:
+    """Return the true positive rate at one false positive rate where it was resolved."""
+    rates = [] if isinstance(found, Unmeasured) else found.tpr
+    return next((rate for rate in rates if isinstance(rate, RateAt) and rate.fpr == fpr), None)
+
+
+def smallest_rate(found: AttackMetrics | Unmeasured) -> float:
+    """Return the smallest false positive rate at which the true positive rate has an interval, 1 without any."""
+    rates = [] if isinstance(found, Unmeasured) else found.tpr
+    return min((rate.fpr for rate in rates if isinstance(rate, RateAt)), default=1.0)

@@ -42,6 +42,7 @@ SETTINGS: dict[Any, Any] = {
     "grid.linewidth": 0.5,
     "xtick.major.size": 0,
     "ytick.major.size": 0,
+    "xtick.major.pad": 6,
     "font.size": 10,
 }
 

@@ -162,6 +162,27 @@ def _rate(found: AttackMetrics | Unmeasured, fpr: float) -> Quantity:
     return next((rate for rate in found.tpr if rate.fpr == fpr), Unmeasured("this rate was not asked for"))
 
 
+def agreements(results: Results, notes: Notes) -> Table:
+    """Return how alike every two measures order the versions."""
+    pairs = results.agreement
+    names = [f"{words.plainly(pair.first)} and {words.plainly(pair.second)}" for pair in pairs]
+    columns = [numbers([pair.tau for pair in pairs], notes), [Cell(_alike(pair.tau)) for pair in pairs]]
+    rows = zip(names, zip(*columns, strict=True), strict=True)
+    return Table(
+        "Do two measures order the versions alike? 1 is the same order, 0 no relation.",
+        ("Measures", "Kendall's tau", "Meaning"),
+        tuple(Row(words.capital(name), cells) for name, cells in rows),
+    )
+
+
+def _alike(tau: Quantity) -> str:
+    if isinstance(tau, Unmeasured):
+        return words.NONE
+    if tau.low > 0:
+        return "alike, more often than chance would"
+    return "contrary to each other" if tau.high < 0 else "not shown to be alike"
+
+
 def numbers(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
     """Return a column of numbers with their intervals."""
     digits = decimals(quantities)

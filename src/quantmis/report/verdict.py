@@ -12,16 +12,20 @@ from typing import Literal
 from quantmis.report import words
 from quantmis.report.reading import (
     COIN,
+    adaptive,
     apart,
     attacker,
     baseline,
+    foremost,
     leaders,
     no_worse,
     rank_of,
+    rate_at,
+    smallest_rate,
     tied,
 )
 from quantmis.report.words import listing, percent, reach, some, title, worth
-from quantmis.results import Agreement, Control, QuantizerResult, Results
+from quantmis.results import Control, QuantizerResult, Results
 from quantmis.stats import Estimate, Unmeasured
 
 Kind = Literal["alarm", "headline", "detail", "caution"]
@@ -128,6 +132,8 @@ def price(results: Results) -> str | None:
         return f"{title(first[0].name)} {_cost(first[0], whole)}."
     by_worth = sorted(first, key=lambda record: record.utility.value)
     dearest, cheapest = by_worth[0], by_worth[-1]
+    if _cost(dearest, whole) == _cost(cheapest, whole):
+        return f"Each of them {_cost(cheapest, whole)}."
     return (
         f"The most useful of them, {title(cheapest.name)}, {_cost(cheapest, whole)}; "
         f"the least useful, {title(dearest.name)}, {_cost(dearest, whole)}."
@@ -139,7 +145,7 @@ def _cost(record: QuantizerResult, whole: QuantizerResult) -> str:
     digits = words.places(max(reach(mine), reach(theirs)))
     both = f"({worth(mine.value, metric, digits)} against {worth(theirs.value, metric, digits)})"
     if not apart(mine, theirs):
-        return f"has {_article(metric)} that cannot be told from that of full precision {both}"
+        return f"has {_article(metric)} that the intervals do not separate from that of full precision {both}"
     verb = "costs" if mine.value < theirs.value else "gains"
     return f"{verb} {_points(abs(mine.value - theirs.value), metric, digits)} {both}"
 
@@ -155,7 +161,7 @@ def _article(metric: str) -> str:
 
 
 def bargain(results: Results) -> str | None:
-    """Say which version gives away least among those whose utility cannot be told from that of full precision."""
+    """Say which version gives away least among those whose utility is not separated from that of full precision."""
     whole, first = baseline(results), leaders(results)
     if whole is None or whole in first:
         return None
@@ -164,7 +170,7 @@ def bargain(results: Results) -> str | None:
         return f"No version that keeps the {metric} of full precision gives away measurably less than it does."
     if best[0] in first:
         return None
-    among = f"Of those whose {metric} cannot be told from that of full precision"
+    among = f"Of those whose {metric} the intervals do not separate from that of full precision"
     return f"{among}, {_leading(best)}{_briefly(attacker(best[0]))}."
 
 
@@ -239,24 +245,26 @@ def reservation(results: Results) -> str | None:
     )
 
 
-def agreements(results: Results) -> list[str]:
-    """Say of every two measures that were compared whether they order the versions alike."""
-    return [_agreement(each) for each in results.agreement]
+def most_exposed(results: Results) -> str | None:
+    """Say how many members an attacker finds who hardly ever accuses a non-member: averages hide the most exposed."""
+    attack, fpr = foremost(results), _smallest_rate(results)
+    whole, first = baseline(results), leaders(results)
+    records = [record for record in [whole, *first[:1]] if record is not None]
+    found = {record.name: rate for record in records if (rate := rate_at(adaptive(record, str(attack)), fpr))}
+    if not found:
+        return None
+    shares = listing([f"{_share(rate)} of the members of {title(name)}" for name, rate in found.items()])
+    coin = f"a coin finds {words.probability(fpr)}"
+    return f"With one false alarm in {1 / fpr:,.0f}, {words.clean(str(attack))} finds {shares}; {coin}."
 
 
-def _agreement(pair: Agreement) -> str:
-    first, second = words.plainly(pair.first), words.plainly(pair.second)
-    if isinstance(pair.tau, Unmeasured):
-        why = words.clean(pair.tau.reason, 200)
-        return f"Whether {first} and {second} order the versions alike was not measured: {why}."
-    if pair.tau.low > 0:
-        said = "order the versions alike more often than chance would"
-    elif pair.tau.high < 0:
-        said = "order the versions contrary to each other"
-    else:
-        said = "cannot be shown to order the versions alike"
-    tau = f"Kendall's tau {words.number(pair.tau)}; 1 is the same order, 0 no relation"
-    return f"{words.capital(first)} and {second} {said}: {tau}."
+def _smallest_rate(results: Results) -> float:
+    found = [adaptive(record, str(foremost(results))) for record in results.quantizers]
+    return max((smallest_rate(each) for each in found), default=1.0)
+
+
+def _share(rate: Estimate) -> str:
+    return percent(rate.value, words.places(100 * reach(rate), most=1))
 
 
 RULES: tuple[tuple[Kind, Rule], ...] = (
@@ -265,6 +273,7 @@ RULES: tuple[tuple[Kind, Rule], ...] = (
     ("detail", nothing_gained),
     ("detail", price),
     ("detail", bargain),
+    ("detail", most_exposed),
     ("detail", unmeasured),
     ("caution", no_better_than_a_coin),
     ("caution", no_control),
