@@ -151,3 +151,37 @@ def test_an_attack_that_finds_nobody_is_drawn_too():
     record = results.quantizers[0].model_copy(update={"attacks": {"lira": attack}})
     drawn = figures.rocs(results.model_copy(update={"quantizers": [record]}), Styles())
     assert np.size(drawn) == 2
+
+
+def test_the_choice_in_short_holds_the_most_useful_of_the_least_exposed_and_full_precision():
+    rows = {row.name: row.cells[-1].text for row in tables.choices(document(reach=0.4), {}).rows}
+    assert rows == {
+        "uniform(bits=8)": "one of the 10 least exposed",
+        "identity": "one of the 10 least exposed, and full precision, for comparison",
+        documents.CHANNEL: "one of the 10 least exposed",
+    }
+
+
+def test_the_choice_in_short_holds_what_protects_at_no_price_and_full_precision():
+    rows = tables.choices(document(), {}).rows
+    assert [(row.name, row.cells[-1].text) for row in rows] == [
+        (documents.SPARSE, "gives away least"),
+        ("uniform(bits=4)", "gives away least of those that keep the accuracy"),
+        ("identity", "full precision, for comparison"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tau", "said"),
+    [
+        (Estimate(0.8, 0.6, 0.9), "alike, more often than chance would"),
+        (Estimate(0.3, -0.1, 0.6), "not shown to be alike"),
+        (Estimate(-0.5, -0.8, -0.2), "contrary to each other"),
+        (Unmeasured("too few"), words.NONE),
+    ],
+)
+def test_agreement_is_told_from_its_interval(tau: Estimate | Unmeasured, said: str):
+    pair = document().agreement[0].model_copy(update={"tau": tau})
+    (row,) = tables.agreements(document().model_copy(update={"agreement": [pair]}), {}).rows
+    assert row.name == "Indicator r_Q and lira"
+    assert row.cells[1].text == said

@@ -105,8 +105,8 @@ def test_a_failed_attack_proves_nothing():
 
 def test_the_most_exposed_records_are_not_hidden_behind_an_average():
     assert rules.most_exposed(document()) == (
-        "Some records are more exposed than the average: with one false alarm in 100, lira finds 11 % of the members of "
-        "full precision and 1.4 % of the members of ternary(sparsity=0.9); a coin finds 1 %."
+        "With one false alarm in 100, lira finds 11 % of the members of full precision and "
+        "1.4 % of the members of ternary(sparsity=0.9); a coin finds 1 %."
     )
 
 

@@ -16,6 +16,7 @@ from quantmis.stats import Estimate, Unmeasured
 
 Notes = Mapping[str, int]
 Quantity = Estimate | Unmeasured
+MOST_LEADERS = 3
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,7 @@ def _strongest(place: Place) -> str:
 
 def choices(results: Results, notes: Notes) -> Table:
     """Return the versions that a decision is most likely between: least exposed, best at no price, full precision."""
-    chosen: dict[str, str] = {}
-    first, best, whole = leaders(results), bargains(results), baseline(results)
-    for record in first[:3]:
-        chosen[record.name] = "gives away least" if len(first) == 1 else "among the least exposed"
-    for record in best[:1]:
-        metric = words.plainly(record.utility.metric)
-        also = f"{chosen[record.name]}, keeps the {metric}" if record.name in chosen else ""
-        chosen[record.name] = also or f"gives away least of those that keep the {metric}"
-    if whole is not None:
-        chosen.setdefault(whole.name, "full precision, for comparison")
+    chosen = _chosen(results)
     records = [results.quantizer(name) for name in chosen]
     metric = records[0].utility.metric if records else ""
     columns = [
@@ -111,15 +103,25 @@ def choices(results: Results, notes: Notes) -> Table:
         [Cell(f"{record.bits_per_weight:.3g}") for record in records],
         [Cell(why) for why in chosen.values()],
     ]
-    head = (
-        "Version",
-        "An attacker is right",
-        words.capital(words.plainly(metric)),
-        "Bits per weight",
-        "Why it is here",
-    )
+    worth = words.capital(words.plainly(metric))
+    head = ("Version", "An attacker is right", worth, "Bits per weight", "Why it is here")
     rows = zip(records, zip(*columns, strict=True), strict=True)
     return Table("The choice in short", head, tuple(Row(words.clean(record.name), cells) for record, cells in rows))
+
+
+def _chosen(results: Results) -> dict[str, str]:
+    """Return why each chosen version was chosen."""
+    first, best, whole = leaders(results), bargains(results), baseline(results)
+    reasons: dict[str, list[str]] = {}
+    for record in sorted(first, key=lambda record: -record.utility.value)[:MOST_LEADERS]:
+        reasons[record.name] = ["gives away least" if len(first) == 1 else f"one of the {len(first)} least exposed"]
+    for record in best[:1]:
+        least = "gives away least" if len(best) == 1 else f"one of the {len(best)} least exposed"
+        keep = f"of those that keep the {words.plainly(record.utility.metric)}"
+        reasons.setdefault(record.name, []).append(f"{least} {keep}")
+    if whole is not None:
+        reasons.setdefault(whole.name, []).append("full precision, for comparison")
+    return {name: ", and ".join(why) for name, why in reasons.items()}
 
 
 def attacks(results: Results, notes: Notes) -> list[tuple[str, Table]]:
@@ -165,7 +167,7 @@ def _rate(found: AttackMetrics | Unmeasured, fpr: float) -> Quantity:
 def agreements(results: Results, notes: Notes) -> Table:
     """Return how alike every two measures order the versions."""
     pairs = results.agreement
-    names = [f"{words.plainly(pair.first)} and {words.plainly(pair.second)}" for pair in pairs]
+    names = [f"{_measure(pair.first)} and {_measure(pair.second)}" for pair in pairs]
     columns = [numbers([pair.tau for pair in pairs], notes), [Cell(_alike(pair.tau)) for pair in pairs]]
     rows = zip(names, zip(*columns, strict=True), strict=True)
     return Table(
@@ -173,6 +175,10 @@ def agreements(results: Results, notes: Notes) -> Table:
         ("Measures", "Kendall's tau", "Meaning"),
         tuple(Row(words.capital(name), cells) for name, cells in rows),
     )
+
+
+def _measure(name: str) -> str:
+    return {"indicator": "indicator r_Q", "security": "security (MIS)"}.get(name) or words.plainly(name)
 
 
 def _alike(tau: Quantity) -> str:
