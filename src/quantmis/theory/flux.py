@@ -67,7 +67,7 @@ class Law:
 
     def columns(self, stream: np.random.Generator, count: int) -> Float[np.ndarray, "candidates columns"]:
         """Return the centred losses at `count` of the points, or at all when there are fewer."""
-        chosen = self.moves[:, np.sort(stream.permutation(self.moves.shape[1])[:count])]
+        chosen = self.moves[:, stream.permutation(self.moves.shape[1])[:count]]
         return chosen - chosen.mean(axis=1, keepdims=True)
 
 
@@ -84,9 +84,13 @@ class Sums:
         """The cumulated losses S."""
         return self.rest + self.scale * self.gaussian
 
-    def first(self, count: int, shift: Float[np.ndarray, " candidates"]) -> "Sums":
-        """Return the first draws, moved by `shift`."""
-        return Sums(self.rest[:count] + shift, self.gaussian[:count], self.scale)
+    def first(self, count: int) -> "Sums":
+        """Return the first draws."""
+        return Sums(self.rest[:count], self.gaussian[:count], self.scale)
+
+    def moved(self, shift: Float[np.ndarray, " candidates"]) -> "Sums":
+        """Return the same draws about another mean."""
+        return Sums(self.rest + shift, self.gaussian, self.scale)
 
 
 class Sampler:

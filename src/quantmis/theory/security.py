@@ -43,6 +43,7 @@ DRAWS = 20_000
 FEWEST_DRAWS = PILOT
 RESAMPLES = 40
 RESAMPLED_DRAWS = 1000
+RESAMPLED_POINTS = 512
 BLOCKS = 1024
 UNRESOLVED = 1.0  # standard error of log Delta_n beyond which only a bound is given
 
@@ -68,15 +69,27 @@ def security(
     >>> round(estimate.value, 2), round(1 - two_gaussian_advantage(0.1, 1.0, 100), 2)
     (0.98, 0.98)
     """
-    require(n >= 2, f"n: expected at least 2 training points, got {n}", hint="n is the size of the training set")
-    require(draws >= FEWEST_DRAWS, f"draws: expected at least {FEWEST_DRAWS}, got {draws}")
     require(0 < level < 1, f"level: expected a probability between 0 and 1, got {level}")
-    law = Law.of(without_shared(distinct(checked(losses))), n)
+    law = _law(losses, n, draws)
     samples = losses.shape[1]
     method = f"boundary flux, {draws} draws, {samples} points, {law.candidates} of {len(losses)} candidates can win"
     if not law.covariance.any():
         return _bound(3 / draws, level, method, "no other candidate is ever better")
-    return _estimate(_Flux.of(law, n, draws, seed), 3 / draws, samples, level, method)
+    run = _Run.of(law, n, draws, seed)
+    return _estimate(_flux(run, _column_error(law, n, run, seed)), 3 / draws, samples, level, method)
+
+
+def advantage(losses: Float[np.ndarray, "candidates points"], n: int, draws: int = DRAWS, seed: int = 0) -> float:
+    """Return `Delta_n` when the points are the whole population, each as likely: a number without an interval.
+
+    `losses`: [candidates, points]. The method of `security`, and its errors, where the columns are no sample.
+
+    >>> points = np.tile([-1.0, 1.0], 100)
+    >>> round(advantage(np.stack([0 * points, 0.1 + points]), n=100), 2)
+    0.02
+    """
+    law = _law(losses, n, draws)
+    return _flux(_Run.of(law, n, draws, seed), 0.0).advantage if law.covariance.any() else 0.0
 
 
 def two_gaussian_advantage(gap: float, deviation: float, n: int) -> float:
@@ -104,18 +117,22 @@ class _Crossings:
 
 
 @dataclass(frozen=True, eq=False)
-class _Flux:
-    """`advantage`: Delta_n; `relative_error`: of its logarithm; `draw_error`: the part of it that more draws remove."""
+class _Run:
+    """What the draws gave: the boundaries they met, and the first of them for resampling.
 
-    advantage: float
-    relative_error: float
-    draw_error: float
+    `moves`: [candidates, points], `s_k(z)` at the points that `crossings` names.
+    """
+
+    draws: int
+    moves: Float[np.ndarray, "candidates points"]
+    sums: Sums
+    directions: Directions
+    crossings: _Crossings
 
     @staticmethod
-    def of(law: Law, n: int, draws: int, seed: int) -> "_Flux":
+    def of(law: Law, n: int, draws: int, seed: int) -> "_Run":
         stream = generator(seed, "security", "draws")
-        sampler = Sampler(law, n, stream)
-        moves = law.columns(stream, COLUMNS)
+        sampler, moves = Sampler(law, n, stream), law.columns(stream, COLUMNS)
         block = min(draws, max(PILOT, ENTRIES // law.candidates))
         sums = sampler.draw(block)
         directions = Directions.of(law, sums)
@@ -123,15 +140,40 @@ class _Flux:
         for begin in range(block, draws, block):
             more = sampler.draw(min(block, draws - begin))
             met += [_later(part, begin) for part in _meet(more, directions, moves, stream)]
-        crossings = _joined(met)
-        change = _change(crossings, moves, draws * MOVES)
-        each = np.bincount(crossings.draw, weights=_carried(crossings, moves, np.sign(change)), minlength=draws) / MOVES
-        advantage = float(each.mean())
-        per_point = np.abs(change).sum(axis=0)
-        draw_error = _relative(float(each.std()) / math.sqrt(draws), advantage)
-        point_error = _relative(float(per_point.std()) / math.sqrt(len(per_point)), float(per_point.mean()))
-        column_error = _column_error(law, n, sums, directions, seed)
-        return _Flux(advantage, math.hypot(draw_error, point_error, column_error), draw_error)
+        return _Run(draws, moves, sums.first(RESAMPLED_DRAWS), directions, _joined(met))
+
+
+@dataclass(frozen=True)
+class _Flux:
+    """`advantage`: Delta_n; `relative_error`: the standard error of its logarithm."""
+
+    advantage: float
+    relative_error: float
+
+
+def _law(losses: np.ndarray, n: int, draws: int) -> Law:
+    require(n >= 2, f"n: expected at least 2 training points, got {n}", hint="n is the size of the training set")
+    require(
+        draws >= FEWEST_DRAWS,
+        f"draws: expected at least {FEWEST_DRAWS}, got {draws}",
+        hint="the first draws only find where to look",
+    )
+    return Law.of(without_shared(distinct(checked(losses))), n)
+
+
+def _flux(run: _Run, column_error: float) -> _Flux:
+    """Return `Delta_n = 1/2 E_z sum_k | P(k | z) - P(k) |`, and its errors from draws, points z and columns."""
+    change = _change(run.crossings, run.moves, run.draws * MOVES)
+    carried = _carried(run.crossings, run.moves, np.sign(change))
+    per_draw = np.bincount(run.crossings.draw, weights=carried, minlength=run.draws) / MOVES
+    errors = [_standard_error(per_draw), _standard_error(np.abs(change).sum(axis=0)), column_error]
+    return _Flux(float(per_draw.mean()), math.hypot(*errors))
+
+
+def _standard_error(values: Float[np.ndarray, " draws"]) -> float:
+    """Return the standard error of a mean relative to it."""
+    mean = float(values.mean())
+    return float(values.std()) / mean / math.sqrt(len(values)) if mean > 0 else math.inf
 
 
 def _meet(sums: Sums, directions: Directions, moves: np.ndarray, stream: np.random.Generator) -> list[_Crossings]:
@@ -188,31 +230,26 @@ def _carried(
     return met.weight * step * (sign[met.left, met.point] - sign[met.right, met.point]) / 2
 
 
-def _column_error(law: Law, n: int, sums: Sums, directions: Directions, seed: int) -> float:
+def _column_error(law: Law, n: int, run: _Run, seed: int) -> float:
     """Return the standard deviation of log Delta_n over resamples of the columns, on the same draws.
 
     Columns act through the means of the losses, which enter n-fold.
     """
     stream = generator(seed, "security", "columns")
-    moves = law.columns(stream, BLOCKS // 2)
     block = stream.permutation(law.moves.shape[1]) % BLOCKS
     totals = np.stack([np.bincount(block, weights=row) for row in law.moves])
     sizes = np.bincount(block)
     drawn = stream.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=RESAMPLES)
     shifts = n * (drawn @ totals.T) / (drawn @ sizes)[:, None]
-    values = [_first_order(sums.first(RESAMPLED_DRAWS, shift), directions, moves, seed) for shift in shifts]
+    values = [_first_order(run.sums.moved(shift), run, seed) for shift in shifts]
     return float(np.log(np.maximum(values, np.finfo(float).tiny)).std(ddof=1))
 
 
-def _first_order(sums: Sums, directions: Directions, moves: np.ndarray, seed: int) -> float:
-    lines = Lines.through(sums, directions, generator(seed, "security", "lines"))
+def _first_order(sums: Sums, run: _Run, seed: int) -> float:
+    lines = Lines.through(sums, run.directions, generator(seed, "security", "lines"))
     nobody = np.zeros(len(lines.start), dtype=int)
-    met = _crossings(lines, np.zeros_like(lines.start), directions, sums.scale, nobody, nobody)
-    return float(np.abs(_change(met, moves, len(lines.start))).sum(axis=0).mean() / 2)
-
-
-def _relative(error: float, value: float) -> float:
-    return error / value if value > 0 else math.inf
+    met = _crossings(lines, np.zeros_like(lines.start), run.directions, sums.scale, nobody, nobody)
+    return float(np.abs(_change(met, run.moves[:, :RESAMPLED_POINTS], len(lines.start))).sum(axis=0).mean() / 2)
 
 
 def _estimate(flux: _Flux, fewest: float, samples: int, level: float, method: str) -> Estimate:
