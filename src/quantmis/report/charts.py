@@ -145,7 +145,9 @@ def _coin(axes: "Axes") -> None:
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, COIN - 0.03 * (high - COIN)), high)
     axes.axvline(COIN, color=COLOUR["muted"], linewidth=1, linestyle=DOTTED)
-    axes.text(COIN, 0.01, " a coin", transform=axes.get_xaxis_transform(), fontsize=9, color=COLOUR["muted"])
+    axes.text(
+        COIN, 0.01, "\N{NO-BREAK SPACE}a coin", transform=axes.get_xaxis_transform(), fontsize=9, color=COLOUR["muted"]
+    )
 
 
 def _label(figure: "Figure", axes: "Axes", marks: Sequence[Mark], names: bool) -> None:

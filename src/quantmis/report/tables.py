@@ -5,7 +5,7 @@ the note that says why.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from quantmis.report import words
@@ -26,6 +26,9 @@ class Cell:
     text: str
     interval: str = ""
     note: int | None = None
+
+
+Column = tuple[str, list[Cell]]
 
 
 @dataclass(frozen=True)
@@ -57,38 +60,38 @@ def role(place: Place) -> str:
 def ranking(results: Results, notes: Notes) -> Table:
     """Return the ranking, from the version that gives away least; ties share a rank."""
     listed = places(results)
-    metric = listed[0].record.utility.metric if listed else ""
+    records = [place.record for place in listed]
     columns = [
-        [Cell(place.rank) for place in listed],
-        rates([place.attacker for place in listed], notes),
-        utilities([place.record for place in listed]),
-        [Cell(f"{place.record.bits_per_weight:.3g}") for place in listed],
-        [Cell(words.percent(place.record.sparsity)) for place in listed],
-        rounded([place.record.indicator for place in listed], notes),
-        [Cell(_strongest(place)) for place in listed],
-        [Cell(words.ranges(place.tied) or words.NONE) for place in listed],
+        ("Rank", [Cell(place.rank) for place in listed]),
+        ("An attacker is right", rates([place.attacker for place in listed], notes)),
+        (_worth(records), utilities(records)),
+        ("Bits per weight", [Cell(f"{record.bits_per_weight:.3g}") for record in records]),
+        ("Zero weights", [Cell(words.percent(record.sparsity)) for record in records]),
+        ("Indicator r_Q", rounded([record.indicator for record in records], notes)),
+        ("Strongest attack", [Cell(_strongest(record)) for record in records]),
+        ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),
     ]
-    head = (
-        "Version",
-        "Rank",
-        "An attacker is right",
-        words.capital(words.plainly(metric)),
-        "Bits per weight",
-        "Zero weights",
-        "Indicator r_Q",
-        "Strongest attack",
-        "Cannot be told from no.",
-    )
-    rows = zip(listed, zip(*columns, strict=True), strict=True)
-    return Table(
-        "Versions of the model, the least exposed first",
-        head,
-        tuple(Row(words.clean(place.record.name), cells, place.position, role(place)) for place, cells in rows),
-    )
+    return _numbered("Versions of the model, the least exposed first", listed, columns)
 
 
-def _strongest(place: Place) -> str:
-    bound = place.record.security_upper_bound
+def _numbered(caption: str, listed: Sequence[Place], columns: Sequence[Column]) -> Table:
+    table = _assemble(caption, "Version", [words.clean(place.record.name) for place in listed], columns)
+    rows = zip(table.rows, listed, strict=True)
+    return replace(table, rows=tuple(replace(row, number=each.position, role=role(each)) for row, each in rows))
+
+
+def _assemble(caption: str, corner: str, names: Sequence[str], columns: Sequence[Column]) -> Table:
+    cells = zip(*(column for _, column in columns), strict=True)
+    rows = tuple(Row(name, row) for name, row in zip(names, cells, strict=True))
+    return Table(caption, (corner, *(heading for heading, _ in columns)), rows)
+
+
+def _worth(records: Sequence[QuantizerResult]) -> str:
+    return words.capital(words.plainly(records[0].utility.metric)) if records else ""
+
+
+def _strongest(record: QuantizerResult) -> str:
+    bound = record.security_upper_bound
     return words.NONE if isinstance(bound, Unmeasured) else words.clean(bound.attack)
 
 
@@ -96,17 +99,13 @@ def choices(results: Results, notes: Notes) -> Table:
     """Return the versions that a decision is most likely between: least exposed, best at no price, full precision."""
     chosen = _chosen(results)
     records = [results.quantizer(name) for name in chosen]
-    metric = records[0].utility.metric if records else ""
     columns = [
-        rates([attacker(record) for record in records], notes),
-        utilities(records),
-        [Cell(f"{record.bits_per_weight:.3g}") for record in records],
-        [Cell(why) for why in chosen.values()],
+        ("An attacker is right", rates([attacker(record) for record in records], notes)),
+        (_worth(records), utilities(records)),
+        ("Bits per weight", [Cell(f"{record.bits_per_weight:.3g}") for record in records]),
+        ("Why it is here", [Cell(why) for why in chosen.values()]),
     ]
-    worth = words.capital(words.plainly(metric))
-    head = ("Version", "An attacker is right", worth, "Bits per weight", "Why it is here")
-    rows = zip(records, zip(*columns, strict=True), strict=True)
-    return Table("The choice in short", head, tuple(Row(words.clean(record.name), cells) for record, cells in rows))
+    return _assemble("The choice in short", "Version", list(map(words.clean, chosen)), columns)
 
 
 def _chosen(results: Results) -> dict[str, str]:
@@ -136,17 +135,17 @@ def _attack(results: Results, name: str, notes: Notes) -> Table:
     found = [adaptive(place.record, name) for place in listed]
     rates_at = list(dict.fromkeys(rate.fpr for each in found if isinstance(each, AttackMetrics) for rate in each.tpr))
     columns = [
-        numbers([_of(each, "auc") for each in found], notes),
-        numbers([_of(each, "advantage") for each in found], notes),
-        *(rates([_rate(each, fpr) for each in found], notes) for fpr in rates_at),
-        _floors([_of(each, "epsilon_low") for each in found], notes),
-        numbers([_of(_transfer(place.record, name), "auc") for place in listed], notes),
+        ("AUC", numbers([_of(each, "auc") for each in found], notes)),
+        ("Advantage", numbers([_of(each, "advantage") for each in found], notes)),
+        *((_found_at(fpr), rates([_rate(each, fpr) for each in found], notes)) for fpr in rates_at),
+        ("Epsilon at least", _floors([_of(each, "epsilon_low") for each in found], notes)),
+        ("AUC, transfer", numbers([_of(_transfer(place.record, name), "auc") for place in listed], notes)),
     ]
-    found_at = (f"Members found at {words.probability(fpr)} false alarms" for fpr in rates_at)
-    head = ("Version", "AUC", "Advantage", *found_at, "Epsilon at least", "AUC, transfer")
-    rows = zip(listed, zip(*columns, strict=True), strict=True)
-    body = (Row(words.clean(place.record.name), cells, place.position, role(place)) for place, cells in rows)
-    return Table("Adaptive attacker, unless the column says transfer", head, tuple(body))
+    return _numbered("Adaptive attacker, unless the column says transfer", listed, columns)
+
+
+def _found_at(fpr: float) -> str:
+    return f"Members found at {words.probability(fpr)} false alarms"
 
 
 def _transfer(record: QuantizerResult, attack: str) -> AttackMetrics | Unmeasured:
@@ -167,14 +166,13 @@ def _rate(found: AttackMetrics | Unmeasured, fpr: float) -> Quantity:
 def agreements(results: Results, notes: Notes) -> Table:
     """Return how alike every two measures order the versions."""
     pairs = results.agreement
-    names = [f"{_measure(pair.first)} and {_measure(pair.second)}" for pair in pairs]
-    columns = [numbers([pair.tau for pair in pairs], notes), [Cell(_alike(pair.tau)) for pair in pairs]]
-    rows = zip(names, zip(*columns, strict=True), strict=True)
-    return Table(
-        "Do two measures order the versions alike? 1 is the same order, 0 no relation.",
-        ("Measures", "Kendall's tau", "Meaning"),
-        tuple(Row(words.capital(name), cells) for name, cells in rows),
-    )
+    names = [words.capital(f"{_measure(pair.first)} and {_measure(pair.second)}") for pair in pairs]
+    columns = [
+        ("Kendall's tau", numbers([pair.tau for pair in pairs], notes)),
+        ("Meaning", [Cell(_alike(pair.tau)) for pair in pairs]),
+    ]
+    asked = "Do two measures order the versions alike? 1 is the same order, 0 no relation."
+    return _assemble(asked, "Measures", names, columns)
 
 
 def _measure(name: str) -> str:

@@ -82,19 +82,21 @@ def _leading(first: Sequence[QuantizerResult]) -> str:
 
 
 def _rightness(first: Sequence[QuantizerResult], results: Results) -> str:
-    known = [each for each in map(attacker, first) if isinstance(each, Estimate)]
-    if not known:
+    often = _often(first)
+    if often is None:
         return "how often an attacker is right was not measured"
-    lowest, highest = min(each.value for each in known), max(each.value for each in known)
+    return f"an attacker who knows everything we tried is {often}{_against_baseline(first, results)}"
+
+
+def _often(records: Sequence[QuantizerResult]) -> str | None:
+    known = [each for each in map(attacker, records) if isinstance(each, Estimate)]
+    if not known:
+        return None
     most = max(known, key=lambda each: each.high)
     digits = _digits(most)
-    span = percent(lowest, digits)
-    if percent(highest, digits) != span:
-        span = f"{span.removesuffix(' %')} to {percent(highest, digits)}"
-    right = (
-        f"an attacker who knows everything we tried is right {span} of the time (at most {percent(most.high, digits)})"
-    )
-    return right + _against_baseline(first, results)
+    lowest, highest = (percent(choose(each.value for each in known), digits) for choose in (min, max))
+    span = lowest if lowest == highest else f"{lowest.removesuffix(' %')} to {highest}"
+    return f"right {span} of the time (at most {percent(most.high, digits)})"
 
 
 def _against_baseline(first: Sequence[QuantizerResult], results: Results) -> str:
@@ -171,7 +173,8 @@ def bargain(results: Results) -> str | None:
     if best[0] in first:
         return None
     among = f"Of those whose {metric} the intervals do not separate from that of full precision"
-    return f"{among}, {_leading(best)}{_briefly(attacker(best[0]))}."
+    often = _often(best)
+    return f"{among}, {_leading(best)}" + (f": the attacker is {often}." if often else ".")
 
 
 def bargains(results: Results) -> list[QuantizerResult]:
@@ -191,14 +194,6 @@ def bargains(results: Results) -> list[QuantizerResult]:
         and not tied(results, record, whole)
     ]
     return [record for record in kept if record is kept[0] or tied(results, kept[0], record)]
-
-
-def _briefly(right: Estimate | Unmeasured) -> str:
-    if isinstance(right, Unmeasured):
-        return ""
-    digits = _digits(right)
-    value, most = percent(right.value, digits), percent(right.high, digits)
-    return f": against it the attacker is right {value} of the time (at most {most})"
 
 
 def no_better_than_a_coin(results: Results) -> str | None:
