@@ -1,19 +1,38 @@
 """Quantizers: from a trained model to integer codes and the model that computes with them. One method, one file."""
 
-from quantmis.quantizers.base import QUANTIZERS, Codebook, Quantized, QuantizedLayer, Quantizer
+from quantmis.quantizers.base import QUANTIZERS, Quantized, Quantizer, installed, needs_calibration, needs_generator
+from quantmis.quantizers.codebook import Codebook, Codes
 from quantmis.quantizers.identity import Identity
+from quantmis.quantizers.k_means import KMeans
+from quantmis.quantizers.matched_noise import MatchedNoise
+from quantmis.quantizers.mixed import Mixed
+from quantmis.quantizers.normal_float import NormalFloat
+from quantmis.quantizers.record import QuantizedLayer
 from quantmis.quantizers.sign import Sign
+from quantmis.quantizers.stochastic_rounding import StochasticRounding
+from quantmis.quantizers.storage import load, save
 from quantmis.quantizers.ternary import Ternary
 from quantmis.quantizers.uniform import Uniform
 
 __all__ = [
     "QUANTIZERS",
     "Codebook",
+    "Codes",
     "Identity",
+    "KMeans",
+    "MatchedNoise",
+    "Mixed",
+    "NormalFloat",
     "Quantized",
     "QuantizedLayer",
     "Quantizer",
     "Sign",
+    "StochasticRounding",
     "Ternary",
     "Uniform",
+    "installed",
+    "load",
+    "needs_calibration",
+    "needs_generator",
+    "save",
 ]

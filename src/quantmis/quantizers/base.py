@@ -1,74 +1,39 @@
-"""What every quantizer is: a model in, integer codes and the model that computes with them out.
+"""What every quantizer is: models in, small integers and the models that compute with them out.
 
 A quantizer replaces the weights of Linear, convolution and Embedding layers and leaves biases, norms and everything
-else alone. What it did is recorded per layer as integer codes and scales; two quantized models are the same exactly
-when these records are, which is what the fingerprint says. Equality of dequantized floats would not do: rounding makes
-several floats of one code.
+else alone. `quantize` and `quantize_many` are the only ways in: they copy the models, check what was given, let the
+method do its work in `apply`, and check what it did (`checked`), so that no method, ours or a third party's, can
+leave a model as it was and have it audited as quantized.
 """
 
 import copy
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from importlib.util import find_spec
+from typing import ClassVar, NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int8
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
-from quantmis.registry import Registry
+from quantmis.quantizers import layers as part
+from quantmis.quantizers.record import QuantizedLayer, raw_bytes
+from quantmis.registry import Registry, spelling
 
-SCALE_BITS = 32
-QUANTIZABLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding)
-
-
-class Codes(NamedTuple):
-    """Hold what a codebook made of one weight matrix; `levels` is the number of values that a code can take."""
-
-    codes: Int8[Tensor, "rows columns"]
-    scale: Float[Tensor, " scales"]
-    levels: int
-
-
-@dataclass(frozen=True, eq=False)
-class QuantizedLayer:
-    """Hold the weights of one layer as `codes`, of the weight's shape, times `scale`, one or one per output row.
-
-    `levels` is the number of values that a code can take.
-    """
-
-    name: str
-    codes: Int8[Tensor, "rows *columns"]
-    scale: Float[Tensor, " scales"]
-    levels: int
-
-    def dequantize(self) -> Float[Tensor, "rows *columns"]:
-        """Return the weights that the layer computes with."""
-        scale = self.scale.reshape(-1, *[1] * (self.codes.ndim - 1))
-        return self.codes.to(self.scale.dtype) * scale
-
-    @property
-    def bits(self) -> float:
-        """Bits that the layer takes: log2(levels) per weight and 32 per scale."""
-        return self.codes.numel() * float(np.log2(self.levels)) + self.scale.numel() * SCALE_BITS
-
-    def digest(self) -> bytes:
-        """Return the SHA-256 of name, shapes, codes and scales."""
-        digest = hashlib.sha256(repr((self.name, self.levels, *self.codes.shape, *self.scale.shape)).encode())
-        digest.update(self.codes.numpy().tobytes())
-        digest.update(self.scale.numpy().tobytes())
-        return digest.digest()
+Calibration = Tensor | Sequence[Tensor] | None
+Generators = Sequence[torch.Generator] | None
 
 
 @dataclass(frozen=True, eq=False)
 class Quantized:
     """Hold what a quantizer made of a model.
 
-    `model` computes with the quantized weights. `bits_per_weight` counts the scales, `sparsity` is the fraction of the
-    quantized weights that are zero, both over the `weights` that were quantized. `fingerprint` is equal exactly for
-    equal codes, scales and untouched parameters. `untouched` names the layers with weights that were left alone.
+    `model` computes with the quantized weights. `bits_per_weight` counts the scales; `nominal_bits` does not;
+    `entropy_bits` is what the codes take under the best code for their frequencies. `sparsity` is the fraction of the
+    quantized weights that are zero. All are over the `weights` that were quantized. `fingerprint` is equal exactly for
+    equal codes, scales and untouched parameters. `untouched` names what was left alone.
     """
 
     model: nn.Module
@@ -76,79 +41,104 @@ class Quantized:
     untouched: tuple[str, ...]
     weights: int
     bits_per_weight: float
+    nominal_bits: float
+    entropy_bits: float
     sparsity: float
     fingerprint: str
 
 
+class Change(NamedTuple):
+    """Hold what a method did: the model that computes with the new weights, and the record of its layers."""
+
+    model: nn.Module
+    layers: tuple[QuantizedLayer, ...]
+
+
 class Quantizer(ABC):
-    """Quantize models. A concrete quantizer is a frozen dataclass of its parameters; `name` is what users write."""
+    """Quantize models. A concrete quantizer is a frozen dataclass of its parameters; `name` is what users write.
+
+    `has_codes` is false for the controls, which change no weights or not to integers. `extra` names what to install
+    (`pip install quantmis[extra]`) and `library` what is then imported; both are None for a method of ours.
+    """
 
     name: ClassVar[str]
     needs_calibration: ClassVar[bool] = False
+    needs_generator: ClassVar[bool] = False
+    has_codes: ClassVar[bool] = True
+    extra: ClassVar[str | None] = None
+    library: ClassVar[str | None] = None
 
     @abstractmethod
+    def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
+        """Quantize `models`, copies of one architecture that may be changed in place.
+
+        `calibration` holds the inputs of each model, [samples, ...], and `generators` a stream of randomness for each.
+        What becomes of one model must not depend on the others.
+        """
+
     def quantize(
-        self, model: nn.Module, calibration: Any = None, generator: torch.Generator | None = None
+        self, model: nn.Module, calibration: Tensor | None = None, generator: torch.Generator | None = None
     ) -> Quantized:
         """Return the quantized copy of `model`, which itself stays as it is.
 
-        `calibration` holds inputs for the methods that look at data, `generator` the randomness of those that draw.
-        Raises `UserError` where there is nothing to quantize.
+        `calibration` holds inputs, [samples, ...], for the methods that look at data; `generator` is the randomness of
+        those that draw. Raises `UserError` where there is nothing to quantize, or something needed is missing.
         """
+        return self.quantize_many([model], calibration, None if generator is None else [generator])[0]
+
+    def quantize_many(
+        self, models: Sequence[nn.Module], calibration: Calibration = None, generators: Generators = None
+    ) -> list[Quantized]:
+        """Return the quantized copies of `models` of one architecture, the same as one by one but all at once.
+
+        `calibration` is one tensor of inputs for all or one for each; `generators` has one for each.
+        """
+        from quantmis.quantizers.checked import checked, require_inputs
+
+        inputs = [calibration] * len(models) if isinstance(calibration, Tensor) else calibration
+        require_inputs(self, models, inputs, generators)
+        copies = [copy.deepcopy(model) for model in models]
+        changes = self.apply(copies, None if inputs is None else list(inputs), generators)
+        return [checked(self, model, change) for model, change in zip(models, changes, strict=True)]
 
 
 QUANTIZERS: Registry[Quantizer] = Registry("quantizer", group="quantmis.quantizers")
 
 
-class Codebook(Quantizer):
-    """Quantize every layer by itself, from its weights alone."""
-
-    @abstractmethod
-    def encode(self, weight: Float[Tensor, "rows columns"]) -> Codes:
-        """Return the codes of a layer's weights, [rows, columns], their scale, [1] or [rows], and their levels."""
-
-    def quantize(
-        self, model: nn.Module, calibration: Any = None, generator: torch.Generator | None = None
-    ) -> Quantized:
-        """Return the copy of `model` whose layers' weights are codes times scales."""
-        copied = copy.deepcopy(model)
-        weights = quantizable(copied)
-        require(
-            weights,
-            f"{self.name}: the model has no Linear, Conv or Embedding layer to quantize",
-            hint="auditing the unquantized model as if it were quantized would say nothing",
-        )
-        layers = tuple(self._layer(name, weight) for name, weight in weights.items())
-        for layer in layers:
-            weights[layer.name].data.copy_(layer.dequantize())
-        return assemble(copied, layers)
-
-    def _layer(self, name: str, weight: Tensor) -> QuantizedLayer:
-        flat = weight.detach().flatten(1).float()
-        require(bool(torch.isfinite(flat).all()), f"{self.name}: the weights of {name} are NaN or infinite")
-        codes = self.encode(flat)
-        return QuantizedLayer(name, codes.codes.reshape(weight.shape), codes.scale, codes.levels)
+def needs_calibration(quantizer: Quantizer) -> bool:
+    """Say whether a quantizer, or one that it wraps, looks at data."""
+    wrapped = [value for value in vars(quantizer).values() if isinstance(value, Quantizer)]
+    return quantizer.needs_calibration or any(needs_calibration(each) for each in wrapped)
 
 
-def quantizable(model: nn.Module) -> dict[str, Tensor]:
-    """Return the weights that quantizers replace, by layer name; a weight shared by two layers comes once."""
-    found = [(name, part.weight) for name, part in model.named_modules() if isinstance(part, QUANTIZABLE)]
-    first = {id(weight): name for name, weight in reversed(found)}
-    return {name: weight for name, weight in found if first[id(weight)] == name}
+def needs_generator(quantizer: Quantizer) -> bool:
+    """Say whether a quantizer, or one that it wraps, draws at random."""
+    wrapped = [value for value in vars(quantizer).values() if isinstance(value, Quantizer)]
+    return quantizer.needs_generator or any(needs_generator(each) for each in wrapped)
 
 
-def assemble(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> Quantized:
-    """Return the record of `model`, whose weights already are those of `layers`."""
-    weights = sum(layer.codes.numel() for layer in layers)
-    zeros = sum(int((layer.codes == 0).sum()) for layer in layers)
+def installed(kind: type[Quantizer]) -> bool:
+    """Say whether the library that a quantizer adapts is there; a method of ours always is."""
+    return kind.library is None or find_spec(kind.library) is not None
+
+
+def record(quantizer: Quantizer, before: nn.Module, change: Change) -> Quantized:
+    """Return the record of what `quantizer` made of the model `before`."""
+    done = change.layers
+    originals = list(part.weights(before).values()) or list(before.parameters())
+    count = sum(layer.codes.numel() for layer in done) or sum(weight.numel() for weight in originals)
+    zeros = [layer.dequantize() for layer in done] or list(part.weights(change.model).values()) or originals
+    own = sum(8.0 * weight.nbytes for weight in originals)
     return Quantized(
-        model=model,
-        layers=layers,
-        untouched=untouched(model, {layer.name for layer in layers}),
-        weights=weights,
-        bits_per_weight=sum(layer.bits for layer in layers) / weights,
-        sparsity=zeros / weights,
-        fingerprint=fingerprint(model, layers),
+        model=change.model,
+        layers=done,
+        untouched=part.untouched(before, {layer.name for layer in done}) if quantizer.has_codes else (),
+        weights=count,
+        bits_per_weight=(sum(layer.bits for layer in done) if done else own) / count,
+        nominal_bits=(sum(layer.nominal_bits for layer in done) if done else own) / count,
+        entropy_bits=(sum(layer.entropy_bits for layer in done) if done else own) / count,
+        sparsity=sum(int((weight == 0).sum()) for weight in zeros) / count,
+        fingerprint=fingerprint(before if done else change.model, done),
     )
 
 
@@ -157,23 +147,25 @@ def fingerprint(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> str:
     digest = hashlib.sha256()
     for layer in layers:
         digest.update(layer.digest())
-    coded = {f"{layer.name}.weight" for layer in layers}
+    coded = {part.weight_key(layer.name) for layer in layers}
     for name, value in model.state_dict().items():
-        if name not in coded:
+        if name not in coded and isinstance(value, Tensor):
             digest.update(f"{name}{value.dtype}{tuple(value.shape)}".encode())
-            digest.update(value.detach().contiguous().numpy().tobytes())
+            digest.update(raw_bytes(value))
     return digest.hexdigest()
-
-
-def untouched(model: nn.Module, quantized: set[str]) -> tuple[str, ...]:
-    """Return the layers with a weight matrix of their own, of any kind, that are not among `quantized`."""
-    shared = {id(weight) for weight in quantizable(model).values()}
-    parts = ((name, getattr(part, "weight", None)) for name, part in model.named_modules())
-    matrices = ((name, weight) for name, weight in parts if isinstance(weight, Tensor) and weight.ndim > 1)
-    return tuple(name for name, weight in matrices if name not in quantized and id(weight) not in shared)
 
 
 def require_range(name: str, parameter: str, value: float, low: float, high: float) -> None:
     """Raise `UserError` unless `low` <= `value` <= `high`."""
     if not low <= value <= high:
         raise UserError(f"{name}: {parameter} must lie between {low} and {high}, got {value}")
+
+
+def require_word(name: str, parameter: str, value: str, known: Sequence[str]) -> None:
+    """Raise `UserError` unless `value` is one of the words `known`."""
+    require(value in known, f"{name}: {parameter} must be one of {', '.join(map(repr, known))}, got {value!r}")
+
+
+def spelled(quantizer: Quantizer) -> str:
+    """Return a quantizer as users write it, for messages."""
+    return spelling(quantizer)

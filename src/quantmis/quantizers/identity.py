@@ -1,19 +1,17 @@
 """Full precision: the model as it was trained, the row that every quantizer is compared with."""
 
-import copy
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
-from quantmis.quantizers.base import QUANTIZERS, Quantized, Quantizer, fingerprint, quantizable
+from quantmis.quantizers.base import QUANTIZERS, Change, Generators, Quantizer
 
 
 @QUANTIZERS.add
 @dataclass(frozen=True)
 class Identity(Quantizer):
-    """Leave the model as it is.
+    """Leave the model as it is; its bits per weight are those of its own number format.
 
     >>> kept = Identity().quantize(nn.Linear(4, 2))
     >>> kept.bits_per_weight, kept.sparsity
@@ -21,19 +19,8 @@ class Identity(Quantizer):
     """
 
     name: ClassVar[str] = "identity"
+    has_codes: ClassVar[bool] = False
 
-    def quantize(
-        self, model: nn.Module, calibration: Any = None, generator: torch.Generator | None = None
-    ) -> Quantized:
-        """Return a copy of `model`; its bits per weight are those of its own number format."""
-        weights = list(quantizable(model).values()) or list(model.parameters())
-        count = sum(weight.numel() for weight in weights)
-        return Quantized(
-            model=copy.deepcopy(model),
-            layers=(),
-            untouched=(),
-            weights=count,
-            bits_per_weight=sum(8 * weight.nbytes for weight in weights) / count,
-            sparsity=sum(int((weight == 0).sum()) for weight in weights) / count,
-            fingerprint=fingerprint(model, ()),
-        )
+    def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
+        """Return the copies as they are."""
+        return [Change(model, ()) for model in models]

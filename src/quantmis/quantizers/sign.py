@@ -6,7 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from quantmis.quantizers.base import QUANTIZERS, Codebook, Codes
+from quantmis.quantizers.base import QUANTIZERS
+from quantmis.quantizers.codebook import Codebook, Codes, Per, require_rows
 
 
 @QUANTIZERS.add
@@ -14,14 +15,19 @@ from quantmis.quantizers.base import QUANTIZERS, Codebook, Codes
 class Sign(Codebook):
     """Keep the sign of each weight; the scale mean |w| is the least-squares optimum. Zero counts as positive.
 
-    >>> codes, scale, _ = Sign().encode(torch.tensor([[1.0, -3.0]]))
-    >>> codes.tolist(), scale.tolist()
+    >>> coded = Sign().encode(torch.tensor([[1.0, -3.0]]))
+    >>> coded.codes.tolist(), coded.scale.tolist()
     ([[1, -1]], [2.0])
     """
 
+    per: Per = "tensor"
+    group_size: int | None = None
     name: ClassVar[str] = "sign"
 
+    def __post_init__(self):
+        require_rows(self.name, self.per, self.group_size)
+
     def encode(self, weight: Tensor) -> Codes:
-        """Return codes in {-1, 1} and one scale."""
+        """Return codes in {-1, 1} and the scale of each row."""
         codes = torch.where(weight < 0, -1, 1).to(torch.int8)
-        return Codes(codes, weight.abs().mean().reshape(1), levels=2)
+        return Codes(codes, weight.abs().mean(1, dtype=torch.float64).float(), levels=2)

@@ -6,7 +6,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from quantmis.quantizers.base import QUANTIZERS, Codebook, Codes, require_range
+from quantmis.quantizers.base import QUANTIZERS, require_range
+from quantmis.quantizers.codebook import Codebook, Codes, Per, require_rows
 
 
 @QUANTIZERS.add
@@ -16,22 +17,25 @@ class Ternary(Codebook):
 
     The scale, the mean magnitude of the weights kept, is the least-squares optimum for that choice of zeros.
 
-    >>> codes, scale, _ = Ternary(sparsity=0.5).encode(torch.tensor([[1.0, -3.0, 0.5, 5.0]]))
-    >>> codes.tolist(), scale.tolist()
+    >>> coded = Ternary(sparsity=0.5).encode(torch.tensor([[1.0, -3.0, 0.5, 5.0]]))
+    >>> coded.codes.tolist(), coded.scale.tolist()
     ([[0, -1, 0, 1]], [4.0])
     """
 
     sparsity: float
+    per: Per = "tensor"
+    group_size: int | None = None
     name: ClassVar[str] = "ternary"
 
     def __post_init__(self):
         require_range(self.name, "sparsity", self.sparsity, 0.0, 0.99)
+        require_rows(self.name, self.per, self.group_size)
 
     def encode(self, weight: Tensor) -> Codes:
-        """Return codes in {-1, 0, 1} and one scale."""
-        magnitude = weight.abs().flatten()
-        order = magnitude.argsort(stable=True)  # equal weights keep their order, so that the count is exact
-        kept = order[round(self.sparsity * len(order)) :]
-        codes = torch.zeros_like(magnitude, dtype=torch.int8)
-        codes[kept] = torch.where(weight.flatten()[kept] < 0, -1, 1).to(torch.int8)
-        return Codes(codes.reshape(weight.shape), magnitude[kept].mean().reshape(1), levels=3)
+        """Return codes in {-1, 0, 1} and the scale of each row."""
+        order = weight.abs().argsort(dim=1, stable=True)  # equal weights keep their order, so that the count is exact
+        kept = order[:, round(self.sparsity * weight.shape[1]) :]
+        signs = torch.where(weight.gather(1, kept) < 0, -1, 1).to(torch.int8)
+        codes = torch.zeros_like(weight, dtype=torch.int8).scatter(1, kept, signs)
+        magnitude = weight.gather(1, kept).abs().sum(1, dtype=torch.float64) / max(kept.shape[1], 1)
+        return Codes(codes, magnitude.float(), levels=3)

@@ -1,4 +1,4 @@
-"""Evenly spaced levels: b-bit integers times a scale, per tensor or per output channel (round to nearest)."""
+"""Evenly spaced levels: b-bit integers times a scale (round to nearest; Krishnamoorthi 2018, arXiv:1806.08342)."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -6,69 +6,57 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from quantmis.errors import require
-from quantmis.quantizers.base import QUANTIZERS, Codebook, Codes, require_range
-
-RANGES = 24
-NARROWEST = 0.2
-REFINEMENTS = 4
+from quantmis.quantizers.base import QUANTIZERS, require_range, require_word
+from quantmis.quantizers.codebook import Codebook, Codes, Per, require_rows
+from quantmis.quantizers.ranges import Levels, fit
 
 
-@QUANTIZERS.add
 @dataclass(frozen=True)
 class Uniform(Codebook):
     """Round each weight to one of 2^bits integers, -2^(bits-1) to 2^(bits-1) - 1, times a scale.
 
-    The scale minimises the squared error of the weights: the best of a grid of ranges, each improved by least squares.
-    `per` gives one scale to the "tensor" or one to each output "channel". Two bits are the four levels -2, -1, 0, 1.
+    One scale serves the "tensor" or an output "channel", as `per` says, or each run of `group_size` weights in it.
+    `symmetric=False` adds a zero point, so that the levels span the weights whatever
+    their mean. `range` says how wide they span: "mse" minimises the squared error of the weights (the best of a grid
+    of ranges, each improved by least squares), "max" reaches the largest weight, "percentile" the given percentile of
+    the magnitudes. `narrow` leaves out -2^(bits-1), so that the levels lie evenly about zero. Two bits are the four
+    levels -2, -1, 0, 1, or three when narrow.
 
-    >>> codes, scale, _ = Uniform(bits=8).encode(torch.tensor([[0.0, 1.27, -0.64]]))
-    >>> codes.tolist(), round(scale.item(), 6)
+    >>> coded = Uniform(bits=8).encode(torch.tensor([[0.0, 1.27, -0.64]]))
+    >>> coded.codes.tolist(), round(coded.scale.item(), 6)
     ([[0, 127, -64]], 0.01)
     """
 
     bits: int
-    per: Literal["tensor", "channel"] = "tensor"
+    per: Per = "tensor"
+    group_size: int | None = None
+    symmetric: bool = True
+    range: Literal["mse", "max", "percentile"] = "mse"
+    percentile: float = 99.9
+    narrow: bool = False
     name: ClassVar[str] = "uniform"
 
     def __post_init__(self):
         require_range(self.name, "bits", self.bits, 2, 8)
-        require(self.per in ("tensor", "channel"), f'uniform: per must be "tensor" or "channel", got {self.per!r}')
+        require_rows(self.name, self.per, self.group_size)
+        require_word(self.name, "range", self.range, ("mse", "max", "percentile"))
+        require_range(self.name, "percentile", self.percentile, 1, 100)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The smallest and the largest code."""
+        return -(2 ** (self.bits - 1)) + self.narrow, 2 ** (self.bits - 1) - 1
 
     def encode(self, weight: Tensor) -> Codes:
-        """Return integer codes and one scale, or one per row."""
-        rows = weight if self.per == "channel" else weight.reshape(1, -1)
-        low, high = -(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1
-        scale = _best_scale(rows, low, high)
-        codes = _codes(rows, scale, low, high).to(torch.int8).reshape(weight.shape)
-        return Codes(codes, scale.squeeze(1), levels=2**self.bits)
+        """Return integer codes and the scale and zero point of each row."""
+        levels = self.levels(weight)
+        codes = levels.codes(weight).to(torch.int8)
+        zero = None if self.symmetric else levels.zero.squeeze(1).to(torch.int8)
+        return Codes(codes, levels.scale.squeeze(1), levels=self.ends[1] - self.ends[0] + 1, zero_point=zero)
+
+    def levels(self, rows: Tensor) -> Levels:
+        """Return the levels that fit each of `rows`, [rows, columns]."""
+        return fit(rows, self.ends, self.symmetric, self.range, self.percentile)
 
 
-def _best_scale(rows: Tensor, low: int, high: int) -> Tensor:
-    widest = torch.maximum(rows.amax(1, keepdim=True) / high, rows.amin(1, keepdim=True) / low)
-    widest = widest.clamp(min=torch.finfo(rows.dtype).tiny)  # a row of zeros has no scale of its own
-    best = widest
-    for fraction in torch.linspace(1.0, NARROWEST, RANGES)[1:]:
-        best = _better(rows, best, widest * fraction, low, high)
-    for _ in range(REFINEMENTS):
-        best = _better(rows, best, _least_squares(rows, best, low, high), low, high)
-    return best
-
-
-def _better(rows: Tensor, scale: Tensor, other: Tensor, low: int, high: int) -> Tensor:
-    return torch.where(_error(rows, other, low, high) < _error(rows, scale, low, high), other, scale)
-
-
-def _least_squares(rows: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
-    codes = _codes(rows, scale, low, high)
-    norm = codes.square().sum(1, keepdim=True)
-    optimum = (rows * codes).sum(1, keepdim=True) / norm.clamp(min=1)
-    return torch.where((norm > 0) & (optimum > 0), optimum, scale)
-
-
-def _error(rows: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
-    return (rows - scale * _codes(rows, scale, low, high)).square().sum(1, keepdim=True)
-
-
-def _codes(rows: Tensor, scale: Tensor, low: int, high: int) -> Tensor:
-    return (rows / scale).round().clamp(low, high)
+QUANTIZERS.add(Uniform)  # no decorator: what other methods build on keeps its signature for type checkers

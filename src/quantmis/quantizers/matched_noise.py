@@ -1,0 +1,49 @@
+"""A control that separates "low precision protects" from "any perturbation of that size protects": matched noise."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from pydantic import InstanceOf
+from torch import Tensor, nn
+
+from quantmis.errors import require
+from quantmis.quantizers import layers as part
+from quantmis.quantizers.base import QUANTIZERS, Change, Generators, Quantizer
+
+
+@QUANTIZERS.add
+@dataclass(frozen=True)
+class MatchedNoise(Quantizer):
+    """Add Gaussian noise to the weights of each layer, of exactly the size of the error that `of` makes there.
+
+    The model keeps its number format, so there are no codes and no bits are saved.
+
+    >>> from quantmis.quantizers import Sign
+    >>> noisy = MatchedNoise(of=Sign()).quantize(nn.Linear(4, 2), generator=torch.Generator().manual_seed(0))
+    >>> noisy.bits_per_weight
+    32.0
+    """
+
+    of: InstanceOf[Quantizer]
+    name: ClassVar[str] = "matched_noise"
+    has_codes: ClassVar[bool] = False
+    needs_generator: ClassVar[bool] = True
+
+    def __post_init__(self):
+        require(self.of.has_codes, f"matched_noise: {self.of.name} makes no rounding error to match")
+
+    def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
+        """Draw the noise of each model from its own generator."""
+        quantized = self.of.quantize_many(models, calibration, generators)
+        for model, rounded, generator in zip(models, quantized, generators or (), strict=True):
+            weights = part.weights(model)
+            noisy = {layer.name: _noisy(weights[layer.name], layer.dequantize(), generator) for layer in rounded.layers}
+            part.write(model, noisy)
+        return [Change(model, ()) for model in models]
+
+
+def _noisy(weight: Tensor, rounded: Tensor, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(weight.shape, generator=generator, device=generator.device).to(weight)
+    error = (weight.detach() - rounded).double().norm()
+    return weight.detach() + noise * (error / noise.double().norm()).to(weight.dtype)

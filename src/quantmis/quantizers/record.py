@@ -1,0 +1,127 @@
+"""What every quantizer leaves behind: per layer, small integers and the numbers that turn them into weights.
+
+A weight is `(code - zero_point) * scale + offset`, or `codebook[code] * scale + offset`. Scales belong to groups of
+`group_size` neighbouring weights. To find the groups, read the weight as a matrix: `axis` says which of its dimensions
+makes the rows (that of the output channels), and with `axis=None` the whole tensor is a single row. One scale per
+tensor, per channel, per group and per block of the flattened tensor are then the same thing.
+
+Two quantized layers are the same exactly when these integers and numbers are: that is what `digest` hashes. Equality
+of the dequantized weights would not do, because rounding makes several floats of one code.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Integer, Real
+from torch import Tensor
+
+PARTS = ("codes", "scale", "zero_point", "offset", "codebook")
+"""The tensors of a record, in the order of its digest."""
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedLayer:
+    """Hold the weights of one layer as `codes` (int8 or uint8), of the shape of the weight.
+
+    `levels` is the number of values that a code can take. `scale`, and `zero_point` and `offset` where a format has
+    them, are [rows, groups]. `codebook` holds what each code stands for; a `standard` one belongs to the format, is
+    known to every reader and takes no bits.
+
+    >>> layer = QuantizedLayer("fc", torch.tensor([[-2, 1]], dtype=torch.int8), torch.tensor([[0.5]]), 4, group_size=2)
+    >>> layer.dequantize().tolist(), layer.bits
+    ([[-1.0, 0.5]], 36.0)
+    """
+
+    name: str
+    codes: Integer[Tensor, "*shape"]
+    scale: Float[Tensor, "rows groups"]
+    levels: int
+    group_size: int
+    axis: int | None = None
+    zero_point: Real[Tensor, "rows groups"] | None = None
+    offset: Float[Tensor, "rows groups"] | None = None
+    codebook: Float[Tensor, " levels"] | None = None
+    standard: bool = False
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape of the weight."""
+        return self.codes.shape
+
+    @property
+    def nominal_bits(self) -> float:
+        """Bits of the codes alone: log2(levels) per weight."""
+        return self.codes.numel() * torch.tensor(float(self.levels), dtype=torch.float64).log2().item()
+
+    @property
+    def bits(self) -> float:
+        """Bits of the codes and of all that is needed to read them: scales, zero points, offsets, a codebook."""
+        counted = [self.scale, self.zero_point, self.offset, None if self.standard else self.codebook]
+        return self.nominal_bits + sum(8.0 * part.nbytes for part in counted if part is not None)
+
+    @property
+    def entropy_bits(self) -> float:
+        """Bits of the codes under the best code for their frequencies: what an archiver could get them down to."""
+        share = self._counts().double() / self.codes.numel()
+        return -self.codes.numel() * float((share * share.log2()).sum())
+
+    @property
+    def levels_used(self) -> int:
+        """The number of different codes that occur."""
+        return len(self._counts())
+
+    def matrix(self) -> Integer[Tensor, "rows columns"]:
+        """Return the codes as the matrix whose rows the groups divide."""
+        return as_matrix(self.codes, self.axis)
+
+    def spread(self, part: Real[Tensor, "rows groups"]) -> Real[Tensor, "rows columns"]:
+        """Return one entry of `part` per weight of `matrix()`, in a shape that broadcasts against it."""
+        columns = self.matrix().shape[1]
+        return part if part.shape[1] == 1 else part.repeat_interleave(self.group_size, dim=1)[:, :columns]
+
+    def dequantize(self) -> Float[Tensor, "*shape"]:
+        """Return the weights that the codes stand for, in float32."""
+        codes = self.matrix()
+        values = codes.float() if self.codebook is None else self.codebook.float()[codes.int()]
+        if self.zero_point is not None:
+            values = values - self.spread(self.zero_point).float()
+        weight = values * self.spread(self.scale).float()
+        if self.offset is not None:
+            weight = weight + self.spread(self.offset).float()
+        return from_matrix(weight, self.shape, self.axis)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors of the record by name; a part that the format does not have is absent."""
+        parts = {part: getattr(self, part) for part in PARTS}
+        return {part: value.detach().cpu().contiguous() for part, value in parts.items() if value is not None}
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 over name, shapes, codes, scales, zero points, offsets and codebook."""
+        digest = hashlib.sha256(repr((self.name, self.levels, self.group_size, self.axis)).encode())
+        for part, value in self.tensors().items():
+            digest.update(f"{part}{value.dtype}{tuple(value.shape)}".encode())
+            digest.update(raw_bytes(value))
+        return digest.digest()
+
+    def _counts(self) -> Tensor:
+        return torch.unique(self.codes, return_counts=True)[1]
+
+
+def as_matrix(weight: Tensor, axis: int | None) -> Tensor:
+    """Return `weight` as [rows, columns] with `axis` as its rows, or as one row for `axis=None`."""
+    return weight.reshape(1, -1) if axis is None else weight.movedim(axis, 0).flatten(1)
+
+
+def from_matrix(matrix: Tensor, shape: torch.Size, axis: int | None) -> Tensor:
+    """Return `matrix` in the `shape` of the weight that `as_matrix` made it of."""
+    if axis is None:
+        return matrix.reshape(shape)
+    moved = [shape[axis], *(size for dimension, size in enumerate(shape) if dimension != axis)]
+    return matrix.reshape(moved).movedim(0, axis)
+
+
+def raw_bytes(value: Tensor) -> bytes:
+    """Return the bytes of a tensor of any number format."""
+    flat = value.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""

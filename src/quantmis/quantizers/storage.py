@@ -1,0 +1,85 @@
+"""The record of a quantized model in a file: safetensors, with what is not a tensor as JSON in its header.
+
+Nothing in such a file is executed when it is read. Codes take a byte each, whatever their bits: safetensors has no
+smaller number format. The header holds the digest of every layer, so that a damaged file is noticed.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from quantmis.errors import UserError, require
+from quantmis.quantizers.record import PARTS, QuantizedLayer
+
+FORMAT = "quantmis.layers/1"
+
+
+def save(layers: Sequence[QuantizedLayer], path: str | Path) -> None:
+    """Write the record of a quantized model to `path`, as safetensors.
+
+    >>> import tempfile
+    >>> from torch import nn
+    >>> from quantmis.quantizers import Sign
+    >>> quantized = Sign().quantize(nn.Linear(4, 2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(quantized.layers, Path(folder) / "sign.safetensors")
+    ...     [layer.digest() for layer in load(Path(folder) / "sign.safetensors")] == [quantized.layers[0].digest()]
+    True
+    """
+    tensors = {f"{index}.{part}": value for index, each in enumerate(layers) for part, value in each.tensors().items()}
+    header = {"format": FORMAT, "layers": json.dumps([_described(layer) for layer in layers])}
+    save_file(tensors, path, metadata=header)
+
+
+def load(path: str | Path) -> tuple[QuantizedLayer, ...]:
+    """Return the record that `save` wrote; `UserError` for a file that is damaged, a pickle, or of another format."""
+    header, tensors = read_safetensors(path)
+    require(
+        header.get("format") == FORMAT,
+        f"{path} is no record of quantized layers: expected format {FORMAT!r}, got {header.get('format')!r}",
+    )
+    try:
+        return tuple(_layer(index, words, tensors) for index, words in enumerate(json.loads(header["layers"])))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged: its header does not fit its tensors ({error})") from error
+
+
+def read_safetensors(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Return the header and the tensors of a safetensors file; `UserError` where it is none, or damaged."""
+    refuse_pickle(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise UserError(f"{path} is no safetensors file, or is damaged: {error}") from error
+
+
+def refuse_pickle(path: str | Path) -> None:
+    """Raise `UserError` for a file that is missing, or that torch.load would unpickle."""
+    require(Path(path).is_file(), f"there is no file {path}")
+    with Path(path).open("rb") as file:
+        start = file.read(4)
+    require(
+        not start.startswith((b"\x80", b"PK\x03\x04")),
+        f"{path} is a pickle, which can run any program when it is read",
+        hint="save the weights as safetensors",
+    )
+
+
+def _described(layer: QuantizedLayer) -> dict[str, Any]:
+    words = ("name", "levels", "group_size", "axis", "standard")
+    return {**{word: getattr(layer, word) for word in words}, "digest": layer.digest().hex()}
+
+
+def _layer(index: int, words: dict[str, Any], tensors: dict[str, Tensor]) -> QuantizedLayer:
+    digest = words.pop("digest")
+    parts: dict[str, Any] = {part: tensors[f"{index}.{part}"] for part in PARTS if f"{index}.{part}" in tensors}
+    layer = QuantizedLayer(**{**words, **parts})
+    if layer.digest().hex() != digest:
+        raise ValueError(f"the digest of {layer.name} differs")
+    return layer

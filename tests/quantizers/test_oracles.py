@@ -1,0 +1,52 @@
+"""Codes equal to those of other implementations, stored in data/ as made by data/make.py.
+
+torchao 0.18.0, bitsandbytes 0.50.2, brevitas 0.13.4 and gguf 0.19.0, with torch 2.13.0.
+"""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from quantizers.data import make
+
+from quantmis.quantizers import NormalFloat, Sign, Uniform
+
+
+@cache
+def made(library: str) -> dict[str, np.ndarray]:
+    with np.load(make.HERE / f"{library}.npz", allow_pickle=False) as file:
+        return dict(file)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+@pytest.mark.parametrize("per", ["channel", "group"])
+@pytest.mark.parametrize("mapping", ["symmetric", "asymmetric"])
+def test_uniform_codes_are_those_of_torchao(bits: int, per: str, mapping: str):
+    size = 32 if per == "group" else None
+    quantizer = Uniform(bits=bits, per="channel", group_size=size, range="max", symmetric=mapping == "symmetric")
+    layer = quantizer.code("fc", [torch.from_numpy(make.normal(0, 16, 64))], 0)[0]
+    theirs = {part: made("torchao")[f"{mapping}.{per}.{bits}.{part}"] for part in ("qdata", "scale", "zero_point")}
+    assert np.array_equal(layer.codes.numpy(), theirs["qdata"])
+    assert np.array_equal(layer.scale.numpy(), theirs["scale"])
+    zero = torch.zeros_like(layer.scale) if layer.zero_point is None else layer.zero_point
+    assert np.array_equal(zero.numpy(), theirs["zero_point"])
+
+
+def test_int8_codes_are_those_of_torchao():
+    layer = Uniform(bits=8, per="channel", range="max").code("fc", [torch.from_numpy(make.normal(0, 16, 64))], 0)[0]
+    assert np.array_equal(layer.codes.numpy(), made("torchao")["int8.qdata"])
+
+
+def test_sign_is_the_one_bit_quantizer_of_parq():
+    layer = Sign().code("fc", [torch.from_numpy(make.normal(0, 16, 64))], 0)[0]
+    assert layer.dequantize().numpy() == pytest.approx(made("torchao")["lsbq.1"], rel=1e-5)
+
+
+@pytest.mark.parametrize("columns", [64, 77])
+def test_normal_float_is_the_nf4_of_bitsandbytes_bit_for_bit(columns: int):
+    layer = NormalFloat().code("fc", [torch.from_numpy(make.normal(columns, 8, columns))], 0)[0]
+    theirs = {part: made("bitsandbytes")[f"{columns}.{part}"] for part in ("codes", "absmax", "weight")}
+    assert np.array_equal(layer.codes.numpy().ravel(), theirs["codes"])
+    assert np.array_equal(layer.scale.numpy().ravel(), theirs["absmax"])
+    assert np.array_equal(layer.dequantize().numpy(), theirs["weight"])
