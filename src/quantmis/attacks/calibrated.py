@@ -37,5 +37,5 @@ class Calibrated(Attack):
         against = others(target, reference)
         against.require(self.name, untrained=1)
         strangers, losses = ~against.models.member, against.models.losses.astype(float)
-        usual = against.sums(np.where(strangers, losses, 0.0)) / np.maximum(against.counts(strangers), 1)
+        usual = against.sums(np.where(strangers, losses, 0.0)) / against.untrained
         return usual[against.of] - target.losses

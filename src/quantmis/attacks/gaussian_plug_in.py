@@ -82,7 +82,7 @@ class _Rule:
 def _rule(
     signal: Float[np.ndarray, "targets samples"], references: Float[np.ndarray, "references samples"], against: Others
 ) -> _Rule:
-    inside, outside = (moments(references, against, side) for side in (against.models.member, ~against.models.member))
+    inside, outside = (moments(references, against, trained) for trained in (True, False))
     common = variance(inside.square + outside.square, inside.freedom + outside.freedom, signal)
     return _Rule((inside.mean + outside.mean) / 2, inside.mean - outside.mean, common)
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from quantmis.attacks.base import ATTACKS, Attack
 from quantmis.attacks.moments import VARIANCES, fit
-from quantmis.attacks.others import others
+from quantmis.attacks.others import blocks, others
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.registry import suggestion
@@ -53,7 +53,11 @@ class LiRA(Attack):
         """Return the log-likelihood ratios, or offline the standardised signals."""
         against = others(target, reference)
         against.require(self.name, trained=2 if self.online else 0, untrained=2)
-        outside = fit(target, against, ~against.models.member, self.variance)
+        outside = fit(target, against, trained=False, how=self.variance)
         if not self.online:
             return outside.standardised()
-        return fit(target, against, against.models.member, self.variance).log_density() - outside.log_density()
+        inside = fit(target, against, trained=True, how=self.variance)
+        scores = np.empty(target.losses.shape)
+        for block in blocks(target.samples):
+            scores[:, block] = inside.columns(block).log_density() - outside.columns(block).log_density()
+        return scores

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import digamma, polygamma
 
-from quantmis.attacks.others import Others
+from quantmis.attacks.others import Others, blocks
 from quantmis.evidence import Evidence
 
 LEAST_OF_POOLED = 1e-6
@@ -33,6 +33,11 @@ class Normal:
     mean: Float[np.ndarray, "sets samples"]
     variance: Float[np.ndarray, "sets _"]
     of: Int[np.ndarray, " targets"]
+
+    def columns(self, block: slice) -> "Normal":
+        """Return the same of some samples."""
+        variance = self.variance if self.variance.shape[1] == 1 else self.variance[:, block]
+        return Normal(self.signal[:, block], self.mean[:, block], variance, self.of)
 
     def standardised(self) -> Float[np.ndarray, "targets samples"]:
         """Return how many standard deviations each signal lies above the mean."""
@@ -57,22 +62,23 @@ class Moments:
         return np.maximum(self.count - 1, 0)
 
 
-def fit(target: Evidence, against: Others, chosen: Bool[np.ndarray, "references samples"], how: str) -> Normal:
-    """Fit the `chosen` references of each set; `how` is "shrunken", "pooled" or "per_example"."""
+def fit(target: Evidence, against: Others, trained: bool, how: str) -> Normal:
+    """Fit the references of each set that were (not) `trained` on a sample; `how` is a name of `VARIANCES`."""
     signal, references = centred(target, against)
-    found = moments(references, against, chosen)
+    found = moments(references, against, trained)
     return Normal(signal, found.mean, variance(found.square, found.freedom, signal, how), against.of)
 
 
-def moments(
-    references: Float[np.ndarray, "references samples"], against: Others, chosen: Bool[np.ndarray, "references samples"]
-) -> Moments:
-    """Return the moments of the `chosen` ones of each set of centred signals."""
-    terms = np.where(chosen, references, 0.0)
-    count = against.counts(chosen)
-    mean = against.sums(terms) / np.maximum(count, 1)
-    # Centred signals keep this difference from cancelling; what is left of rounding may still be negative.
-    return Moments(count, mean, np.maximum(against.sums(terms**2) - count * mean**2, 0.0))
+def moments(references: Float[np.ndarray, "references samples"], against: Others, trained: bool) -> Moments:
+    """Return the moments of centred signals of those of each set that were (not) `trained` on a sample."""
+    count = against.trained if trained else against.untrained
+    found = Moments(count, np.empty_like(count), np.empty_like(count))
+    for block in blocks(references.shape[1]):
+        terms = references[:, block] * (against.models.member[:, block] == trained)
+        mean = found.mean[:, block] = against.sums(terms) / np.maximum(count[:, block], 1)
+        # Centred signals keep this difference from cancelling; what is left of rounding may still be negative.
+        found.square[:, block] = np.maximum(against.sums(terms**2) - count[:, block] * mean**2, 0.0)
+    return found
 
 
 def variance(
@@ -82,8 +88,9 @@ def variance(
     how: str = "shrunken",
 ) -> Float[np.ndarray, "sets _"]:
     """Return variances from sums of squares, never 0: at least a trillionth of the mean square of all `signal`."""
-    least = LEAST_OF_SCALE * (float(np.square(signal).mean()) or 1.0)
-    return np.maximum(VARIANCES[how](square, freedom), least)
+    scale = float(np.vdot(signal, signal)) / signal.size
+    found = VARIANCES[how](square, freedom)
+    return np.maximum(found, LEAST_OF_SCALE * (scale or 1.0), out=found)
 
 
 def centred(

@@ -7,29 +7,28 @@ subtraction of nearly equal numbers.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.stats.cluster import kin
 
-BLOCK = 2048
+BLOCK = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class Others:
     """Hold which references stand against which target.
 
-    `models` is the table of references; `order` sorts its rows by kin and `starts` says where each kin begins. A set
-    of references holds the kins before number `lacking` and those from number `resuming` on. `of` is for each target
-    row the number of its set.
+    `models` is the table of references and `kin` numbers the kin of its rows. A set of references holds the kins
+    before number `lacking` and those from number `resuming` on. `of` is for each target row the number of its set.
     """
 
     models: Evidence
-    order: Int[np.ndarray, " references"]
-    starts: Int[np.ndarray, " kins"]
+    kin: Int[np.ndarray, " references"]
     lacking: Int[np.ndarray, " sets"]
     resuming: Int[np.ndarray, " sets"]
     of: Int[np.ndarray, " targets"]
@@ -38,32 +37,40 @@ class Others:
         self, terms: Shaped[np.ndarray, "references samples"], add: np.ufunc = np.add
     ) -> Float[np.ndarray, "sets samples"]:
         """Add up (with `add`) the terms of each set of references; `self.of` maps target rows to sets."""
-        found = np.empty((len(self.lacking), terms.shape[1]))
-        for start in range(0, terms.shape[1], BLOCK):  # blocks of columns stay in the cache
-            found[:, start : start + BLOCK] = self._block(terms[:, start : start + BLOCK], add)
-        return found
-
-    def counts(self, among: Bool[np.ndarray, "references samples"]) -> Float[np.ndarray, "sets samples"]:
-        """Count the references of each set that are `among` the given ones, at each sample."""
-        return self.sums(among)
-
-    def _block(
-        self, terms: Shaped[np.ndarray, "references samples"], add: np.ufunc
-    ) -> Float[np.ndarray, "sets samples"]:
-        kins = add.reduceat(terms[self.order].astype(float), self.starts, axis=0)
-        none = np.full((1, kins.shape[1]), add.identity, dtype=float)
-        before = np.concatenate([none, add.accumulate(kins, axis=0)])
-        after = np.concatenate([add.accumulate(kins[::-1], axis=0)[::-1], none])
+        kins = np.full((self.kin.max() + 1, terms.shape[1]), add.identity, dtype=float)
+        for number, row in zip(self.kin, terms, strict=True):
+            add(kins[number], row, out=kins[number])
+        before, after = _running(kins, add), _running(kins[::-1], add)[::-1]
         return add(before[self.lacking], after[self.resuming])
+
+    @cached_property
+    def size(self) -> Int[np.ndarray, "sets 1"]:
+        """The number of references in each set."""
+        kins = np.append(np.bincount(self.kin), 0)
+        return (kins.sum() - kins[self.lacking])[:, None]
+
+    @cached_property
+    def trained(self) -> Float[np.ndarray, "sets samples"]:
+        """The number of references in each set that were trained on each sample."""
+        parts = [self.sums(self.models.member[:, block]) for block in blocks(self.models.samples)]
+        return np.concatenate(parts, axis=1)
+
+    @property
+    def untrained(self) -> Float[np.ndarray, "sets samples"]:
+        """The number of references in each set that were not trained on each sample."""
+        return self.size - self.trained
 
     def require(self, attack: str, trained: int = 0, untrained: int = 0) -> None:
         """Raise `UserError` unless every sample has that many references trained on it, and not trained on it."""
-        for word, needed, member in (("", trained, self.models.member), (" not", untrained, ~self.models.member)):
-            fewest = int(self.counts(member).min()) if needed else 0
+        sides = (
+            ("", trained, self.trained.min()),
+            (" not", untrained, (self.size - self.trained.max(1, keepdims=True)).min()),
+        )
+        for word, needed, fewest in sides:
             require(
                 fewest >= needed,
                 f"{attack} needs at least {needed} reference models that were{word} trained on each sample, besides "
-                f"the target and its twin; some sample has {fewest}",
+                f"the target and its twin; some sample has {int(fewest)}",
                 hint=f"train at least {2 * max(trained, untrained) + 2} models in complementary pairs, "
                 "or use an attack without references such as loss_threshold",
             )
@@ -74,7 +81,20 @@ def others(target: Evidence, reference: Evidence | None) -> Others:
     models = target if reference is None else reference
     together = kin(np.concatenate([models.member, target.member]))
     kins, of_target = together[: models.models], together[models.models :]
-    order = np.argsort(kins, kind="stable")
-    starts = np.flatnonzero(np.diff(kins[order], prepend=-1))
-    lacking, of = np.unique(np.minimum(of_target, len(starts)), return_inverse=True)
-    return Others(models, order, starts, lacking, np.minimum(lacking + 1, len(starts)), of)
+    number = int(kins.max()) + 1
+    lacking, of = np.unique(np.minimum(of_target, number), return_inverse=True)
+    return Others(models, kins, lacking, np.minimum(lacking + 1, number), of)
+
+
+def blocks(samples: int) -> list[slice]:
+    """Divide the samples into blocks whose tables stay in the processor's cache."""
+    return [slice(start, start + BLOCK) for start in range(0, samples, BLOCK)]
+
+
+def _running(terms: Float[np.ndarray, "kins samples"], add: np.ufunc) -> Float[np.ndarray, "sums samples"]:
+    """Return the sums of the first 0, 1, 2, ... rows; row by row this is far faster than `add.accumulate`."""
+    sums = np.empty((len(terms) + 1, terms.shape[1]))
+    sums[0] = add.identity
+    for number, row in enumerate(terms):
+        add(sums[number], row, out=sums[number + 1])
+    return sums

@@ -96,7 +96,7 @@ class QuantileRegression(Attack):
 def _reference_features(target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples features"]:
     against = others(target, reference)
     against.require(QuantileRegression.name, untrained=2)
-    outside = moments(centred(target, against)[1], against, ~against.models.member)
+    outside = moments(centred(target, against)[1], against, trained=False)
     level = against.models.signals.mean(0, dtype=float)
     spread = np.sqrt(outside.square / outside.freedom)
     return np.stack([(level + outside.mean)[against.of], spread[against.of]], axis=-1)

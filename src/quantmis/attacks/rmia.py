@@ -70,12 +70,11 @@ def _fraction_below(population: Float[np.ndarray, " z"], at: Float[np.ndarray, "
 
 
 def _log_mean(against: Others) -> Float[np.ndarray, "sets samples"]:
-    everyone = np.ones_like(against.models.member)
-    return against.sums(-against.models.losses.astype(float), np.logaddexp) - np.log(against.counts(everyone))
+    return against.sums(-against.models.losses.astype(float), np.logaddexp) - np.log(against.size)
 
 
 def _log_offline_mean(against: Others, offline: float) -> Float[np.ndarray, "sets samples"]:
     strangers = ~against.models.member
     terms = np.where(strangers, -against.models.losses.astype(float), -np.inf)
-    mean = against.sums(terms, np.logaddexp) - np.log(against.counts(strangers))
+    mean = against.sums(terms, np.logaddexp) - np.log(against.untrained)
     return np.logaddexp(np.log1p(offline) + mean, np.log(max(1 - offline, TINY))) - np.log(2)

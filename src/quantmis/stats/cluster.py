@@ -105,9 +105,11 @@ def gather(
     influence: Float[np.ndarray, "models samples"], cluster: Int[np.ndarray, " models"]
 ) -> Float[np.ndarray, "clusters samples"]:
     """Return the sums of `influence` over the rows of each cluster."""
-    order = np.argsort(cluster, kind="stable")
-    starts = np.flatnonzero(np.diff(cluster[order], prepend=-1))
-    return np.add.reduceat(influence[order], starts, axis=0)
+    _, number = np.unique(cluster, return_inverse=True)
+    sums = np.zeros((number.max() + 1, influence.shape[1]))
+    for each, row in zip(number, influence, strict=True):
+        sums[each] += row
+    return sums
 
 
 def _squares(parts: Float[np.ndarray, "..."]) -> float:
