@@ -8,6 +8,7 @@ from jaxtyping import Float
 from quantmis.attacks import Attack
 from quantmis.audit.settings import Settings
 from quantmis.audit.tables import Candidates, Table
+from quantmis.errors import UserError
 from quantmis.registry import spelling
 from quantmis.results import (
     AttackMetrics,
@@ -86,7 +87,10 @@ def _utility(table: Table, level: float) -> Utility:
 
 
 def _indicator(candidates: Candidates, settings: Settings) -> Measured:
-    return indicator(candidates.losses, candidates.replicate, seed=settings.seed, level=settings.level)
+    try:
+        return indicator(candidates.losses, candidates.replicate, seed=settings.seed, level=settings.level)
+    except UserError as error:  # too few held-out samples, or one quantized model only: the attacks still stand
+        return Unmeasured(str(error))
 
 
 def _security(candidates: Candidates, n: int, settings: Settings) -> Measured:

@@ -1,13 +1,18 @@
 """Get all groups of an audit: from the store what verifies, from the executor the rest, into the store as it comes."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
 
 from quantmis.audit.executors import Executor
 from quantmis.audit.progress import Tick
 from quantmis.audit.store import Damaged, Store
 from quantmis.audit.work import Group, Work
+from quantmis.results import write_atomically
 
 
 @dataclass(frozen=True)
@@ -47,3 +52,15 @@ def _stored(store: Store, keys: dict[range, str], damaged: list[str]) -> Iterato
             continue
         if group is not None:
             yield rows, group
+
+
+def write_weights(groups: Mapping[range, Group], out: Path) -> None:
+    """Write the weights that groups kept, a file per model: `weights/shadow_0003.safetensors`."""
+    for rows, group in groups.items():
+        for index in rows:
+            prefix = f"weights/{index}/"
+            own = {name.removeprefix(prefix): value for name, value in group.arrays.items() if name.startswith(prefix)}
+            if own:
+                path = out / "weights" / f"shadow_{index:04d}.safetensors"
+                path.parent.mkdir(exist_ok=True)
+                write_atomically(path, save({name: np.ascontiguousarray(value) for name, value in own.items()}))

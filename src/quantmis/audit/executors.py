@@ -4,10 +4,12 @@ The result does not depend on it: a group is a pure function of the work and its
 compute it is part of the work.
 """
 
+import sys
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from quantmis.audit.progress import Tick
 from quantmis.audit.work import Group, Work, compute
@@ -18,16 +20,16 @@ EXECUTORS = ("local", "ray")
 ATTEMPTS = 5
 
 
-class Executor(Protocol):
+class Executor(ABC):
     """Compute groups, in any order."""
 
+    @abstractmethod
     def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
         """Yield each group with its rows as it is done; `tick` hears of model-steps."""
-        ...
 
 
 @dataclass(frozen=True)
-class Local:
+class Local(Executor):
     """Compute on this machine: here, or in as many processes as the engine has workers."""
 
     def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
@@ -37,16 +39,20 @@ class Local:
                 yield rows, compute(work, rows, tick)
             return
         from joblib import Parallel, delayed
+        from joblib.externals.loky import get_reusable_executor
 
         parallel = Parallel(n_jobs=work.engine.workers, return_as="generator_unordered")
         results: Any = parallel(delayed(_named)(work, rows) for rows in groups)
-        for rows, group in results:
-            tick(_steps(work, rows))
-            yield rows, group
+        try:
+            for rows, group in results:
+                tick(_steps(work, rows))
+                yield rows, group
+        finally:  # workers that stayed would remember today's code when it is changed tomorrow
+            get_reusable_executor().shutdown(wait=True)
 
 
 @dataclass(frozen=True)
-class Ray:
+class Ray(Executor):
     """Compute on the Ray cluster at `address` ("auto": the one of this environment).
 
     A group whose node dies is computed again elsewhere; Ray sees to that.
@@ -58,6 +64,7 @@ class Ray:
         """Yield the groups as they arrive."""
         ray = _ray()
         with _connected(ray, self.address):
+            _ship(ray, work)
             task = ray.remote(num_cpus=work.engine.threads, max_retries=ATTEMPTS)(_named)
             shared = ray.put(work)
             waiting = [task.remote(shared, rows) for rows in groups]
@@ -109,6 +116,14 @@ def _connected(ray: Any, address: str) -> Generator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _ship(ray: Any, work: Work) -> None:
+    """Send the modules of the user's own functions along: the nodes of a cluster do not have his files."""
+    for function in (work.task.model, work.task.recipe):
+        module = sys.modules.get(getattr(function, "__module__", None) or "")
+        if module is not None and "site-packages" not in str(getattr(module, "__file__", None)):
+            ray.cloudpickle.register_pickle_by_value(module)
 
 
 def _result(ray: Any, reference: Any) -> tuple[range, Group]:

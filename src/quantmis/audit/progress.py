@@ -2,10 +2,10 @@
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -15,12 +15,12 @@ LINE_EVERY_SECONDS = 5.0
 ENOUGH_TO_ESTIMATE = 0.02
 
 
-class Stages(Protocol):
+class Stages(ABC):
     """Open the stages of an audit; each is told of the steps that it has done."""
 
+    @abstractmethod
     def stage(self, name: str, total: int) -> Tick:
         """Start the stage `name` of `total` steps and return the function to call with each number of steps done."""
-        ...
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def shown(show: bool) -> Generator[Stages]:
 
 
 @dataclass(frozen=True)
-class Silent:
+class Silent(Stages):
     """Show nothing."""
 
     def stage(self, name: str, total: int) -> Tick:
@@ -45,7 +45,7 @@ class Silent:
 
 
 @dataclass(frozen=True)
-class Bars:
+class Bars(Stages):
     """Draw one bar per stage."""
 
     bars: Progress
@@ -57,7 +57,7 @@ class Bars:
 
 
 @dataclass(frozen=True)
-class Lines:
+class Lines(Stages):
     """Print a line when a stage starts and ends, and every few seconds between."""
 
     def stage(self, name: str, total: int) -> Tick:

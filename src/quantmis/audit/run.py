@@ -16,7 +16,7 @@ import torch
 from quantmis import seeds
 from quantmis.audit import comparison, findings
 from quantmis.audit.analysis import Scored, describe, score
-from quantmis.audit.collect import Collected, collect
+from quantmis.audit.collect import Collected, collect, write_weights
 from quantmis.audit.executors import executor
 from quantmis.audit.progress import Stages, shown
 from quantmis.audit.result import DOCUMENT, PAGE, AuditResult
@@ -59,13 +59,14 @@ def run(asked: Assignment, progress: bool) -> AuditResult:
         return AuditResult(_audit(asked, member, progress)[0])
     check_folder(asked.out)
     with locked(asked.out):
-        document, tables = _audit(asked, member, progress)
+        document, tables, found = _audit(asked, member, progress)
         result = AuditResult(document)
         write(result, tables, asked.out)
+        write_weights(found.groups, asked.out)
     return result
 
 
-def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> tuple[Results, list[Table]]:
+def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> tuple[Results, list[Table], Collected]:
     clock, settings = Clock(), asked.settings
     store = None if asked.out is None else Store(asked.out / STORE)
     with shown(progress) as stages:
@@ -90,7 +91,7 @@ def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> tuple[Resul
         warnings=findings.find(described, controls, agreement, settings, work.engine, found.damaged),
         reproduce=_reproduce(asked),
     )
-    return document, tables
+    return document, tables, found
 
 
 def plan(asked: Assignment, member: np.ndarray, store: Store | None) -> Work:

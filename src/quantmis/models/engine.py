@@ -39,19 +39,16 @@ GAIN = 0.8
 class Engine:
     """Say how models are trained: which `way`, how many in one `group`, in how many processes (`workers`).
 
-    `seconds`: what one step of one model took, by way. `reasons`: why a way could not be used.
+    Each worker has `threads`; their number belongs to the result, because it decides how sums are rounded. `seconds`:
+    what one step of one model took, by way. `reasons`: why a way could not be used.
     """
 
     way: str
     group: int
     workers: int
+    threads: int
     seconds: dict[str, float]
     reasons: dict[str, str]
-
-    @property
-    def threads(self) -> int:
-        """The threads of each worker."""
-        return max(1, cores() // self.workers)
 
     def describe(self) -> str:
         """Say in one line what was chosen and why."""
@@ -88,9 +85,9 @@ def _engine(
     way: str, task: Task, samples: Samples, models: int, seconds: dict[str, float], reasons: dict[str, str]
 ) -> Engine:
     if way != "loop":
-        return Engine(way, min(_group(task, samples), models), 1, seconds, reasons)
+        return Engine(way, min(_group(task, samples), models), 1, cores(), seconds, reasons)
     workers = 1 if device().type == "cuda" else min(cores(), models // 2)
-    return Engine(way, 2, workers, seconds, reasons)
+    return Engine(way, 2, workers, max(1, cores() // workers), seconds, reasons)
 
 
 def _together(task: Task) -> tuple[str, ...]:

@@ -1,0 +1,80 @@
+"""Claims about audits on a Ray cluster of two local nodes."""
+
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+from resumable import work
+
+import quantmis as qm
+from quantmis.audit.collect import collect
+from quantmis.audit.executors import Local, Ray, executor
+from quantmis.audit.work import Work
+
+pytestmark = [
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning"),
+]
+
+
+def asked() -> Work:
+    whole = work(recipe=qm.Recipe(epochs=30), checkpoint_every=None)
+    return replace(whole, engine=replace(whole.engine, threads=1))
+
+
+def found(where: Any) -> dict[range, dict[str, bytes]]:
+    groups = collect(asked(), where, None, tick=lambda done: None).groups
+    return {rows: {name: array.tobytes() for name, array in group.arrays.items()} for rows, group in groups.items()}
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[range, dict[str, bytes]]:
+    return found(Local())
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        nodes.add_node(num_cpus=1)
+        nodes.wait_for_nodes()
+        yield nodes
+        nodes.shutdown()
+
+
+def test_a_cluster_of_two_nodes_gives_the_same_rows_bit_for_bit(cluster: Cluster, expected: object):
+    assert found(Ray(cluster.address)) == expected
+    assert not ray.is_initialized()
+
+
+def test_a_node_killed_in_mid_run_costs_time_only(cluster: Cluster, expected: object):
+    victim = next(node for node in cluster.list_all_nodes() if not node.head)
+    killed = threading.Timer(4.0, lambda: cluster.remove_node(victim, allow_graceful=False))
+    killed.start()
+    assert found(Ray(cluster.address)) == expected
+    killed.join()
+
+
+def test_an_error_of_the_users_arrives_as_itself(cluster: Cluster):
+    broken = work(recipe=qm.Recipe(epochs=1, learning_rate=1e30, optimizer="sgd"), checkpoint_every=None)
+    broken = replace(broken, engine=replace(broken.engine, threads=1))
+    with pytest.raises(qm.UserError, match=r"seed address shadow/\d+ diverged"):
+        collect(broken, Ray(cluster.address), None, tick=lambda done: None)
+
+
+def test_a_cluster_that_is_not_there_is_said_to_be_missing():
+    with pytest.raises(qm.UserError, match=r"no Ray cluster at '127\.0\.0\.1:1'") as refused:
+        found(Ray("127.0.0.1:1"))
+    assert "ray start --head" in (refused.value.hint or "")
+
+
+def test_an_unknown_executor_is_refused():
+    with pytest.raises(qm.UserError, match="unknown executor 'slurm'") as refused:
+        executor("slurm")
+    assert "local, ray" in (refused.value.hint or "")

@@ -1,0 +1,228 @@
+"""Claims about finished work: nothing is lost, nothing stale is reused, nothing damaged is believed."""
+
+import importlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from resumable import MODELS, assignment, work
+from safetensors.torch import load_file
+
+import quantmis as qm
+from quantmis.audit.collect import collect
+from quantmis.audit.executors import Local
+from quantmis.audit.run import run
+from quantmis.audit.store import Damaged, Store, locked
+from quantmis.audit.work import Group, Traits
+from quantmis.models import engine
+
+PROGRAM = Path(__file__).with_name("resumable.py")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an audit that nothing disturbed."""
+    out = tmp_path_factory.mktemp("whole")
+    run(assignment(out), progress=False)
+    return out
+
+
+def content(out: Path) -> tuple[str, dict[str, bytes]]:
+    """Return all that an audit found: the document without time and place, and the tables."""
+    document = qm.AuditResult.from_json(out).document.model_dump_json(exclude={"environment", "warnings"})
+    tables = {file.name: b"".join(_arrays(file)) for file in sorted((out / "tables").iterdir())}
+    return document, tables
+
+
+def _arrays(file: Path) -> list[bytes]:
+    with np.load(file, allow_pickle=False) as table:
+        return [table[name].tobytes() for name in sorted(table)]
+
+
+def stored(out: Path) -> dict[str, float]:
+    return {file.name: file.stat().st_mtime_ns for file in (out / "store").glob("*.safetensors")}
+
+
+def start(out: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, str(PROGRAM), str(out)], stderr=subprocess.PIPE, text=True)
+
+
+def test_an_audit_killed_ten_times_ends_as_if_it_had_not_been(whole: Path, tmp_path: Path):
+    chance, kept = random.Random(0), dict[str, float]()
+    for _ in range(10):
+        with start(tmp_path) as process:
+            assert process.stderr is not None
+            process.stderr.readline()  # it has begun to train
+            enough = len(kept) + chance.choice([0, 0, 1, 2])
+            while len(stored(tmp_path)) < enough and process.poll() is None:
+                time.sleep(0.005)
+            time.sleep(chance.uniform(0, 0.1))
+            process.send_signal(signal.SIGKILL)
+        now = stored(tmp_path)
+        assert {name: now.get(name) for name in kept} == kept, "finished work was computed again"
+        kept = now
+    assert len(kept) > 0, "some kills must fall after a group was stored"
+    result = run(assignment(tmp_path), progress=False)
+    assert result.document.environment.reused == 2 * len(kept)
+    assert content(tmp_path) == content(whole)
+
+
+def copied(folder: Path, to: Path) -> Path:
+    return Path(shutil.copytree(folder, to / "copy"))
+
+
+@pytest.mark.parametrize("harm", ["truncate", "flip", "empty"])
+def test_a_damaged_group_is_found_named_and_computed_again(whole: Path, tmp_path: Path, harm: str, capsys):
+    out = copied(whole, tmp_path)
+    victim = sorted((out / "store").glob("*.safetensors"))[0]
+    content_ = bytearray(victim.read_bytes())
+    if harm == "flip":
+        content_[len(content_) // 2] ^= 1
+    victim.write_bytes({"truncate": content_[: len(content_) // 2], "flip": content_, "empty": b""}[harm])
+    result = run(assignment(out), progress=False)
+    assert result.document.environment.reused == MODELS - 2
+    assert victim.name in capsys.readouterr().err
+    assert [finding.code for finding in result.document.warnings if victim.name in finding.text] == ["QM007"]
+    assert content(out) == content(whole)
+
+
+def test_every_single_flipped_bit_is_noticed(tmp_path: Path, rng: np.random.Generator):
+    store = Store(tmp_path)
+    group = Group({"0.losses": rng.random((2, 3)).astype(np.float32)}, [[Traits("f", 1.0, 0.5, 3, [])] * 2])
+    store.save("key", group)
+    good = store.path("key").read_bytes()
+    for position in range(len(good) * 8):
+        bad = bytearray(good)
+        bad[position // 8] ^= 1 << position % 8
+        store.path("key").write_bytes(bad)
+        try:
+            found = store.load("key")
+        except Damaged:
+            continue
+        assert found is not None  # a change of what is no content, such as the order of keys in the header
+        assert found.traits == group.traits
+        assert {name: array.tolist() for name, array in found.arrays.items()} == {
+            "0.losses": group.arrays["0.losses"].tolist()
+        }
+
+
+def test_a_group_under_another_key_is_not_believed(tmp_path: Path):
+    store = Store(tmp_path)
+    store.save("one", Group({"0.losses": np.zeros((2, 3), dtype=np.float32)}, [[]]))
+    store.path("one").rename(store.path("other"))
+    with pytest.raises(Damaged, match="checksum"):
+        store.load("other")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"wrong_labels": 1},
+        {"recipe": qm.Recipe(epochs=41)},
+        {"recipe": qm.Recipe(epochs=40, learning_rate=1.0001e-3)},
+        {"seed": 1},
+        {"quantizers": ["sign", "uniform(bits=3)"]},
+        {"held_out": 0.5},
+        {"checkpoint_every": None},
+        {"keep_weights": True},
+        {"engine": "loop"},
+    ],
+    ids=str,
+)
+def test_nothing_stale_is_reused(whole: Path, changes: dict[str, object]):
+    store = Store(whole / "store")
+    same, other = work(), work(**changes)
+    assert all(store.path(same.key(rows)).exists() for rows in same.groups())
+    assert not any(store.path(other.key(rows)).exists() for rows in other.groups())
+
+
+def test_one_changed_line_beside_a_recipe_of_the_users_own_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    source = (
+        "import torch\n"
+        "def train(model, samples, generator):\n"
+        "    return step(model, 0.5)\n"
+        "def step(model, size):\n"
+        "    with torch.no_grad():\n"
+        "        model[0].bias += size\n"
+        "    return model\n"
+    )
+
+    def audited(text: str) -> qm.AuditResult:
+        (tmp_path / "own_recipe.py").write_text(text)
+        sys.modules.pop("own_recipe", None)
+        importlib.invalidate_caches()
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+        own = importlib.import_module("own_recipe")
+        asked = assignment(tmp_path / "out", recipe=own.train, engine="auto", checkpoint_every=None)
+        return run(asked, progress=False)
+
+    first, again, changed = audited(source), audited(source), audited(source.replace("0.5", "-9."))
+    assert [result.document.environment.reused for result in (first, again, changed)] == [0, MODELS, 0]
+    assert first.quantizers["identity"].utility == again.quantizers["identity"].utility
+    assert first.quantizers["identity"].table_digest != changed.quantizers["identity"].table_digest
+
+
+def test_two_audits_on_one_folder_at_once_are_refused(tmp_path: Path):
+    with FileLock(tmp_path / ".lock"), pytest.raises(qm.UserError, match="another audit is writing"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path):
+    code = (
+        "import resource, sys; from pathlib import Path; import quantmis as qm\n"
+        f"sys.path.insert(0, {str(PROGRAM.parent)!r}); from resumable import assignment, run\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+        f"try: run(assignment(Path({str(tmp_path)!r})), progress=False)\n"
+        "except qm.UserError as error: print(error, error.hint)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "cannot write" in done.stdout, done.stderr
+    assert "free some space" in done.stdout
+    assert [file.name for file in (tmp_path / "store").iterdir() if not file.name.endswith(".way")] == []
+    assert not (tmp_path / "results.json").exists()
+
+
+def losses(found: Mapping[range, Group]) -> dict[range, list[bytes]]:
+    return {
+        rows: [found[rows].arrays[name].tobytes() for name in sorted(found[rows].arrays)]
+        for rows in sorted(found, key=str)
+    }
+
+
+def test_processes_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(engine, "cores", lambda: 2)
+    many = work(engine="loop", recipe=qm.Recipe(epochs=2), checkpoint_every=None)
+    assert (many.engine.workers, many.engine.threads) == (2, 1)
+    one = replace(many, engine=replace(many.engine, workers=1))
+    found = [collect(each, Local(), None, tick=lambda done: None).groups for each in (many, one)]
+    assert losses(found[0]) == losses(found[1])
+
+
+def test_an_error_of_the_users_arrives_whole_from_another_process():
+    broken = work(engine="loop", recipe=qm.Recipe(epochs=1, learning_rate=1e30, optimizer="sgd"), checkpoint_every=None)
+    broken = replace(broken, engine=replace(broken.engine, workers=2))
+    with pytest.raises(qm.UserError, match=r"seed address shadow/\d+ diverged") as refused:
+        collect(broken, Local(), None, tick=lambda done: None)
+    assert refused.value.hint == "lower the learning rate"
+
+
+def test_weights_are_kept_only_on_request(tmp_path: Path):
+    few = {"recipe": qm.Recipe(epochs=1), "checkpoint_every": None, "shadows": 4, "replicates": 4}
+    run(assignment(tmp_path, **few), progress=False)
+    assert not (tmp_path / "weights").exists()
+    run(assignment(tmp_path, **few, keep_weights=True), progress=False)
+    files = sorted((tmp_path / "weights").iterdir())
+    assert [file.name for file in files] == [f"shadow_000{index}.safetensors" for index in range(4)]
+    assert set(load_file(files[3])) == {"0.weight", "0.bias", "2.weight", "2.bias"}
