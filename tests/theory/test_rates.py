@@ -8,7 +8,8 @@ from scipy.optimize import minimize_scalar
 
 from quantmis.errors import UserError
 from quantmis.seeds import generator
-from quantmis.theory import asymptotic_security, chernoff_rate, gaussian_rate
+from quantmis.stats import Estimate
+from quantmis.theory import asymptotic_bound, asymptotic_security, chernoff_rate, gaussian_rate
 
 RATES = (gaussian_rate, chernoff_rate)
 
@@ -96,6 +97,11 @@ def test_a_candidate_better_at_one_point_by_almost_nothing_is_no_numerical_trap(
 
 def test_the_asymptotic_bound_keeps_small_rates():
     assert asymptotic_security(1e-20, 10) == pytest.approx(1e-19)
+
+
+def test_the_bound_of_an_unresolved_rate_stays_unresolved():
+    bound = asymptotic_bound(Estimate(0.02, 0.0, 0.02, reason="below resolution"), 10)
+    assert (bound.low, bound.high, bound.reason) == (0.0, pytest.approx(1 - math.exp(-0.2)), "below resolution")
 
 
 REFUSED = [

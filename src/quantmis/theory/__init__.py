@@ -6,13 +6,14 @@ known).
 """
 
 from quantmis.theory.indicator import indicator, indicator_draws
-from quantmis.theory.rates import asymptotic_security, chernoff_rate, gaussian_rate
+from quantmis.theory.rates import asymptotic_bound, asymptotic_security, chernoff_rate, gaussian_rate
 from quantmis.theory.security import advantage, security, two_gaussian_advantage
 from quantmis.theory.worlds import World, codebook, exact_security, world
 
 __all__ = [
     "World",
     "advantage",
+    "asymptotic_bound",
     "asymptotic_security",
     "chernoff_rate",
     "codebook",

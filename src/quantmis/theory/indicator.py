@@ -208,10 +208,15 @@ def _numbered(replicate: np.ndarray | None, candidates: int) -> Int[np.ndarray, 
 
 def _resampled(stream: np.random.Generator, size: int, fewest: int) -> Float[np.ndarray, "draws size"]:
     """Return how often each of `size` units is drawn; a draw with fewer than `fewest` different units is redrawn."""
-    counts = stream.multinomial(size, np.full(size, 1 / size), size=DRAWS)
+    counts = _counts(stream, size, DRAWS)
     while (poor := (counts > 0).sum(axis=1) < fewest).any():
-        counts[poor] = stream.multinomial(size, np.full(size, 1 / size), size=int(poor.sum()))
-    return counts.astype(float)
+        counts[poor] = _counts(stream, size, int(poor.sum()))
+    return counts
+
+
+def _counts(stream: np.random.Generator, size: int, draws: int) -> Float[np.ndarray, "draws size"]:
+    place = stream.integers(size, size=(draws, size)) + size * np.arange(draws)[:, None]
+    return np.bincount(place.ravel(), minlength=draws * size).reshape(draws, size).astype(float)
 
 
 def _curvature(table: np.ndarray, pairs: Gaps, usable: np.ndarray, block: np.ndarray) -> Float[np.ndarray, " blocks"]:

@@ -18,6 +18,7 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from quantmis.stats.estimate import Estimate
 from quantmis.theory.candidates import checked, distinct, without_shared
 
 NEWTON_STEPS = 60
@@ -84,7 +85,9 @@ def _least_cumulant(excess: Float[np.ndarray, "candidates samples"]) -> Float[np
     return np.minimum(_tilted(unit, tilt)[0], 0.0)
 
 
-def _tilted(unit: Float[np.ndarray, "candidates samples"], tilt: Float[np.ndarray, " candidates"]):
+def _tilted(
+    unit: Float[np.ndarray, "candidates samples"], tilt: Float[np.ndarray, " candidates"]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return `log E exp(-t D)`, and the mean and variance of D under the law tilted by exp(-t D)."""
     exponent = -tilt[:, None] * unit
     most = exponent.max(axis=1)
@@ -105,3 +108,16 @@ def asymptotic_security(rate: float, n: int) -> float:
     0.632
     """
     return -math.expm1(-n * rate)
+
+
+def asymptotic_bound(rate: Estimate, n: int) -> Estimate:
+    """Return `1 - exp(-n r)` for an estimated rate, with its interval, labelled as the asymptotic bound that it is.
+
+    A rate below resolution is an upper bound, and so is what follows from it: the `reason` is kept.
+
+    >>> asymptotic_bound(Estimate(0.01, 0.005, 0.02, method="pairs"), 100).method
+    'asymptotic bound 1 - exp(-n r), n = 100, far from security while n r is small; r: pairs'
+    """
+    value, low, high = (asymptotic_security(number, n) for number in (rate.value, rate.low, rate.high))
+    label = f"asymptotic bound 1 - exp(-n r), n = {n}, far from security while n r is small; r: {rate.method}"
+    return Estimate(value, low, high, rate.level, label, rate.reason)

@@ -12,6 +12,9 @@ the candidates, whose losses on the population are the table. `quantmis.theory.f
 The number is as good as the table: what n points decide must be resolved by its N columns. The means of the losses
 enter n-fold, so the relative error of Delta_n is about `sqrt(2 r) n / sqrt(N)` with r the rate: for values, rather
 than bounds, N should be a hundred times n. The interval says how much is left.
+
+The method is made for n of 50 or more. Against simulation the advantage comes out about 3 % low at n = 20, 8 % at
+n = 10 and a quarter at n = 5, where a few points are far from Gaussian; the interval does not include this.
 """
 
 import math
