@@ -42,6 +42,12 @@ def test_the_references_of_a_single_target_are_all_the_others():
     np.testing.assert_allclose(found, LiRA().score(table)[[4]], rtol=1e-9)
 
 
+def test_references_over_samples_in_another_order_are_refused_where_labels_show_it():
+    table = leaky_table()
+    with pytest.raises(UserError, match="labels differ"):
+        LiRA().score(table, table.columns(np.roll(np.arange(160), 1)))
+
+
 def test_models_without_twins_are_refused():
     with pytest.raises(UserError, match="1 of 3 have no twin"):
         PairedReplicates().score(leaky_table().rows(slice(0, 3)))

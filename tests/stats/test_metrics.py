@@ -19,6 +19,7 @@ from quantmis.stats import (
 )
 from quantmis.stats.cluster import Linear, Spread, covariance, kin, spread
 from quantmis.stats.compare import auc_covariance, difference
+from quantmis.stats.heldout import halves
 from quantmis.stats.interval import clopper_pearson, wilson
 from quantmis.stats.metrics import Metrics
 from quantmis.testing import leaky_table
@@ -139,6 +140,20 @@ def test_a_single_model_is_said_to_be_one():
     found = evaluate(SCORES[:1], MEMBER[:1])
     assert "about this model only" in found.auc.method
     assert "exact binomial" in found.epsilon_low.method
+
+
+def test_the_halves_are_alike_and_follow_the_samples():
+    half, shuffled = halves(SCORES, MEMBER), np.random.default_rng(0).permutation(SCORES.shape[1])
+    assert half.sum() == SCORES.shape[1] / 2
+    assert MEMBER[0, half].sum() == pytest.approx(MEMBER[0].sum() / 2, abs=15)
+    assert SCORES[:, half].mean() == pytest.approx(SCORES.mean(), abs=0.02)
+    np.testing.assert_array_equal(halves(SCORES[:, shuffled], MEMBER[:, shuffled]), half[shuffled])
+    assert (halves(SCORES, MEMBER, seed=1) != half).any()
+
+
+def test_the_halves_of_one_model_hold_as_many_members():
+    half = halves(SCORES[:1], MEMBER[:1])
+    assert MEMBER[0, half].sum() == MEMBER[0, ~half].sum()
 
 
 def test_the_bound_names_the_strongest_attack_and_ignores_the_rest():

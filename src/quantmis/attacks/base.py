@@ -10,6 +10,8 @@ full-precision self), and must not be held against it. Nor must one that was tra
 twin: without the target but with the twin, every member of the target would have one reference fewer on its side
 than every non-member, and an attack could read membership off these counts. So against each target row stand all
 references but those whose membership equals its own or the complement of its own, whichever table they come from.
+Models without a twin are attacked all the same, but their counts of references differ a little between members and
+non-members: train models in complementary pairs.
 """
 
 from abc import ABC, abstractmethod
@@ -68,9 +70,14 @@ def _require_both_kinds(target: Evidence) -> None:
 
 
 def _require_same_samples(target: Evidence, reference: Evidence | None) -> None:
-    samples = target.samples if reference is None else reference.samples
+    if reference is None:
+        return
+    hint = "evaluate the reference models at the target's samples, in the same order"
     require(
-        samples == target.samples,
-        f"target and reference must be over the same samples, got {target.samples} and {samples}",
-        hint="evaluate the reference models at the target's samples, in the same order",
+        reference.samples == target.samples,
+        f"target and reference must be over the same samples, got {target.samples} and {reference.samples}",
+        hint=hint,
     )
+    if target.label is not None and reference.label is not None:
+        same = np.array_equal(target.label, reference.label)
+        require(same, "target and reference must be over the same samples, but their labels differ", hint=hint)

@@ -20,18 +20,22 @@ def quantile(level: float, freedom: float) -> float:
     return float(stats.t.ppf((1 + level) / 2, freedom))
 
 
-def wilson(value: float, spread: Spread, level: float, units: int) -> tuple[float, float]:
-    """Return the interval of a number in [0, 1]; `units` independent samples resolve no finer than 1 / `units`.
+def wilson(value: float, over: Spread, level: float, units: int) -> tuple[float, float]:
+    """Return the interval of a number in [0, 1] measured on `units` samples.
+
+    Near 0 and 1 the variance vanishes with the last exception seen, so that there the samples count as the trials.
 
     >>> low, high = wilson(1.0, Spread(0.0, 100.0, 1), level=0.95, units=1000)
     >>> round(low, 4), high
     (0.9961, 1.0)
     """
-    resolution = 1 / units
-    trials = max(value * (1 - value), resolution) / (spread.variance + resolution**2)
-    widening = quantile(level, spread.freedom) ** 2 / trials
+    apart = value * (1 - value)
+    short = max(1 / units - apart, 0.0)
+    least = 1 / (units * over.models) ** 2  # entries that all agree leave no variance, and yet are finitely many
+    trials = (apart + short) / max(over.variance + short / units, least)
+    widening = quantile(level, over.freedom) ** 2 / trials
     centre = (value + widening / 2) / (1 + widening)
-    reach = np.sqrt(widening * value * (1 - value) + widening**2 / 4) / (1 + widening)
+    reach = np.sqrt(widening * apart + widening**2 / 4) / (1 + widening)
     return max(0.0, min(value, float(centre - reach))), min(1.0, max(value, float(centre + reach)))
 
 
