@@ -3,8 +3,9 @@
     python benchmarks/theory.py            the study of RESULTS.md
     python benchmarks/theory.py --fast     three worlds, a minute, nothing written
 
-Worlds with seeds below 100 served to develop the estimator; the study uses seeds from 100 on. A world is not simulated
-where flux puts the advantage below what the simulation resolves.
+Worlds with seeds below 100 served to develop the estimator; the study uses seeds from 100 on. The interval was widened
+after the first look at seeds 100 to 117, so its coverage counts seeds from 120 on only. A world is not simulated where
+flux puts the advantage below what the simulation resolves.
 """
 
 import argparse
@@ -38,6 +39,7 @@ CODEBOOKS = {
 POINTS = 256
 COLUMNS = 20_000
 RESOLVED = 5e-4
+COVERED_FROM = 120
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def accuracy(cells: list[Cell]) -> str:
             continue
         errors = {name: [abs(getattr(cell, name) / cell.exact - 1) for cell in some] for name in ("flux", "sampled")}
         usable = [e for e, cell in zip(errors["sampled"], some, strict=True) if not cell.bounded]
-        covered = np.mean([cell.low <= cell.exact <= cell.high for cell in some])
+        fresh = [cell.low <= cell.exact <= cell.high for cell in some if not 100 <= cell.seed < COVERED_FROM]
         taus = [
             f"{concordance(some, name, sign)[0]:.3f}"
             for name, sign in (("flux", 1), ("sampled", 1), ("gaussian", -1), ("chernoff", -1))
@@ -123,7 +125,7 @@ def accuracy(cells: list[Cell]) -> str:
                 len(some),
                 *(f"{100 * q:.1f} %" for q in np.quantile(errors["flux"], [0.5, 0.9])),
                 *(f"{100 * q:.1f} %" for q in np.quantile(usable, [0.5, 0.9])),
-                f"{100 * covered:.0f} %",
+                f"{100 * np.mean(fresh):.0f} % of {len(fresh)}" if fresh else "",
                 *taus,
             ]
         )
@@ -172,13 +174,13 @@ def closed_form() -> float:
 
 
 def cost() -> tuple[float, float]:
-    """Return seconds, the least of three, and peak GiB of `security` for 512 candidates and 10,000 columns."""
+    """Return processor seconds (the least of three) and peak GiB of `security`, 512 candidates, 10,000 columns."""
     losses = world("logistic", "3bit", 3, POINTS, 100).sample(10_000)
     seconds = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.process_time()
         security(losses, 50)
-        seconds.append(time.perf_counter() - begin)
+        seconds.append(time.process_time() - begin)
     return min(seconds), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -218,9 +220,10 @@ def report(cells: list[Cell], worlds: int, first: int, draws: int) -> str:
     seconds, memory = cost()
     flux, r_q = concordance(good, "flux", 1), concordance(good, "gaussian", -1)
     return f"""`python benchmarks/theory.py`. {worlds} random worlds (half logistic, half linear; 3 weights, every
-fourth 4), seeds {first} to {first + worlds - 1}; seeds below 100 served to develop the estimator. Six codebooks
-each, populations of {POINTS} points, {len(cells)} cells. The exact advantage is simulated with {draws:,} draws
-where flux puts it above {RESOLVED}; {len(good)} cells exceed their own Monte-Carlo error tenfold and are compared.
+fourth 4), seeds {first} to {first + worlds - 1}; seeds below 100 served to develop the estimator. Six codebooks each,
+populations of {POINTS} points, {len(cells)} cells. The exact advantage is simulated with {draws:,} draws where flux
+puts it above {RESOLVED}; {len(good)} cells exceed their own Monte-Carlo error tenfold and are compared. The interval
+covered 90 % at a first look at seeds 100 to 117 and was widened: its coverage counts seeds from {COVERED_FROM} on.
 
 {accuracy(good)}
 
@@ -236,8 +239,8 @@ Convergence to the rates, with Delta_n by flux:
 {convergence(cells)}
 
 - Two Gaussian candidates, closed form against the integral, n >= 200: at most {100 * closed_form():.2f} % off.
-- 512 candidates, 10,000 columns, 20,000 draws, with interval: {seconds:.1f} s; the whole study peaked at
-  {memory:.2f} GiB.
+- 512 candidates, 10,000 columns, 20,000 draws, with interval: {seconds:.1f} s of processor time, peak memory of
+  the process {memory:.2f} GiB.
 """
 
 

@@ -18,7 +18,7 @@ n = 10 and a quarter at n = 5, where a few points are far from Gaussian; the int
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -33,6 +33,7 @@ from quantmis.theory.flux import (
     ENTRIES,
     MOVES,
     PILOT,
+    Corners,
     Directions,
     Law,
     Lines,
@@ -48,6 +49,7 @@ RESAMPLES = 40
 RESAMPLED_DRAWS = 1000
 RESAMPLED_POINTS = 512
 BLOCKS = 1024
+METHOD_ERROR = 0.03  # of the method itself, relative, as benchmarks/theory.py measures it
 UNRESOLVED = 1.0  # standard error of log Delta_n beyond which only a bound is given
 
 
@@ -79,7 +81,7 @@ def security(
     if not law.covariance.any():
         return _bound(3 / draws, level, method, "no other candidate is ever better")
     run = _Run.of(law, n, draws, seed)
-    return _estimate(_flux(run, _column_error(law, n, run, seed)), 3 / draws, samples, level, method)
+    return _estimate(_flux(run, _column_error(law, n, run, seed)), n / samples, 3 / draws, level, method)
 
 
 def advantage(losses: Float[np.ndarray, "candidates points"], n: int, draws: int = DRAWS, seed: int = 0) -> float:
@@ -142,7 +144,7 @@ class _Run:
         met = _meet(sums, directions, moves, stream)
         for begin in range(block, draws, block):
             more = sampler.draw(min(block, draws - begin))
-            met += [_later(part, begin) for part in _meet(more, directions, moves, stream)]
+            met += [replace(part, draw=part.draw + begin) for part in _meet(more, directions, moves, stream)]
         return _Run(draws, moves, sums.first(RESAMPLED_DRAWS), directions, _joined(met))
 
 
@@ -200,17 +202,12 @@ def _crossings(
     lines: Lines, step: np.ndarray, directions: Directions, scale: float, point: np.ndarray, other: np.ndarray
 ) -> _Crossings:
     at = corners(lines.start + step, lines.slope)
-    at = type(at)(at.draw, lines.candidate[at.draw, at.left], lines.candidate[at.draw, at.right], at.position)
+    at = Corners(at.draw, lines.candidate[at.draw, at.left], lines.candidate[at.draw, at.right], at.position)
     return _Crossings(at.draw, at.left, at.right, weights(at, lines, directions, scale), point[at.draw], other[at.draw])
 
 
-def _later(met: _Crossings, begin: int) -> _Crossings:
-    return _Crossings(met.draw + begin, met.left, met.right, met.weight, met.point, met.other)
-
-
 def _joined(met: list[_Crossings]) -> _Crossings:
-    names = ("draw", "left", "right", "weight", "point", "other")
-    return _Crossings(*(np.concatenate([getattr(part, name) for part in met]) for name in names))
+    return _Crossings(*(np.concatenate([getattr(part, field.name) for part in met]) for field in fields(_Crossings)))
 
 
 def _change(
@@ -255,15 +252,20 @@ def _first_order(sums: Sums, run: _Run, seed: int) -> float:
     return float(np.abs(_change(met, run.moves[:, :RESAMPLED_POINTS], len(lines.start))).sum(axis=0).mean() / 2)
 
 
-def _estimate(flux: _Flux, fewest: float, samples: int, level: float, method: str) -> Estimate:
-    """Return 1 - Delta_n with an interval that is symmetric for log Delta_n, or the bound where that is too wide."""
-    reach = float(stdtrit(RESAMPLES - 1, (1 + level) / 2)) * flux.relative_error
+def _estimate(flux: _Flux, share: float, fewest: float, level: float, method: str) -> Estimate:
+    """Return 1 - Delta_n with its interval, or the bound where that is too wide; `share` is n over the columns.
+
+    With `Delta_n ~ exp(-t^2 / 2)` the columns err evenly in t, by sqrt(n / N), hence unevenly in log Delta_n: its
+    lower end lies further away by half the square of the error in t.
+    """
+    deviations = float(stdtrit(RESAMPLES - 1, (1 + level) / 2))
+    up = deviations * math.hypot(flux.relative_error, METHOD_ERROR)
+    down = up + deviations**2 * share / 2
     if not flux.relative_error < UNRESOLVED:
-        high = flux.advantage * math.exp(reach) if 0 < flux.relative_error < 5 else 1.0
-        why = f"an advantage near {max(flux.advantage, fewest):.1g} needs more than these {samples} points and draws"
+        high = flux.advantage * math.exp(up) if 0 < flux.relative_error < 5 else 1.0
+        why = f"an advantage near {max(flux.advantage, fewest):.1g} needs more columns or draws"
         return _bound(max(high, fewest), level, method, why)
-    factor = math.exp(reach)
-    low, high = 1 - flux.advantage * factor, 1 - flux.advantage / factor
+    low, high = 1 - flux.advantage * math.exp(up), 1 - flux.advantage * math.exp(-down)
     return Estimate(max(0.0, 1 - flux.advantage), max(0.0, low), high, level, method)
 
 
