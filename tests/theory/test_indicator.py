@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from quantmis.errors import UserError
 from quantmis.seeds import generator
+from quantmis.stats.ranking import ranking
 from quantmis.theory import indicator, indicator_draws
 
 AGGREGATES = ("pairs", "min", "median")
@@ -137,6 +138,15 @@ def test_quantizers_on_the_same_points_have_paired_draws():
     table = replicates(8, 500, stream)
     other = table + 0.1 * stream.normal(size=table.shape)
     assert np.corrcoef(indicator_draws(table), indicator_draws(other))[0, 1] > 0.8
+
+
+def test_quantizers_of_one_law_are_rarely_separated():
+    separated = []
+    for seed in range(60):
+        stream = generator(seed, "one law")
+        draws = [indicator_draws(replicates(6, 200, stream)) for _ in range(2)]
+        separated.append(len(ranking(np.stack(draws, axis=1)).groups) > 1)
+    assert np.mean(separated) <= 0.12
 
 
 def test_points_are_resampled_in_blocks_without_losing_the_interval():

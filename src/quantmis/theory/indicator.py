@@ -81,7 +81,8 @@ def indicator_draws(
     """Return the resampled values behind the interval of `indicator`, for `quantmis.stats.ranking`.
 
     Tables of different quantizers over the same rows and points get the same resampled points and replicates in
-    the same draw, so their draws are paired. Arguments and errors are those of `indicator`.
+    the same draw, so their draws are paired. With two replicates, one pair, the draws speak of those two trainings
+    only: an order of quantizers needs four or more. Arguments and errors are those of `indicator`.
 
     >>> points = np.random.default_rng(0).normal(size=(3, 2000))
     >>> indicator_draws(points).shape
