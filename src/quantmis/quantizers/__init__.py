@@ -1,12 +1,16 @@
 """Quantizers: from a trained model to integer codes and the model that computes with them. One method, one file."""
 
+from quantmis.quantizers.adaround import AdaRound
 from quantmis.quantizers.base import QUANTIZERS, Quantized, Quantizer, installed, needs_calibration, needs_generator
+from quantmis.quantizers.brecq import BRECQ
 from quantmis.quantizers.codebook import Codebook, Codes
+from quantmis.quantizers.gptq import GPTQ
 from quantmis.quantizers.identity import Identity
 from quantmis.quantizers.k_means import KMeans
 from quantmis.quantizers.matched_noise import MatchedNoise
 from quantmis.quantizers.mixed import Mixed
 from quantmis.quantizers.normal_float import NormalFloat
+from quantmis.quantizers.obq import OBQ
 from quantmis.quantizers.record import QuantizedLayer
 from quantmis.quantizers.sign import Sign
 from quantmis.quantizers.stochastic_rounding import StochasticRounding
@@ -15,7 +19,11 @@ from quantmis.quantizers.ternary import Ternary
 from quantmis.quantizers.uniform import Uniform
 
 __all__ = [
+    "BRECQ",
+    "GPTQ",
+    "OBQ",
     "QUANTIZERS",
+    "AdaRound",
     "Codebook",
     "Codes",
     "Identity",
