@@ -234,7 +234,8 @@ r_Q {r_q[0]:.3f}.
 
 ![flux and r_Q against the exact advantage](figures/theory.svg)
 
-Convergence to the rates, with Delta_n by flux:
+Convergence to the rates, with Delta_n by flux. Codebooks with a near tie have almost no rate, and there the factor
+1 / (pi sqrt(n)) before the exponential decides: the quotients fall towards 1 slowly.
 
 {convergence(cells)}
 
