@@ -44,19 +44,53 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
 
 
+Out = Annotated[Path, typer.Option(help="The folder for results.json, report.html, the tables and finished work.")]
+File = Annotated[Path, typer.Argument(help="The audit file.", metavar="FILE.toml")]
+Shadows = Annotated[int | None, typer.Option(help="How many models to train, an even number; overrides the file.")]
+Seed = Annotated[int | None, typer.Option(help="The same seed gives the same result; overrides the file.")]
+Engine = Annotated[str | None, typer.Option(help="auto, stacked, unfolded or loop: how models are trained.")]
+Executor = Annotated[str | None, typer.Option(help="local, or ray for the cluster of RAY_ADDRESS.")]
+
+
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="The folder for results.json, report.html and the loss tables.")] = Path(
-        "quantmis-demo"
-    ),
+    out: Out = Path("quantmis-demo"),
     shadows: Annotated[int, typer.Option(help="How many models to train, an even number.")] = 64,
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
+    engine: Annotated[str, typer.Option(help="auto, stacked, unfolded or loop: how models are trained.")] = "auto",
+    executor: Annotated[str, typer.Option(help="local, or ray for the cluster of RAY_ADDRESS.")] = "local",
 ) -> None:
     """Audit an MLP on scikit-learn's digits, 1,797 real images: no file, no network, under a minute."""
     from quantmis.audit.demo import digits
 
-    show(digits(out, shadows, seed).document)
-    print(f"report: {(out / 'report.html').resolve()}")  # noqa: T201
+    show(digits(out, shadows=shadows, seed=seed, engine=engine, executor=executor).document, out)
+
+
+@app.command()
+def audit(
+    file: File,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder for the result; by default named after the file.")
+    ] = None,
+    shadows: Shadows = None,
+    seed: Seed = None,
+    engine: Engine = None,
+    executor: Executor = None,
+) -> None:
+    """Audit what FILE.toml describes; goes on from what the folder already holds."""
+    from quantmis.audit.command import audit_file
+
+    folder = out or file.with_suffix("")
+    options = {"shadows": shadows, "seed": seed, "engine": engine, "executor": executor}
+    show(audit_file(file, folder, options).document, folder)
+
+
+@app.command()
+def plan(file: File, shadows: Shadows = None, engine: Engine = None) -> None:
+    """Say what auditing FILE.toml will take: models to train, time (measured), memory and disk."""
+    from quantmis.audit.command import plan_file
+
+    Console().print(plan_file(file, {"shadows": shadows, "engine": engine}).table())
 
 
 @app.command()
@@ -66,8 +100,7 @@ def report(folder: Annotated[Path, typer.Argument(help="The folder of an audit."
 
     result = AuditResult.from_json(folder)
     result.to_html(folder / PAGE)
-    show(result.document)
-    print(f"report: {(folder / PAGE).resolve()}")  # noqa: T201
+    show(result.document, folder)
 
 
 @app.command("list")
@@ -78,11 +111,12 @@ def list_(what: Annotated[str, typer.Argument(help="quantizers or attacks", meta
     Console().print(catalogue(what))
 
 
-def show(results: "Results") -> None:
-    """Print the verdict and the ranking of an audit."""
-    from quantmis.report import terminal
+def show(results: "Results", folder: Path) -> None:
+    """Print the ranking and the verdict of an audit, and where its report is."""
+    from quantmis.report import table, verdict_lines
 
     console = Console()
-    console.print(terminal.table(results))
-    for line in terminal.verdict_lines(results):
+    console.print(table(results))
+    for line in verdict_lines(results):
         console.print(line, markup=False, highlight=False)
+    print(f"report: {(folder / 'report.html').resolve()}")  # noqa: T201

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from quantmis.errors import UserError
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type[Any])
 
 
 class Registry(Generic[T]):
@@ -29,11 +30,11 @@ class Registry(Generic[T]):
 
     def __init__(self, kind: str, group: str):
         self._kind, self._group = kind, group
-        self._own: dict[str, type[T]] = {}
+        self._own: dict[str, type[Any]] = {}
 
-    def add(self, cls: type[T]) -> type[T]:
+    def add(self, cls: C) -> C:
         """Register a class under its `name`; a class decorator."""
-        self._own[cls.name] = cls  # pyright: ignore[reportAttributeAccessIssue]
+        self._own[cls.name] = cls
         return cls
 
     def names(self) -> list[str]:
@@ -92,7 +93,7 @@ def _why(error: TypeError | ValidationError) -> str:
 
 def spelling(thing: Any) -> str:
     """Write a registered object as users write it: its name and the parameters that differ from their defaults."""
-    words = ((field, getattr(thing, field.name)) for field in fields(thing) if field.init)
+    words = ((field, getattr(thing, field.name)) for field in fields(thing) if field.init and field.repr)
     given = [f"{field.name}={_spell(value)}" for field, value in words if value != field.default]
     return f"{thing.name}({', '.join(given)})" if given else thing.name
 

@@ -181,13 +181,13 @@ class Agreement(Record):
 
 
 class Control(Record):
-    """Hold a test of the audit itself whose true answer is known; `passed` is None where it was not run."""
+    """Hold a test of the audit itself; `passed` is None where there is no right answer, only a number to read."""
 
     name: str
     quantizer: str
     expected: str
     found: Measured
-    passed: bool | None
+    passed: bool | None = None
 
 
 class Finding(Record):

@@ -39,6 +39,7 @@ def assignment(
         "executor": "local",
         "checkpoint_every": 20,
         "keep_weights": False,
+        "canaries": 0,
     }
     names = changes.pop("quantizers", ["sign", "uniform(bits=4)"])
     settings = Settings(quantizers=quantizers_of(names), attacks=attacks_of(["loss_threshold"], 2), **plain | changes)

@@ -63,7 +63,7 @@ def test_full_precision_is_always_measured(audited: tuple[qm.AuditResult, Path])
 
 
 def test_the_shuffled_membership_gives_nothing_to_find(audited: tuple[qm.AuditResult, Path]):
-    controls = audited[0].document.controls
+    controls = [each for each in audited[0].document.controls if each.name.startswith("shuffled membership")]
     assert len(controls) == 3
     for control in controls:
         assert control.passed

@@ -31,6 +31,7 @@ def audit(
     level: float = 0.95,
     checkpoint_every: int | None = None,
     keep_weights: bool = False,
+    canaries: int = 0,
     engine: str = "auto",
     executor: str = "local",
     out: str | Path | None = None,
@@ -47,7 +48,8 @@ def audit(
     full precision is always measured. `shadows`: an even number; 0 leaves out the attacks that need shadow models.
     `replicates`: how many of the models the indicator compares, by default all, at their end and, where
     `checkpoint_every` is given, after every so many epochs. `seed`: the same seed gives the same result. `level`: that
-    of all intervals. `keep_weights`: whether `out` keeps the weights of the trained models. `engine`: how models are
+    of all intervals. `keep_weights`: whether `out` keeps the weights of the trained models. `canaries`: how many
+    wrongly labelled copies to train on as a control. `engine`: how models are
     trained, "auto" takes the fastest. `executor`: "local", or "ray" for the cluster of this environment, with the same
     result. `out`: a folder for `results.json`, `report.html`, the loss tables and the store of finished work: an audit
     that was killed goes on from there. `progress`: whether to say on stderr how far it is. `command`: the command line
@@ -55,20 +57,24 @@ def audit(
 
     Raises `UserError` for anything that cannot be audited, before a model is trained, and for a model that diverges.
     """
-    from quantmis.audit.run import Assignment, run
-    from quantmis.audit.settings import Settings, attacks_of, quantizers_of
+    from quantmis.audit.run import request, run
 
-    settings = Settings(
-        quantizers=quantizers_of(quantizers),
-        attacks=attacks_of(attacks, shadows),
+    asked = request(
+        task,
+        samples,
+        quantizers=quantizers,
+        attacks=attacks,
         shadows=shadows,
-        replicates=shadows if replicates is None else replicates,
+        replicates=replicates,
         held_out=held_out,
         seed=seed,
         level=level,
         checkpoint_every=checkpoint_every,
         keep_weights=keep_weights,
+        canaries=canaries,
         engine=engine,
         executor=executor,
+        out=None if out is None else Path(out),
+        command=command,
     )
-    return run(Assignment(task, samples, settings, None if out is None else Path(out), command), progress)
+    return run(asked, progress)

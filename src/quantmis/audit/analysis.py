@@ -1,5 +1,6 @@
 """From loss tables to the numbers of results.json: every one of them is a pure function of the tables."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +24,12 @@ from quantmis.results import (
 )
 from quantmis.stats import Bound, Estimate, Unmeasured, evaluate, security_upper_bound
 from quantmis.stats.average import average
-from quantmis.theory import indicator
+from quantmis.theory import indicator, security
 
 Scores = Float[np.ndarray, "models samples"]
+
+SECURITY_DRAWS = 4000
+"""Few held-out samples, not few draws, limit what an audit knows of security."""
 
 NO_REFERENCES = "the attack uses no reference models: adaptive and transfer are one"
 FULL_PRECISION = "the target is in full precision itself: adaptive and transfer are one"
@@ -87,14 +91,23 @@ def _utility(table: Table, level: float) -> Utility:
 
 
 def _indicator(candidates: Candidates, settings: Settings) -> Measured:
-    try:
-        return indicator(candidates.losses, candidates.replicate, seed=settings.seed, level=settings.level)
-    except UserError as error:  # too few held-out samples, or one quantized model only: the attacks still stand
-        return Unmeasured(str(error))
+    return _or_reason(
+        lambda: indicator(candidates.losses, candidates.replicate, seed=settings.seed, level=settings.level)
+    )
 
 
 def _security(candidates: Candidates, n: int, settings: Settings) -> Measured:
-    return Unmeasured("TODO")
+    return _or_reason(
+        lambda: security(candidates.losses, n, draws=SECURITY_DRAWS, seed=settings.seed, level=settings.level)
+    )
+
+
+def _or_reason(measure: Callable[[], Estimate]) -> Measured:
+    """Measure, or say why not: with few held-out samples or a single quantized model the attacks still stand."""
+    try:
+        return measure()
+    except UserError as error:
+        return Unmeasured(str(error))
 
 
 def _upper_bound(bound: Bound) -> UpperBound | Unmeasured:

@@ -5,21 +5,12 @@ from itertools import combinations
 
 import numpy as np
 
-from quantmis import seeds
 from quantmis.audit.analysis import Scored
-from quantmis.audit.settings import Settings
-from quantmis.audit.tables import Table
-from quantmis.data import complementary_halves
 from quantmis.errors import UserError
-from quantmis.registry import spelling
-from quantmis.results import Agreement, Control, Measured, QuantizerResult, Rank, Ranking
-from quantmis.stats import Estimate, Unmeasured, evaluate
+from quantmis.results import Agreement, Measured, QuantizerResult, Rank, Ranking
+from quantmis.stats import Estimate, Unmeasured
 from quantmis.stats.compare import Difference, compare_metrics
 from quantmis.stats.ranking import kendall
-
-CONTROL_LEVEL = 0.999
-"""Controls are judged at this level, so that a sound audit fails one in a thousand."""
-
 
 CRITERION = (
     "the accuracy of the strongest attacker, who gave the upper bound on security; compared in pairs, after Holm"
@@ -65,25 +56,6 @@ def agreement(quantizers: Sequence[QuantizerResult], level: float) -> list[Agree
         Agreement(first=first, second=second, tau=_tau(measures[first], measures[second], level))
         for first, second in combinations(measures, 2)
     ]
-
-
-def shuffled_membership(table: Table, settings: Settings) -> list[Control]:
-    """Run every attack on one quantizer with the memberships of another plan: no attack may beat a coin."""
-    audited = table.audited
-    generator = seeds.generator(settings.seed, "control", "shuffled")
-    other = audited.relabelled(complementary_halves(audited.models, audited.samples, generator))
-    return [_control(table.name, spelling(attack), attack.score(other), other.member) for attack in settings.attacks]
-
-
-def _control(quantizer: str, attack: str, scores: np.ndarray, member: np.ndarray) -> Control:
-    found = evaluate(scores, member, CONTROL_LEVEL).auc
-    return Control(
-        name=f"shuffled membership, {attack}",
-        quantizer=quantizer,
-        expected="AUC 0.5: who was a member is drawn anew, so there is nothing to find",
-        found=found,
-        passed=found.low <= 0.5 <= found.high,
-    )
 
 
 def _protection(result: QuantizerResult, attack: str) -> Measured:

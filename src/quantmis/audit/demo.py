@@ -20,9 +20,18 @@ class DigitsMLP(nn.Sequential):
         super().__init__(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
-def digits(out: Path, shadows: int = 64, seed: int = 0) -> AuditResult:
+def digits(out: Path, shadows: int = 64, seed: int = 0, engine: str = "auto", executor: str = "local") -> AuditResult:
     """Audit an MLP on the 1,797 handwritten digits of scikit-learn and write the report into `out`."""
     images, labels = load_digits(return_X_y=True)
     task = Task(model=DigitsMLP, loss="cross_entropy", recipe=RECIPE)
     command = f"quantmis demo --shadows {shadows} --seed {seed}"
-    return audit(task, Samples(images / 16, labels), shadows=shadows, seed=seed, out=out, command=command)
+    return audit(
+        task,
+        Samples(images / 16, labels),
+        shadows=shadows,
+        seed=seed,
+        engine=engine,
+        executor=executor,
+        out=out,
+        command=command,
+    )

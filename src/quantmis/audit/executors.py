@@ -4,11 +4,13 @@ The result does not depend on it: a group is a pure function of the work and its
 compute it is part of the work.
 """
 
+import socket
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from quantmis.audit.progress import Tick
@@ -107,10 +109,11 @@ def _connected(ray: Any, address: str) -> Generator[None]:
     if ray.is_initialized():
         yield
         return
+    hint = "start one with `ray start --head`, or set RAY_ADDRESS"
     try:
+        _require_answer(address)
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        hint = "start one with `ray start --head`, or set RAY_ADDRESS"
+    except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"no Ray cluster at {address!r}: {error}", hint=hint) from error
     try:
         yield
@@ -118,12 +121,25 @@ def _connected(ray: Any, address: str) -> Generator[None]:
         ray.shutdown()
 
 
+def _require_answer(address: str) -> None:
+    """Knock at a HOST:PORT before Ray does, which keeps trying for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
+
+
 def _ship(ray: Any, work: Work) -> None:
-    """Send the modules of the user's own functions along: the nodes of a cluster do not have his files."""
+    """Send the modules of the user's own functions along: the nodes of a cluster do not have their files."""
     for function in (work.task.model, work.task.recipe):
-        module = sys.modules.get(getattr(function, "__module__", None) or "")
-        if module is not None and "site-packages" not in str(getattr(module, "__file__", None)):
+        module = sys.modules.get(str(getattr(function, "__module__", None)))
+        if module is not None and not _installed(module):
             ray.cloudpickle.register_pickle_by_value(module)
+
+
+def _installed(module: ModuleType) -> bool:
+    """Whether the nodes of a cluster have a module too: ours, torch's, and what came from a package."""
+    package = module.__name__.partition(".")[0]
+    return package in ("quantmis", "torch") or "site-packages" in str(getattr(module, "__file__", None))
 
 
 def _result(ray: Any, reference: Any) -> tuple[range, Group]:

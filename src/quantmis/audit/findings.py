@@ -7,6 +7,7 @@ QM004  a way of training many models at once was not possible
 QM005  the indicator and the attacks disagree
 QM006  the indicator could not be resolved
 QM007  a stored group was damaged and was computed again
+QM008  security by theory is higher than an attack allows
 """
 
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,7 @@ def find(
         *_untouched(quantizers),
         *_slow(engine),
         *_disagreement(agreement),
+        *_refuted(quantizers),
         *_unresolved(quantizers),
         *_damaged(damaged),
     ]
@@ -79,7 +81,8 @@ def _slow(engine: Engine) -> Found:
 
 def _disagreement(agreement: Sequence[Agreement]) -> Found:
     for each in agreement:
-        if "indicator" in (each.first, each.second) and isinstance(each.tau, Estimate) and each.tau.value < 0:
+        about_attack = each.first == "indicator" and each.second != "security"
+        if about_attack and isinstance(each.tau, Estimate) and each.tau.value < 0:
             yield (
                 "QM005",
                 (
@@ -87,6 +90,24 @@ def _disagreement(agreement: Sequence[Agreement]) -> Found:
                     f"{each.tau.value:.2f}). The attacks were carried out, the indicator is a theory: the attacks lead."
                 ),
             )
+
+
+def _refuted(quantizers: Sequence[QuantizerResult]) -> Found:
+    pairs = [(each.name, each.security, each.security_upper_bound) for each in quantizers]
+    names = [
+        name
+        for name, theory, bound in pairs
+        if isinstance(theory, Estimate) and isinstance(bound, Estimate) and theory.low > bound.high
+    ]
+    if names:
+        yield (
+            "QM008",
+            (
+                "Security as the theory computes it, for a training that always finds the best of the models reached, "
+                f"is higher than an attack that was carried out allows: {', '.join(names)}. These trainings remember "
+                "more than that assumption admits; the attacks lead."
+            ),
+        )
 
 
 def _unresolved(quantizers: Sequence[QuantizerResult]) -> Found:

@@ -9,28 +9,33 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 
 from quantmis import seeds
-from quantmis.audit import comparison, findings
+from quantmis.attacks import Attack
+from quantmis.audit import comparison, controls, findings
 from quantmis.audit.analysis import Scored, describe, score
 from quantmis.audit.collect import Collected, collect, write_weights
 from quantmis.audit.executors import executor
 from quantmis.audit.progress import Stages, shown
 from quantmis.audit.result import DOCUMENT, PAGE, AuditResult
-from quantmis.audit.settings import Settings, check, check_attacks, check_folder
+from quantmis.audit.settings import Settings, attacks_of, check, check_attacks, check_folder, quantizers_of
 from quantmis.audit.store import Store, locked
 from quantmis.audit.tables import Table, assemble
 from quantmis.audit.work import Work
 from quantmis.data import Samples, complementary_halves
+from quantmis.data.canaries import with_canaries
 from quantmis.data.membership import hold_out
 from quantmis.errors import UserError
 from quantmis.models import Recipe, Task
 from quantmis.models.engine import Engine, choose_engine, cores
 from quantmis.models.training import device
-from quantmis.results import Config, Data, Environment, QuantizerResult, Reproduce, Results
+from quantmis.quantizers import Quantizer
+from quantmis.results import Config, Control, Data, Environment, QuantizerResult, Reproduce, Results
 
 STORE = "store"
 PACKAGES = ("quantmis", "torch", "numpy", "scipy", "scikit-learn")
@@ -47,14 +52,32 @@ class Assignment:
     command: str
 
 
-def run(asked: Assignment, progress: bool) -> AuditResult:
-    """Audit as asked and write everything into the folder; what it already holds is not computed again.
+def request(
+    task: Task,
+    samples: Samples,
+    *,
+    quantizers: Sequence[str | Quantizer] | None,
+    attacks: Sequence[str | Attack] | None,
+    shadows: int,
+    replicates: int | None,
+    out: Path | None = None,
+    command: str = "",
+    **options: Any,
+) -> Assignment:
+    """Return what the arguments of `quantmis.audit` ask for; `UserError` for what cannot be."""
+    settings = Settings(
+        quantizers=quantizers_of(quantizers),
+        attacks=attacks_of(attacks, shadows),
+        shadows=shadows,
+        replicates=shadows if replicates is None else replicates,
+        **options,
+    )
+    return Assignment(task, samples, settings, out, command)
 
-    Everything is checked before anything is trained.
-    """
-    check(asked.task, asked.samples)
-    member = membership(len(asked.samples), asked.settings)
-    check_attacks(asked.settings, member)
+
+def run(asked: Assignment, progress: bool) -> AuditResult:
+    """Audit as asked and write everything into the folder; what it already holds is not computed again."""
+    member = checked(asked)
     if asked.out is None:
         return AuditResult(_audit(asked, member, progress)[0])
     check_folder(asked.out)
@@ -66,6 +89,16 @@ def run(asked: Assignment, progress: bool) -> AuditResult:
     return result
 
 
+def checked(asked: Assignment) -> Bool[np.ndarray, "models samples"]:
+    """Return who is trained on what, once everything that could go wrong before training has been tried."""
+    check(asked.task, asked.samples)
+    planted(asked)
+    member = membership(len(asked.samples), asked.settings)
+    check_attacks(asked.settings, member)
+    executor(asked.settings.executor)
+    return member
+
+
 def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> tuple[Results, list[Table], Collected]:
     clock, settings = Clock(), asked.settings
     store = None if asked.out is None else Store(asked.out / STORE)
@@ -75,11 +108,12 @@ def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> tuple[Resul
         with clock.timed("train and quantize"):
             tick = stages.stage("train and quantize", len(member) * work.steps)
             found = collect(work, executor(settings.executor), store, tick)
-        tables = assemble(work, found.groups)
+        every = assemble(work, found.groups)
+        tables, noises = every[: len(settings.quantizers)], every[len(settings.quantizers) :]
         with clock.timed("attack"):
             scored, described = analyse(tables, settings, stages)
             agreement = comparison.agreement(described, settings.level)
-            controls = comparison.shuffled_membership(tables[0], settings)
+            checks = control(tables, noises, settings)
     document = Results(
         config=_config(asked.task, settings),
         environment=clock.environment(work.engine, found),
@@ -87,11 +121,21 @@ def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> tuple[Resul
         quantizers=described,
         ranking=comparison.ranking(scored, settings.level),
         agreement=agreement,
-        controls=controls,
-        warnings=findings.find(described, controls, agreement, settings, work.engine, found.damaged),
+        controls=checks,
+        warnings=findings.find(described, checks, agreement, settings, work.engine, found.damaged),
         reproduce=_reproduce(asked),
     )
     return document, tables, found
+
+
+def control(tables: Sequence[Table], noises: Sequence[Table], settings: Settings) -> list[Control]:
+    """Return what the controls found; the first table is the full-precision one."""
+    return [
+        *controls.shuffled_membership(tables[0], settings),
+        *controls.planted_leak(tables[0], settings),
+        *controls.canaries(tables, settings),
+        *controls.matched_noise(tables, noises, settings),
+    ]
 
 
 def plan(asked: Assignment, member: np.ndarray, store: Store | None) -> Work:
@@ -99,15 +143,22 @@ def plan(asked: Assignment, member: np.ndarray, store: Store | None) -> Work:
     task, settings = asked.task, asked.settings
     return Work(
         task=task,
-        samples=asked.samples,
+        samples=planted(asked),
         member=member,
-        quantizers=settings.quantizers,
+        quantizers=(*settings.quantizers, *settings.noises),
         seed=settings.seed,
         engine=_engine(asked, store),
         checkpoints=_checkpoints(task, int(member[0].sum()), settings.checkpoint_every),
         replicates=settings.replicates,
         keep_weights=settings.keep_weights,
+        canaries=settings.canaries,
     )
+
+
+def planted(asked: Assignment) -> Samples:
+    """Return the samples with the canaries that were asked for behind them."""
+    generator = seeds.generator(asked.settings.seed, "canaries")
+    return with_canaries(asked.samples, asked.settings.canaries, generator)
 
 
 def _engine(asked: Assignment, store: Store | None) -> Engine:
@@ -131,11 +182,13 @@ def _checkpoints(task: Task, members: int, every: int | None) -> tuple[int, ...]
     return tuple(range(stride, task.recipe.steps(members), stride))
 
 
-def membership(samples: int, settings: Settings) -> np.ndarray:
-    """Return who is trained on what, [models, samples]; the columns of held-out samples are false in every row."""
+def membership(samples: int, settings: Settings) -> Bool[np.ndarray, "models samples"]:
+    """Return who is trained on what; held-out samples are false in every row, canaries are the last columns."""
     kept, _ = hold_out(samples, settings.held_out, seeds.generator(settings.seed, "held out"))
-    member = np.zeros((settings.models, samples), dtype=bool)
-    member[:, kept] = complementary_halves(settings.models, len(kept), seeds.generator(settings.seed, "membership"))
+    trained = [*kept, *range(samples, samples + settings.canaries)]
+    member = np.zeros((settings.models, samples + settings.canaries), dtype=bool)
+    generator = seeds.generator(settings.seed, "membership")
+    member[:, trained] = complementary_halves(settings.models, len(trained), generator)
     return member
 
 
@@ -201,7 +254,7 @@ def _config(task: Task, settings: Settings) -> Config:
 
 
 def _data(asked: Assignment, member: np.ndarray) -> Data:
-    samples, audited = asked.samples, int(member.any(0).sum())
+    samples, audited = asked.samples, int(member.any(0).sum()) - asked.settings.canaries
     classes = asked.task.loss.classes(samples.y)
     return Data(
         samples=audited,
@@ -218,7 +271,8 @@ def _reproduce(asked: Assignment) -> Reproduce:
     call = (
         f"qm.audit(task, samples, quantizers={settings.quantizer_names}, attacks={settings.attack_names}, "
         f"shadows={settings.shadows}, replicates={settings.replicates}, held_out={settings.held_out}, "
-        f"seed={settings.seed}, level={settings.level}, checkpoint_every={settings.checkpoint_every}, "
-        f"engine={settings.engine!r})  # task: {asked.task.name}, samples: those of the digest"
+        f"seed={settings.seed}, level={settings.level}, canaries={settings.canaries}, "
+        f"checkpoint_every={settings.checkpoint_every}, engine={settings.engine!r})  "
+        f"# task: {asked.task.name}, samples: those of the digest"
     )
     return Reproduce(command=asked.command, python=call)

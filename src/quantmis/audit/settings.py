@@ -18,7 +18,7 @@ from quantmis.evidence import Evidence
 from quantmis.models import Task
 from quantmis.models.engine import WAYS
 from quantmis.models.rows import forward
-from quantmis.quantizers import QUANTIZERS, Identity, Quantizer
+from quantmis.quantizers import QUANTIZERS, Identity, MatchedNoise, Quantizer
 from quantmis.registry import spelling, suggestion
 from quantmis.results import write_atomically
 
@@ -47,7 +47,7 @@ class Settings:
 
     `shadows`: the models of the attacks. `replicates`: how many of them, from the first, are the candidates of the
     indicator, at their end and, where `checkpoint_every` is given, after every so many epochs. `held_out`: the fraction
-    of the samples that no model sees.
+    of the samples that no model sees. `canaries`: how many wrongly labelled copies are trained on beside the samples.
     """
 
     quantizers: tuple[Quantizer, ...]
@@ -59,6 +59,7 @@ class Settings:
     level: float
     checkpoint_every: int | None
     keep_weights: bool
+    canaries: int
     engine: str
     executor: str
 
@@ -68,6 +69,9 @@ class Settings:
         _require_distinct("attack", self.attack_names)
         require(self.attacks, "attacks: expected at least one", hint=f"known: {', '.join(ATTACKS.names())}")
         require(0 < self.level < 1, f"level: expected a probability between 0 and 1, got {self.level}")
+        require(
+            self.canaries >= 0 and self.canaries % 2 == 0, f"canaries: expected an even number, got {self.canaries}"
+        )
         _require_known("engine", self.engine, WAYS)
         _require_known("executor", self.executor, EXECUTORS)
         epochs = self.checkpoint_every
@@ -82,6 +86,11 @@ class Settings:
     def depth(self) -> Literal["shadow", "indicator"]:
         """How deep the audit looks, by what it trains."""
         return depth(self.shadows)
+
+    @property
+    def noises(self) -> tuple[Quantizer, ...]:
+        """The noise that each quantizer is compared with as a control, where there are shadow models to do it with."""
+        return tuple(MatchedNoise(of=each) for each in self.quantizers if each.has_codes) if self.shadows else ()
 
     @property
     def quantizer_names(self) -> list[str]:

@@ -32,7 +32,8 @@ class Candidates:
 class Table:
     """Hold one quantizer's loss table over all samples, what predictions are worth, and the traits of each model.
 
-    `earlier` holds the losses of the replicates' checkpoints on held-out samples, each replicate's in one piece.
+    `earlier` holds the losses of the replicates' checkpoints on held-out samples, each replicate's in one piece. The
+    last `planted` columns are canaries, which only their control reads.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Table:
     earlier: Float[np.ndarray, "candidates held_out"] | None
     metric: str
     traits: tuple[Traits, ...]
+    planted: int = 0
 
     @property
     def path(self) -> str:
@@ -50,7 +52,12 @@ class Table:
     @property
     def audited(self) -> Evidence:
         """The columns that models were trained on: where attacks are tried."""
-        return self.evidence.columns(self._shown())
+        return self.evidence.columns(self._shown() & self._real())
+
+    @property
+    def canaries(self) -> Evidence:
+        """The columns of the canaries."""
+        return self.evidence.columns(~self._real())
 
     @property
     def held_out(self) -> Evidence:
@@ -72,6 +79,9 @@ class Table:
 
     def _shown(self) -> Bool[np.ndarray, " samples"]:
         return np.any(self.evidence.member, axis=0)
+
+    def _real(self) -> Bool[np.ndarray, " samples"]:
+        return np.arange(self.evidence.samples) < self.evidence.samples - self.planted
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what is saved of the table, by name; a quantity that the task does not have is absent."""
@@ -132,4 +142,5 @@ def _table(work: Work, number: int, groups: list[Group]) -> Table:
         earlier=whole("earlier"),
         metric=work.task.loss.metric,
         traits=tuple(traits for group in groups for traits in group.traits[number]),
+        planted=work.canaries,
     )

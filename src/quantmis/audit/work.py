@@ -63,7 +63,8 @@ class Work:
     """Say what an audit computes: rows for each model of `member` [models, samples] and each quantizer.
 
     `checkpoints`: optimiser steps at which replicates (the first `replicates` models) also yield candidates for the
-    indicator. `keep_weights`: whether the weights of the full-precision models are kept.
+    indicator. `keep_weights`: whether the weights of the full-precision models are kept. `canaries`: how many samples,
+    the last, are canaries.
     """
 
     task: Task
@@ -75,6 +76,7 @@ class Work:
     checkpoints: tuple[int, ...] = ()
     replicates: int = 0
     keep_weights: bool = False
+    canaries: int = 0
 
     @property
     def steps(self) -> int:

@@ -1,0 +1,177 @@
+"""Claims about audit files: what a good one gives, and what each bad one is told, before anything is trained."""
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from quantmis.audit.command import audit_file, plan_file
+from quantmis.cli import app
+from quantmis.errors import UserError
+
+MODULE = """
+from torch import nn
+import numpy as np
+
+def net(width=8):
+    return nn.Sequential(nn.Linear(6, width), nn.ReLU(), nn.Linear(width, 2))
+
+def load():
+    draw = np.random.default_rng(0)
+    return draw.normal(size=(120, 6)), draw.integers(0, 2, 120)
+
+def nothing():
+    return None
+
+def train(model, samples, generator):
+    return model
+"""
+
+GOOD = """
+[data]
+file = "data.npz"
+
+[model]
+function = "own_model_of_tests:net"
+arguments = { width = 4 }
+
+[training]
+epochs = 2
+
+[audit]
+quantizers = ["sign"]
+shadows = 8
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "own_model_of_tests.py").write_text(MODULE)
+    draw = np.random.default_rng(0)
+    np.savez(tmp_path / "data.npz", x=draw.normal(size=(120, 6)), y=draw.integers(0, 2, 120))
+    (tmp_path / "audit.toml").write_text(GOOD)
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    sys.modules.pop("own_model_of_tests", None)
+
+
+def test_a_good_file_gives_a_report(folder: Path):
+    done = subprocess.run(
+        [sys.executable, "-m", "quantmis", "audit", str(folder / "audit.toml"), "--shadows", "10"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(folder / "audit" / "report.html") in done.stdout
+    document = json.loads((folder / "audit" / "results.json").read_text())
+    assert document["config"]["shadows"] == 10
+    assert document["config"]["recipe"]["epochs"] == 2
+    assert document["reproduce"]["command"] == "quantmis audit audit.toml --shadows 10"
+
+
+def test_data_and_recipe_may_be_functions(folder: Path):
+    text = GOOD.replace('file = "data.npz"', 'function = "own_model_of_tests:load"')
+    text = text.replace("epochs = 2", 'function = "own_model_of_tests:train"')
+    (folder / "audit.toml").write_text(text)
+    result = audit_file(folder / "audit.toml", folder / "out", {"engine": None})
+    assert result.document.config.recipe == {"function": "own_model_of_tests:train"}
+
+
+def test_the_plan_counts_and_trains_next_to_nothing(folder: Path):
+    (folder / "audit.toml").write_text(GOOD.replace("epochs = 2", "epochs = 100000"))
+    plan = plan_file(folder / "audit.toml", {})
+    assert (plan.models, plan.steps, plan.quantizers) == (8, 200_000, 3)
+    assert plan.seconds > 10
+    assert plan.memory > 0
+    shown = CliRunner().invoke(app, ["plan", str(folder / "audit.toml")])
+    assert "8, 200000 steps each" in shown.stdout
+    assert sorted(path.name for path in folder.glob("audit*")) == ["audit.toml"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "hint"),
+    [
+        ("epochs = 2", "epoks = 2", "unknown key training.epoks", "did you mean 'epochs'"),
+        ("[audit]", "[adit]", "unknown key adit", "did you mean 'audit'"),
+        ("shadows = 8", "shadow = 8", "unknown key audit.shadow", "'shadows'"),
+        ("shadows = 8", 'shadows = "8"', "audit.shadows: Input should be a valid integer", ""),
+        ("shadows = 8", "shadows = 7", "shadows: expected an even number, got 7", "pairs"),
+        ("shadows = 8", "shadows = 2", "lira", ""),
+        ("shadows = 8", 'executor = "slurm"', "unknown executor 'slurm'", "local, ray"),
+        ("shadows = 8", 'engine = "stack"', "unknown engine 'stack'", "stacked"),
+        ("shadows = 8", "held_out = 2.0", "held_out", ""),
+        ('["sign"]', '["sgn"]', "unknown quantizer 'sgn'", "'sign'"),
+        ('["sign"]', '"sign"', "audit.quantizers: Input should be a valid list", ""),
+        ("epochs = 2", "epochs = 0", "epochs: expected at least 1, got 0", ""),
+        ("epochs = 2", "epochs = 2.5", "training.epochs: Input should be a valid integer", ""),
+        ("epochs = 2", 'optimizer = "lion"', "unknown optimizer 'lion'", "adam"),
+        ("epochs = 2", 'epochs = 2\nfunction = "a:b"', "a function trains in its own way: remove epochs", ""),
+        ('file = "data.npz"', 'file = "date.npz"', "data.file: cannot read", ""),
+        ('file = "data.npz"', 'file = "data.csv"', "expected an .npz file, got data.csv", "np.savez"),
+        ('file = "data.npz"', "", "data: give either file", ""),
+        ('file = "data.npz"', 'file = "data.npz"\nfunction = "a:b"', "data: give either file", ""),
+        ('file = "data.npz"', 'function = "own_model_of_tests:nothing"', "returned NoneType", "return x, y"),
+        ("own_model_of_tests:net", "own_model_of_tests:nett", "has no 'nett'", "did you mean 'net'"),
+        ("own_model_of_tests:net", "no_such_module:net", "cannot import 'no_such_module'", "beside the audit file"),
+        ("own_model_of_tests:net", "own_model_of_tests", 'expected "module:name"', ""),
+        ("own_model_of_tests:net", "own_model_of_tests:nothing", "unexpected keyword argument 'width'", "arguments"),
+        ("arguments = { width = 4 }\n", "name = 3\n", "model.name: Input should be a valid string", ""),
+        ("width = 4", "widht = 4", "unexpected keyword argument 'widht'", "arguments"),
+        ('function = "own_model_of_tests:net"', "", "model.function: Field required", ""),
+        ("[data]", "[data", "is no TOML", "toml.io"),
+        ("[model]", '[model]\nloss = "crossentropy"', "unknown loss 'crossentropy'", "'cross_entropy'"),
+        ("[model]", '[model]\nloss = "mse"', "mse expects the model to return", ""),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_a_broken_file_is_told_what_is_wrong(folder: Path, old: str, new: str, message: str, hint: str):
+    (folder / "audit.toml").write_text(GOOD.replace(old, new))
+    with pytest.raises(UserError) as refused:
+        audit_file(folder / "audit.toml", folder / "out", {})
+    assert message in str(refused.value)
+    assert hint in (refused.value.hint or "")
+    assert not (folder / "out" / "store").exists()
+
+
+def test_pickled_data_is_refused_before_it_is_opened(folder: Path):
+    class Trap:
+        def __reduce__(self):
+            return Path(folder / "sprung").touch, ()
+
+    np.savez(folder / "data.npz", x=np.array([Trap()], dtype=object), y=np.zeros(1))
+    with pytest.raises(UserError, match=r"data\.file") as refused:
+        audit_file(folder / "audit.toml", folder / "out", {})
+    assert "pickled objects are refused" in (refused.value.hint or "")
+    (folder / "data.npz").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(UserError, match=r"data\.file"):
+        audit_file(folder / "audit.toml", folder / "out", {})
+    assert not (folder / "sprung").exists()
+
+
+def test_data_without_x_or_y_is_refused(folder: Path):
+    np.savez(folder / "data.npz", x=np.zeros((30, 6)), labels=np.zeros(30))
+    with pytest.raises(UserError, match=r"holds x, labels, not \['y'\]"):
+        audit_file(folder / "audit.toml", folder / "out", {})
+
+
+def test_a_file_that_is_no_file_is_refused(folder: Path):
+    with pytest.raises(UserError, match="cannot read"):
+        audit_file(folder / "none.toml", folder / "out", {})
+    with pytest.raises(UserError, match="cannot read"):
+        audit_file(folder, folder / "out", {})
+    (folder / "large.toml").write_text("#" * 2_000_000)
+    with pytest.raises(UserError, match="larger than a megabyte"):
+        audit_file(folder / "large.toml", folder / "out", {})
+    (folder / "binary.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="is no TOML"):
+        audit_file(folder / "binary.toml", folder / "out", {})
