@@ -137,3 +137,14 @@ def test_entropy_counts_what_occurs():
     lopsided = replace(layer, codes=torch.ones_like(layer.codes))
     assert layer.entropy_bits == pytest.approx(layer.nominal_bits, rel=0.01)
     assert (lopsided.entropy_bits, lopsided.levels_used) == (0, 1)
+
+
+def test_a_library_that_is_missing_is_named_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("quantmis.quantizers.base.find_spec", lambda name: None)
+    adapters = [QUANTIZERS.find(name) for name in QUANTIZERS.names() if QUANTIZERS.find(name).extra is not None]
+    assert adapters
+    for kind in adapters:
+        adapter = QUANTIZERS.parse(f"{kind.name}(bits=4)" if kind.name == "torchao.intx" else kind.name)
+        with pytest.raises(UserError, match=f"needs {kind.library}") as refused:
+            adapter.quantize(nn.Linear(4, 4))
+        assert refused.value.hint == f"pip install 'quantmis[{kind.extra}]'"

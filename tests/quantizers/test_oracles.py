@@ -10,7 +10,9 @@ import pytest
 import torch
 from quantizers.data import make
 
+from quantmis.errors import UserError
 from quantmis.quantizers import GPTQ, NormalFloat, Sign, Uniform
+from quantmis.quantizers.formats.ggml import BLOCKS, decode
 
 
 @cache
@@ -62,3 +64,16 @@ def test_gptq_chooses_the_codes_of_brevitas_on_its_levels(width: int, kernel: in
     assert ours.scale.numpy().ravel() == pytest.approx(theirs["scale"].ravel(), rel=1e-6)
     share = (ours.codes.numpy() == theirs["codes"]).mean()
     assert share == 1 if width <= 144 else share >= 0.999  # theirs works in single precision
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_the_bytes_of_ggml_mean_what_gguf_says(kind: str):
+    theirs = {part: made("gguf")[f"{kind}.{part}"] for part in ("bytes", "weight")}
+    layer = decode("fc", theirs["bytes"], kind, torch.Size(theirs["weight"].shape))
+    assert np.array_equal(layer.dequantize().numpy(), theirs["weight"])
+    assert layer.levels_used <= layer.levels
+
+
+def test_bytes_that_do_not_fill_the_shape_are_refused():
+    with pytest.raises(UserError, match="do not hold weights"):
+        decode("fc", made("gguf")["Q4_0.bytes"][:, :-18], "Q4_0", torch.Size((4, 512)))

@@ -4,6 +4,14 @@ from quantmis.quantizers.adaround import AdaRound
 from quantmis.quantizers.base import QUANTIZERS, Quantized, Quantizer, installed, needs_calibration, needs_generator
 from quantmis.quantizers.brecq import BRECQ
 from quantmis.quantizers.codebook import Codebook, Codes
+from quantmis.quantizers.extras import (
+    GGUF,
+    BitsAndBytes4Bit,
+    BitsAndBytesInt8,
+    TorchaoInt8Dynamic,
+    TorchaoInt8WeightOnly,
+    TorchaoIntx,
+)
 from quantmis.quantizers.gptq import GPTQ
 from quantmis.quantizers.identity import Identity
 from quantmis.quantizers.k_means import KMeans
@@ -20,10 +28,13 @@ from quantmis.quantizers.uniform import Uniform
 
 __all__ = [
     "BRECQ",
+    "GGUF",
     "GPTQ",
     "OBQ",
     "QUANTIZERS",
     "AdaRound",
+    "BitsAndBytes4Bit",
+    "BitsAndBytesInt8",
     "Codebook",
     "Codes",
     "Identity",
@@ -37,6 +48,9 @@ __all__ = [
     "Sign",
     "StochasticRounding",
     "Ternary",
+    "TorchaoInt8Dynamic",
+    "TorchaoInt8WeightOnly",
+    "TorchaoIntx",
     "Uniform",
     "installed",
     "load",

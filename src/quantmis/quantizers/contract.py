@@ -80,7 +80,7 @@ def changes_the_weights(quantizer: Quantizer) -> None:
 def computes_finite_outputs(quantizer: Quantizer) -> None:
     """Check that the quantized model runs and returns numbers."""
     with torch.no_grad():
-        outputs = quantized(quantizer).model(specimen_inputs())
+        outputs = quantized(quantizer).model.eval()(specimen_inputs())
     _hold(outputs.shape == (64, 3) and bool(torch.isfinite(outputs).all()), "outputs are not finite")
 
 

@@ -1,0 +1,104 @@
+"""What the calibrated methods cost and gain: output error at W4 and W2, and many models at once against one by one.
+
+`python benchmarks/quantizers.py` prints the section of RESULTS.md. Models are untrained and small; inputs are
+correlated (rank a quarter of the width, plus noise), so that a calibrated method has something to gain. The error is
+the mean squared change of the outputs on fresh inputs over their mean square.
+"""
+
+import sys
+import time
+
+import torch
+from torch import Tensor, nn
+
+from quantmis.quantizers import BRECQ, GPTQ, OBQ, AdaRound, Quantizer, Uniform
+
+
+def mlp(*widths: int) -> nn.Module:
+    layers = [layer for pair in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(*pair), nn.ReLU())]
+    return nn.Sequential(*layers[:-1])
+
+
+class Block(nn.Module):
+    """A residual block of two convolutions."""
+
+    def __init__(self, inside: int, outside: int, stride: int):
+        super().__init__()
+        self.one, self.norm = nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside)
+        self.two, self.short = nn.Conv2d(outside, outside, 3, 1, 1), nn.Conv2d(inside, outside, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.two(torch.relu(self.norm(self.one(x)))) + self.short(x))
+
+
+def cnn() -> nn.Module:
+    blocks = (Block(16, 16, 1), Block(16, 32, 2), Block(32, 64, 2))
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)
+    )
+
+
+def correlated(samples: int, features: int, seed: int) -> Tensor:
+    rank, draw = features // 4, torch.Generator().manual_seed(seed)
+    basis = torch.randn(rank, features, generator=torch.Generator().manual_seed(99)) / rank**0.5
+    noise = 0.1 * torch.randn(samples, features, generator=draw)
+    return torch.randn(samples, rank, generator=draw) @ basis + noise
+
+
+def error(quantizer: Quantizer, model: nn.Module, inputs: Tensor, fresh: Tensor) -> tuple[float, float]:
+    """Return the relative squared error of the outputs and the seconds that quantizing took."""
+    start = time.perf_counter()
+    quantized = quantizer.quantize(model, calibration=inputs).model.eval()
+    seconds = time.perf_counter() - start
+    with torch.no_grad():
+        outputs = model.eval()(fresh)
+        return ((quantized(fresh) - outputs).square().mean() / outputs.square().mean()).item(), seconds
+
+
+def methods(bits: int) -> dict[str, Quantizer]:
+    return {
+        "nearest, per channel": Uniform(bits=bits, per="channel"),
+        "gptq": GPTQ(bits=bits),
+        "obq": OBQ(bits=bits),
+        "adaround": AdaRound(bits=bits),
+        "brecq": BRECQ(bits=bits),
+        "brecq, no Fisher": BRECQ(bits=bits, fisher=False),
+    }
+
+
+def errors(chosen: list[str]) -> None:
+    torch.manual_seed(0)
+    models = {
+        "MLP 64-128-64-10": (mlp(64, 128, 64, 10), (64,)),
+        "MLP 512-1024-512-10": (mlp(512, 1024, 512, 10), (512,)),
+        "CNN, 3 residual blocks": (cnn(), (3, 16, 16)),
+    }
+    print("| model | method | W4 error | W2 error | seconds |\n|---|---|---|---|---|")
+    for name, (model, shape) in models.items():
+        size = torch.Size(shape).numel()
+        inputs, fresh = (correlated(512, size, seed).reshape(-1, *shape) for seed in (1, 2))
+        for method in methods(4):
+            if chosen and method not in chosen:
+                continue
+            if method == "obq" and size == 512:
+                continue  # half an hour of one core
+            (four, seconds), (two, _) = (error(methods(bits)[method], model, inputs, fresh) for bits in (4, 2))
+            print(f"| {name} | {method} | {four:.2e} | {two:.2e} | {seconds:.2f} |", flush=True)
+
+
+def together(count: int = 64) -> None:
+    torch.manual_seed(0)
+    heads = [mlp(64, 32, 10) for _ in range(count)]
+    inputs = correlated(512, 64, 1)
+    start = time.perf_counter()
+    GPTQ(bits=4).quantize_many(heads, inputs)
+    at_once = time.perf_counter() - start
+    start = time.perf_counter()
+    for head in heads:
+        GPTQ(bits=4).quantize(head, inputs)
+    print(f"GPTQ of {count} MLP heads: {at_once:.2f} s at once, {time.perf_counter() - start:.2f} s one by one")
+
+
+if __name__ == "__main__":
+    together()
+    errors(sys.argv[1:])

@@ -1,0 +1,16 @@
+"""Quantizers of other libraries, each quantizing the real way; a library is imported when it is first used."""
+
+from quantmis.quantizers.extras.adapter import Adapter
+from quantmis.quantizers.extras.bitsandbytes import BitsAndBytes4Bit, BitsAndBytesInt8
+from quantmis.quantizers.extras.gguf import GGUF
+from quantmis.quantizers.extras.torchao import TorchaoInt8Dynamic, TorchaoInt8WeightOnly, TorchaoIntx
+
+__all__ = [
+    "GGUF",
+    "Adapter",
+    "BitsAndBytes4Bit",
+    "BitsAndBytesInt8",
+    "TorchaoInt8Dynamic",
+    "TorchaoInt8WeightOnly",
+    "TorchaoIntx",
+]

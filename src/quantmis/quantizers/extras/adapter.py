@@ -1,0 +1,34 @@
+"""What the quantizers of other libraries share: the library may be missing, and it takes one model at a time."""
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+
+from quantmis.errors import UserError, require
+from quantmis.quantizers.base import Change, Generators, Quantizer, installed
+from quantmis.registry import spelling
+
+
+class Adapter(Quantizer):
+    """Quantize with another library. Concrete ones name the `extra` to install and the `library` that it brings."""
+
+    @abstractmethod
+    def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
+        """Return what the library makes of `model`, a copy, and the record read off the library's own tensors."""
+
+    def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
+        """Convert the models one by one; `UserError` where the library is missing or refuses the model."""
+        name = spelling(self)
+        require(
+            installed(type(self)),
+            f"{name} needs {self.library}, which is not installed",
+            hint=f"pip install 'quantmis[{self.extra}]'",
+        )
+        inputs = calibration or [None] * len(models)
+        try:
+            return [self.convert(model, each) for model, each in zip(models, inputs, strict=True)]
+        except (AssertionError, ImportError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            raise UserError(
+                f"{name}: {self.library} refuses this model: {type(error).__name__}: {error}",
+                hint="other bits, another group size, or a native quantizer may suit its layers",
+            ) from error

@@ -1,0 +1,103 @@
+"""bitsandbytes' NF4, FP4 and int8 (Dettmers et al. 2022, arXiv:2208.07339, and 2023, arXiv:2305.14314).
+
+They replace Linear layers and leave all others as they are. Losses are computed by bitsandbytes' own layers; those of
+int8 round the activations too.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from quantmis.quantizers.base import QUANTIZERS, Change, require_word
+from quantmis.quantizers.extras.adapter import Adapter
+from quantmis.quantizers.record import QuantizedLayer
+
+
+@QUANTIZERS.add
+@dataclass(frozen=True)
+class BitsAndBytes4Bit(Adapter):
+    """Round blocks of 64 weights to the 16 levels of `format`, times the largest magnitude of the block.
+
+    >>> BitsAndBytes4Bit(format="nf4").extra
+    'bnb'
+    """
+
+    format: Literal["nf4", "fp4"] = "nf4"
+    name: ClassVar[str] = "bitsandbytes.linear4bit"
+    extra: ClassVar[str | None] = "bnb"
+    library: ClassVar[str | None] = "bitsandbytes"
+
+    def __post_init__(self):
+        require_word(self.name, "format", self.format, ("nf4", "fp4"))
+
+    def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
+        """Return the model with Linear4bit layers."""
+        from bitsandbytes.nn import Linear4bit  # pyright: ignore[reportMissingImports]
+
+        def build(old: nn.Linear) -> nn.Module:
+            bias = old.bias is not None  # pyright: ignore[reportUnnecessaryComparison]
+            words = {"quant_type": self.format, "compute_dtype": torch.float32, "compress_statistics": False}
+            new = Linear4bit(old.in_features, old.out_features, bias=bias, **words)
+            new.support_avx512bf16_for_cpu = False  # its kernel takes multiples of 32 outputs only, and half precision
+            return new
+
+        return _replaced(model, build, _four_bits)
+
+
+@QUANTIZERS.add
+@dataclass(frozen=True)
+class BitsAndBytesInt8(Adapter):
+    """Round the weights to int8, one scale per output channel, and the activations at each forward pass.
+
+    >>> BitsAndBytesInt8().name
+    'bitsandbytes.linear8bit'
+    """
+
+    name: ClassVar[str] = "bitsandbytes.linear8bit"
+    extra: ClassVar[str | None] = "bnb"
+    library: ClassVar[str | None] = "bitsandbytes"
+
+    def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
+        """Return the model with Linear8bitLt layers."""
+        from bitsandbytes.nn import Linear8bitLt  # pyright: ignore[reportMissingImports]
+
+        def build(old: nn.Linear) -> nn.Module:
+            bias = old.bias is not None  # pyright: ignore[reportUnnecessaryComparison]
+            return Linear8bitLt(old.in_features, old.out_features, bias=bias, has_fp16_weights=False)
+
+        return _replaced(model, build, _eight_bits)
+
+
+def _replaced(model: nn.Module, build: Any, read: Any) -> Change:
+    linear = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
+    layers: list[QuantizedLayer] = []
+    for name, old in linear.items():
+        with torch.random.fork_rng(devices=[]):  # the new layer draws weights, only to lose them
+            new = build(old)
+        new.load_state_dict(old.state_dict())
+        new = new.to("cpu" if old.weight.device.type == "cpu" else old.weight.device)  # this is what quantizes
+        layers.append(read(name, new.weight, tuple(old.weight.shape)))
+        model = _with(model, name, new)
+    return Change(model, tuple(layers))
+
+
+def _with(model: nn.Module, name: str, new: nn.Module) -> nn.Module:
+    if not name:
+        return new
+    above, _, last = name.rpartition(".")
+    setattr(model.get_submodule(above), last, new)
+    return model
+
+
+def _four_bits(name: str, weight: Any, shape: tuple[int, ...]) -> QuantizedLayer:
+    state, packed = weight.quant_state, weight.data.flatten()
+    codes = torch.stack([packed >> 4, packed & 15], dim=1).flatten()[: shape[0] * shape[1]].reshape(shape)
+    scale = state.absmax.float().reshape(1, -1)
+    return QuantizedLayer(name, codes, scale, 16, state.blocksize, codebook=state.code.float(), standard=True)
+
+
+def _eight_bits(name: str, weight: Any, shape: tuple[int, ...]) -> QuantizedLayer:
+    scale = (weight.SCB.float() / 127).reshape(-1, 1)
+    return QuantizedLayer(name, weight.CB.detach().clone(), scale, 256, shape[1], axis=0)

@@ -1,0 +1,1 @@
+"""Files that other tools wrote, read into the record without those tools."""
