@@ -122,6 +122,42 @@ def gguf() -> dict[str, np.ndarray]:
     return made
 
 
+def small() -> torch.nn.Module:
+    """Return the model that the files hold: two layers, the second too narrow for the blocks of GGUF."""
+    model = torch.nn.Sequential(torch.nn.Linear(64, 20), torch.nn.ReLU(), torch.nn.Linear(20, 3))
+    for index, value in enumerate(model.parameters()):
+        value.data = torch.from_numpy(normal(30 + index, *value.shape))
+    return model
+
+
+def gguf_file(path: Path) -> None:
+    import gguf as package
+
+    writer = package.GGUFWriter(path, "small")
+    writer.add_string("general.description", "two layers")
+    writer.add_array("test.numbers", [1, 2, 3])
+    for name, value in small().state_dict().items():
+        if name == "0.weight":
+            kind = package.GGMLQuantizationType.Q5_1
+            writer.add_tensor(name, package.quants.quantize(value.numpy(), kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(name, value.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def bitsandbytes_file(path: Path) -> None:
+    from safetensors.torch import save_file
+
+    from quantmis.quantizers import BitsAndBytes4Bit
+
+    save_file(BitsAndBytes4Bit().quantize(small()).model.state_dict(), path)
+
+
 if __name__ == "__main__":
     for library in (torchao, bitsandbytes, brevitas, gguf):
         np.savez_compressed(HERE / f"{library.__name__}.npz", allow_pickle=False, **library())
+    gguf_file(HERE / "small.gguf")
+    bitsandbytes_file(HERE / "small.bitsandbytes.safetensors")

@@ -95,7 +95,9 @@ def _four_bits(name: str, weight: Any, shape: tuple[int, ...]) -> QuantizedLayer
     state, packed = weight.quant_state, weight.data.flatten()
     codes = torch.stack([packed >> 4, packed & 15], dim=1).flatten()[: shape[0] * shape[1]].reshape(shape)
     scale = state.absmax.float().reshape(1, -1)
-    return QuantizedLayer(name, codes, scale, 16, state.blocksize, codebook=state.code.float(), standard=True)
+    return QuantizedLayer(
+        name, codes, scale, 16, min(state.blocksize, codes.numel()), codebook=state.code.float(), standard=True
+    )
 
 
 def _eight_bits(name: str, weight: Any, shape: tuple[int, ...]) -> QuantizedLayer:

@@ -1,1 +1,5 @@
 """Files that other tools wrote, read into the record without those tools."""
+
+from quantmis.quantizers.formats.artefact import Artefact, read, restore
+
+__all__ = ["Artefact", "read", "restore"]

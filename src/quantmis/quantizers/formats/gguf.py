@@ -1,0 +1,102 @@
+"""GGUF files, version 2 and 3 (ggml-org/ggml, docs/gguf.md): metadata, a list of tensors, then their bytes."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from quantmis.errors import UserError, require
+from quantmis.quantizers.formats.ggml import BLOCKS, decode
+from quantmis.quantizers.record import QuantizedLayer
+
+MAGIC = b"GGUF"
+NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
+STRING, ARRAY = 8, 9
+KINDS = {2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 34: "TQ1_0", 35: "TQ2_0"}
+FLOATS = {0: np.dtype("<f4"), 1: np.dtype("<f2"), 28: np.dtype("<f8")}
+
+
+class Reader:
+    """Read the values of a GGUF header one after the other."""
+
+    def __init__(self, data: bytes):
+        self.data, self.at = data, len(MAGIC)
+
+    def number(self, kind: str) -> int | float:
+        """Return the next number, of a format of the module struct."""
+        value = struct.unpack_from(kind, self.data, self.at)[0]
+        self.at += struct.calcsize(kind)
+        return value
+
+    def whole(self, kind: str = "<Q") -> int:
+        """Return the next whole number."""
+        return int(self.number(kind))
+
+    def text(self) -> str:
+        """Return the next string."""
+        length = self.whole()
+        require(length <= len(self.data) - self.at, "a string is longer than the file")
+        self.at += length
+        return self.data[self.at - length : self.at].decode()
+
+    def value(self, kind: int) -> object:
+        """Return the next value of metadata."""
+        if kind == STRING:
+            return self.text()
+        if kind == ARRAY:
+            inner, count = self.whole("<I"), self.whole()
+            require(count <= len(self.data), "an array is longer than the file")
+            return [self.value(inner) for _ in range(count)]
+        return self.number(NUMBERS[kind])
+
+
+def contents(path: Path) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
+    """Return the quantized layers and the other tensors of a GGUF file; `UserError` where it is damaged."""
+    try:
+        return _contents(path.read_bytes())
+    except (struct.error, KeyError, ValueError, UserError) as error:
+        raise UserError(f"{path} is damaged, or of a format that is not read here: {error}") from error
+
+
+def _contents(data: bytes) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
+    reader = Reader(data)
+    version = reader.whole("<I")
+    require(version in (2, 3), f"GGUF version {version}, known are 2 and 3")
+    tensors, pairs = reader.whole(), reader.whole()
+    metadata = {reader.text(): reader.value(reader.whole("<I")) for _ in range(pairs)}
+    described = [_description(reader) for _ in range(tensors)]
+    alignment = int(str(metadata.get("general.alignment", 32)))
+    start = -(-reader.at // alignment) * alignment
+    layers: list[QuantizedLayer] = []
+    others: dict[str, Tensor] = {}
+    for name, shape, kind, offset in described:
+        if kind in KINDS:
+            layers.append(_layer(name, shape, KINDS[kind], data[start + offset :]))
+        else:
+            others[name] = _floats(name, shape, kind, data[start + offset :])
+    return tuple(layers), others
+
+
+def _description(reader: Reader) -> tuple[str, torch.Size, int, int]:
+    """Return name, shape (the file has the last dimension first), type and offset of the next tensor."""
+    name, dimensions = reader.text(), reader.whole("<I")
+    require(dimensions <= 4, f"{name} has {dimensions} dimensions")
+    shape = torch.Size([reader.whole() for _ in range(dimensions)][::-1])
+    return name, shape, reader.whole("<I"), reader.whole()
+
+
+def _layer(name: str, shape: torch.Size, kind: str, data: bytes) -> QuantizedLayer:
+    layout = BLOCKS[kind]
+    size = shape.numel() // layout.weights * layout.size
+    require(len(data) >= size, f"{name} ends before its {size} bytes")
+    encoded = np.frombuffer(data[:size], np.uint8).reshape(shape.numel() // shape[-1], -1)
+    return decode(name.removesuffix(".weight"), encoded, kind, shape)
+
+
+def _floats(name: str, shape: torch.Size, kind: int, data: bytes) -> Tensor:
+    require(kind in FLOATS, f"{name} has the type {kind}; read are {', '.join(KINDS.values())} and plain floats")
+    size = shape.numel() * FLOATS[kind].itemsize
+    require(len(data) >= size, f"{name} ends before its {size} bytes")
+    return torch.from_numpy(np.frombuffer(data[:size], FLOATS[kind]).reshape(shape).astype(np.float64)).float()
