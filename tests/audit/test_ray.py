@@ -1,6 +1,5 @@
 """Claims about audits on a Ray cluster of two local nodes."""
 
-import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ from resumable import work
 import quantmis as qm
 from quantmis.audit.collect import collect
 from quantmis.audit.executors import Local, Ray, executor
+from quantmis.audit.progress import Tick
 from quantmis.audit.work import Work
 
 pytestmark = [
@@ -27,8 +27,8 @@ def asked() -> Work:
     return replace(whole, engine=replace(whole.engine, threads=1))
 
 
-def found(where: Any) -> dict[range, dict[str, bytes]]:
-    groups = collect(asked(), where, None, tick=lambda done: None).groups
+def found(where: Any, tick: Tick = lambda done: None) -> dict[range, dict[str, bytes]]:
+    groups = collect(asked(), where, None, tick).groups
     return {rows: {name: array.tobytes() for name, array in group.arrays.items()} for rows, group in groups.items()}
 
 
@@ -63,10 +63,14 @@ def test_an_error_of_the_users_arrives_as_itself(cluster: Cluster):
 def test_a_node_killed_in_mid_run_costs_time_only(cluster: Cluster, expected: object):
     victim = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
-    killed = threading.Timer(1.0, lambda: cluster.remove_node(victim, allow_graceful=False))
-    killed.start()
-    assert found(Ray(cluster.address)) == expected
-    killed.join()
+    alive = [victim]
+
+    def kill_once(_done: int) -> None:
+        while alive:
+            cluster.remove_node(alive.pop(), allow_graceful=False)
+
+    assert found(Ray(cluster.address), kill_once) == expected
+    assert not alive
 
 
 def test_a_cluster_that_is_not_there_is_said_to_be_missing():
