@@ -284,7 +284,9 @@ def test_half_precision_models_keep_their_format():
         *("uniform(bits=1)", "uniform(bits=9)", 'uniform(bits=4, per="row")', "uniform(bits=4, group_size=0)"),
         *('uniform(bits=4, range="best")', "uniform(bits=4, percentile=0)", "ternary(sparsity=1)", "k_means(bits=0)"),
         *("normal_float(bits=1)", "stochastic_rounding(bits=1)", "matched_noise(of=identity)", "sign(per=4)"),
-        *("mixed(of=identity, at=sign)", "mixed(of=sign)"),
+        *("mixed(of=identity, at=sign)", "mixed(of=sign)", "hqq(bits=3)", "hqq(group_size=12)", "brevitas(bits=1)"),
+        *('gguf(format="Q2_K")', "torchao.intx(bits=1)", 'brevitas(method="best")', "mixed(of=gguf, at=sign)"),
+        *("gptq(bits=1)", "gptq(damping=0)", "obq(bits=9)", "adaround(iterations=0)", "brecq(iterations=0)"),
     ],
 )
 def test_a_parameter_out_of_range_is_refused(spelled: str):

@@ -6,12 +6,15 @@ from quantmis.quantizers.brecq import BRECQ
 from quantmis.quantizers.codebook import Codebook, Codes
 from quantmis.quantizers.extras import (
     GGUF,
+    HQQ,
     BitsAndBytes4Bit,
     BitsAndBytesInt8,
+    Brevitas,
     TorchaoInt8Dynamic,
     TorchaoInt8WeightOnly,
     TorchaoIntx,
 )
+from quantmis.quantizers.formats import Artefact, read, restore
 from quantmis.quantizers.gptq import GPTQ
 from quantmis.quantizers.identity import Identity
 from quantmis.quantizers.k_means import KMeans
@@ -30,11 +33,14 @@ __all__ = [
     "BRECQ",
     "GGUF",
     "GPTQ",
+    "HQQ",
     "OBQ",
     "QUANTIZERS",
     "AdaRound",
+    "Artefact",
     "BitsAndBytes4Bit",
     "BitsAndBytesInt8",
+    "Brevitas",
     "Codebook",
     "Codes",
     "Identity",
@@ -56,5 +62,7 @@ __all__ = [
     "load",
     "needs_calibration",
     "needs_generator",
+    "read",
+    "restore",
     "save",
 ]

@@ -17,6 +17,11 @@ ADAPTERS = [
         "bitsandbytes.linear4bit",
         'bitsandbytes.linear4bit(format="fp4")',
         "bitsandbytes.linear8bit",
+        "brevitas(bits=3)",
+        'brevitas(bits=4, method="gpfq")',
+        'brevitas(bits=4, method="qronos")',
+        "hqq(bits=4, group_size=16)",
+        "hqq(bits=2, group_size=16)",
     )
 ]
 WIDE = [
@@ -57,8 +62,9 @@ def test_gguf_quantizes_the_layers_that_its_blocks_divide_and_lists_the_others(q
 @pytest.mark.parametrize("quantizer", ADAPTERS, ids=str)
 def test_what_is_recorded_is_what_the_library_dequantizes(quantizer: Quantizer):
     model = nn.Sequential(nn.Linear(64, 48))
-    layer = quantizer.quantize(model).layers[0]
-    computed = quantizer.quantize(model).model(torch.eye(64)).detach() - model[0].bias.detach()
+    quantized = quantizer.quantize(model, calibration=torch.eye(64))
+    layer, computed = quantized.layers[0], quantized.model(torch.eye(64)).detach()
+    computed = computed - model[0].bias.detach()
     torch.testing.assert_close(layer.dequantize().T, computed, rtol=2e-2, atol=2e-3)
 
 

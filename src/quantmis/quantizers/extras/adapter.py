@@ -32,3 +32,12 @@ class Adapter(Quantizer):
                 f"{name}: {self.library} refuses this model: {type(error).__name__}: {error}",
                 hint="other bits, another group size, or a native quantizer may suit its layers",
             ) from error
+
+
+def replaced(model: nn.Module, name: str, new: nn.Module) -> nn.Module:
+    """Put `new` in the place of the named part of `model`, in place; return the model, which may be `new` itself."""
+    if not name:
+        return new
+    above, _, last = name.rpartition(".")
+    setattr(model.get_submodule(above), last, new)
+    return model

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from quantmis.quantizers.base import QUANTIZERS, Change, require_word
-from quantmis.quantizers.extras.adapter import Adapter
+from quantmis.quantizers.extras.adapter import Adapter, replaced
 from quantmis.quantizers.record import QuantizedLayer
 
 
@@ -79,16 +79,8 @@ def _replaced(model: nn.Module, build: Any, read: Any) -> Change:
         new.load_state_dict(old.state_dict())
         new = new.to("cpu" if old.weight.device.type == "cpu" else old.weight.device)  # this is what quantizes
         layers.append(read(name, new.weight, tuple(old.weight.shape)))
-        model = _with(model, name, new)
+        model = replaced(model, name, new)
     return Change(model, tuple(layers))
-
-
-def _with(model: nn.Module, name: str, new: nn.Module) -> nn.Module:
-    if not name:
-        return new
-    above, _, last = name.rpartition(".")
-    setattr(model.get_submodule(above), last, new)
-    return model
 
 
 def _four_bits(name: str, weight: Any, shape: tuple[int, ...]) -> QuantizedLayer:

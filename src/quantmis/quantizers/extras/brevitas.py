@@ -1,0 +1,96 @@
+"""Brevitas' calibrated methods (Xilinx/brevitas): GPTQ, GPFQ (arXiv:2201.11113) and Qronos (arXiv:2505.11695).
+
+Linear and convolution layers are quantized per output channel to levels evenly spaced about zero. Scales are held as
+parameters: computed from the weights as they are corrected, they would undo the correction without a word.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from quantmis.quantizers import layers as part
+from quantmis.quantizers.base import QUANTIZERS, Change, require_range, require_word
+from quantmis.quantizers.calibration import evaluating
+from quantmis.quantizers.codebook import written
+from quantmis.quantizers.extras.adapter import Adapter
+from quantmis.quantizers.record import QuantizedLayer
+
+
+@QUANTIZERS.add
+@dataclass(frozen=True)
+class Brevitas(Adapter):
+    """Choose the codes of each layer by one of Brevitas' methods, so that its outputs change little.
+
+    >>> Brevitas(bits=4, method="qronos").extra
+    'brevitas'
+    """
+
+    bits: int = 4
+    method: Literal["gptq", "gpfq", "qronos"] = "gptq"
+    name: ClassVar[str] = "brevitas"
+    needs_calibration: ClassVar[bool] = True
+    extra: ClassVar[str | None] = "brevitas"
+    library: ClassVar[str | None] = "brevitas"
+
+    def __post_init__(self):
+        require_range(self.name, "bits", self.bits, 2, 8)
+        require_word(self.name, "method", self.method, ("gptq", "gpfq", "qronos"))
+
+    def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
+        """Return the model with the weights that Brevitas chose."""
+        seen = cast(Tensor, inputs)  # `quantize` refuses to start without
+        with evaluating(model), torch.no_grad():
+            prepared = _prepared(model, self.bits)
+            prepared(seen)  # makes the scales
+            _run(prepared, seen, self.method)
+        names = part.weights(model)
+        quantized = {name: each for name, each in prepared.named_modules() if hasattr(each, "quant_weight")}
+        return written(model, tuple(_layer(name, quantized[name], self.bits) for name in names if name in quantized))
+
+
+def _prepared(model: nn.Module, bits: int) -> Any:
+    import brevitas.nn as quantized  # pyright: ignore[reportMissingImports]
+    from brevitas.graph.quantize import layerwise_quantize  # pyright: ignore[reportMissingImports]
+    from brevitas.quant import Int8WeightPerChannelFloat  # pyright: ignore[reportMissingImports]
+
+    words = {
+        "weight_quant": Int8WeightPerChannelFloat,
+        "weight_bit_width": bits,
+        "return_quant_tensor": False,
+        "weight_scaling_impl_type": "parameter_from_stats",
+    }
+    kinds = {
+        nn.Linear: (quantized.QuantLinear, words),
+        nn.Conv1d: (quantized.QuantConv1d, words),
+        nn.Conv2d: (quantized.QuantConv2d, words),
+    }
+    return layerwise_quantize(model, compute_layer_map=kinds)
+
+
+def _run(model: Any, inputs: Tensor, method: str) -> None:
+    words = {"use_quant_activations": False, "create_weight_orig": method != "gptq"}
+    with _mode(method)(model, **words) as mode:
+        for _ in range(mode.num_layers):
+            mode.model(inputs)
+            mode.update()
+
+
+def _mode(method: str) -> Callable[..., Any]:
+    from brevitas.graph.gpfq import GPFQ, gpfq_mode  # pyright: ignore[reportMissingImports]
+    from brevitas.graph.gptq import gptq_mode  # pyright: ignore[reportMissingImports]
+    from brevitas.graph.qronos import Qronos  # pyright: ignore[reportMissingImports]
+
+    if method == "gptq":
+        return partial(gptq_mode, act_order=True)
+    return partial(gpfq_mode, algorithm_impl=GPFQ if method == "gpfq" else partial(Qronos, alpha=1e-3))
+
+
+def _layer(name: str, layer: Any, bits: int) -> QuantizedLayer:
+    weight = layer.quant_weight()
+    codes = weight.int().to(torch.int8)
+    scale = weight.scale.detach().float().reshape(-1, 1)
+    return QuantizedLayer(name, codes, scale, 2**bits - 1, codes[0].numel(), axis=0)
