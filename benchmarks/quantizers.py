@@ -1,15 +1,18 @@
 """What the calibrated methods cost and gain: output error at W4 and W2, and many models at once against one by one.
 
-`python benchmarks/quantizers.py` prints the section of RESULTS.md. Models are untrained and small; inputs are
+`python benchmarks/quantizers.py` writes its section of benchmarks/RESULTS.md, in a few minutes of one core.
+
+Models are untrained and small; inputs are
 correlated (rank a quarter of the width, plus noise), so that a calibrated method has something to gain. The error is
 the mean squared change of the outputs on fresh inputs over their mean square.
 """
 
-import sys
 import time
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
+from _results import markdown, write_section
 from torch import Tensor, nn
 
 from quantmis.quantizers import BRECQ, GPTQ, OBQ, AdaRound, Brevitas, Quantizer, Uniform, installed
@@ -72,47 +75,51 @@ def methods(bits: int) -> dict[str, Quantizer]:
     }
 
 
-def errors(chosen: list[str]) -> None:
-    """Print the errors of the chosen methods, of all by default, as a table."""
+def errors() -> list[list[object]]:
+    """Return a row for each model and method; what would take minutes of one core is left out."""
     torch.manual_seed(0)
     models = {
-        "MLP 64-128-64-10": (mlp(64, 128, 64, 10), (64,)),
-        "MLP 512-1024-512-10": (mlp(512, 1024, 512, 10), (512,)),
-        "CNN, 3 residual blocks": (cnn(), (3, 16, 16)),
+        "MLP 64-128-64-10": (mlp(64, 128, 64, 10), (64,), set[str]()),
+        "MLP 512-1024-512-10": (mlp(512, 1024, 512, 10), (512,), set(methods(4)) - {"nearest, per channel", "gptq"}),
+        "CNN, 3 residual blocks": (cnn(), (3, 16, 16), {"obq", "brecq"}),
     }
-    print("| model | method | W4 error | W2 error | seconds |\n|---|---|---|---|---|")
-    for name, (model, shape) in models.items():
+    rows: list[list[object]] = []
+    for name, (model, shape, left_out) in models.items():
         size = torch.Size(shape).numel()
         inputs, fresh = (correlated(512, size, seed).reshape(-1, *shape) for seed in (1, 2))
-        for method in methods(4):
-            if chosen and method not in chosen:
-                continue
-            if size == 512 and not method.startswith(("nearest", "gptq")):
-                continue  # minutes to half an hour of one core
+        for method in (each for each in methods(4) if each not in left_out):
             (four, seconds), (two, _) = (error(methods(bits)[method], model, inputs, fresh) for bits in (4, 2))
-            print(f"| {name} | {method} | {four:.2e} | {two:.2e} | {seconds:.2f} |", flush=True)
+            rows.append([name, method, f"{four:.2e}", f"{two:.2e}", f"{seconds:.2f}"])
+    return rows
 
 
-def together(count: int = 64) -> None:
-    """Print how long many small models take at once and one by one."""
+def together(count: int = 64) -> str:
+    """Say how long many small models take at once and one by one."""
     torch.manual_seed(0)
     heads = [mlp(64, 32, 10) for _ in range(count)]
     inputs = correlated(512, 64, 1)
-    start = time.perf_counter()
-    GPTQ(bits=4).quantize_many(heads, inputs)
-    at_once = time.perf_counter() - start
-    start = time.perf_counter()
-    for head in heads:
-        GPTQ(bits=4).quantize(head, inputs)
-    print(f"GPTQ of {count} MLP heads: {at_once:.2f} s at once, {time.perf_counter() - start:.2f} s one by one")
-    if installed(Brevitas):
+
+    def seconds(work: Callable[[], object]) -> float:
         start = time.perf_counter()
-        for head in heads:
-            Brevitas(bits=4).quantize(head, inputs)
-        seconds = time.perf_counter() - start
-        print(f"brevitas, one by one: {seconds:.2f} s, {seconds / at_once:.0f} times as long")
+        work()
+        return time.perf_counter() - start
+
+    at_once = seconds(lambda: GPTQ(bits=4).quantize_many(heads, inputs))
+    alone = seconds(lambda: [GPTQ(bits=4).quantize(head, inputs) for head in heads])
+    said = f"GPTQ of {count} heads 64-32-10: {at_once:.2f} s at once, {alone:.2f} s one by one"
+    if not installed(Brevitas):
+        return f"{said}."
+    theirs = seconds(lambda: [Brevitas(bits=4).quantize(head, inputs) for head in heads])
+    return f"{said}, {theirs:.2f} s one by one with Brevitas ({theirs / at_once:.0f} times as long as at once)."
+
+
+def main() -> None:
+    """Measure and write the section."""
+    torch.set_num_threads(1)
+    said = together()
+    table = markdown(["model", "method", "W4 error", "W2 error", "seconds, W4"], errors())
+    write_section("quantizers", f"{__doc__.split(chr(10) * 2)[2]}\n\n{table}\n\n{said}", packages=("torch",))
 
 
 if __name__ == "__main__":
-    together()
-    errors(sys.argv[1:])
+    main()

@@ -33,8 +33,8 @@ NATIVE = [
         "gptq(bits=2, group_size=4, act_order=False, symmetric=False)",
         'gptq(bits=4, per="tensor", range="max", narrow=True)',
         "obq(bits=3)",
-        "adaround(bits=3, iterations=100)",
-        "brecq(bits=3, iterations=40)",
+        "adaround(bits=3, iterations=30)",
+        "brecq(bits=3, iterations=10)",
         'brecq(bits=2, group_size=3, symmetric=False, blocks="2, 5", fisher=false, iterations=20)'.replace(
             "false", "False"
         ),

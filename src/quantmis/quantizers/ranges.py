@@ -3,7 +3,7 @@
 Sums are taken in double precision: rounded to a float, they do not depend on how many rows are summed at once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -25,21 +25,30 @@ class Levels:
 
     def codes(self, rows: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
         """Return the nearest codes, whole numbers."""
-        return ((rows * (1.0 / self.scale)).round() + self.zero).clamp(self.low, self.high)
+        return (rows * (1.0 / self.scale)).round_().add_(self.zero).clamp_(self.low, self.high)
 
     def values(self, rows: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows columns"]:
         """Return the nearest levels."""
-        return (self.codes(rows) - self.zero) * self.scale
+        return self.codes(rows).sub_(self.zero).mul_(self.scale)
 
     def error(self, rows: Float[Tensor, "rows columns"]) -> Float[Tensor, "rows 1"]:
         """Return the squared error of rounding, summed over each row."""
-        return (rows - self.values(rows)).square().sum(1, keepdim=True, dtype=torch.float64)
+        return (rows - self.values(rows)).square_().sum(1, keepdim=True, dtype=torch.float64)
 
-    def better(self, other: "Levels", rows: Float[Tensor, "rows columns"]) -> "Levels":
-        """Return, for each row, the levels of `other` where they err less."""
-        take = other.error(rows) < self.error(rows)
-        scale, zero = torch.where(take, other.scale, self.scale), torch.where(take, other.zero, self.zero)
-        return Levels(scale, zero, self.low, self.high)
+
+class Best:
+    """Hold, for each row, the best of the levels that were tried and its error."""
+
+    def __init__(self, rows: Tensor, levels: Levels):
+        self.rows, self.levels, self.error = rows, levels, levels.error(rows)
+
+    def try_(self, other: Levels) -> None:
+        """Take `other` for the rows where it errs less."""
+        error = other.error(self.rows)
+        take = error < self.error
+        scale = torch.where(take, other.scale, self.levels.scale)
+        self.levels = replace(self.levels, scale=scale, zero=torch.where(take, other.zero, self.levels.zero))
+        self.error = torch.where(take, error, self.error)
 
 
 def fit(rows: Tensor, ends: tuple[int, int], symmetric: bool, criterion: str, percentile: float) -> Levels:
@@ -80,16 +89,16 @@ def _least_error(rows: Tensor, ends: tuple[int, int], symmetric: bool) -> Levels
     low, high = _extent(rows, 100.0)
     # both ends on a level: the widest of the two scales that reach the smallest and the largest weight
     reach = torch.maximum(high / ends[1], low / ends[0])
-    best = Levels(_positive(reach), torch.zeros_like(reach), *ends) if symmetric else _asymmetric(low, high, ends)
-    widest = best
-    for fraction in torch.linspace(1.0, NARROWEST, RANGES)[1:]:
-        narrower = Levels(_positive(widest.scale * fraction), widest.zero, *ends)
-        if not symmetric:
-            narrower = _asymmetric(low * fraction, high * fraction, ends)
-        best = best.better(narrower, rows)
+    widest = Levels(_positive(reach), torch.zeros_like(reach), *ends) if symmetric else _asymmetric(low, high, ends)
+    best = Best(rows, widest)
+    for fraction in torch.linspace(1.0, NARROWEST, RANGES).tolist()[1:]:
+        if symmetric:
+            best.try_(replace(widest, scale=_positive(widest.scale * fraction)))
+        else:
+            best.try_(_asymmetric(low * fraction, high * fraction, ends))
     for _ in range(REFINEMENTS):
-        best = best.better(_least_squares(rows, best), rows)
-    return best
+        best.try_(_least_squares(rows, best.levels))
+    return best.levels
 
 
 def _least_squares(rows: Tensor, levels: Levels) -> Levels:
