@@ -1,9 +1,12 @@
 """The example in the README runs as printed."""
 
+import doctest
 import re
 from pathlib import Path
 
 import pytest
+
+from quantmis.audit.file import read
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -23,3 +26,15 @@ def test_the_readme_opens_with_the_two_commands():
     opening = README.read_text()[:900]
     assert "make demo" in opening
     assert "make test" in opening
+
+
+def test_the_mathematics_of_the_readme_gives_what_it_says():
+    failed, tried = doctest.testfile(str(README), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert tried >= 5
+    assert failed == 0
+
+
+def test_the_audit_file_of_the_readme_is_an_audit_file(tmp_path: Path):
+    [text] = re.findall(r"```toml\n(.*?)```", README.read_text(), flags=re.DOTALL)
+    (tmp_path / "audit.toml").write_text(text)
+    assert read(tmp_path / "audit.toml").audit.shadows == 64

@@ -87,7 +87,8 @@ def test_the_same_seed_gives_the_same_document(digits: qm.Samples):
     few = digits.take(np.arange(200))
     task = qm.Task(Wide, recipe=qm.Recipe(epochs=2))
     first, again, other = (
-        qm.audit(task, few, quantizers=FEW, shadows=8, seed=seed, progress=False).document for seed in (3, 3, 4)
+        qm.audit(task, few, quantizers=FEW, shadows=8, seed=seed, engine="stacked", progress=False).document
+        for seed in (3, 3, 4)
     )
     assert unmoved(first) == unmoved(again)
     assert unmoved(first) != unmoved(other)
@@ -219,3 +220,20 @@ def test_help_answers_within_a_second_without_torch():
     assert done.returncode == 0, done.stderr
     assert "demo" in done.stdout
     assert time.perf_counter() - start < 5  # a second on a quiet machine; tests run beside others
+
+
+def test_a_model_without_layers_to_quantize_is_refused_before_training(digits: qm.Samples):
+    class Norm(nn.LayerNorm):
+        def __init__(self):
+            super().__init__(64)
+
+    with pytest.raises(qm.UserError, match="sign"):
+        qm.audit(untrainable(Norm), digits, quantizers=["sign"], progress=False)
+
+
+def test_a_quantizer_that_looks_at_data_is_given_samples_of_no_model(digits: qm.Samples):
+    few = digits.take(np.arange(120))
+    result = qm.audit(
+        qm.Task(Wide, recipe=qm.Recipe(epochs=2)), few, quantizers=["gptq(bits=4)"], shadows=8, progress=False
+    )
+    assert list(result.quantizers.values())[1].bits_per_weight > 4

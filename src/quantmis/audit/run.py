@@ -23,7 +23,15 @@ from quantmis.audit.collect import Collected, collect, write_weights
 from quantmis.audit.executors import executor
 from quantmis.audit.progress import Stages, shown
 from quantmis.audit.result import DOCUMENT, PAGE, AuditResult
-from quantmis.audit.settings import Settings, attacks_of, check, check_attacks, check_folder, quantizers_of
+from quantmis.audit.settings import (
+    Settings,
+    attacks_of,
+    check,
+    check_attacks,
+    check_folder,
+    check_quantizers,
+    quantizers_of,
+)
 from quantmis.audit.store import Store, locked
 from quantmis.audit.tables import Table, assemble
 from quantmis.audit.work import Work
@@ -95,6 +103,7 @@ def checked(asked: Assignment) -> Bool[np.ndarray, "models samples"]:
     planted(asked)
     member = membership(len(asked.samples), asked.settings)
     check_attacks(asked.settings, member)
+    check_quantizers(asked.settings, asked.task, asked.samples)
     executor(asked.settings.executor)
     return member
 

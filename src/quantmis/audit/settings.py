@@ -19,6 +19,7 @@ from quantmis.models import Task
 from quantmis.models.engine import WAYS
 from quantmis.models.rows import forward
 from quantmis.quantizers import QUANTIZERS, Identity, MatchedNoise, Quantizer
+from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling, suggestion
 from quantmis.results import write_atomically
 
@@ -142,6 +143,14 @@ def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"]
     rehearsal = Evidence(losses, shown, entropy=losses)
     for attack in settings.attacks:
         attack.score(rehearsal)
+
+
+def check_quantizers(settings: Settings, task: Task, samples: Samples) -> None:
+    """Put an untrained model through every quantizer, so that what cannot be quantized says so now."""
+    module, inputs = task.build(0), torch.from_numpy(samples.x[:TRIED])
+    for quantizer in (*settings.quantizers, *settings.noises):
+        calibration = inputs if needs_calibration(quantizer) else None
+        quantizer.quantize(module, calibration, torch.Generator().manual_seed(0))
 
 
 def check_folder(out: Path) -> None:

@@ -27,12 +27,18 @@ from quantmis.data.samples import Samples
 from quantmis.models import Task
 from quantmis.models.engine import Engine
 from quantmis.models.rows import Row, row
+from quantmis.models.task import inputs
 from quantmis.models.training import Tick, Training, train
 from quantmis.quantizers import Quantized, Quantizer
+from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling
 
 ROOMS = ("seeds.py", "evidence.py", "data", "models", "quantizers", "audit/work.py")
 """The code that decides what stands in a row."""
+
+
+CALIBRATION = 256
+"""Held-out samples that quantizers which look at data are given: members of no model."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,7 @@ class _Filler:
 
     def __init__(self, work: Work, rows: range):
         self._work, self._rows = work, rows
-        self._inputs = torch.from_numpy(work.samples.x), work.task.loss.targets(work.samples.y)
+        self._inputs = inputs(work.samples), work.task.loss.targets(work.samples.y)
         held_out = torch.from_numpy(~np.any(work.member, axis=0))
         self._held_out = self._inputs[0][held_out], self._inputs[1][held_out]
         self._earlier: dict[tuple[int, int], list[np.ndarray]] = {}
@@ -172,7 +178,8 @@ class _Filler:
             name = spelling(quantizer)
             address = ("shadow", index, "quantize", name, *([] if step is None else [step]))
             stream = torch.Generator().manual_seed(seeds.integer(self._work.seed, *address))
-            yield quantizer.quantize(module, generator=stream), f"{seeds.spell('shadow', index)} after {name}"
+            calibration = self._held_out[0][:CALIBRATION] if needs_calibration(quantizer) else None
+            yield quantizer.quantize(module, calibration, stream), f"{seeds.spell('shadow', index)} after {name}"
 
     def _entry(self, quantized: Quantized, name: str) -> tuple[Row, Traits]:
         traits = Traits(

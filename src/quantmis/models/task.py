@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -77,6 +78,11 @@ class Task:
         if isinstance(self.recipe, Recipe):
             return self.recipe.as_dict()
         return {"function": f"{self.recipe.__module__}:{self.recipe.__qualname__}"}
+
+
+def inputs(samples: Samples) -> Tensor:
+    """Return the inputs as a tensor; those that another process holds for reading only are copied."""
+    return torch.from_numpy(np.require(samples.x, requirements="W"))
 
 
 def _a(thing: object) -> str:

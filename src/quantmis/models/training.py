@@ -18,7 +18,7 @@ from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
 from quantmis.models import ensemble, loop
 from quantmis.models.recipe import Recipe
-from quantmis.models.task import Task
+from quantmis.models.task import Task, inputs
 
 Tick = Callable[[int], None]
 Keep = Callable[[int, list[nn.Module]], None]
@@ -47,7 +47,7 @@ class Training:
     def tensors(self) -> tuple[Tensor, Tensor]:
         """Return inputs and targets on the device that trains."""
         place = device()
-        return torch.from_numpy(self.samples.x).to(place), self.task.loss.targets(self.samples.y).to(place)
+        return inputs(self.samples).to(place), self.task.loss.targets(self.samples.y).to(place)
 
     def batches(self, recipe: Recipe) -> Iterator[Tensor]:
         """Yield the samples of each step, [models, batch], every model in its own order."""
