@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from quantmis.errors import UserError, require
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.record import QuantizedLayer, raw_bytes
-from quantmis.registry import Registry, spelling
+from quantmis.registry import Registry
 
 Calibration = Tensor | Sequence[Tensor] | None
 Generators = Sequence[torch.Generator] | None
@@ -164,8 +164,3 @@ def require_range(name: str, parameter: str, value: float, low: float, high: flo
 def require_word(name: str, parameter: str, value: str, known: Sequence[str]) -> None:
     """Raise `UserError` unless `value` is one of the words `known`."""
     require(value in known, f"{name}: {parameter} must be one of {', '.join(map(repr, known))}, got {value!r}")
-
-
-def spelled(quantizer: Quantizer) -> str:
-    """Return a quantizer as users write it, for messages."""
-    return spelling(quantizer)
