@@ -130,7 +130,7 @@ def main() -> None:
     ]
     print("\n".join(lines))
     if not fast:
-        write_section("Training shadow models", "python benchmarks/training.py", "\n".join(lines))
+        write_section("Training shadow models", "\n".join(lines), ("torch", "numpy"))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,20 @@
 """Claims about training many models together."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from scipy.stats import ks_2samp
 from torch import nn
 
 from quantmis import seeds
 from quantmis.data import Samples, complementary_halves
 from quantmis.errors import UserError
-from quantmis.models import Recipe, Task, training
+from quantmis.models import Recipe, Task, engine
+from quantmis.models.convolution import Unfolded
+from quantmis.models.engine import choose_engine
+from quantmis.models.training import Training, train
 
 
 def mlp() -> nn.Module:
@@ -47,10 +53,9 @@ class Stubborn(nn.Module):
         return self.layer(x) if x.sum().item() > 0 else -self.layer(x)
 
 
-def trained(task: Task, samples: Samples, models: int, engine: str, seed: int = 0) -> list[nn.Module]:
+def trained(task: Task, samples: Samples, models: int, way: str, seed: int = 0) -> list[nn.Module]:
     member = complementary_halves(models, len(samples), seeds.generator(seed, "membership"))
-    groups = training.train(task, samples, member, seed, training.Engine(engine))
-    return [module for _, modules in groups for module in modules]
+    return train(Training(task, samples, member, range(models), seed, way))
 
 
 def largest_difference(first: list[nn.Module], second: list[nn.Module]) -> float:
@@ -72,7 +77,7 @@ def test_models_trained_together_are_those_trained_one_by_one(digits: Samples, m
 def test_batch_norm_keeps_its_own_statistics_in_every_model(digits: Samples):
     task = Task(cnn, recipe=Recipe(epochs=2))
     few = digits.take(np.arange(128))
-    assert training.choose_engine(task, few).name == "stacked"
+    assert not choose_engine(task, few, 4).reasons
     together, alone = (trained(task, few, 2, engine) for engine in ("stacked", "loop"))
     x = torch.from_numpy(few.x)
     for first, second in zip(together, alone, strict=True):
@@ -82,34 +87,149 @@ def test_batch_norm_keeps_its_own_statistics_in_every_model(digits: Samples):
 def test_dropout_is_drawn_anew_for_every_model(digits: Samples):
     task = Task(lambda: nn.Sequential(nn.Dropout(0.5), nn.Linear(64, 10)), recipe=Recipe(epochs=1))
     few = digits.take(np.arange(64))
-    assert training.choose_engine(task, few).name == "stacked"
+    assert not choose_engine(task, few, 4).reasons
     assert largest_difference(trained(task, few, 2, "stacked"), trained(task, few, 2, "stacked")) == 0
 
 
 def test_a_model_that_cannot_be_stacked_is_trained_one_by_one_and_says_why(digits: Samples):
-    engine = training.choose_engine(Task(Stubborn), digits)
-    assert engine.name == "loop"
-    assert engine.reason is not None
-    assert "vmap" in engine.reason
+    chosen = choose_engine(Task(Stubborn), digits, 4)
+    assert chosen.way == "loop"
+    assert "vmap" in chosen.reasons["stacked"]
+    with pytest.raises(UserError, match="engine 'stacked' cannot train this model"):
+        choose_engine(Task(Stubborn), digits, 4, "stacked")
+
+
+def test_convolutions_as_products_train_the_same_models(digits: Samples):
+    task = Task(cnn, recipe=Recipe(epochs=2, optimizer="sgd", learning_rate=0.05))
+    few = digits.take(np.arange(128))
+    unfolded, alone = (trained(task, few, 2, way) for way in ("unfolded", "loop"))
+    assert largest_difference(unfolded, alone) < 1e-4
+
+
+def test_a_convolution_as_a_product_is_the_convolution():
+    draw = torch.Generator().manual_seed(0)
+    for stride, padding, dilation in ((1, 0, 1), (2, 1, 1), (1, 2, 2), ((2, 1), (0, 2), (1, 2))):
+        layer = nn.Conv2d(3, 5, (3, 2), stride, padding, dilation)
+        x = torch.randn(4, 3, 11, 9, generator=draw)
+        with Unfolded():
+            found = layer(x)
+        torch.testing.assert_close(found, layer(x))
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(epochs=3, schedule="cosine", warmup_steps=4, learning_rate=1e-2),
+        Recipe(epochs=3, schedule="linear", clip_norm=0.05, optimizer="sgd", learning_rate=0.1),
+        Recipe(epochs=3, label_smoothing=0.2, learning_rate=1e-2),
+        Recipe(epochs=9, max_steps=5),
+    ],
+    ids=str,
+)
+def test_every_field_of_the_recipe_means_the_same_in_both_ways(digits: Samples, recipe: Recipe):
+    few = digits.take(np.arange(120))
+    together, alone = (trained(Task(mlp, recipe=recipe), few, 4, way) for way in ("stacked", "loop"))
+    plain = trained(Task(mlp, recipe=Recipe(epochs=3, learning_rate=recipe.learning_rate)), few, 4, "stacked")
+    assert largest_difference(together, alone) < 1e-4
+    assert largest_difference(together, plain) > 1e-3
+
+
+def test_the_rate_rises_then_falls():
+    recipe = Recipe(schedule="cosine", warmup_steps=10)
+    optimizer = recipe.optimizer_over([torch.zeros(1, requires_grad=True)])
+    schedule = recipe.schedule_of(optimizer, 50)
+    rates = []
+    for _ in range(50):
+        rates.append(optimizer.param_groups[0]["lr"] / recipe.learning_rate)
+        optimizer.step()
+        schedule.step()
+    assert rates[:10] == pytest.approx([step / 10 for step in range(1, 11)])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert rates[30] == pytest.approx(0.5)
+
+
+def test_checkpoints_are_the_models_on_their_way(digits: Samples):
+    few, seen = digits.take(np.arange(64)), {}
+    member = complementary_halves(2, 64, np.random.default_rng(0))
+
+    def keep(step: int, modules: list[nn.Module]) -> None:
+        seen[step] = [copy.deepcopy(module) for module in modules]
+
+    for way in ("stacked", "loop"):
+        train(Training(Task(mlp, recipe=Recipe(epochs=4)), few, member, range(2), 0, way, (1, 3)), keep=keep)
+        assert sorted(seen) == [1, 3]
+        until = Recipe(epochs=4, max_steps=3)
+        short = train(Training(Task(mlp, recipe=until), few, member, range(2), 0, way))
+        assert largest_difference(seen[3], short) < 1e-6
+        seen.clear()
 
 
 def test_a_model_does_not_depend_on_those_trained_beside_it(digits: Samples):
     task, few = Task(mlp, recipe=Recipe(epochs=2)), digits.take(np.arange(100))
     member = complementary_halves(8, 100, seeds.generator(0, "membership"))
-    some, more = (
-        [m for _, g in training.train(task, few, member[:n], 0, training.Engine("stacked")) for m in g] for n in (2, 8)
+    whole = train(Training(task, few, member, range(8), 0))
+    part = train(Training(task, few, member[4:6], range(4, 6), 0))
+    assert largest_difference(part, whole[4:6]) < 1e-5
+
+
+def test_memory_bounds_the_group(digits: Samples, monkeypatch: pytest.MonkeyPatch):
+    task = Task(mlp)
+    assert choose_engine(task, digits, 1000, "stacked").group == engine.LARGEST_GROUP
+    monkeypatch.setattr(engine, "MEMORY", 100_000)
+    assert choose_engine(task, digits, 1000, "stacked").group < 16
+    monkeypatch.setattr(engine, "MEMORY", 1)
+    assert choose_engine(task, digits, 1000, "stacked").group == 2
+
+
+def mean_by_hand(model: nn.Module, samples: Samples, generator: torch.Generator) -> nn.Module:
+    """A recipe of the user's own: one full-batch step per draw of the generator."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(int(torch.randint(3, 6, (), generator=generator))):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(torch.from_numpy(samples.x)), torch.from_numpy(samples.y)).backward()
+        optimizer.step()
+    return model
+
+
+def test_a_recipe_may_be_a_function(digits: Samples):
+    task, few = Task(mlp, recipe=mean_by_hand), digits.take(np.arange(100))
+    chosen = choose_engine(task, few, 4)
+    assert chosen.way == "loop"
+    first, again = (trained(task, few, 4, "loop") for _ in range(2))
+    assert largest_difference(first, again) == 0
+    assert task.describe_recipe()["function"].endswith("mean_by_hand")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (lambda model, samples, generator: nn.Linear(64, 10), "returned another model than it was given"),
+        (lambda model, samples, generator: None, "returned another model than it was given"),
+        (
+            lambda model, samples, generator: nn.init.constant_(model[0].weight, float("nan")) is None or model,
+            "diverged",
+        ),
+    ],
+)
+def test_a_recipe_that_returns_no_trained_model_is_named_by_its_seed_address(digits: Samples, recipe, message: str):
+    with pytest.raises(UserError, match=message) as refused:
+        trained(Task(mlp, recipe=recipe), digits.take(np.arange(40)), 2, "loop")
+    assert "shadow/0" in str(refused.value)
+
+
+def test_dropout_keeps_the_law_of_final_losses(digits: Samples):
+    """The distribution of final training losses over 200 models, stacked against one by one."""
+    task = Task(
+        lambda: nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 10)), recipe=Recipe(epochs=4)
     )
-    assert largest_difference(some, more[:2]) < 1e-5
+    few = digits.take(np.arange(80))
+    x, y = torch.from_numpy(few.x), torch.from_numpy(few.y)
 
+    def losses(way: str, seed: int) -> list[float]:
+        models = trained(task, few, 200, way, seed)
+        return [nn.functional.cross_entropy(model.eval()(x), y).item() for model in models]
 
-def test_memory_divides_the_models_into_groups(digits: Samples, monkeypatch: pytest.MonkeyPatch):
-    task, few = Task(mlp, recipe=Recipe(epochs=1)), digits.take(np.arange(100))
-    whole = trained(task, few, 8, "stacked")
-    monkeypatch.setattr(training, "MEMORY", 1)
-    member = complementary_halves(8, 100, seeds.generator(0, "membership"))
-    parts = list(training.train(task, few, member, 0, training.Engine("stacked")))
-    assert [rows for rows, _ in parts] == [range(i, i + 2) for i in range(0, 8, 2)]
-    assert largest_difference(whole, [module for _, modules in parts for module in modules]) < 1e-5
+    assert ks_2samp(losses("stacked", 0), losses("loop", 1)).pvalue > 0.01
 
 
 def test_training_learns(digits: Samples):
