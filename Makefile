@@ -24,7 +24,7 @@ check: .venv/installed
 
 test-extras: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bnb,brevitas,gguf,hqq,torchao]"
-	$(BIN)/pytest tests/quantizers/extras/*.py
+	QUANTMIS_EXTRAS=1 $(BIN)/pytest tests/quantizers/extras
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/theory.py
