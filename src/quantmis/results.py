@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from quantmis.errors import UserError
 from quantmis.stats import Estimate, EstimateError, Unmeasured
@@ -217,6 +217,14 @@ class Results(Record):
     controls: list[Control]
     warnings: list[Finding]
     reproduce: Reproduce
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "Results":
+        names = [record.name for record in self.quantizers]
+        ranked = {name for row in self.ranking.rows for name in (row.name, *row.tied)}
+        if len(set(names)) < len(names) or not ranked <= set(names):
+            raise ValueError("the ranking names other quantizers than were measured, or one was measured twice")
+        return self
 
     def quantizer(self, name: str) -> QuantizerResult:
         """Return the record of the quantizer that users call `name`."""
