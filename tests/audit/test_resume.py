@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 from resumable import MODELS, assignment, work
 from safetensors.torch import load_file
+from torch import nn
 
 import quantmis as qm
 from quantmis.audit.collect import collect
@@ -208,6 +209,20 @@ def test_processes_give_what_one_process_gives(monkeypatch: pytest.MonkeyPatch):
     one = replace(many, engine=replace(many.engine, workers=1))
     found = [collect(each, Local(), None, tick=lambda done: None).groups for each in (many, one)]
     assert losses(found[0]) == losses(found[1])
+
+
+class Here(nn.Sequential):
+    """A model of a module that other processes cannot import."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(64, 10))
+
+
+def test_a_model_travels_to_other_processes_wherever_it_is_defined(digits: qm.Samples):
+    few = digits.take(np.arange(60))
+    task = qm.Task(Here, recipe=qm.Recipe(epochs=1))
+    result = qm.audit(task, few, quantizers=["sign"], shadows=8, engine="loop", progress=False)
+    assert result.document.environment.engine.startswith("loop")
 
 
 def test_an_error_of_the_users_arrives_whole_from_another_process():

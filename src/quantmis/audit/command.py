@@ -14,8 +14,9 @@ def audit_file(path: Path, out: Path, options: dict[str, Any]) -> AuditResult:
     """Audit what the file at `path` describes; `options` that are not None stand for those of the file."""
     file, chosen = _read(path, options)
     task, samples = task_of(file, path.parent), samples_of(file, path.parent)
-    command = f"quantmis audit {path.name} " + " ".join(f"--{k} {v}" for k, v in options.items() if v is not None)
-    return audit(task, samples, out=out, command=command.strip(), **chosen.model_dump())
+    given = {name: value for name, value in options.items() if value is not None and name != "engine"}
+    command = " ".join([f"quantmis audit {path.name}", *(f"--{name} {value}" for name, value in given.items())])
+    return audit(task, samples, out=out, command=command, **chosen.model_dump())
 
 
 def plan_file(path: Path, options: dict[str, Any]) -> Plan:

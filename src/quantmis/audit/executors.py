@@ -40,9 +40,11 @@ class Local(Executor):
             for rows in groups:
                 yield rows, compute(work, rows, tick)
             return
+        import cloudpickle
         from joblib import Parallel, delayed
         from joblib.externals.loky import get_reusable_executor
 
+        _ship(cloudpickle, work)
         parallel = Parallel(n_jobs=work.engine.workers, return_as="generator_unordered")
         results: Any = parallel(delayed(_named)(work, rows) for rows in groups)
         try:
@@ -66,7 +68,7 @@ class Ray(Executor):
         """Yield the groups as they arrive."""
         ray = _ray()
         with _connected(ray, self.address):
-            _ship(ray, work)
+            _ship(ray.cloudpickle, work)
             task = ray.remote(num_cpus=work.engine.threads, max_retries=ATTEMPTS)(_named)
             shared = ray.put(work)
             waiting = [task.remote(shared, rows) for rows in groups]
@@ -128,12 +130,12 @@ def _require_answer(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
-def _ship(ray: Any, work: Work) -> None:
-    """Send the modules of the user's own functions along: the nodes of a cluster do not have their files."""
+def _ship(pickler: Any, work: Work) -> None:
+    """Send the modules of the user's own functions along: other processes and nodes may not find their files."""
     for function in (work.task.model, work.task.recipe):
         module = sys.modules.get(str(getattr(function, "__module__", None)))
         if module is not None and not _installed(module):
-            ray.cloudpickle.register_pickle_by_value(module)
+            pickler.register_pickle_by_value(module)
 
 
 def _installed(module: ModuleType) -> bool:

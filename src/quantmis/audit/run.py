@@ -132,7 +132,7 @@ def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> tuple[Resul
         agreement=agreement,
         controls=checks,
         warnings=findings.find(described, checks, agreement, settings, work.engine, found.damaged),
-        reproduce=_reproduce(asked),
+        reproduce=_reproduce(asked, work.engine.way),
     )
     return document, tables, found
 
@@ -275,13 +275,14 @@ def _data(asked: Assignment, member: np.ndarray) -> Data:
     )
 
 
-def _reproduce(asked: Assignment) -> Reproduce:
+def _reproduce(asked: Assignment, way: str) -> Reproduce:
+    """Say how to run the audit again, in the way of training that was chosen: another one rounds differently."""
     settings = asked.settings
     call = (
         f"qm.audit(task, samples, quantizers={settings.quantizer_names}, attacks={settings.attack_names}, "
         f"shadows={settings.shadows}, replicates={settings.replicates}, held_out={settings.held_out}, "
         f"seed={settings.seed}, level={settings.level}, canaries={settings.canaries}, "
-        f"checkpoint_every={settings.checkpoint_every}, engine={settings.engine!r})  "
+        f"checkpoint_every={settings.checkpoint_every}, engine={way!r})  "
         f"# task: {asked.task.name}, samples: those of the digest"
     )
-    return Reproduce(command=asked.command, python=call)
+    return Reproduce(command=asked.command and f"{asked.command} --engine {way}", python=call)
