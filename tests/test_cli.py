@@ -73,3 +73,17 @@ def test_everything_there_is_to_choose_from_is_listed(what: str):
     assert {"quantizers": "ternary", "attacks": "lira", "losses": "mse", "recipes": "learning_rate"}[
         what
     ] in done.stdout
+
+
+def test_an_audit_runs_from_code_that_is_in_no_file(tmp_path: Path):
+    program = """
+import numpy as np, quantmis as qm
+from torch import nn
+x = np.random.default_rng(0).normal(size=(60, 4))
+task = qm.Task(model=lambda: nn.Linear(4, 2), recipe=qm.Recipe(epochs=1))
+result = qm.audit(task, qm.Samples(x, (x[:, 0] > 0).astype(int)), quantizers=["sign"], shadows=8, out="out")
+print(result.ranking)
+"""
+    done = subprocess.run([sys.executable], input=program, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "sign" in done.stdout

@@ -164,12 +164,20 @@ class Rank(Record):
     name: str
     tied: list[str]
 
+    def __str__(self) -> str:
+        """Write the rank, the name, and the quantizers tied with it."""
+        return f"{self.rank:>3} {self.name}" + (f"  (tied with {', '.join(self.tied)})" if self.tied else "")
+
 
 class Ranking(Record):
     """Order the quantizers from the one that gives away least; `criterion` says by which number."""
 
     criterion: str
     rows: list[Rank]
+
+    def __str__(self) -> str:
+        """Write a line per quantizer: its rank, its name, and those that the data cannot tell from it."""
+        return "\n".join(map(str, self.rows))
 
 
 class Agreement(Record):

@@ -117,3 +117,17 @@ def test_another_plan_shares_nothing_with_the_first():
     member = complementary_halves(16, 400, np.random.default_rng(0))
     other = complementary_halves(16, 400, np.random.default_rng(1))
     assert abs((member == other).mean() - 0.5) < 0.05
+
+
+def test_models_that_did_not_learn_are_called_so(digits: qm.Samples):
+    task = qm.Task(Wide, recipe=lambda model, samples, generator: model)
+    result = qm.audit(task, digits.take(np.arange(200)), quantizers=[], shadows=8, progress=False)
+    codes = [finding.code for finding in result.document.warnings]
+    assert "QM010" in codes
+    assert "QM009" in codes
+
+
+def test_a_ranking_prints_a_line_per_quantizer(digits: qm.Samples):
+    task = qm.Task(Wide, recipe=qm.Recipe(epochs=1))
+    result = qm.audit(task, digits.take(np.arange(200)), quantizers=["sign"], shadows=8, progress=False)
+    assert [line.split()[1] for line in str(result.ranking).splitlines()] == [row.name for row in result.ranking.rows]

@@ -104,3 +104,19 @@ def test_the_multi_label_signal_is_the_mean_logit_towards_the_truth():
 def test_targets_that_do_not_fit_the_outputs_are_refused(loss, y, outputs, message):
     with pytest.raises(UserError, match=message):
         loss.check(y, outputs)
+
+
+@pytest.mark.parametrize(
+    ("y", "outputs", "hint"),
+    [
+        (np.zeros(20), (20, 2), "y.astype(int)"),
+        (np.zeros((20, 1), dtype=int), (20, 2), "y.ravel()"),
+        (np.full((20, 2), 0.5), (20, 2), "soft labels"),
+        (np.arange(1, 21), (20, 20), "number the labels from 0"),
+        (np.zeros(20, dtype=int), (20,), "squeeze"),
+    ],
+)
+def test_every_wrong_target_has_its_own_remedy(y: np.ndarray, outputs: tuple[int, ...], hint: str):
+    with pytest.raises(UserError) as refused:
+        CrossEntropy().check(y, outputs)
+    assert hint in (refused.value.hint or "")

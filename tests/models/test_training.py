@@ -282,3 +282,12 @@ def test_a_task_wants_a_way_to_make_models_not_a_model():
         Task(lambda: 3).build(0)
     with pytest.raises(UserError, match="unknown loss 'cross_entrpy'"):
         Task(mlp, loss="cross_entrpy")
+
+
+def test_a_mistake_in_a_recipe_of_the_users_own_is_told_with_its_line(digits: Samples):
+    def mistaken(model: nn.Module, samples: Samples, generator: torch.Generator) -> nn.Module:
+        return model(samples.labels)
+
+    with pytest.raises(UserError, match="recipe failed at seed address shadow/0: AttributeError") as refused:
+        trained(Task(mlp, recipe=mistaken), digits.take(np.arange(40)), 2, "loop")
+    assert "test_training.py, line" in (refused.value.hint or "")

@@ -54,7 +54,11 @@ def planted_leak(table: Table, settings: Settings) -> list[Control]:
     expected = f"AUC above {FOUND}: the losses of members were lowered by {PLANTED:.0f} standard deviations"
     return [
         _judged(
-            f"planted leak, {spelling(attack)}", table.name, expected, found := _auc(attack, leaking), found.low > FOUND
+            f"planted leak, {spelling(attack)}",
+            table.name,
+            expected,
+            found := _auc(attack, leaking),
+            found.value > FOUND,
         )
         for attack in settings.attacks
     ]

@@ -8,6 +8,8 @@ QM005  the indicator and the attacks disagree
 QM006  the indicator could not be resolved
 QM007  a stored group was damaged and was computed again
 QM008  security by theory is higher than an attack allows
+QM009  an attack is told more than an attacker would know, and is not counted
+QM010  the models hardly learned
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,11 +29,14 @@ def find(
     settings: Settings,
     engine: Engine,
     damaged: Sequence[str],
+    classes: int | None,
 ) -> list[Finding]:
     """Return what must be said beside the numbers of an audit, the gravest first."""
     found = [
         *_failed_controls(controls),
+        *_hardly_learned(quantizers[0], classes),
         *_few_shadows(settings),
+        *_not_counted(settings),
         *_untouched(quantizers),
         *_slow(engine),
         *_disagreement(agreement),
@@ -53,6 +58,31 @@ def _failed_controls(controls: Sequence[Control]) -> Found:
                 (
                     f"The control '{control.name}' on {control.quantizer} failed (expected: {control.expected}). "
                     "Something is wrong with this audit itself: do not rely on its numbers."
+                ),
+            )
+
+
+def _hardly_learned(full_precision: QuantizerResult, classes: int | None) -> Found:
+    guessing = 0.0 if classes is None else 1 / classes
+    if full_precision.utility.low <= guessing:
+        yield (
+            "QM010",
+            (
+                f"In full precision the models hardly learned ({full_precision.utility.metric} "
+                f"{full_precision.utility.value:.2f}, guessing gives {guessing:.2f}). A model that learned nothing "
+                "gives nothing away: check the recipe before reading the rest."
+            ),
+        )
+
+
+def _not_counted(settings: Settings) -> Found:
+    for attack in settings.attacks:
+        if not attack.bounds_security:
+            yield (
+                "QM009",
+                (
+                    f"{attack.name} is told which records another model was trained on, which no attacker would know. "
+                    "It orders the versions well, but does not count in how often an attacker is right."
                 ),
             )
 

@@ -123,15 +123,16 @@ def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> tuple[Resul
             scored, described = analyse(tables, settings, stages)
             agreement = comparison.agreement(described, settings.level)
             checks = control(tables, noises, settings)
+    data = _data(asked, member)
     document = Results(
         config=_config(asked.task, settings),
         environment=clock.environment(work.engine, found),
-        data=_data(asked, member),
+        data=data,
         quantizers=described,
         ranking=comparison.ranking(scored, settings.level),
         agreement=agreement,
         controls=checks,
-        warnings=findings.find(described, checks, agreement, settings, work.engine, found.damaged),
+        warnings=findings.find(described, checks, agreement, settings, work.engine, found.damaged, data.classes),
         reproduce=_reproduce(asked, work.engine.way),
     )
     return document, tables, found

@@ -233,7 +233,7 @@ def _source(thing: Any) -> str:
 
 def _file(owner: Any) -> bytes:
     home = getattr(sys.modules.get(owner.__module__), "__file__", None)
-    if home is not None:
+    if home is not None and Path(home).is_file():
         return Path(home).read_bytes()
     functions = [owner] if inspect.isroutine(owner) else vars(owner).values()
     return b"".join(marshal.dumps(each.__code__) for each in functions if inspect.isfunction(each))

@@ -73,8 +73,7 @@ class CrossEntropy(Loss):
         require(
             y.ndim == 1 and y.dtype.kind in "biu",
             f"cross_entropy expects one integer label per sample, got {y.dtype} of shape {y.shape}",
-            hint="soft labels have no single class whose probability a signal could read; give the hard labels, "
-            'or use loss="mse" for real numbers and loss="multi_label" for rows of 0 and 1',
+            hint=_label_hint(y),
         )
         _require_outputs(self.name, outputs, len(y), "classes")
         _require_labels(y, outputs[1])
@@ -202,7 +201,20 @@ def _require_outputs(name: str, outputs: tuple[int, ...], samples: int, what: st
     require(
         good,
         f"{name} expects the model to return [{samples}, {what}] for {samples} samples, it returned {list(outputs)}",
-        hint="the model's last layer decides its width; flatten what comes before it",
+        hint="keep the outputs' own dimension: leave out squeeze(-1)"
+        if len(outputs) == 1
+        else "the model's last layer decides its width; flatten what comes before it",
+    )
+
+
+def _label_hint(y: np.ndarray) -> str:
+    if y.ndim == 2 and y.shape[1] == 1:
+        return "a column is not a list: y.ravel()"
+    if y.ndim == 1 and (y == np.round(y)).all():
+        return "whole numbers as floats: y.astype(int)"
+    return (
+        "soft labels have no single class whose probability a signal could read; give the hard labels, "
+        'or use loss="mse" for real numbers and loss="multi_label" for rows of 0 and 1'
     )
 
 
@@ -214,5 +226,5 @@ def _require_labels(y: np.ndarray, classes: int) -> None:
     require(
         low >= 0 and high < classes,
         f"labels run from {low} to {high}, the model's {classes} outputs mean 0 to {classes - 1}",
-        hint=f"give the model {high + 1} outputs, or number the labels from 0",
+        hint=f"number the labels from 0, or give the model {high + 1} outputs",
     )

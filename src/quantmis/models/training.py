@@ -5,8 +5,10 @@ mini-batches from ("shadow", i, "order"), so that neither depends on which model
 drawn for each model anew, from a stream that belongs to the group.
 """
 
+import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,13 +114,26 @@ def _by_function(training: Training, row: int) -> nn.Module:
     stream = torch.Generator().manual_seed(seeds.integer(training.seed, "shadow", index, "order"))
     torch.manual_seed(seeds.integer(training.seed, "shadow", index, "dropout"))
     shapes = _shapes(fresh)
-    module = function(fresh, members, stream)  # pyright: ignore[reportCallIssue]
+    module = _called(function, (fresh, members, stream), address)
     require(
         isinstance(module, nn.Module) and _shapes(module) == shapes,
         f"the recipe returned another model than it was given, at seed address {address}",
         hint="train(model, samples, generator) must return the model that it trained",
     )
     return module.cpu()
+
+
+def _called(function: Any, arguments: tuple[nn.Module, Samples, torch.Generator], address: str) -> Any:
+    """Call the user's function; what goes wrong in it is theirs to mend, and named by its line."""
+    try:
+        return function(*arguments)
+    except UserError:
+        raise
+    except Exception as error:
+        line = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{line.filename}, line {line.lineno}"
+        message = f"the recipe failed at seed address {address}: {type(error).__name__}: {error}"
+        raise UserError(message, hint=f"raised in {where}; samples.x and samples.y are NumPy arrays") from error
 
 
 def _shapes(module: nn.Module) -> dict[str, torch.Size]:

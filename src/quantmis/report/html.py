@@ -18,6 +18,7 @@ from quantmis.report.gaps import gaps
 from quantmis.report.glossary import GLOSSARY
 from quantmis.report.verdict import verdict
 from quantmis.results import Control, Results
+from quantmis.stats import Unmeasured
 
 TEXT_LIMIT = 600
 DEPTHS = {
@@ -120,7 +121,9 @@ def _command(text: str) -> Markup:
 
 
 def _outcome(control: Control) -> str:
-    return {True: "passed", False: "failed", None: "not run"}[control.passed]
+    if control.passed is None:
+        return "not run" if isinstance(control.found, Unmeasured) else "for information"
+    return "passed" if control.passed else "failed"
 
 
 def _asset(name: str) -> str:
