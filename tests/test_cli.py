@@ -1,6 +1,7 @@
 """Claims about the command: what it prints where, and how it ends."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -87,3 +88,15 @@ print(result.ranking)
     done = subprocess.run([sys.executable], input=program, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "sign" in done.stdout
+
+
+def test_an_interrupted_audit_says_how_to_go_on(tmp_path: Path):
+    command = [sys.executable, "-m", "quantmis", "demo", "--out", str(tmp_path)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.readline()  # it has begun to train
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert "run the same command again" in said
+    assert "Traceback" not in said

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from quantmis.results import Results
 
 COULD_NOT_RUN = 2
+INTERRUPTED = 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,6 +31,10 @@ def main() -> None:
     """Run the command; a `UserError` becomes its message and hint on stderr, and exit code 2."""
     try:
         app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("interrupted: run the same command again to go on from here", file=sys.stderr)  # noqa: T201
+        raise
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         if error.hint:
