@@ -5,8 +5,6 @@ here as an object with a `reason`. Promise: within one `schema_version` a field 
 fields may be added. The document of the same seed is the same but for `environment`.
 """
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +13,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from quantmis.errors import UserError
+from quantmis.files import write_atomically
 from quantmis.stats import Estimate, EstimateError, Unmeasured
 
 SCHEMA_VERSION = 1
@@ -280,28 +279,6 @@ def _refuse_other_version(version: int, source: str) -> None:
 
 class _Versioned(BaseModel):
     schema_version: int
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` under a temporary name beside `path`, sync it, and rename it into place."""
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise _cannot_write(path, error) from error
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise _cannot_write(path, error) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(f"cannot write {path}: {error.strerror}", hint="free some space or choose another --out folder")
 
 
 def json_schema() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from quantmis.audit.executors import Executor
 from quantmis.audit.progress import Tick
 from quantmis.audit.store import Damaged, Store
 from quantmis.audit.work import Group, Work
-from quantmis.results import write_atomically
+from quantmis.files import write_atomically
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantmis import results
+from quantmis.files import write_atomically
 from quantmis.results import QuantizerResult, Ranking, Results
 
 DOCUMENT = "results.json"
@@ -40,4 +41,4 @@ class AuditResult:
         """Write the report, one page that needs no network."""
         from quantmis.report import html
 
-        results.write_atomically(Path(path), html.render(self.document).encode())
+        write_atomically(Path(path), html.render(self.document).encode())

@@ -15,13 +15,13 @@ from quantmis.audit.executors import EXECUTORS
 from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
+from quantmis.files import write_atomically
 from quantmis.models import Task
 from quantmis.models.engine import WAYS
 from quantmis.models.rows import forward
 from quantmis.quantizers import QUANTIZERS, Identity, MatchedNoise, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling, suggestion
-from quantmis.results import write_atomically
 
 QUANTIZERS_BY_DEFAULT = (
     "identity",

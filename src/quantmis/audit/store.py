@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from quantmis.audit.work import Group, as_metadata, from_metadata
 from quantmis.errors import UserError
-from quantmis.results import write_atomically
+from quantmis.files import write_atomically
 
 
 class Damaged(Exception):  # noqa: N818 it says what the group is

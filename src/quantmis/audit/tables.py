@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float, Int
 
 from quantmis.audit.work import Group, Traits, Work
 from quantmis.evidence import Evidence
+from quantmis.files import write_atomically
 from quantmis.registry import spelling
-from quantmis.results import write_atomically
 
 
 @dataclass(frozen=True, eq=False)
