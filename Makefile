@@ -1,6 +1,5 @@
 # make demo   audit the quantized versions of a model of scikit-learn's digits; prints where the report is
 # make test   everything that CI checks
-# make test-extras  the adapters of quantization libraries, with those libraries installed
 # make bench  the slow studies, written to benchmarks/RESULTS.md
 # make clean  remove what the others made
 
@@ -8,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= quantmis-demo
 
-.PHONY: demo test check test-extras bench clean browser
+.PHONY: demo test check bench clean browser
 
 demo: .venv/installed
 	$(BIN)/quantmis demo --out $(OUT)
@@ -21,10 +20,6 @@ check: .venv/installed
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2
-
-test-extras: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bnb,brevitas,gguf,hqq,torchao]"
-	QUANTMIS_EXTRAS=1 $(BIN)/pytest tests/quantizers/extras
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/theory.py

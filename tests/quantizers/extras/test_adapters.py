@@ -35,6 +35,11 @@ def _all_extras():
     assert not missing, f"pip install 'quantmis[{','.join(sorted(missing))}]' first: these tests need every extra"
 
 
+def test_every_adapter_is_under_contract():
+    adapters = {name for name in QUANTIZERS.names() if QUANTIZERS.find(name).extra is not None}
+    assert {each.name for each in (*ADAPTERS, *WIDE)} == adapters
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("claim", contract.CLAIMS, ids=lambda claim: claim.__name__)
 @pytest.mark.parametrize("quantizer", ADAPTERS, ids=str)

@@ -4,7 +4,9 @@ They replace Linear layers and leave all others as they are. Losses are computed
 int8 round the activations too.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -34,12 +36,10 @@ class BitsAndBytes4Bit(Adapter):
 
     def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
         """Return the model with Linear4bit layers."""
-        from bitsandbytes.nn import Linear4bit  # pyright: ignore[reportMissingImports]
+        from bitsandbytes.nn.modules import Linear4bit
 
-        def build(old: nn.Linear) -> nn.Module:
-            bias = old.bias is not None  # pyright: ignore[reportUnnecessaryComparison]
-            words = {"quant_type": self.format, "compute_dtype": torch.float32, "compress_statistics": False}
-            new = Linear4bit(old.in_features, old.out_features, bias=bias, **words)
+        def build(inputs: int, outputs: int, bias: bool) -> nn.Module:
+            new = Linear4bit(inputs, outputs, bias, torch.float32, compress_statistics=False, quant_type=self.format)
             new.support_avx512bf16_for_cpu = False  # its kernel takes multiples of 32 outputs only, and half precision
             return new
 
@@ -61,21 +61,20 @@ class BitsAndBytesInt8(Adapter):
 
     def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
         """Return the model with Linear8bitLt layers."""
-        from bitsandbytes.nn import Linear8bitLt  # pyright: ignore[reportMissingImports]
+        from bitsandbytes.nn.modules import Linear8bitLt
 
-        def build(old: nn.Linear) -> nn.Module:
-            bias = old.bias is not None  # pyright: ignore[reportUnnecessaryComparison]
-            return Linear8bitLt(old.in_features, old.out_features, bias=bias, has_fp16_weights=False)
-
-        return _replaced(model, build, _eight_bits)
+        return _replaced(model, partial(Linear8bitLt, has_fp16_weights=False), _eight_bits)
 
 
-def _replaced(model: nn.Module, build: Any, read: Any) -> Change:
+def _replaced(
+    model: nn.Module, build: Callable[[int, int, bool], nn.Module], read: Callable[..., QuantizedLayer]
+) -> Change:
+    """Put a layer of the library in the place of each Linear layer, and read its record."""
     linear = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
     layers: list[QuantizedLayer] = []
     for name, old in linear.items():
         with torch.random.fork_rng(devices=[]):  # the new layer draws weights, only to lose them
-            new = build(old)
+            new = build(old.in_features, old.out_features, "bias" in old.state_dict())
         new.load_state_dict(old.state_dict())
         new = new.to("cpu" if old.weight.device.type == "cpu" else old.weight.device)  # this is what quantizes
         layers.append(read(name, new.weight, tuple(old.weight.shape)))

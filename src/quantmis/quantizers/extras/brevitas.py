@@ -53,9 +53,9 @@ class Brevitas(Adapter):
 
 
 def _prepared(model: nn.Module, bits: int) -> Any:
-    import brevitas.nn as quantized  # pyright: ignore[reportMissingImports]
-    from brevitas.graph.quantize import layerwise_quantize  # pyright: ignore[reportMissingImports]
-    from brevitas.quant import Int8WeightPerChannelFloat  # pyright: ignore[reportMissingImports]
+    import brevitas.nn as quantized
+    from brevitas.graph.quantize import layerwise_quantize
+    from brevitas.quant import Int8WeightPerChannelFloat
 
     words = {
         "weight_quant": Int8WeightPerChannelFloat,
@@ -80,13 +80,14 @@ def _run(model: Any, inputs: Tensor, method: str) -> None:
 
 
 def _mode(method: str) -> Callable[..., Any]:
-    from brevitas.graph.gpfq import GPFQ, gpfq_mode  # pyright: ignore[reportMissingImports]
-    from brevitas.graph.gptq import gptq_mode  # pyright: ignore[reportMissingImports]
-    from brevitas.graph.qronos import Qronos  # pyright: ignore[reportMissingImports]
+    from brevitas.graph.gpfq import GPFQ, gpfq_mode
+    from brevitas.graph.gptq import gptq_mode
+    from brevitas.graph.qronos import Qronos
 
     if method == "gptq":
         return partial(gptq_mode, act_order=True)
-    return partial(gpfq_mode, algorithm_impl=GPFQ if method == "gpfq" else partial(Qronos, alpha=1e-3))
+    algorithm: Any = GPFQ if method == "gpfq" else partial(Qronos, alpha=1e-3)
+    return partial(gpfq_mode, algorithm_impl=algorithm)
 
 
 def _layer(name: str, layer: Any, bits: int) -> QuantizedLayer:

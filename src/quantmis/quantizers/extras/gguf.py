@@ -41,7 +41,7 @@ class GGUF(Adapter):
         return written(model, tuple(layer for layer in made if layer is not None))
 
     def _layer(self, name: str, weight: Tensor, axis: int) -> QuantizedLayer | None:
-        from gguf import GGMLQuantizationType, quants  # pyright: ignore[reportMissingImports]
+        from gguf import GGMLQuantizationType, quants
 
         rows = as_matrix(weight.detach().float(), axis)
         if rows.shape[1] % BLOCKS[self.format].weights:

@@ -41,7 +41,7 @@ class HQQ(Adapter):
 
     def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
         """Return the model with HQQLinear layers."""
-        from hqq.core.quantize import BaseQuantizeConfig, HQQLinear  # pyright: ignore[reportMissingImports]
+        from hqq.core.quantize import BaseQuantizeConfig, HQQLinear
 
         layers: list[QuantizedLayer] = []
         linear = {name: layer for name, layer in model.named_modules() if type(layer) is nn.Linear}

@@ -37,8 +37,8 @@ class TorchaoIntx(Adapter):
 
     def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
         """Return the model with IntxUnpackedToInt8Tensor weights."""
-        from torchao.quantization import IntxWeightOnlyConfig, MappingType  # pyright: ignore[reportMissingImports]
-        from torchao.quantization.granularity import PerAxis, PerGroup  # pyright: ignore[reportMissingImports]
+        from torchao.quantization import IntxWeightOnlyConfig, MappingType
+        from torchao.quantization.granularity import PerAxis, PerGroup
 
         scales = PerAxis(0) if self.group_size is None else PerGroup(self.group_size)
         mapping = MappingType.SYMMETRIC if self.symmetric else MappingType.ASYMMETRIC
@@ -61,7 +61,7 @@ class TorchaoInt8WeightOnly(Adapter):
 
     def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
         """Return the model with Int8Tensor weights."""
-        from torchao.quantization import Int8WeightOnlyConfig  # pyright: ignore[reportMissingImports]
+        from torchao.quantization import Int8WeightOnlyConfig
 
         return _converted(model, Int8WeightOnlyConfig(), 256)
 
@@ -81,13 +81,13 @@ class TorchaoInt8Dynamic(Adapter):
 
     def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
         """Return the model with Int8Tensor weights that quantize their inputs."""
-        from torchao.quantization import Int8DynamicActivationInt8WeightConfig  # pyright: ignore[reportMissingImports]
+        from torchao.quantization import Int8DynamicActivationInt8WeightConfig
 
         return _converted(model, Int8DynamicActivationInt8WeightConfig(), 256)
 
 
 def _converted(model: nn.Module, config: Any, levels: int) -> Change:
-    from torchao.quantization import quantize_  # pyright: ignore[reportMissingImports]
+    from torchao.quantization import quantize_
 
     quantize_(model, config)
     made = {name: weight for name, weight in part.weights(model).items() if hasattr(weight, "qdata")}
