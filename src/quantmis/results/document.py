@@ -5,54 +5,18 @@ here as an object with a `reason`. Promise: within one `schema_version` a field 
 fields may be added. The document of the same seed is the same but for `environment`.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, model_validator
 
 from quantmis.errors import UserError
 from quantmis.files import write_atomically
-from quantmis.stats import Estimate, EstimateError, Unmeasured
+from quantmis.results.measures import EARLIER, Measured, QuantizerResult, Record
+from quantmis.stats import EstimateError, Unmeasured
 
 SCHEMA_VERSION = 1
-
-Measured = Estimate | Unmeasured
-
-
-@dataclass(frozen=True, kw_only=True)
-class Utility(Estimate):
-    """Hold what a quantized model is worth on held-out samples; `metric` names the measure, higher is better."""
-
-    metric: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class UpperBound(Estimate):
-    """Hold an upper bound on membership inference security and the `attack` that gave it."""
-
-    attack: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RateAt(Estimate):
-    """Hold the true positive rate of an attack at the false positive rate `fpr`."""
-
-    fpr: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class UnresolvedAt(Unmeasured):
-    """Say why there is no true positive rate at the false positive rate `fpr`."""
-
-    fpr: float
-
-
-class Record(BaseModel):
-    """Refuse fields that the schema does not know, and changes after the fact."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Config(Record):
@@ -97,60 +61,6 @@ class Data(Record):
     features: list[int]
     classes: int | None = None
     digest: str
-
-
-class Curve(Record):
-    """Hold points of a ROC curve for drawing; the numbers are beside it, with intervals."""
-
-    fpr: list[float]
-    tpr: list[float]
-
-
-class AttackMetrics(Record):
-    """Hold what one attack achieved against one quantizer."""
-
-    auc: Measured
-    advantage: Measured
-    balanced_accuracy: Measured
-    epsilon_low: Measured
-    tpr: list[RateAt | UnresolvedAt]
-    roc: Curve
-
-
-class AttackResult(Record):
-    """Hold one attack in both forms.
-
-    `adaptive`: the attacker's own models went through the same quantizer as the target. `transfer`: they are full
-    precision; its failure may be a mere shift of scores rather than privacy, so the adaptive number leads.
-    """
-
-    adaptive: AttackMetrics | Unmeasured
-    transfer: AttackMetrics | Unmeasured
-
-
-class QuantizerResult(Record):
-    """Hold everything that was measured about one quantizer.
-
-    `bits_per_weight` counts the scales; `sparsity` is the fraction of quantized weights that are zero, as measured;
-    `untouched` names the layers left in full precision; `distinct` is how many different quantized models there were
-    among the `models`; `table` is the path of the loss table, relative to `results.json`, `table_digest` the SHA-256 of
-    its arrays.
-    """
-
-    name: str
-    bits_per_weight: float
-    sparsity: float
-    weights: int
-    untouched: list[str]
-    models: int
-    distinct: int
-    table: str
-    table_digest: str = ""
-    utility: Utility
-    indicator: Measured
-    security: Measured
-    security_upper_bound: UpperBound | Unmeasured
-    attacks: dict[str, AttackResult]
 
 
 class Rank(Record):
@@ -204,6 +114,36 @@ class Finding(Record):
     text: str
 
 
+class BlindBaseline(Record):
+    """Hold what a classifier that never sees the model makes of the features alone.
+
+    Where it tells members from non-members (`differs`), the two sets differ in distribution, and every number about
+    this model may show that difference instead of what the model remembers.
+    """
+
+    method: str
+    auc: Measured
+    balanced_accuracy: Measured
+    differs: bool
+
+
+class Target(Record):
+    """Hold what was measured about the very model that was given: *this model*, not *this procedure*.
+
+    `name` is where its weights came from, `digest` the SHA-256 of their names, types, shapes and bytes. `versions` are
+    its quantized versions, each a model of one row: in an as-is audit there are none here, because all that was
+    measured is about this model, and stands in `quantizers` of the document.
+    """
+
+    name: str
+    digest: str
+    members: int
+    non_members: int
+    blind: BlindBaseline | Unmeasured
+    versions: list[QuantizerResult]
+    ranking: Ranking | Unmeasured
+
+
 class Reproduce(Record):
     """Say how to run the same audit again."""
 
@@ -224,18 +164,35 @@ class Results(Record):
     controls: list[Control]
     warnings: list[Finding]
     reproduce: Reproduce
+    target: Target | Unmeasured = EARLIER
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Results":
-        names = [record.name for record in self.quantizers]
-        ranked = {name for row in self.ranking.rows for name in (row.name, *row.tied)}
-        if len(set(names)) < len(names) or not ranked <= set(names):
-            raise ValueError("the ranking names other quantizers than were measured, or one was measured twice")
+        _require_agree(self.quantizers, self.ranking)
+        if isinstance(self.target, Target) and isinstance(self.target.ranking, Ranking):
+            _require_agree(self.target.versions or self.quantizers, self.target.ranking)
         return self
+
+    @property
+    def this_model(self) -> "tuple[list[QuantizerResult], Ranking] | Unmeasured":
+        """The versions of the very model that was given, and their ranking, whatever the depth."""
+        if isinstance(self.target, Unmeasured):
+            return self.target
+        if self.config.depth == "as-is":
+            return self.quantizers, self.ranking
+        ranking = self.target.ranking
+        return ranking if isinstance(ranking, Unmeasured) else (self.target.versions, ranking)
 
     def quantizer(self, name: str) -> QuantizerResult:
         """Return the record of the quantizer that users call `name`."""
         return next(record for record in self.quantizers if record.name == name)
+
+
+def _require_agree(records: list[QuantizerResult], ranking: Ranking) -> None:
+    names = [record.name for record in records]
+    ranked = {name for row in ranking.rows for name in (row.name, *row.tied)}
+    if len(set(names)) < len(names) or not ranked <= set(names):
+        raise ValueError("the ranking names other quantizers than were measured, or one was measured twice")
 
 
 def write(results: Results, path: Path) -> None:
