@@ -250,3 +250,16 @@ def test_every_text_colour_reaches_contrast_aa_on_every_ground(source: str, them
         for text in colours.keys() - grounds - {"line", "bad-panel"}:
             lighter, darker = sorted((_luminance(colours[ground]), _luminance(colours[text])), reverse=True)
             assert (lighter + 0.05) / (darker + 0.05) >= 4.5, (text, ground)
+
+
+def test_a_report_without_utility_or_sizes_still_renders():
+    nothing = Unmeasured("the weights cannot be read")
+    bare = [
+        record.model_copy(
+            update={"utility": nothing, "bits_per_weight": nothing, "sparsity": nothing, "weights": nothing}
+        )
+        for record in document().quantizers
+    ]
+    page = Page(render(document().model_copy(update={"quantizers": bare})))
+    assert "the weights cannot be read" in page.text
+    assert "were measured together for no version" in page.text

@@ -64,12 +64,13 @@ def _failed_controls(controls: Sequence[Control]) -> Found:
 
 def _hardly_learned(full_precision: QuantizerResult, classes: int | None) -> Found:
     guessing = 0.0 if classes is None else 1 / classes
-    if full_precision.utility.low <= guessing:
+    utility = full_precision.utility
+    if isinstance(utility, Estimate) and utility.low <= guessing:
         yield (
             "QM010",
             (
-                f"In full precision the models hardly learned ({full_precision.utility.metric} "
-                f"{full_precision.utility.value:.2f}, guessing gives {guessing:.2f}). A model that learned nothing "
+                f"In full precision the models hardly learned ({utility.metric} "
+                f"{utility.value:.2f}, guessing gives {guessing:.2f}). A model that learned nothing "
                 "gives nothing away: check the recipe before reading the rest."
             ),
         )

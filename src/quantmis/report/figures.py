@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from quantmis.report import charts, words
+from quantmis.report import charts, reading, words
 from quantmis.report.charts import Axis, Line, Mark
 from quantmis.report.reading import Place, adaptive, foremost, places, smallest_rate
 from quantmis.report.svg import Styles
@@ -29,11 +29,11 @@ def front(results: Results, styles: Styles) -> Figure:
     marks = [
         Mark(place.position, place.record.name, role(place), place.attacker, place.record.utility)
         for place in listed
-        if isinstance(place.attacker, Estimate)
+        if isinstance(place.attacker, Estimate) and isinstance(place.record.utility, Estimate)
     ]
     if not marks:
-        return Figure("", "How often an attacker is right was measured for no version, so there is nothing to draw.")
-    metric = results.quantizers[0].utility.metric
+        return Figure("", "How often an attacker is right, and utility, were measured together for no version.")
+    metric = reading.metric(results.quantizers)
     up = Axis(f"{charts.ascii_only(words.plainly(metric))} (higher is better)", share=words.is_share(metric))
     heading = f"How often an attacker is right against {words.plainly(metric)}, {_counted(marks, listed)}"
     caption = (

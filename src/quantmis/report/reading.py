@@ -5,7 +5,9 @@ model was trained on it: half the time by tossing a coin, always if the model gi
 (1 + advantage) / 2 of the strongest attack, thus 1 - bound / 2 of the upper bound on membership inference security.
 """
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from quantmis.report.words import BASELINE, NONE
@@ -75,8 +77,19 @@ def apart(one: Estimate, other: Estimate) -> bool:
 
 
 def no_worse(record: QuantizerResult, than: QuantizerResult) -> bool:
-    """Return whether the utility of a version is not beyond doubt below that of another."""
-    return record.utility.high >= than.utility.low
+    """Return whether the utility of a version was measured and is not beyond doubt below that of another."""
+    mine, theirs = record.utility, than.utility
+    return not isinstance(mine, Unmeasured) and not isinstance(theirs, Unmeasured) and mine.high >= theirs.low
+
+
+def metric(records: Sequence[QuantizerResult]) -> str:
+    """Return the name of the utility of the versions, `utility` where it was measured for none."""
+    return next((each.utility.metric for each in records if not isinstance(each.utility, Unmeasured)), "utility")
+
+
+def worth(record: QuantizerResult) -> float:
+    """Return the utility of a version for sorting; one that was not measured counts as the lowest."""
+    return -math.inf if isinstance(record.utility, Unmeasured) else record.utility.value
 
 
 def rank_of(results: Results, record: QuantizerResult) -> int | None:

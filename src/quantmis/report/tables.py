@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from quantmis.report import words
-from quantmis.report.reading import Place, adaptive, attacker, baseline, foremost, leaders, places
+from quantmis.report.reading import Place, adaptive, attacker, baseline, foremost, leaders, metric, places, worth
 from quantmis.report.verdict import bargains
 from quantmis.results import AttackMetrics, QuantizerResult, Results
 from quantmis.stats import Estimate, Unmeasured
@@ -64,9 +64,9 @@ def ranking(results: Results, notes: Notes) -> Table:
     columns = [
         ("Rank", [Cell(place.rank) for place in listed]),
         ("An attacker is right", rates([place.attacker for place in listed], notes)),
-        (_worth(records), utilities(records)),
-        ("Bits per weight", [Cell(f"{record.bits_per_weight:.3g}") for record in records]),
-        ("Zero weights", [Cell(words.percent(record.sparsity)) for record in records]),
+        (_worth(records), utilities(records, notes)),
+        ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
+        ("Zero weights", [share(record.sparsity, notes) for record in records]),
         ("Indicator r_Q", rounded([record.indicator for record in records], notes)),
         ("Strongest attack", [Cell(_strongest(record)) for record in records]),
         ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),
@@ -87,7 +87,7 @@ def _assemble(caption: str, corner: str, names: Sequence[str], columns: Sequence
 
 
 def _worth(records: Sequence[QuantizerResult]) -> str:
-    return words.capital(words.plainly(records[0].utility.metric)) if records else ""
+    return words.capital(words.plainly(metric(records)))
 
 
 def _strongest(record: QuantizerResult) -> str:
@@ -101,8 +101,8 @@ def choices(results: Results, notes: Notes) -> Table:
     records = [results.quantizer(name) for name in chosen]
     columns = [
         ("An attacker is right", rates([attacker(record) for record in records], notes)),
-        (_worth(records), utilities(records)),
-        ("Bits per weight", [Cell(f"{record.bits_per_weight:.3g}") for record in records]),
+        (_worth(records), utilities(records, notes)),
+        ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
         ("Why it is here", [Cell(why) for why in chosen.values()]),
     ]
     return _assemble("The choice in short", "Version", list(map(words.clean, chosen)), columns)
@@ -112,11 +112,11 @@ def _chosen(results: Results) -> dict[str, str]:
     """Return why each chosen version was chosen."""
     first, best, whole = leaders(results), bargains(results), baseline(results)
     reasons: dict[str, list[str]] = {}
-    for record in sorted(first, key=lambda record: -record.utility.value)[:MOST_LEADERS]:
+    for record in sorted(first, key=lambda record: -worth(record))[:MOST_LEADERS]:
         reasons[record.name] = ["gives away least" if len(first) == 1 else f"one of the {len(first)} least exposed"]
     for record in best[:1]:
         least = "gives away least" if len(best) == 1 else f"one of the {len(best)} least exposed"
-        keep = f"of those that keep the {words.plainly(record.utility.metric)}"
+        keep = f"of those that keep the {words.plainly(metric([record]))}"
         reasons.setdefault(record.name, []).append(f"{least} {keep}")
     if whole is not None:
         reasons.setdefault(whole.name, []).append("full precision, for comparison")
@@ -211,11 +211,21 @@ def rounded(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
     return [cell(each, notes, words.significant) for each in quantities]
 
 
-def utilities(records: Sequence[QuantizerResult]) -> list[Cell]:
+def utilities(records: Sequence[QuantizerResult], notes: Notes) -> list[Cell]:
     """Return the column of what the versions are worth."""
-    values = [record.utility for record in records]
+    values, name = [record.utility for record in records], metric(records)
     digits = decimals(values)
-    return [cell(each, {}, lambda value, each=each: words.worth(value, each.metric, digits)) for each in values]
+    return [cell(each, notes, lambda value: words.worth(value, name, digits)) for each in values]
+
+
+def size(bits: float | Unmeasured, notes: Notes) -> Cell:
+    """Return the cell of the bits that a weight takes."""
+    return cell(bits, notes, lambda value: words.significant(value, 3))
+
+
+def share(sparsity: float | Unmeasured, notes: Notes) -> Cell:
+    """Return the cell of a share that was counted and has no interval."""
+    return cell(sparsity, notes, words.percent)
 
 
 def decimals(quantities: Sequence[Quantity]) -> int:
@@ -224,10 +234,12 @@ def decimals(quantities: Sequence[Quantity]) -> int:
     return words.places(median(reaches)) if reaches else 2
 
 
-def cell(quantity: Quantity, notes: Notes, write: words.Writer) -> Cell:
+def cell(quantity: Quantity | float, notes: Notes, write: words.Writer) -> Cell:
     """Return the cell of a quantity; where it has none, or only a bound, the number of the note that says why."""
     if isinstance(quantity, Unmeasured):
         return Cell("not measured", note=notes.get(quantity.reason))
+    if isinstance(quantity, int | float):
+        return Cell(write(quantity))
     low, high = write(quantity.low).removesuffix(" %"), write(quantity.high)
     note = notes.get(quantity.reason) if quantity.reason else None
     return Cell(write(quantity.value), f"{low} to {high}", note)

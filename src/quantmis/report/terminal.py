@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from quantmis.report import tables, words
-from quantmis.report.reading import Place, adaptive, foremost, places
+from quantmis.report.reading import Place, adaptive, foremost, metric, places
 from quantmis.report.tables import Cell
 from quantmis.report.verdict import verdict
 from quantmis.results import AttackMetrics, Results
@@ -48,12 +48,11 @@ def table(results: Results, width: int | None = None) -> Table:
 
 def _columns(results: Results, listed: Sequence[Place]) -> list[Column]:
     records = [place.record for place in listed]
-    metric = words.plainly(records[0].utility.metric) if records else ""
     return [
         Column("attacker is right", _spelled(tables.rates([place.attacker for place in listed], {}))),
-        Column(metric, _spelled(tables.utilities(records)), width=70),
-        Column("bits", [f"{record.bits_per_weight:.3g}" for record in records], width=90),
-        Column("zeros", [words.percent(record.sparsity) for record in records], width=96),
+        Column(words.plainly(metric(records)), _spelled(tables.utilities(records, {})), width=70),
+        Column("bits", _spelled([tables.size(record.bits_per_weight, {}) for record in records]), width=90),
+        Column("zeros", _spelled([tables.share(record.sparsity, {}) for record in records]), width=96),
         *_attack(results, listed),
         Column("indicator r_Q", _spelled(tables.rounded([record.indicator for record in records], {})), width=140),
     ]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from quantmis.report import words
+from quantmis.report import reading, words
 from quantmis.report.reading import (
     COIN,
     adaptive,
@@ -132,7 +132,7 @@ def price(results: Results) -> str | None:
         return None
     if len(first) == 1:
         return f"{title(first[0].name)} {_cost(first[0], whole)}."
-    by_worth = sorted(first, key=lambda record: record.utility.value)
+    by_worth = sorted(first, key=reading.worth)
     dearest, cheapest = by_worth[0], by_worth[-1]
     if _cost(dearest, whole) == _cost(cheapest, whole):
         return f"Each of them {_cost(cheapest, whole)}."
@@ -143,7 +143,10 @@ def price(results: Results) -> str | None:
 
 
 def _cost(record: QuantizerResult, whole: QuantizerResult) -> str:
-    mine, theirs, metric = record.utility, whole.utility, record.utility.metric
+    mine, theirs = record.utility, whole.utility
+    if isinstance(mine, Unmeasured) or isinstance(theirs, Unmeasured):
+        return "has a utility that was not measured"
+    metric = mine.metric
     digits = words.places(max(reach(mine), reach(theirs)))
     both = f"({worth(mine.value, metric, digits)} against {worth(theirs.value, metric, digits)})"
     if not apart(mine, theirs):
@@ -167,7 +170,7 @@ def bargain(results: Results) -> str | None:
     whole, first = baseline(results), leaders(results)
     if whole is None or whole in first:
         return None
-    best, metric = bargains(results), words.plainly(whole.utility.metric)
+    best, metric = bargains(results), words.plainly(reading.metric([whole]))
     if not best:
         return f"No version that keeps the {metric} of full precision gives away measurably less than it does."
     if best[0] in first:
