@@ -1,12 +1,15 @@
-"""Contract suites: what every attack must do, as tests that a plug-in's author runs on their own.
+"""Contract suites: what every attack and quantizer must do, as tests that a plug-in's author runs on their own.
 
-    from quantmis.testing import AttackContract
+    from quantmis.testing import AttackContract, QuantizerContract
 
     class TestMyAttack(AttackContract):
         attack = MyAttack()
 
-pytest collects the inherited tests. They run on small tables of a classifier that leaks, with many equal losses as
-low-bit models make them.
+    class TestMyQuantizer(QuantizerContract):
+        quantizer = MyQuantizer(bits=3)
+
+pytest collects the inherited tests. Attacks run on small tables of a classifier that leaks, with many equal losses as
+low-bit models make them; quantizers on a small model with a layer of each kind.
 """
 
 # ruff: noqa: S101 - these are tests, shipped with the package
@@ -14,10 +17,12 @@ low-bit models make them.
 from typing import ClassVar
 
 import numpy as np
+import pytest
 
 from quantmis.attacks import Attack
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
+from quantmis.quantizers import Quantizer, contract
 from quantmis.stats import evaluate
 
 MODELS, SAMPLES = 16, 160
@@ -126,7 +131,21 @@ class AttackContract:
 
 
 def _expect_refusal(attack: Attack, target: Evidence, reference: Evidence | None, words: str) -> None:
-    import pytest
-
     with pytest.raises(UserError, match=words):
         attack.score(target, reference)
+
+
+class QuantizerContract:
+    """Collect the tests of a quantizer; set `quantizer`, which must be registered, in a subclass."""
+
+    quantizer: ClassVar[Quantizer]
+
+    @pytest.mark.parametrize("claim", contract.CLAIMS, ids=lambda claim: claim.__name__)
+    def test_it_keeps_its_promise(self, claim: contract.Claim):
+        """Each of the claims of `quantmis.quantizers.contract` holds."""
+        claim(self.quantizer)
+
+    def test_another_process_makes_the_same_of_a_model(self):
+        """The fingerprint does not depend on the process."""
+        here = contract.quantized(self.quantizer).fingerprint
+        assert contract.fingerprints_elsewhere([self.quantizer]) == [here]

@@ -2,7 +2,8 @@
 
 import pytest
 
-from quantmis.quantizers import QUANTIZERS, Quantizer, Sign, contract
+from quantmis.quantizers import QUANTIZERS, Quantizer, Sign, Uniform, contract
+from quantmis.testing import QuantizerContract
 
 NATIVE = [
     QUANTIZERS.parse(each)
@@ -65,3 +66,7 @@ def test_a_promise_that_is_broken_is_noticed():
 
     with pytest.raises(AssertionError, match="another quantizer"):
         contract.is_written_as_it_is_read(Misnamed())
+
+
+class TestQuantizerOfAThirdParty(QuantizerContract):
+    quantizer = Uniform(bits=6)

@@ -1,12 +1,11 @@
 """Learn for each weight whether to round it up or down (Nagel et al. 2020, AdaRound, arXiv:2004.10568)."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from torch import Tensor
 
 from quantmis.quantizers.base import QUANTIZERS, require_range
-from quantmis.quantizers.codebook import Per
 from quantmis.quantizers.layerwise import Grid, Layerwise, damped
 from quantmis.quantizers.learned_rounding import learn
 
@@ -26,12 +25,6 @@ class AdaRound(Layerwise):
     8
     """
 
-    bits: int = 4
-    per: Per = "channel"
-    group_size: int | None = None
-    symmetric: bool = True
-    range: Literal["mse", "max", "percentile"] = "mse"
-    narrow: bool = False
     iterations: int = 1000
     name: ClassVar[str] = "adaround"
 

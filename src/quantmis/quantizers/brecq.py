@@ -6,27 +6,27 @@ diagonal of the Fisher information of the block's outputs.
 """
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from quantmis.quantizers import layers as part
-from quantmis.quantizers.base import QUANTIZERS, Change, Generators, Quantizer, require_range
+from quantmis.quantizers.base import QUANTIZERS, Change, Generators, require_range
 from quantmis.quantizers.blocks import Block, blocks_of, observed
+from quantmis.quantizers.calibrated import Calibrated
 from quantmis.quantizers.calibration import evaluating
-from quantmis.quantizers.codebook import Per, written
+from quantmis.quantizers.codebook import written
 from quantmis.quantizers.learned_rounding import learn
 from quantmis.quantizers.record import QuantizedLayer, as_matrix, from_matrix
-from quantmis.quantizers.uniform import Uniform
 
 BATCH = 32
 
 
 @QUANTIZERS.add
 @dataclass(frozen=True)
-class BRECQ(Quantizer):
+class BRECQ(Calibrated):
     """Choose between the two nearest codes of each weight so that the outputs of each block change least.
 
     `blocks` names the blocks by shell patterns of module names, with commas between them; by default they are the
@@ -40,24 +40,14 @@ class BRECQ(Quantizer):
     ['0', '2']
     """
 
-    bits: int = 4
-    per: Per = "channel"
-    group_size: int | None = None
-    symmetric: bool = True
-    range: Literal["mse", "max", "percentile"] = "mse"
     iterations: int = 1000
     blocks: str = ""
     fisher: bool = True
     name: ClassVar[str] = "brecq"
-    needs_calibration: ClassVar[bool] = True
 
     def __post_init__(self):
         self.levels()  # checks the parameters
         require_range(self.name, "iterations", self.iterations, 1, 100_000)
-
-    def levels(self) -> Uniform:
-        """Return the quantizer whose levels the codes are chosen from."""
-        return Uniform(self.bits, self.per, self.group_size, symmetric=self.symmetric, range=self.range)
 
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
         """Quantize the blocks of each model, in the order of their calls."""

@@ -4,14 +4,13 @@ arXiv:2210.17323, algorithm 1.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from quantmis.quantizers.base import QUANTIZERS, require_range
-from quantmis.quantizers.codebook import Per
 from quantmis.quantizers.layerwise import Grid, Layerwise, damped, reordered
 
 BLOCK = 128
@@ -32,12 +31,6 @@ class GPTQ(Layerwise):
     8
     """
 
-    bits: int = 4
-    per: Per = "channel"
-    group_size: int | None = None
-    symmetric: bool = True
-    range: Literal["mse", "max", "percentile"] = "mse"
-    narrow: bool = False
     act_order: bool = True
     damping: float = 0.01
     name: ClassVar[str] = "gptq"

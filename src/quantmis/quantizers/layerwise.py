@@ -10,18 +10,16 @@ group of a convolution, in double precision, so that the company a model is in d
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from quantmis.quantizers import layers as part
-from quantmis.quantizers.base import Change, Generators, Quantizer
+from quantmis.quantizers.base import Change, Generators
+from quantmis.quantizers.calibrated import Calibrated
 from quantmis.quantizers.calibration import calls, hessian
-from quantmis.quantizers.codebook import Per
 from quantmis.quantizers.record import QuantizedLayer, as_matrix, from_matrix
-from quantmis.quantizers.uniform import Uniform
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,22 +44,8 @@ class Grid:
         return replace(self, scale=reordered(self.scale, order), zero=reordered(self.zero, order))
 
 
-class Layerwise(Quantizer):
+class Layerwise(Calibrated):
     """Quantize a layer at a time, each given the inputs that the quantized layers before it produce."""
-
-    needs_calibration: ClassVar[bool] = True
-    bits: int = 4
-    per: Per = "channel"
-    group_size: int | None = None
-    symmetric: bool = True
-    range: Literal["mse", "max", "percentile"] = "mse"
-    narrow: bool = False
-
-    def levels(self) -> Uniform:
-        """Return the quantizer whose levels the codes are chosen from; the parameters mean there what they do here."""
-        return Uniform(
-            self.bits, self.per, self.group_size, symmetric=self.symmetric, range=self.range, narrow=self.narrow
-        )
 
     @abstractmethod
     def solve(

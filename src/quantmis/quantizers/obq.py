@@ -4,7 +4,7 @@ Optimal Brain Compression, arXiv:2208.11580, algorithm 3. GPTQ is what remains o
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from quantmis.errors import require
 from quantmis.quantizers.base import QUANTIZERS, require_range
-from quantmis.quantizers.codebook import Per
 from quantmis.quantizers.layerwise import Grid, Layerwise, damped
 
 MOST_WORK = 3e11
@@ -34,12 +33,6 @@ class OBQ(Layerwise):
     8
     """
 
-    bits: int = 4
-    per: Per = "channel"
-    group_size: int | None = None
-    symmetric: bool = True
-    range: Literal["mse", "max", "percentile"] = "mse"
-    narrow: bool = False
     damping: float = 0.01
     name: ClassVar[str] = "obq"
 

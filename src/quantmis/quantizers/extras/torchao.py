@@ -4,6 +4,7 @@ They quantize Linear layers and leave all others as they are. Losses are compute
 int8 activations of `torchao.int8_dynamic` count.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,9 +17,29 @@ from quantmis.quantizers.extras.adapter import Adapter
 from quantmis.quantizers.record import QuantizedLayer
 
 
+class Torchao(Adapter):
+    """Quantize with one of torchao's configurations."""
+
+    extra: ClassVar[str | None] = "torchao"
+    library: ClassVar[str | None] = "torchao"
+    bits: int = 8
+
+    @abstractmethod
+    def config(self) -> Any:
+        """Return the configuration that `torchao.quantization.quantize_` takes."""
+
+    def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
+        """Return the model with torchao's tensors for weights."""
+        from torchao.quantization import quantize_
+
+        quantize_(model, self.config())
+        made = {name: weight for name, weight in part.weights(model).items() if hasattr(weight, "qdata")}
+        return Change(model, tuple(_layer(name, weight, 2**self.bits) for name, weight in made.items()))
+
+
 @QUANTIZERS.add
 @dataclass(frozen=True)
-class TorchaoIntx(Adapter):
+class TorchaoIntx(Torchao):
     """Round to integers of `bits` bits, one scale per output channel or per `group_size` weights of one.
 
     >>> TorchaoIntx(bits=4, group_size=32).extra
@@ -29,26 +50,23 @@ class TorchaoIntx(Adapter):
     group_size: int | None = None
     symmetric: bool = True
     name: ClassVar[str] = "torchao.intx"
-    extra: ClassVar[str | None] = "torchao"
-    library: ClassVar[str | None] = "torchao"
 
     def __post_init__(self):
         require_range(self.name, "bits", self.bits, 2, 8)  # torchao's one bit collapses every weight to zero
 
-    def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
-        """Return the model with IntxUnpackedToInt8Tensor weights."""
+    def config(self) -> Any:
+        """Return torchao's configuration for integers of any bits."""
         from torchao.quantization import IntxWeightOnlyConfig, MappingType
         from torchao.quantization.granularity import PerAxis, PerGroup
 
         scales = PerAxis(0) if self.group_size is None else PerGroup(self.group_size)
         mapping = MappingType.SYMMETRIC if self.symmetric else MappingType.ASYMMETRIC
-        config = IntxWeightOnlyConfig(getattr(torch, f"int{self.bits}"), scales, mapping)
-        return _converted(model, config, 2**self.bits)
+        return IntxWeightOnlyConfig(getattr(torch, f"int{self.bits}"), scales, mapping)
 
 
 @QUANTIZERS.add
 @dataclass(frozen=True)
-class TorchaoInt8WeightOnly(Adapter):
+class TorchaoInt8WeightOnly(Torchao):
     """Round the weights to int8, one scale per output channel; activations stay as they are.
 
     >>> TorchaoInt8WeightOnly().name
@@ -56,19 +74,17 @@ class TorchaoInt8WeightOnly(Adapter):
     """
 
     name: ClassVar[str] = "torchao.int8_weight_only"
-    extra: ClassVar[str | None] = "torchao"
-    library: ClassVar[str | None] = "torchao"
 
-    def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
-        """Return the model with Int8Tensor weights."""
+    def config(self) -> Any:
+        """Return torchao's configuration for int8 weights."""
         from torchao.quantization import Int8WeightOnlyConfig
 
-        return _converted(model, Int8WeightOnlyConfig(), 256)
+        return Int8WeightOnlyConfig()
 
 
 @QUANTIZERS.add
 @dataclass(frozen=True)
-class TorchaoInt8Dynamic(Adapter):
+class TorchaoInt8Dynamic(Torchao):
     """Round the weights to int8 and, at each forward pass, the activations too.
 
     >>> TorchaoInt8Dynamic().name
@@ -76,22 +92,12 @@ class TorchaoInt8Dynamic(Adapter):
     """
 
     name: ClassVar[str] = "torchao.int8_dynamic"
-    extra: ClassVar[str | None] = "torchao"
-    library: ClassVar[str | None] = "torchao"
 
-    def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
-        """Return the model with Int8Tensor weights that quantize their inputs."""
+    def config(self) -> Any:
+        """Return torchao's configuration for int8 weights and activations."""
         from torchao.quantization import Int8DynamicActivationInt8WeightConfig
 
-        return _converted(model, Int8DynamicActivationInt8WeightConfig(), 256)
-
-
-def _converted(model: nn.Module, config: Any, levels: int) -> Change:
-    from torchao.quantization import quantize_
-
-    quantize_(model, config)
-    made = {name: weight for name, weight in part.weights(model).items() if hasattr(weight, "qdata")}
-    return Change(model, tuple(_layer(name, weight, levels) for name, weight in made.items()))
+        return Int8DynamicActivationInt8WeightConfig()
 
 
 def _layer(name: str, weight: Any, levels: int) -> QuantizedLayer:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from quantmis.errors import require
-from quantmis.quantizers.formats.packing import unpacked
+from quantmis.quantizers.formats.packing import Layers, parts_read, signed, unpacked
 from quantmis.quantizers.record import QuantizedLayer
 
 PARTS = ("qweight", "qzeros", "scales", "g_idx")
@@ -20,11 +20,9 @@ def fits(tensors: dict[str, Tensor]) -> bool:
     return any(name.endswith(".qweight") for name in tensors)
 
 
-def layers(tensors: dict[str, Tensor]) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
+def layers(tensors: dict[str, Tensor]) -> tuple[Layers, dict[str, Tensor]]:
     """Return the quantized layers and the other tensors."""
-    names = [name.removesuffix(".qweight") for name in tensors if name.endswith(".qweight")]
-    used = {f"{name}.{part}" for name in names for part in PARTS}
-    return tuple(_layer(name, tensors) for name in names), {key: t for key, t in tensors.items() if key not in used}
+    return parts_read(tensors, PARTS, _layer)
 
 
 def _layer(name: str, tensors: dict[str, Tensor]) -> QuantizedLayer:
@@ -39,14 +37,5 @@ def _layer(name: str, tensors: dict[str, Tensor]) -> QuantizedLayer:
         order is None or torch.equal(order.long(), torch.arange(inputs) // size),
         f"{name} was quantized with act-order, whose groups are not neighbours",
     )
-    middle = 2 ** (bits - 1)
-    zero = (unpacked(packed, bits, outputs) + 1) % 2**bits - middle
-    return QuantizedLayer(
-        name=name,
-        codes=(unpacked(words.T, bits, inputs) - middle).to(torch.int8),
-        scale=scale.T.contiguous(),
-        levels=2**bits,
-        group_size=size,
-        axis=0,
-        zero_point=zero.T.contiguous().to(torch.int8),
-    )
+    zero = (unpacked(packed, bits, outputs) + 1) % 2**bits
+    return signed(name, bits, unpacked(words.T, bits, inputs), scale.T, zero.T, size)

@@ -1,0 +1,27 @@
+"""Quantizers that choose among the levels of `Uniform` by looking at data: GPTQ, OBQ, AdaRound, BRECQ."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from quantmis.quantizers.base import Quantizer
+from quantmis.quantizers.codebook import Per
+from quantmis.quantizers.uniform import Uniform
+
+
+@dataclass(frozen=True)
+class Calibrated(Quantizer):
+    """Choose codes by what they do to outputs. The levels are those of `Uniform`, fitted to the weights before."""
+
+    bits: int = 4
+    per: Per = "channel"
+    group_size: int | None = None
+    symmetric: bool = True
+    range: Literal["mse", "max", "percentile"] = "mse"
+    narrow: bool = False
+    needs_calibration: ClassVar[bool] = True
+
+    def levels(self) -> Uniform:
+        """Return the quantizer whose levels the codes are chosen from; the parameters mean there what they do here."""
+        return Uniform(
+            self.bits, self.per, self.group_size, symmetric=self.symmetric, range=self.range, narrow=self.narrow
+        )
