@@ -118,7 +118,7 @@ def test_the_plan_counts_and_trains_next_to_nothing(folder: Path):
         ("epochs = 2", 'optimizer = "lion"', "unknown optimizer 'lion'", "adam"),
         ("epochs = 2", 'epochs = 2\nfunction = "a:b"', "a function trains in its own way: remove epochs", ""),
         ('file = "data.npz"', 'file = "date.npz"', "data.file: cannot read", ""),
-        ('file = "data.npz"', 'file = "data.csv"', "expected an .npz file, got data.csv", "np.savez"),
+        ('file = "data.npz"', 'file = "data.csv"', "data.file: cannot read", "beside it there is audit.toml, data.npz"),
         ('file = "data.npz"', "", "data: give either file", ""),
         ('file = "data.npz"', 'file = "data.npz"\nfunction = "a:b"', "data: give either file", ""),
         ('file = "data.npz"', 'function = "own_model_of_tests:nothing"', "returned NoneType", "return x, y"),

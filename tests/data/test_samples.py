@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quantmis.data import Samples, complementary_halves
+from quantmis.data.canaries import with_canaries
 from quantmis.data.membership import hold_out
 from quantmis.errors import UserError
 
@@ -62,7 +63,9 @@ def test_tensors_and_lists_become_arrays():
         (np.full((30, 2), 1e300), np.zeros(30), "x: 30 samples hold NaN or infinity"),
         (np.array([["a"]] * 30), np.zeros(30), "x: expected numbers"),
         (np.array([[None]] * 30), np.zeros(30), "x: expected numbers, got object"),
-        ([[1.0], [1.0, 2.0]] * 15, np.zeros(30), "x: cannot become an array"),
+        ([[1.0], [1.0, 2.0]] * 15, np.zeros(30), "x: row 0 is no sequence of token numbers: "),
+        ([[1], [1, -2]] * 15, np.zeros(30), "x: row 1 is no sequence of token numbers"),
+        ([[1], []] * 15, np.zeros(30), "x: row 1 is no sequence of token numbers"),
         (torch.zeros(30, 2, requires_grad=True), np.zeros(30), "x: cannot become an array"),
         (np.float32(1), np.zeros(30), "one row per sample"),
     ],
@@ -70,6 +73,37 @@ def test_tensors_and_lists_become_arrays():
 def test_bad_samples_are_refused(x: object, y: object, message: str):
     with pytest.raises(UserError, match=message):
         Samples(x, y)
+
+
+def test_sequences_of_different_lengths_are_filled_up():
+    samples = Samples([[3, 4, 5], [6]] * 10, [0, 1] * 10)
+    assert samples.x.shape == (20, 3)
+    assert samples.x[1].tolist() == [6, -1, -1]
+    assert samples.x.dtype.kind == "i"
+
+
+def test_samples_are_called_by_their_ids_or_row_numbers(digits: Samples):
+    assert digits.names[:3].tolist() == ["0", "1", "2"]
+    named = Samples(digits.x, digits.y, ids=[f"s{k}" for k in range(len(digits))], notes=["pixels"])
+    taken = named.take(np.array([5, *range(19)]))
+    assert taken.names[[0, 1, 6]].tolist() == ["s5", "s0", "s5"]
+    assert taken.notes == ("pixels",)
+    assert named.digest() == digits.digest()
+    planted = with_canaries(named, 2, np.random.default_rng(0))
+    assert planted.names[-2:].tolist() == ["canary 0", "canary 1"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (["a"] * 20, "ids: 1 stand for several samples, the first is .'a'."),
+        (range(19), r"ids: expected one per sample, 20, got shape \[19\]"),
+        (np.linspace(0, 1, 20), "ids: expected text or whole numbers, got float64"),
+    ],
+)
+def test_bad_ids_are_refused(ids: object, message: str):
+    with pytest.raises(UserError, match=message):
+        Samples(np.zeros((20, 2)), np.zeros(20), ids=ids)
 
 
 def test_one_changed_number_changes_the_digest(digits: Samples):

@@ -1,7 +1,8 @@
 """The audit file: a whole audit in one readable TOML file. Paths are relative to the file.
 
 [data]
-file = "data.npz"                 # arrays x and y, or: function = "my_module:load"
+file = "people.csv"               # or .parquet, .npz; or: images = "folder"; or: function = "my_module:load"
+target = "income"
 
 [model]
 function = "my_module:MyModel"    # a torch.nn.Module class, or a function that returns one
@@ -23,11 +24,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydantic
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from quantmis.data.samples import Samples
+from quantmis.data.sources import Data, require_fitting
+from quantmis.data.sources import read as read_samples
 from quantmis.errors import UserError, require
 from quantmis.models import Recipe, Task
 from quantmis.models.task import Train
@@ -40,19 +42,6 @@ class Section(BaseModel):
     """Refuse keys that mean nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Data(Section):
-    """Say where inputs and targets are: an `.npz` file with arrays `x` and `y`, or a function that returns both."""
-
-    file: str | None = None
-    function: str | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> "Data":
-        if (self.file is None) == (self.function is None):
-            raise ValueError('give either file = "data.npz" or function = "module:function"')
-        return self
 
 
 class Model(Section):
@@ -150,24 +139,10 @@ def task_of(file: AuditFile, folder: Path) -> Task:
 
 def samples_of(file: AuditFile, folder: Path) -> Samples:
     """Return the samples that the file names."""
+    require_fitting(file.data)
     if file.data.function is not None:
         return _called(_function(file.data.function, folder, "data.function"), file.data.function)
-    path = folder / str(file.data.file)
-    require(
-        path.suffix == ".npz", f"data.file: expected an .npz file, got {path.name}", hint="np.savez(path, x=x, y=y)"
-    )
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            missing = [name for name in ("x", "y") if name not in arrays]
-            require(
-                not missing, f"{path.name} holds {', '.join(arrays)}, not {missing}", hint="np.savez(path, x=x, y=y)"
-            )
-            return Samples(arrays["x"], arrays["y"])
-    except OSError as error:
-        raise UserError(f"data.file: cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        hint = "pickled objects are refused: they can run code; save plain arrays"
-        raise UserError(f"data.file: cannot read {path}: {error}", hint=hint) from error
+    return read_samples(file.data, folder)
 
 
 class _Maker:
@@ -227,5 +202,5 @@ def _explained(path: Path, error: pydantic.ValidationError) -> UserError:
     return UserError(f"{path}: unknown key {where}", hint=suggestion(key, known))
 
 
-def _sections() -> dict[str, type[Section]]:
+def _sections() -> dict[str, type[BaseModel]]:
     return {"data": Data, "model": Model, "training": Training, "audit": Options}

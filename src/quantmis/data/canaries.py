@@ -25,7 +25,8 @@ def with_canaries(samples: Samples, number: int, generator: np.random.Generator)
     chosen = generator.choice(len(samples), number, replace=False)
     others = _of_others(samples.y, chosen, generator)
     x = np.concatenate([samples.x, samples.x[chosen]])
-    return Samples(x, np.concatenate([samples.y, samples.y[others]]))
+    names = None if samples.ids is None else [*samples.ids, *(f"canary {number}" for number in range(len(chosen)))]
+    return Samples(x, np.concatenate([samples.y, samples.y[others]]), names, samples.notes)
 
 
 def _of_others(y: np.ndarray, chosen: np.ndarray, generator: np.random.Generator) -> np.ndarray:

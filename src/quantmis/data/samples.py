@@ -1,11 +1,13 @@
 """The samples of an audit: inputs and targets, checked once, here, before anything is trained on them."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from quantmis.data.tokens import padded
 from quantmis.errors import UserError, require
 
 FEWEST = 20
@@ -16,19 +18,27 @@ class Samples:
     """Hold inputs `x` [samples, ...] and targets `y` [samples] or [samples, outputs].
 
     Anything that `numpy.asarray` takes is taken, CPU tensors included; doubles become float32, which is what models
-    compute in. Raises `UserError` for fewer than 20 samples, different lengths, NaN or infinity, and text.
+    compute in. Inputs of different lengths are sequences of token numbers, and are filled up with -1. `ids` name the
+    samples in the report, their row numbers where there are none. `notes` say how inputs and targets were made, a
+    sentence each. Raises `UserError` for fewer than 20 samples, different numbers of them, NaN or infinity, and text.
 
     >>> digits = Samples(np.zeros((30, 64)), np.arange(30) % 10)
     >>> len(digits), digits.x.dtype, digits.take(np.arange(25)).y.shape
     (30, dtype('float32'), (25,))
+    >>> Samples([[5], [7, 8]] * 10, np.arange(20) % 2).x[:2].tolist()
+    [[5, -1], [7, 8]]
     """
 
     x: np.ndarray
     y: np.ndarray
+    ids: np.ndarray | None
+    notes: tuple[str, ...]
 
-    def __init__(self, x: Any, y: Any):
+    def __init__(self, x: Any, y: Any, ids: Any = None, notes: Sequence[str] = ()):
         object.__setattr__(self, "x", _numeric("x", x))
         object.__setattr__(self, "y", _numeric("y", y))
+        object.__setattr__(self, "ids", None if ids is None else _names(ids, len(self.x)))
+        object.__setattr__(self, "notes", tuple(notes))
         lengths = f"x has {len(self.x)} samples, y has {len(self.y)}"
         require(len(self.x) == len(self.y), lengths, hint="row i of y is the target of row i of x")
         require(
@@ -41,8 +51,15 @@ class Samples:
         return len(self.x)
 
     def take(self, index: np.ndarray) -> "Samples":
-        """Return the samples at `index`."""
-        return Samples(self.x[index], self.y[index])
+        """Return the samples at `index`, where one may stand several times."""
+        taken = Samples(self.x[index], self.y[index], notes=self.notes)
+        object.__setattr__(taken, "ids", None if self.ids is None else self.ids[index])
+        return taken
+
+    @property
+    def names(self) -> np.ndarray:
+        """What the report calls each sample, [samples]: its id, or its row number counted from 0."""
+        return np.arange(len(self.x)).astype(str) if self.ids is None else self.ids
 
     def digest(self) -> str:
         """Return the SHA-256 of the types, shapes and bytes of inputs and targets, in hexadecimal."""
@@ -69,10 +86,26 @@ def _numeric(name: str, values: Any) -> np.ndarray:
 
 def _array(name: str, values: Any) -> np.ndarray:
     try:
-        return np.asarray(values)
+        return padded(values, name) if _differ(values) else np.asarray(values)
     except (ValueError, TypeError, RuntimeError) as error:
         hint = "rows of one length; a tensor detached and on the CPU"
         raise UserError(f"{name}: cannot become an array: {error}", hint=hint) from error
+
+
+def _differ(values: Any) -> bool:
+    """Say whether `values` are sequences of different lengths."""
+    rows = isinstance(values, list | tuple) and all(isinstance(row, list | tuple | np.ndarray) for row in values)
+    return rows and len({len(row) for row in values}) > 1
+
+
+def _names(ids: Any, samples: int) -> np.ndarray:
+    array = np.asarray(ids)
+    require(array.shape == (samples,), f"ids: expected one per sample, {samples}, got shape {list(array.shape)}")
+    require(array.dtype.kind in "biuUS", f"ids: expected text or whole numbers, got {array.dtype}")
+    names, counts = np.unique(array.astype(str), return_counts=True)
+    twice = names[counts > 1]
+    require(len(twice) == 0, f"ids: {len(twice)} stand for several samples, the first is {twice[:1]}")
+    return array.astype(str)
 
 
 def _require_finite(name: str, array: np.ndarray) -> None:

@@ -52,7 +52,8 @@ class Environment(Record):
 class Data(Record):
     """Describe the samples: `samples` were divided among the models, `held_out` were shown to none.
 
-    `digest` is the SHA-256 of the bytes of inputs and labels, `features` the shape of one sample.
+    `digest` is the SHA-256 of the bytes of inputs and labels, `features` the shape of one sample, `notes` how inputs
+    and labels were made, a sentence each.
     """
 
     samples: int
@@ -61,6 +62,7 @@ class Data(Record):
     features: list[int]
     classes: int | None = None
     digest: str
+    notes: list[str] = []
 
 
 class Rank(Record):

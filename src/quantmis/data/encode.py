@@ -1,0 +1,114 @@
+"""From named columns to inputs and targets, by rules that are stated in the result.
+
+A column of numbers stays as it is, or is brought to mean 0 and variance 1 where that is asked for. A column of text is
+a category: one input per value (one-hot) or the number of the value (ordinal), the values in alphabetical order. A
+target of text is a class, numbered likewise; a target of whole numbers is taken as whole numbers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from quantmis.data.table import Columns, require_present
+from quantmis.errors import require
+from quantmis.registry import suggestion
+
+MOST_CATEGORIES = 100
+SHOWN = 12
+RULES = ("one-hot", "ordinal")
+SCALES = ("none", "standard")
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Hold inputs [samples, inputs] and what was done to get them, a sentence per rule."""
+
+    x: Float[np.ndarray, "samples inputs"]
+    notes: tuple[str, ...]
+
+
+def features(
+    columns: Columns,
+    names: Sequence[str],
+    key: str,
+    rule: str = "one-hot",
+    categorical: Sequence[str] = (),
+    scale: str = "none",
+) -> Encoded:
+    """Return the inputs that the columns `names` give; those of numbers that `categorical` names count as categories.
+
+    >>> table = {"age": np.array([30.0, 40.0]), "city": np.array(["Rome", "Oslo"])}
+    >>> found = features(table, ["age", "city"], "data")
+    >>> found.x.tolist(), found.notes
+    ([[30.0, 0.0, 1.0], [40.0, 1.0, 0.0]], ('city: one-hot of 2 values, Oslo, Rome',))
+    """
+    require(rule in RULES, f"{key}.categories: unknown rule {rule!r}", hint=suggestion(rule, RULES))
+    require(scale in SCALES, f"{key}.scale: unknown rule {scale!r}", hint=suggestion(scale, SCALES))
+    require(names, f"{key}.features: no column is left to learn from")
+    require_columns(columns, names, f"{key}.features")
+    require_columns({name: columns[name] for name in names}, categorical, f"{key}.categorical")
+    require_present(columns, names, f"{key}.features")
+    parts, notes = list[np.ndarray](), list[str]()
+    for name in names:
+        if columns[name].dtype.kind in "US" or name in categorical:
+            part, note = _category(name, columns[name], rule, key)
+        else:
+            part, note = _number(name, columns[name], scale)
+        parts.append(part)
+        notes += [note] if note else []
+    return Encoded(np.concatenate(parts, axis=1), tuple(notes))
+
+
+def target(columns: Columns, name: str, key: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the targets that the column `name` gives, and what was done to get them.
+
+    >>> target({"y": np.array(["no", "yes", "no"])}, "y", "data")
+    (array([0, 1, 0]), ('y: the classes 0 = no, 1 = yes',))
+    """
+    require_columns(columns, [name], f"{key}.target")
+    require_present(columns, [name], f"{key}.target")
+    column = columns[name]
+    if column.dtype.kind in "US":
+        values, codes = np.unique(column, return_inverse=True)
+        return codes, (f"{name}: the classes {_listed([f'{k} = {value}' for k, value in enumerate(values)])}",)
+    return (column.astype(np.int64) if is_whole(column) else column), ()
+
+
+def is_whole(column: np.ndarray) -> bool:
+    """Say whether a column of numbers holds whole numbers that a 64-bit integer can hold."""
+    return bool((np.isfinite(column) & (np.abs(column) < 2**53)).all() and (column == np.round(column)).all())
+
+
+def require_columns(columns: Columns, names: Sequence[str], key: str) -> None:
+    """Raise `UserError` with the nearest known name unless all of `names` are columns, each named once."""
+    for name in names:
+        require(name in columns, f"{key}: there is no column {name!r}", hint=suggestion(name, columns))
+    twice = sorted({name for name in names if list(names).count(name) > 1})
+    require(not twice, f"{key}: the column {twice[0] if twice else ''!r} is named twice")
+
+
+def _number(name: str, column: np.ndarray, scale: str) -> tuple[np.ndarray, str]:
+    values = column.astype(np.float64)[:, None]
+    if scale == "none":
+        return values, ""
+    mean, deviation = float(values.mean()), float(values.std())
+    return (values - mean) / (deviation or 1.0), f"{name}: less {mean:.6g}, divided by {deviation or 1.0:.6g}"
+
+
+def _category(name: str, column: np.ndarray, rule: str, key: str) -> tuple[np.ndarray, str]:
+    values, codes = np.unique(column.astype(str), return_inverse=True)
+    note = f"{name}: {rule} of {len(values)} values, {_listed(values.tolist())}"
+    if rule == "ordinal":
+        return codes[:, None].astype(np.float64), note
+    require(
+        len(values) <= MOST_CATEGORIES,
+        f"{key}.features: column {name!r} has {len(values)} different values, one-hot takes at most {MOST_CATEGORIES}",
+        hint='leave it out of features, name it as id, or set categories = "ordinal"',
+    )
+    return np.eye(len(values))[codes], note
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(values[:SHOWN]) + (f" and {len(values) - SHOWN} more" if len(values) > SHOWN else "")

@@ -1,0 +1,61 @@
+"""Files that an audit names: found beside it, and refused by name where opening them could run code.
+
+A relative path stays inside the folder of the audit file, links followed, so that a folder that is copied elsewhere
+still means the same files; what lies elsewhere is named by its absolute path.
+"""
+
+from pathlib import Path
+
+from quantmis.errors import UserError, require
+
+PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy")
+NEIGHBOURS = 5
+
+
+def inside(folder: Path, spelled: str, key: str) -> Path:
+    """Return the file or folder that `spelled` names beside an audit file in `folder`; `key` names it in errors.
+
+    Raises `UserError` for a path that climbs out of `folder`, that is not there, or that must not be read.
+    """
+    require(spelled and "\0" not in spelled, f"{key}: expected a path, got {spelled!r}")
+    path = folder / spelled
+    try:
+        real = path.resolve()
+        there = path.exists()
+    except (OSError, RuntimeError) as error:
+        raise UserError(f"{key}: cannot read {path}: {_why(error)}") from error
+    require(
+        Path(spelled).is_absolute() or real.is_relative_to(folder.resolve()),
+        f"{key}: {spelled} leads out of the folder of the audit file, to {real}",
+        hint="put it beside the audit file, or name it by its absolute path",
+    )
+    require(there, f"{key}: cannot read {path}: no such file or folder", hint=_nearby(path))
+    return path
+
+
+def require_no_pickle(path: Path, key: str, hint: str) -> None:
+    """Raise `UserError` where the name of a file says that it is a pickle; it is not opened."""
+    require(
+        path.suffix.lower() not in PICKLES,
+        f"{key}: {path.name} may be a pickle, which can run code when it is opened: it was not opened",
+        hint=hint,
+    )
+
+
+def unreadable(path: Path, key: str, error: OSError) -> UserError:
+    """Return what to raise where the system refuses to open a file."""
+    return UserError(f"{key}: cannot read {path}: {_why(error)}", hint="is it a file, and may you read it?")
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _nearby(path: Path) -> str:
+    """Name what lies beside a missing file, those of the same kind first."""
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    names = sorted(each.name for each in path.parent.iterdir() if not each.name.startswith("."))
+    same = [name for name in names if name.endswith(path.suffix)] or names
+    shown = ", ".join(same[:NEIGHBOURS]) + (" and others" if len(same) > NEIGHBOURS else "")
+    return f"beside it there is {shown}" if same else f"{path.parent} is empty"

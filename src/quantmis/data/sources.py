@@ -1,0 +1,148 @@
+"""Where the samples of an audit file come from: the keys of its section `[data]`, and what each kind of source reads.
+
+file = "people.csv"        # .csv and .parquet: target = "income", and if wanted features = [...] and id = "person"
+file = "arrays.npz"        # arrays x and y, or those that features = ["..."] and target = "..." name
+images = "pictures"        # a folder per class; size = 32
+function = "module:load"   # returns x, y or quantmis.Samples(x, y)
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from quantmis.data.arrays import read_npz
+from quantmis.data.encode import features, is_whole, require_columns, target
+from quantmis.data.images import read_images
+from quantmis.data.paths import inside, require_no_pickle
+from quantmis.data.samples import Samples
+from quantmis.data.table import Columns, read_csv, read_parquet, require_present
+from quantmis.errors import require
+from quantmis.registry import suggestion
+
+TABLE = ("categories", "categorical", "scale", "separator", "columns")
+GOES_WITH = {
+    ".csv": {"file", "target", "features", "id", *TABLE},
+    ".parquet": {"file", "target", "features", "id", "categories", "categorical", "scale"},
+    ".npz": {"file", "target", "features", "id"},
+    "images": {"images", "size", "colour"},
+    "function": {"function"},
+}
+KINDS = (".npz", ".csv", ".parquet")
+SAVE = "np.savez(path, x=x, y=y) saves arrays; .csv and .parquet hold tables"
+
+
+class Data(BaseModel):
+    """Say where inputs and targets are: in a `file`, in a folder of `images`, or in what a `function` returns.
+
+    For tables: `target` names the column that is predicted, `features` those that it is predicted from (by default all
+    others but `id`), `id` the one that names samples in the report. `categories`: how columns of text become numbers,
+    "one-hot" or "ordinal"; `categorical` names columns of numbers that are categories too. `scale = "standard"` brings
+    the other columns to mean 0 and variance 1. `columns` names those of a CSV file without a header, `separator` is
+    what divides them. For `.npz`: `target`, `features` and `id` name arrays, by default `y` and `x`. For images:
+    `size` is that of the squares that they are scaled to, `colour` is "rgb" or "grey".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    file: str | None = None
+    images: str | None = None
+    function: str | None = None
+    target: str | None = None
+    features: list[str] | None = None
+    id: str | None = None
+    categories: str = "one-hot"
+    categorical: list[str] = []
+    scale: str = "none"
+    separator: str = ","
+    columns: list[str] | None = None
+    size: int | None = None
+    colour: str = "rgb"
+
+    @model_validator(mode="after")
+    def _one(self) -> "Data":
+        if sum(each is not None for each in (self.file, self.images, self.function)) != 1:
+            choices = 'file = "data.csv", images = "folder" or function = "module:function"'
+            raise ValueError(f"give either {choices}")
+        return self
+
+    def kind(self) -> str:
+        """Return which kind of source this is: the end of the name of a file, "images" or "function"."""
+        return Path(self.file).suffix.lower() if self.file is not None else "images" if self.images else "function"
+
+
+def read(data: Data, folder: Path) -> Samples:
+    """Return the samples of a file or of images that lie in `folder`; `UserError` names the key that is at fault."""
+    require_fitting(data)
+    return READERS[data.kind()](data, inside(folder, str(data.file or data.images), f"data.{_key(data)}"))
+
+
+def require_fitting(data: Data) -> None:
+    """Raise `UserError` for a file of a kind that is not read, and for keys that mean nothing with the source."""
+    kind = data.kind()
+    if data.file is not None:
+        require_no_pickle(Path(data.file), "data.file", SAVE)
+        known = f"a file that ends in {', '.join(KINDS)}"
+        require(kind in KINDS, f"data.file: expected {known}, got {Path(data.file).name}", hint=SAVE)
+    strangers = sorted(data.model_fields_set - GOES_WITH[kind])
+    require(
+        not strangers,
+        f"data.{strangers[0] if strangers else ''} does not go with {_words(kind)}",
+        hint=f"with it go {', '.join(sorted(GOES_WITH[kind]))}",
+    )
+
+
+def _key(data: Data) -> str:
+    return "images" if data.file is None else "file"
+
+
+def _words(kind: str) -> str:
+    return {"images": "images", "function": "a function"}.get(kind, f"a {kind} file")
+
+
+def _csv(data: Data, path: Path) -> Samples:
+    return _table(data, read_csv(path, "data.file", data.separator, data.columns))
+
+
+def _parquet(data: Data, path: Path) -> Samples:
+    return _table(data, read_parquet(path, "data.file"))
+
+
+def _table(data: Data, columns: Columns) -> Samples:
+    hint = suggestion(data.target or "target", columns)
+    require(data.target is not None, "data.target: say which column is to be predicted", hint=hint)
+    name = str(data.target)
+    y, said = target(columns, name, "data")
+    ids = None if data.id is None else _ids(columns, data.id)
+    spoken = (name, data.id)
+    chosen = [each for each in columns if each not in spoken] if data.features is None else data.features
+    overlap = [each for each in spoken if each in chosen]
+    require(not overlap, f"data.features: {overlap[:1]} is the target or the id", hint="take it out of features")
+    found = features(columns, chosen, "data", data.categories, data.categorical, data.scale)
+    return Samples(found.x, y, ids, [f"{name} from {', '.join(chosen)}", *said, *found.notes])
+
+
+def _ids(columns: Columns, name: str) -> list[str]:
+    require_columns(columns, [name], "data.id")
+    require_present(columns, [name], "data.id")
+    column = columns[name]
+    whole = column.dtype.kind in "biuf" and is_whole(column)
+    return [str(int(value)) if whole else str(value) for value in column]
+
+
+def _npz(data: Data, path: Path) -> Samples:
+    named = data.features or ["x"]
+    require(len(named) == 1, "data.features: inputs of an .npz file are one array", hint="np.concatenate them")
+    return read_npz(path, "data.file", named[0], data.target or "y", data.id)
+
+
+def _images(data: Data, path: Path) -> Samples:
+    return read_images(path, "data.images", data.size, data.colour)
+
+
+READERS: dict[str, Callable[[Data, Path], Samples]] = {
+    ".npz": _npz,
+    ".csv": _csv,
+    ".parquet": _parquet,
+    "images": _images,
+}
