@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rdkit import Chem
 from rdkit.Chem import AllChem, Descriptors
 
-from quantmis.data.molecules import FEATURES, Molecules, canonical, clean, read_molecules, samples_from_smiles
+from quantmis.data.molecules import FEATURES, Molecules, canonical, clean, molecules_of, samples_from_smiles
 from quantmis.data.molecules.features import standardised
 from quantmis.data.molecules.scaffolds import scaffold, scaffold_split
 from quantmis.errors import UserError
@@ -27,11 +27,6 @@ ALCOHOLS = [f"{'C' * length}O" for length in range(1, 121)]
 def drugs(**changes: object) -> Molecules:
     smiles = tuple(map(str, map(canonical, DRUGS.values())))
     return Molecules(smiles, np.arange(len(smiles)), np.arange(len(smiles)), given=len(smiles), **changes)
-
-
-def write(path: Path, smiles: list[str], y: list[object], header: str = "smiles,y") -> Path:
-    path.write_text("\n".join([header, *(f"{each},{value}" for each, value in zip(smiles, y, strict=True))]) + "\n")
-    return path
 
 
 @given(st.sampled_from(list(DRUGS.values())), st.integers(0, 2**31 - 1))
@@ -60,7 +55,7 @@ def test_every_row_is_kept_counted_or_listed():
     found = clean(smiles, np.arange(len(smiles)), skip_unparsable=True)
     assert len(found) + found.duplicates + len(found.unparsable) == found.given == len(smiles)
     assert found.unparsable == (120, 122, 123)
-    assert "3 unparsable rows left out: 120, 122, 123" in found.describe()
+    assert "3 unparsable rows left out: 121, 123, 124" in found.describe()
 
 
 def test_rows_point_at_the_rows_that_were_given():
@@ -71,13 +66,13 @@ def test_rows_point_at_the_rows_that_were_given():
 @pytest.mark.parametrize(
     ("smiles", "y", "message", "hint"),
     [
-        ([*ALCOHOLS, "C1CC"], np.arange(121), "1 of 121 SMILES are no molecules: row 120 'C1CC'", "skip_unparsable"),
-        ([""] * 120, np.arange(120), "120 of 120 SMILES are no molecules: row 0 ''", "skip_unparsable"),
+        ([*ALCOHOLS, "C1CC"], np.arange(121), "1 of 121 SMILES are no molecules: row 121 'C1CC'", "skip_unparsable"),
+        ([""] * 120, np.arange(120), "120 of 120 SMILES are no molecules: row 1 ''", "skip_unparsable"),
         (ALCOHOLS[:99], np.arange(99), "at least 100 distinct molecules, got 99 molecules in 99 rows", "half of them"),
         (["CCO"] * 120, np.arange(120), "got 1 molecules in 120 rows; 119 duplicates removed", "half of them"),
         (ALCOHOLS, np.ones(120), "every molecule has the same target, 1", "one class"),
-        (ALCOHOLS, np.where(np.arange(120) == 7, np.nan, 1.0), "1 targets are NaN or infinite, in rows 7", "measured"),
-        (ALCOHOLS, np.full(120, np.inf), "120 targets are NaN or infinite, in rows 0, 1, 2, 3, 4 and 115 more", ""),
+        (ALCOHOLS, np.where(np.arange(120) == 7, np.nan, 1.0), "1 targets are NaN or infinite, in rows 8", "measured"),
+        (ALCOHOLS, np.full(120, np.inf), "120 targets are NaN or infinite, in rows 1, 2, 3, 4, 5 and 115 more", ""),
         (ALCOHOLS, np.arange(119), "120 SMILES and 119 targets", "one target per molecule"),
         (ALCOHOLS, np.array(["1"] * 120), "expected one number per molecule", ""),
         (ALCOHOLS, np.zeros((120, 2)), "expected one number per molecule", ""),
@@ -163,57 +158,41 @@ def test_a_split_without_a_small_scaffold_is_refused(rng: np.random.Generator):
         scaffold_split(ALCOHOLS, 1.0, rng)
 
 
-def test_a_csv_of_smiles_becomes_samples(tmp_path: Path):
-    path = write(tmp_path / "drugs.csv", [*ALCOHOLS, "OC"], [*([0, 1] * 60), 0])
-    samples, found = samples_from_smiles(path, features="ecfp(bits=64)")
+def columns(smiles: list[str], y: object) -> dict[str, np.ndarray]:
+    return {"smiles": np.array(smiles), "y": np.asarray(y)}
+
+
+def test_a_column_of_smiles_becomes_samples_named_by_their_molecules():
+    samples = samples_from_smiles(columns([*ALCOHOLS, "OC"], [*([0, 1] * 60), 0]), "smiles", "y", "ecfp(bits=64)")
     assert samples.x.shape == (120, 64)
     assert samples.y.tolist() == [0, 1] * 60
-    assert found.duplicates == 1
+    assert samples.names[:2].tolist() == ["CO", "CCO"]
+    assert "120 molecules in 121 rows; 1 duplicates removed" in samples.notes
 
 
-def test_measurements_are_standardised(tmp_path: Path):
-    path = write(tmp_path / "drugs.csv", ALCOHOLS, list(np.linspace(50, 90, 120)))
-    samples, found = samples_from_smiles(path, features="maccs", targets="numbers")
-    assert abs(samples.y.mean()) < 1e-6
-    assert abs(samples.y.std() - 1) < 1e-6
-    assert found.y.max() == 90
+def test_ids_stay_with_their_molecules():
+    rows = columns(["C1CC", "OC", *ALCOHOLS], [0, 1] * 61)
+    names = [f"drug {row}" for row in range(122)]
+    samples = samples_from_smiles(rows, "smiles", "y", "maccs", skip_unparsable=True, ids=names)
+    assert samples.names[:2].tolist() == ["drug 1", "drug 3"]
+    assert "1 unparsable rows left out: 1" in samples.notes[-1]
 
 
-def test_names_with_commas_quotes_and_a_byte_order_mark_are_read(tmp_path: Path):
-    path = tmp_path / "drugs.csv"
-    rows = "".join(f'"a, ""{index}""",{each},{index % 2}\r\n' for index, each in enumerate(ALCOHOLS))
-    path.write_text(f"\ufeffDrug,SMILES,active\r\n{rows}")
-    assert len(read_molecules(path, "SMILES", "active")) == 120
+def test_text_targets_are_classes():
+    found, said = molecules_of(columns(ALCOHOLS, ["toxic", "harmless"] * 60), "smiles", "y")
+    assert found.y[:2].tolist() == [1, 0]
+    assert said[0] == "y: the classes 0 = harmless, 1 = toxic"
 
 
 @pytest.mark.parametrize(
-    ("text", "message", "hint"),
+    ("smiles", "name", "y", "message"),
     [
-        ("Drug,Y\nCO,1\n", "drugs.csv has no column 'smiles'", "known: Drug, Y"),
-        ("smile,y\nCO,1\n", "drugs.csv has no column 'smiles'", "did you mean 'smile'"),
-        ("smiles,y\nCO,high\n", "column 'y', row 0: 'high' is no number", "0, 1, 2"),
-        ("smiles,y\nCO,\n", "1 targets are NaN", "measured"),
-        ("smiles,y\nCO\n", "1 targets are NaN", "measured"),
-        ("smiles,y\n", "at least 100 distinct molecules, got 0", ""),
-        ("", "no column 'smiles'", ""),
-        ('smiles,y\n"CO,1', "is no CSV file", "UTF-8"),
-        (b"\xff\xfe\x00", "is no CSV file", "UTF-8"),
+        ("SMILES", "y", [0, 1] * 60, "data.smiles: there is no column 'SMILES'"),
+        ("smiles", "activity", [0, 1] * 60, "data.target: there is no column 'activity'"),
+        ("y", "y", [0, 1] * 60, "data.smiles: column 'y' holds numbers"),
+        ("smiles", "y", [np.nan, 1] * 60, "column 'y' has 60 missing values, in rows 1, 3, 5"),
     ],
 )
-def test_a_broken_csv_is_told_what_is_wrong(tmp_path: Path, text: str | bytes, message: str, hint: str):
-    (tmp_path / "drugs.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(UserError) as refused:
-        read_molecules(tmp_path / "drugs.csv")
-    assert message in str(refused.value)
-    assert hint in (refused.value.hint or "")
-
-
-def test_a_csv_that_is_not_there_is_refused(tmp_path: Path):
-    with pytest.raises(UserError, match="cannot read"):
-        read_molecules(tmp_path / "none.csv")
-
-
-def test_classes_that_are_not_numbered_from_0_are_refused(tmp_path: Path):
-    path = write(tmp_path / "drugs.csv", ALCOHOLS, [1, 2] * 60)
-    with pytest.raises(UserError, match=r"expected classes 0, 1, \.\.\., got 1, 2"):
-        samples_from_smiles(path)
+def test_columns_that_are_not_there_are_refused(smiles: str, name: str, y: list[float], message: str):
+    with pytest.raises(UserError, match=message):
+        molecules_of(columns(ALCOHOLS, y), smiles, name)

@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool
 
+from quantmis.data.encode import require_columns
 from quantmis.data.molecules import Molecules, clean
-from quantmis.data.molecules.table import columns_of, numbers
+from quantmis.data.table import read_csv
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
 
@@ -92,8 +93,11 @@ def read_task(folder: Path, name: str) -> AdmetTask:
 
 def _part(file: Path) -> tuple[list[str], np.ndarray]:
     require(file.is_file(), f"{file} is missing", hint=_where())
-    smiles, y = columns_of(file, ("Drug", "Y"))
-    return smiles, numbers(y, "Y")
+    columns = read_csv(file, file.parent.name)
+    require_columns(columns, ("Drug", "Y"), file.name)
+    good = columns["Y"].dtype.kind == "f"
+    require(good, f"{file.parent.name}: the targets in {file.name} are no numbers, the first {columns['Y'][:1]}")
+    return columns["Drug"].astype(str).tolist(), columns["Y"]
 
 
 def _require_both_sides(task: AdmetTask) -> None:

@@ -11,7 +11,7 @@ from quantmis.data.molecules.features import ECFP, FEATURES, MACCS, Descriptors,
 from quantmis.data.molecules.precomputed import Precomputed
 from quantmis.data.molecules.scaffolds import scaffold, scaffold_split
 from quantmis.data.molecules.smiles import Molecules, clean
-from quantmis.data.molecules.table import read_molecules, samples_from_smiles
+from quantmis.data.molecules.table import molecules_of, samples_from_smiles
 
 __all__ = [
     "ECFP",
@@ -24,7 +24,7 @@ __all__ = [
     "Transformer",
     "canonical",
     "clean",
-    "read_molecules",
+    "molecules_of",
     "samples_from_smiles",
     "scaffold",
     "scaffold_split",

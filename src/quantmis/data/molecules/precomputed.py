@@ -11,6 +11,7 @@ from jaxtyping import Float
 from quantmis.data.molecules.chemistry import canonical
 from quantmis.data.molecules.features import FEATURES, Features
 from quantmis.data.molecules.smiles import Molecules
+from quantmis.data.paths import inside
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
 
@@ -34,7 +35,7 @@ class Precomputed(Features):
 
     def compute(self, molecules: Molecules, folder: Path) -> Float[np.ndarray, "molecules features"]:
         """Return the rows of `molecules` as float32; `UserError` where one has none, or rows do not match."""
-        path = folder / self.file
+        path = inside(folder, self.file, "precomputed")
         columns = _npz(path) if path.suffix == ".npz" else _parquet(path)
         hint = suggestion(self.array, columns)
         require(self.array in columns, f"precomputed: {path.name} holds no {self.array!r}", hint=hint)
@@ -86,7 +87,7 @@ def _parquet(path: Path) -> Mapping[str, Any]:
         from pyarrow import ArrowException
         from pyarrow.parquet import read_table
     except ImportError as error:
-        raise UserError("reading .parquet needs pyarrow", hint="pip install pyarrow, or write an .npz") from error
+        raise UserError("reading .parquet needs pyarrow", hint="pip install 'quantmis[parquet]'") from error
     try:
         columns = read_table(path).to_pydict()
         return {name: np.array(values) for name, values in columns.items()}

@@ -18,9 +18,10 @@ NAMED = 5
 class Molecules:
     """Hold distinct molecules and their targets, and what became of the `given` rows that they came from.
 
-    `smiles` are canonical and all different, `y` [molecules] their targets, `rows` [molecules] the row of each, from
-    0. `unparsable` are the rows that hold no molecule. `duplicates` counts the rows that repeat an earlier molecule,
-    `disagreeing` those of them with another target than its first row, which is the one that stands.
+    `smiles` are canonical and all different, `y` [molecules] their targets, `rows` [molecules] the row of each.
+    `unparsable` are the rows that hold no molecule. `duplicates` counts the rows that repeat an earlier molecule,
+    `disagreeing` those of them with another target than its first row, which is the one that stands. Rows count from 0
+    here and from 1 in words.
     """
 
     smiles: tuple[str, ...]
@@ -107,9 +108,9 @@ def _require_enough(found: Molecules, fewest: int) -> None:
 
 def _listed(rows: Sequence[int]) -> str:
     more = f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
-    return ", ".join(map(str, rows[:NAMED])) + more
+    return ", ".join(str(row + 1) for row in rows[:NAMED]) + more
 
 
 def _quoted(smiles: Sequence[str], rows: Sequence[int]) -> str:
     more = f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
-    return ", ".join(f"row {row} {smiles[row]!r}" for row in rows[:NAMED]) + more
+    return ", ".join(f"row {row + 1} {smiles[row]!r}" for row in rows[:NAMED]) + more
