@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
+PAGE = "report.html"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -68,7 +69,7 @@ def demo(
     """Audit an MLP on scikit-learn's digits, 1,797 real images: no file, no network, under a minute."""
     from quantmis.audit.demo import digits
 
-    show(digits(out, shadows=shadows, seed=seed, engine=engine, executor=executor).document, out)
+    show(digits(out, shadows=shadows, seed=seed, engine=engine, executor=executor).document, out / PAGE)
 
 
 @app.command()
@@ -87,7 +88,7 @@ def audit(
 
     folder = out or file.with_suffix("")
     options = {"shadows": shadows, "seed": seed, "engine": engine, "executor": executor}
-    show(audit_file(file, folder, options).document, folder)
+    show(audit_file(file, folder, options).document, folder / PAGE)
 
 
 @app.command()
@@ -99,13 +100,28 @@ def plan(file: File, shadows: Shadows = None, engine: Engine = None) -> None:
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="The folder of an audit.", metavar="DIR")]) -> None:
-    """Write DIR/report.html again from DIR/results.json, without torch."""
-    from quantmis.audit.result import PAGE, AuditResult
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of an audit.", metavar="DIR")],
+    form: Annotated[
+        str, typer.Option("--format", help="html, pdf, md, json, csv, model-card, cyclonedx or dpia.")
+    ] = "html",
+    out: Annotated[Path | None, typer.Option(help="Where to write it, - for standard output; by default DIR.")] = None,
+    into: Annotated[Path | None, typer.Option(help="An existing model card that takes the section.")] = None,
+    weights: Annotated[
+        list[Path] | None, typer.Option(help="A file of the shipped model, for cyclonedx; may be given again.")
+    ] = None,
+) -> None:
+    """Write the report of DIR/results.json again, without torch: the page, or a document to send and to file."""
+    from quantmis.documents.command import Asked, write_document
 
-    result = AuditResult.from_json(folder)
-    result.to_html(folder / PAGE)
-    show(result.document, folder)
+    asked = Asked(folder, form, out, into, tuple(weights or ()))
+    results = write_document(asked).results
+    if str(out) == "-":
+        return
+    if form == "html":
+        show(results, asked.path)
+    else:
+        print(f"{form}: {asked.path.resolve()}")  # noqa: T201
 
 
 @app.command("list")
@@ -116,7 +132,7 @@ def list_(what: Annotated[str, typer.Argument(help="quantizers or attacks", meta
     Console().print(catalogue(what))
 
 
-def show(results: "Results", folder: Path) -> None:
+def show(results: "Results", page: Path) -> None:
     """Print the ranking and the verdict of an audit, and where its report is."""
     from quantmis.report import table, verdict_lines
 
@@ -124,4 +140,4 @@ def show(results: "Results", folder: Path) -> None:
     console.print(table(results))
     for line in verdict_lines(results):
         console.print(line, markup=False, highlight=False)
-    print(f"report: {(folder / 'report.html').resolve()}")  # noqa: T201
+    print(f"report: {page.resolve()}")  # noqa: T201

@@ -1,0 +1,66 @@
+"""The ranking as a table for spreadsheets and data frames: a row per version, every number with its interval.
+
+A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and a name comes from the user: text
+that begins so is given an apostrophe in front, which spreadsheets show as text (OWASP, "CSV Injection").
+"""
+
+import csv
+import io
+
+from quantmis.documents.measures import by_attack, headline, plain
+from quantmis.documents.source import Group, Source, groups
+from quantmis.report.words import clean
+from quantmis.results import Measured, QuantizerResult
+
+FORMULA = ("=", "+", "-", "@")
+PARTS = ("", "_low", "_high", "_reason")
+EXACT = ("", "_reason")
+
+
+def render(source: Source) -> bytes:
+    """Return the ranking of an audit as CSV (RFC 4180) in UTF-8."""
+    rows = [row for group in groups(source.results) for row in _rows(group)]
+    head = list(dict.fromkeys(name for row in rows for name in row))
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, head, restval="")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue().encode()
+
+
+def _rows(group: Group) -> list[dict[str, str | float | int]]:
+    return [
+        {
+            "about": group.about,
+            "rank": "" if rank is None else rank,
+            "version": text(record.name),
+            "tied_with": text("; ".join(tied)),
+            "models": record.models,
+            **_columns(record),
+        }
+        for rank, record, tied in group.ordered
+    ]
+
+
+def _columns(record: QuantizerResult) -> dict[str, str | float]:
+    exact = {"bits_per_weight": record.bits_per_weight, "sparsity": record.sparsity}
+    cells = {name + part: cell for name, trait in exact.items() for part, cell in _cells(trait, EXACT).items()}
+    for name, quantity in {**headline(record), **by_attack(record)}.items():
+        cells |= {text(name + part): cell for part, cell in _cells(quantity, PARTS).items()}
+    return cells
+
+
+def _cells(quantity: float | Measured, parts: tuple[str, ...]) -> dict[str, str | float]:
+    found = plain(quantity)
+    cells = {part: found.get(part.removeprefix("_") or "value", "") for part in parts}
+    return {part: text(cell) if isinstance(cell, str) else cell for part, cell in cells.items()}
+
+
+def text(content: str) -> str:
+    """Return user text that no spreadsheet takes for a formula.
+
+    >>> text("=1+1"), text("sign")
+    ("'=1+1", 'sign')
+    """
+    seen = clean(content, 1000)
+    return f"'{seen}" if seen.lstrip().startswith(FORMULA) else seen

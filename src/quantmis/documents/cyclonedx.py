@@ -1,0 +1,161 @@
+"""The audit as a CycloneDX 1.6 bill of materials of a model (ML-BOM, ECMA-424).
+
+The model is a component of type machine-learning-model with its hashes and a model card: the numbers of every version
+with their intervals, what was considered, what the numbers do not say. The library writes everything but the model
+card, which its object model does not have; the whole is checked against the schema of CycloneDX before it is returned.
+"""
+
+# The library's classes are made by a decorator that hides their fields from type checkers.
+# pyright: reportCallIssue=false, reportAttributeAccessIssue=false, reportArgumentType=false
+
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.tool import ToolRepository
+from cyclonedx.output.json import JsonV1Dot6
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from quantmis.documents.measures import MEANINGS, by_attack, headline
+from quantmis.documents.source import Group, Source, file_digest, groups
+from quantmis.errors import UserError
+from quantmis.report.verdict import verdict
+from quantmis.report.words import clean
+from quantmis.results import Results, Target
+from quantmis.stats import Estimate
+
+NAMESPACE = uuid.UUID("6d1a7a4e-5d0e-5b9e-9d0b-7a2f3c9b8e11")
+MODEL, DATA = "model", "training-data"
+SHORT = 200
+HASHED = "SHA-256 of the names, types, shapes and bytes of the tensors of the audited model"
+LIMITATIONS = (
+    "Every figure is what the attacks that were run achieved. A better attack may exist, so the figures say how much "
+    "is given away at least.",
+    "Membership inference only: the reconstruction of records, inference of attributes and extraction of text were not "
+    "tested.",
+)
+
+
+def render(source: Source) -> bytes:
+    """Return the bill of materials as JSON; `UserError` where a file of weights cannot be read."""
+    bom = json.loads(_written(source))
+    bom["metadata"]["component"]["modelCard"] = model_card(source.results)
+    text = json.dumps(bom, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    _require_valid(text)
+    return text.encode()
+
+
+def model_card(results: Results) -> dict[str, Any]:
+    """Return the `modelCard` of the component."""
+    return {
+        "modelParameters": {"task": clean(results.config.loss, SHORT), "datasets": [{"ref": DATA}]},
+        "quantitativeAnalysis": {"performanceMetrics": [each for group in groups(results) for each in _metrics(group)]},
+        "considerations": _considerations(results),
+    }
+
+
+def _metrics(group: Group) -> list[dict[str, Any]]:
+    return [
+        _metric(name, found, f"{group.about}; version {clean(record.name, SHORT)}")
+        for _, record, _ in group.ordered
+        for name, found in {**headline(record), **by_attack(record)}.items()
+        if isinstance(found, Estimate)
+    ]
+
+
+def _metric(name: str, found: Estimate, part: str) -> dict[str, Any]:
+    interval = {"lowerBound": repr(found.low), "upperBound": repr(found.high)}
+    return {"type": clean(name, SHORT), "value": repr(found.value), "slice": part, "confidenceInterval": interval}
+
+
+def _considerations(results: Results) -> dict[str, Any]:
+    said = verdict(results)
+    findings = [f"{finding.code}: {clean(finding.text, 1000)}" for finding in results.warnings]
+    traded = [sentence.text for sentence in said if sentence.kind == "detail"]
+    risk = " ".join(sentence.text for sentence in said if sentence.kind in {"alarm", "headline"})
+    return {
+        "technicalLimitations": [*LIMITATIONS, *findings],
+        "performanceTradeoffs": traded,
+        "ethicalConsiderations": [{"name": f"Membership inference. {risk}"}],
+    }
+
+
+def _written(source: Source) -> str:
+    """Return the bill without the model card, as the library writes it."""
+    model = _model(source)
+    data = _component(DATA, "training data", ComponentType.DATA, source.results.data.digest)
+    bom = Bom(
+        serial_number=uuid.uuid5(NAMESPACE, source.digest),
+        components=[data, *_files(source)],
+        metadata=BomMetaData(
+            component=model, timestamp=_moment(source.results), tools=ToolRepository(components=[_tool(source)])
+        ),
+        properties=_properties({"note": "the hash of training-data is of the bytes of inputs and labels"}),
+    )
+    bom.register_dependency(model, [data])
+    return JsonV1Dot6(bom).output_as_string()
+
+
+def _model(source: Source) -> Component:
+    results, target = source.results, source.results.target
+    known = isinstance(target, Target)
+    model = _component(
+        MODEL, results.config.model, ComponentType.MACHINE_LEARNING_MODEL, target.digest if known else ""
+    )
+    model.properties.update(_properties({"hash": HASHED if known else "none: the training procedure was audited"}))
+    model.properties.update(_properties({"depth": results.config.depth, "level": repr(results.config.level)}))
+    model.properties.update(_properties({f"metric:{name}": meaning for name, meaning in MEANINGS.items()}))
+    model.external_references.add(_evidence(source))
+    return model
+
+
+def _component(reference: str, name: str, kind: ComponentType, digest: str) -> Component:
+    return Component(type=kind, bom_ref=reference, name=clean(name, SHORT), hashes=_hashes(digest))
+
+
+def _files(source: Source) -> list[Component]:
+    """Return a component for each file of weights that the user named: its hash is that of its bytes."""
+    names = [path.name for path in source.weights]
+    if len(set(names)) < len(names):
+        raise UserError("two files of weights have the same name", hint="give them different names")
+    return [
+        _component(f"weights:{path.name}", path.name, ComponentType.FILE, file_digest(path)) for path in source.weights
+    ]
+
+
+def _hashes(digest: str) -> list[HashType]:
+    return [HashType(alg=HashAlgorithm.SHA_256, content=digest)] if digest else []
+
+
+def _evidence(source: Source) -> ExternalReference:
+    kind, hashes = ExternalReferenceType.EVIDENCE, _hashes(source.digest)
+    return ExternalReference(type=kind, url=XsUri("results.json"), comment="every number of the audit", hashes=hashes)
+
+
+def _tool(source: Source) -> Component:
+    version = source.results.environment.versions.get("quantmis")
+    return Component(type=ComponentType.APPLICATION, bom_ref="quantmis", name="quantmis", version=version)
+
+
+def _properties(named: dict[str, str]) -> list[Property]:
+    return [Property(name=f"quantmis:{name}", value=value) for name, value in named.items()]
+
+
+def _moment(results: Results) -> datetime:
+    try:
+        found = datetime.fromisoformat(results.environment.started)
+    except ValueError as error:
+        message = f"environment.started is no time: {clean(results.environment.started)}"
+        raise UserError(message, hint="the file was edited; run the audit again") from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _require_valid(text: str) -> None:
+    error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    if error is not None:
+        raise AssertionError(f"the bill of materials does not fit its schema: {error}")

@@ -1,0 +1,300 @@
+"""An annex for a data-protection impact assessment: which question each number answers, and which it does not.
+
+The questions are those that an assessment under Article 35(7) GDPR has to answer about a model, in the order of its
+letters, and those of the European Data Protection Board's Opinion 28/2024 about models that were trained on personal
+data. An audit answers some of them with numbers; the annex fills these in, says what they leave open, and leaves lines
+for what only the controller can write. It draws no conclusion: that is the controller's.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from quantmis.documents.markdown import bits, plain, share, table
+from quantmis.documents.source import Group, Source, groups
+from quantmis.report import words
+from quantmis.report.reading import adaptive, attacker, foremost, smallest_rate
+from quantmis.report.verdict import verdict
+from quantmis.results import QuantizerResult, RateAt, Results, Target
+from quantmis.stats import Estimate, Unmeasured
+
+BLANK = "\\[to be filled in by the controller\\]"
+MOST_SHOWN = 5
+OPENING = """\
+# Annex to a data-protection impact assessment: {model}
+
+This annex reports what was measured about the privacy of a model's training data. It is filled in from an audit by
+quantmis and is to be completed by the controller. It is not an assessment by itself and says nothing about whether the
+processing is lawful.
+
+What was measured is **membership inference**: can somebody who holds the model decide of one record whether the model
+was trained on it? Opinion 28/2024 of the European Data Protection Board names further attacks (attribute inference,
+exfiltration, regurgitation of training data, model inversion, reconstruction). None of them was tested.\
+"""
+Answer = Callable[[Results], str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Hold a question of an assessment, what this audit says of it, and what it leaves open."""
+
+    asked: str
+    answer: Answer
+    open: str
+
+
+def render(source: Source) -> bytes:
+    """Return the annex as Markdown in UTF-8."""
+    parts = [_opening(source), _part_a(source), _part_b(source.results), _part_c(), _part_d(source)]
+    return ("\n\n".join(parts) + "\n").encode()
+
+
+def _opening(source: Source) -> str:
+    model = plain(source.results.config.model)
+    return OPENING.format(model=model)
+
+
+def _part_a(source: Source) -> str:
+    results = source.results
+    facts = {
+        "The model": plain(results.config.model),
+        "Its training": plain(_recipe(results)),
+        "Records": f"{results.data.samples:,} divided among the models, {results.data.held_out:,} shown to none",
+        "What is personal in them, and of whom": BLANK,
+        "Purpose of the processing, recipients, retention": BLANK,
+        "Versions of the model": plain(words.some([words.title(name) for name in results.config.quantizers], most=20)),
+        "How deep the audit looked": _depth(results),
+        "The very model that is shipped": _given(results),
+        "Digest of the data (SHA-256)": f"`{plain(results.data.digest)}`",
+        "Digest of results.json (SHA-256)": f"`{source.digest}`",
+        "When": plain(words.moment(results.environment.started)),
+    }
+    rows = [[asked, answer] for asked, answer in facts.items()]
+    return f"## A. What is processed (Article 35(7)(a))\n\n{table(['', ''], rows)}"
+
+
+def _recipe(results: Results) -> str:
+    return ", ".join(f"{name} {value}" for name, value in results.config.recipe.items())
+
+
+def _depth(results: Results) -> str:
+    config = results.config
+    return {
+        "as-is": "the model was attacked as it is; no other model was trained",
+        "indicator": f"{config.replicates} models were trained in the same way and compared",
+        "shadow": f"{config.shadows} models were trained in the same way; each was attacked by means of the others",
+    }[config.depth]
+
+
+def _given(results: Results) -> str:
+    target = results.target
+    if isinstance(target, Target):
+        return f"{plain(target.name)}, SHA-256 of its tensors `{plain(target.digest)}`"
+    return f"was not attacked itself ({plain(target.reason)}): the figures are about models trained in the same way"
+
+
+def _part_b(results: Results) -> str:
+    asked = "\n\n".join(
+        f"### {number}. {question.asked}\n\n{question.answer(results)}\n\n*Left open:* {question.open}"
+        for number, question in enumerate(QUESTIONS, 1)
+    )
+    return f"## B. Risks to the people in the data, and measures (Article 35(7)(c) and (d))\n\n{asked}"
+
+
+def _part_c() -> str:
+    lines = "\n".join(f"- {line}: {BLANK}" for line in FOR_THE_CONTROLLER)
+    return f"## C. For the controller\n\n{lines}"
+
+
+def _part_d(source: Source) -> str:
+    said = "\n\n".join(plain(sentence.text) for sentence in verdict(source.results))
+    return f"## D. The verdict of the audit, in full\n\n{said}"
+
+
+def right(results: Results) -> str:
+    """Say how often an attacker is right about each version."""
+    return "\n\n".join(_right(group) for group in groups(results))
+
+
+def _right(group: Group) -> str:
+    rows = [[plain(words.title(record.name)), share(attacker(record)), bits(record)] for _, record, _ in group.ordered]
+    head = [f"Version of {group.about}", "The strongest attack is right", "Bits per weight"]
+    return f"A coin is right 50 % of the time.\n\n{table(head, rows)}"
+
+
+def few_false_alarms(results: Results) -> str:
+    """Say how many members are found by an attacker who hardly ever accuses a non-member."""
+    return _each(results, _found)
+
+
+def _found(record: QuantizerResult, name: str) -> str:
+    found = adaptive(record, name)
+    if isinstance(found, Unmeasured):
+        return _why(found)
+    fpr = smallest_rate(found)
+    rates = [rate for rate in found.tpr if isinstance(rate, RateAt) and rate.fpr == fpr]
+    if not rates:
+        return "not measured: too few records that no model was trained on"
+    return f"{share(rates[0])} of the members, with false alarms on {words.probability(fpr)} of the others"
+
+
+def groups_of_people(results: Results) -> str:
+    """Say how exposed the classes are, as far as the intervals tell."""
+    return _each(results, lambda record, _: _classes(record))
+
+
+def _classes(record: QuantizerResult) -> str:
+    found = record.by_class
+    if isinstance(found, Unmeasured):
+        return _why(found)
+    known = [(each.label, each.auc) for each in found if isinstance(each.auc, Estimate)]
+    known.sort(key=lambda each: -each[1].value)
+    said = [f"class {label} {plain(words.number(auc))}" for label, auc in known[:MOST_SHOWN]]
+    return f"AUC by class, the most exposed first: {'; '.join(said)}" if said else "not measured for any class"
+
+
+def single_records(results: Results) -> str:
+    """Say how exposed the most exposed records are."""
+    return _each(results, lambda record, _: _records(record))
+
+
+def _records(record: QuantizerResult) -> str:
+    found = record.most_exposed
+    if isinstance(found, Unmeasured):
+        return _why(found)
+    said = [f"record {plain(each.id, 60)} {share(each.exposure)}" for each in found[:MOST_SHOWN]]
+    return f"a model trained on it stands out: {'; '.join(said)}" if said else "no record stands out"
+
+
+def gained(results: Results) -> str:
+    """Say what quantizing changes against full precision."""
+    return _each(results, lambda record, _: _change(record))
+
+
+def _change(record: QuantizerResult) -> str:
+    exposure, utility = (
+        _why(each) if isinstance(each, Unmeasured) else plain(words.number(each))
+        for each in (record.change, record.utility_change)
+    )
+    return f"how often the attacker is right changes by {exposure}, the utility by {utility}"
+
+
+def private_training(results: Results) -> str:
+    """Say which epsilon the attacks rule out."""
+    return _each(results, _epsilon)
+
+
+def _epsilon(record: QuantizerResult, name: str) -> str:
+    found = adaptive(record, name)
+    epsilon = found if isinstance(found, Unmeasured) else found.epsilon_low
+    if isinstance(epsilon, Unmeasured):
+        return _why(epsilon)
+    return f"epsilon is at least {words.significant(max(0.0, epsilon.low))}"
+
+
+def trust(results: Results) -> str:
+    """Say what the audit's own checks found, and what it warns of."""
+    passed = sum(control.passed is True for control in results.controls)
+    failed = [control for control in results.controls if control.passed is False]
+    said = [f"{passed} of its own checks with a known answer passed, {len(failed)} failed."]
+    said += [f"- **{plain(each.code)}** {plain(each.text)}" for each in results.warnings]
+    return "\n\n".join([said[0], "\n".join(said[1:])]).strip()
+
+
+def blind(results: Results) -> str:
+    """Say whether members and others differ without the model."""
+    target = results.target
+    found = target if isinstance(target, Unmeasured) else target.blind
+    if isinstance(found, Unmeasured):
+        return plain(f"Not measured: {found.reason}.")
+    auc = plain(words.number(found.auc))
+    if found.differs:
+        told = f"Yes: {plain(found.method)} tells them apart without the model, AUC {auc}."
+        return f"{told} The figures about this model mix both."
+    return f"Not shown: {plain(found.method)}, AUC {auc}, where 0.5 is a coin."
+
+
+def untested(_: Results) -> str:
+    """Say that an attack of another kind was not tried."""
+    return "Not tested by this audit."
+
+
+def _why(missing: Unmeasured) -> str:
+    return plain(missing.reason if missing.reason.startswith("not measured") else f"not measured: {missing.reason}")
+
+
+def _each(results: Results, say: Callable[[QuantizerResult, str], str]) -> str:
+    """Return a line for each version, one for all of those of which the same is to be said."""
+    name = str(foremost(results))
+    return "\n".join(line for group in groups(results) for line in _lines(group, lambda record: say(record, name)))
+
+
+def _lines(group: Group, say: Callable[[QuantizerResult], str]) -> list[str]:
+    alike: dict[str, list[str]] = {}
+    for _, record, _ in group.ordered:
+        alike.setdefault(say(record), []).append(words.title(record.name))
+    every = len(group.records)
+    return [
+        f"- {f'all {every} versions' if len(names) == every > 1 else plain(words.some(names))} of {group.about}: {said}"
+        for said, names in alike.items()
+    ]
+
+
+QUESTIONS = (
+    Question(
+        "Can somebody who holds the model tell whether a record was in its training data?",
+        right,
+        "attacks that were not run, and attackers who know less, such as those who only see the model's answers. A "
+        "figure near 50 % is no proof that a better attack finds nothing.",
+    ),
+    Question(
+        "How many people can be found by somebody who hardly ever accuses the wrong one?",
+        few_false_alarms,
+        "false alarms that are rarer than the number of records can resolve.",
+    ),
+    Question(
+        "Are some groups more exposed than others?",
+        groups_of_people,
+        "groups that are not the classes of the task, such as age, sex or origin: the audit does not know them.",
+    ),
+    Question(
+        "Are single people more exposed than the average?",
+        single_records,
+        "who they are: records are named by their place in the data or by the ids that were given, never by content.",
+    ),
+    Question(
+        "Does quantizing the model reduce the risk, and what does it cost?",
+        gained,
+        "whether the reduction is enough, and measures other than quantizing.",
+    ),
+    Question(
+        "Was the training differentially private, and with which epsilon?",
+        private_training,
+        "an upper bound on epsilon. A lower bound refutes a claim; it never confirms one.",
+    ),
+    Question(
+        "Do the records of the training set differ from the others even without the model?",
+        blind,
+        "differences that this classifier does not find.",
+    ),
+    Question(
+        "Can records be reconstructed, attributes inferred, or texts extracted from the model?",
+        untested,
+        "all of it. Membership inference that succeeds is a sign of memorisation; failure does not exclude these.",
+    ),
+    Question(
+        "How far can these numbers be trusted?",
+        trust,
+        "mistakes in what the auditor was told: which records were trained on, and how.",
+    ),
+)
+
+FOR_THE_CONTROLLER = (
+    "What it would mean for a person if others learned that their record was in this data",
+    "Who can obtain the model, and how (published weights, devices, an interface)",
+    "Necessity and proportionality (Article 35(7)(b)): why this data, why this model",
+    "Which version is shipped, and why",
+    "Other measures: access control, contracts, removal of records, differential privacy",
+    "Residual risk, and who accepts it",
+    "Advice of the data protection officer (Article 35(2)), views of the people concerned (Article 35(9))",
+    "When this assessment is reviewed: a new training, a new quantizer, a new attack",
+)

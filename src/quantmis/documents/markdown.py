@@ -1,0 +1,151 @@
+"""The report in Markdown, short enough for a pull request: the verdict, the ranking, what to keep in mind.
+
+Names come from the user and Markdown has no sandbox: everything that could become a link, an image, a mention, HTML or
+another cell of a table is written so that it stays text.
+"""
+
+import re
+from collections.abc import Sequence
+
+from quantmis.documents.source import Group, Source, groups
+from quantmis.report import words
+from quantmis.report.gaps import gaps
+from quantmis.report.reading import attacker
+from quantmis.report.tables import decimals
+from quantmis.report.verdict import verdict
+from quantmis.results import Finding, QuantizerResult, Results
+from quantmis.stats import Estimate, Unmeasured
+
+SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$^])")
+LINKS = re.compile(r"(?i)@|://|www\.")
+TEXT_LIMIT = 600
+MOST_GAPS = 12
+
+
+def render(source: Source) -> bytes:
+    """Return the report of an audit as Markdown in UTF-8."""
+    title = f"## Privacy audit of {plain(source.results.config.model)}"
+    return f"{title}\n\n{body(source, level=3)}\n".encode()
+
+
+def body(source: Source, level: int) -> str:
+    """Return the report without its title; `level` is that of its headings."""
+    results, heading = source.results, "#" * level
+    parts = [
+        sentences(results),
+        *(_ranking(group, heading) for group in groups(results)),
+        _findings(results.warnings, heading),
+        _not_measured(results),
+        _origin(source),
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def plain(text: str, limit: int = TEXT_LIMIT) -> str:
+    r"""Return text that Markdown shows as it is: no markup, no link, no mention.
+
+    >>> plain("ping @me [x](http://y)"), plain("a|b")
+    ('ping @<!-- -->me \\[x\\](http:<!-- -->//y)', 'a\\|b')
+    """
+    seen = words.clean(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return LINKS.sub(_broken, SPECIAL.sub(r"\\\1", seen))
+
+
+def _broken(link: re.Match[str]) -> str:
+    """Put an empty comment into what would become a link or a mention."""
+    return f"{link[0][:1]}<!-- -->{link[0][1:]}"
+
+
+def sentences(results: Results) -> str:
+    """Return the verdict: what leads in bold, each sentence a paragraph."""
+    loud = {"alarm", "headline"}
+    return "\n\n".join(
+        f"**{plain(each.text)}**" if each.kind in loud else plain(each.text) for each in verdict(results)
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of cells that are Markdown already."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _ranking(group: Group, heading: str) -> str:
+    metric = next(
+        (each.utility.metric for each in group.records if not isinstance(each.utility, Unmeasured)), "utility"
+    )
+    head = [
+        "Rank",
+        "Version",
+        "An attacker is right",
+        words.capital(words.plainly(metric)),
+        "Bits per weight",
+        "Cannot be told from",
+    ]
+    digits = min(1, max(0, decimals([attacker(record) for record in group.records]) - 2))
+    rows = [
+        [
+            words.NONE if rank is None else str(rank),
+            plain(words.title(record.name)),
+            share(attacker(record), digits),
+            _utility(record),
+            bits(record),
+            plain(words.some([words.title(name) for name in tied])) or words.NONE,
+        ]
+        for rank, record, tied in group.ordered
+    ]
+    title = f"{heading} The versions of {group.about}, the least exposed first"
+    return f"{title}\n\n{table([head[0], *map(plain, head[1:])], rows)}"
+
+
+def share(quantity: Estimate | Unmeasured, digits: int | None = None) -> str:
+    """Write a share in per cent with its interval, or why there is none, as Markdown.
+
+    >>> share(Estimate(0.5731, 0.561, 0.584)), share(Estimate(0.5731, 0.561, 0.584), digits=1)
+    ('57 % (56 to 58 %)', '57.3 % (56.1 to 58.4 %)')
+    """
+    if isinstance(quantity, Unmeasured):
+        return plain(f"not measured: {quantity.reason}", 200)
+    places = min(1, words.places(100 * words.reach(quantity))) if digits is None else digits
+    value, low, high = (words.percent(each, places) for each in (quantity.value, quantity.low, quantity.high))
+    return f"{value} ({low.removesuffix(' %')} to {high})"
+
+
+def _utility(record: QuantizerResult) -> str:
+    if isinstance(record.utility, Unmeasured) or words.is_share(record.utility.metric):
+        return share(record.utility)
+    return plain(words.number(record.utility))
+
+
+def bits(record: QuantizerResult) -> str:
+    """Write the bits per weight as Markdown."""
+    found = record.bits_per_weight
+    return plain(found.reason, 200) if isinstance(found, Unmeasured) else f"{found:.3g}"
+
+
+def _findings(found: Sequence[Finding], heading: str) -> str:
+    if not found:
+        return ""
+    listed = "\n".join(f"- **{plain(each.code)}** {plain(each.text)}" for each in found)
+    return f"{heading} Keep in mind\n\n{listed}"
+
+
+def _not_measured(results: Results) -> str:
+    found = gaps(results)
+    if not found:
+        return ""
+    shown = [f"- {plain(gap.reason)}: {plain('; '.join(gap.places))}" for gap in found[:MOST_GAPS]]
+    more = [f"- and {len(found) - MOST_GAPS} other reasons, in the report"] if len(found) > MOST_GAPS else []
+    summary = f"<summary>What was not measured, and why: {len(found)}</summary>"
+    return "\n".join(["<details>", summary, "", *shown, *more, "", "</details>"])
+
+
+def _origin(source: Source) -> str:
+    config, version = source.results.config, source.results.environment.versions.get("quantmis", "")
+    trained = max(config.shadows, config.replicates)
+    models = f"{trained} models trained for it" if trained else "no model trained for it"
+    level = words.percent(config.level)
+    return (
+        f"<sub>quantmis {plain(version)}, depth {config.depth}, {models}, {level} intervals; "
+        f"results.json has SHA-256 `{source.digest}`.</sub>"
+    )

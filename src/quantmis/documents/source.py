@@ -1,0 +1,62 @@
+"""What every document is made from: a checked results.json, the digest of its bytes, and what the user adds to them."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantmis import results
+from quantmis.errors import UserError
+from quantmis.results import QuantizerResult, Ranking, Results
+from quantmis.stats import Unmeasured
+
+THIS_MODEL, PROCEDURE = "this model", "this training procedure"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Hold an audit and the SHA-256 of its results.json; `weights` are files of the model that is shipped."""
+
+    results: Results
+    digest: str
+    weights: tuple[Path, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path, weights: tuple[Path, ...] = ()) -> "Source":
+        """Read DIR/results.json; `UserError` where it is missing, damaged or of a newer schema."""
+        path = folder / "results.json"
+        read = results.read(path)
+        return cls(read, file_digest(path), weights)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Hold versions that are ranked with each other: those of `this model`, or those of `this training procedure`."""
+
+    about: str
+    records: list[QuantizerResult]
+    ranking: Ranking
+
+    @property
+    def ordered(self) -> list[tuple[int | None, QuantizerResult, list[str]]]:
+        """The rank, the record and the ties of each version, the least exposed first, those without a rank last."""
+        by_name = {record.name: record for record in self.records}
+        ranked = [(row.rank, by_name.pop(row.name), row.tied) for row in self.ranking.rows]
+        return [*ranked, *((None, record, list[str]()) for record in by_name.values())]
+
+
+def groups(results: Results) -> list[Group]:
+    """Return what was ranked: the very model first, where one was given, then the procedure that trains such models."""
+    mine, procedure = results.this_model, Group(PROCEDURE, results.quantizers, results.ranking)
+    if isinstance(mine, Unmeasured):
+        return [procedure]
+    this_model = Group(THIS_MODEL, *mine)
+    return [this_model] if results.config.depth == "as-is" else [this_model, procedure]
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of the bytes of a file, in hexadecimal; `UserError` where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", hint="name a file that exists") from error

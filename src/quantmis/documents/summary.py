@@ -1,0 +1,41 @@
+"""The report for programs: the verdict and the numbers that it was made from, as one JSON document.
+
+`results.json` holds everything that was measured; this holds what the report says of it, under the names of the CSV
+file.
+"""
+
+import json
+from typing import Any
+
+from quantmis.documents.measures import by_attack, headline, plain
+from quantmis.documents.source import Group, Source, groups
+from quantmis.report.gaps import gaps
+from quantmis.report.verdict import verdict
+from quantmis.results import QuantizerResult
+
+
+def render(source: Source) -> bytes:
+    """Return verdict, ranking, findings and gaps of an audit as JSON in UTF-8."""
+    results = source.results
+    document = {
+        "model": results.config.model,
+        "depth": results.config.depth,
+        "results_sha256": source.digest,
+        "verdict": [{"kind": sentence.kind, "text": sentence.text} for sentence in verdict(results)],
+        "versions": [version for group in groups(results) for version in _versions(group)],
+        "findings": [finding.model_dump() for finding in results.warnings],
+        "not_measured": [{"reason": gap.reason, "what": list(gap.places)} for gap in gaps(results)],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _versions(group: Group) -> list[dict[str, Any]]:
+    return [
+        {"about": group.about, "rank": rank, "version": record.name, "tied_with": tied, "numbers": _numbers(record)}
+        for rank, record, tied in group.ordered
+    ]
+
+
+def _numbers(record: QuantizerResult) -> dict[str, dict[str, float | str]]:
+    traits = {"bits_per_weight": record.bits_per_weight, "sparsity": record.sparsity}
+    return {name: plain(quantity) for name, quantity in {**traits, **headline(record), **by_attack(record)}.items()}

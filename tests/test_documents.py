@@ -1,0 +1,330 @@
+"""Claims about the documents: each form says what the audit says, opens where it should, and no name can harm it."""
+
+import base64
+import csv
+import io
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pypdfium2
+import pytest
+from documents import around, document, many
+from markdown_it import MarkdownIt
+from PIL import Image
+from test_report_html import HOSTILE, hostile
+
+from quantmis import results as schema
+from quantmis.documents import FORMS, Form, Source, dpia, markdown, pdf, render, summary
+from quantmis.documents import csv as csv_form
+from quantmis.documents.command import Asked, write_document
+from quantmis.documents.measures import by_attack, headline
+from quantmis.documents.source import PROCEDURE, THIS_MODEL, file_digest, groups
+from quantmis.errors import UserError
+from quantmis.report import verdict_lines
+from quantmis.results import BlindBaseline, ClassExposure, Results, SampleExposure, Target
+from quantmis.stats import Unmeasured
+
+DIGEST = "ab" * 32
+WORDS = ("safe", "secure", "compliant")
+
+
+def source(results: Results | None = None) -> Source:
+    return Source(document() if results is None else results, DIGEST)
+
+
+def given() -> Results:
+    """Build the document of an audit that was also given a model of its own, with two versions."""
+    results = document()
+    small = document({"identity": 1.4, "sign": 0.4})
+    blind = BlindBaseline(
+        method="histogram gradient boosting", auc=around(0.7), balanced_accuracy=around(0.6), differs=True
+    )
+    target = Target(
+        name="model.safetensors",
+        digest="cd" * 32,
+        members=400,
+        non_members=400,
+        blind=blind,
+        versions=small.quantizers,
+        ranking=small.ranking,
+    )
+    return results.model_copy(update={"target": target})
+
+
+def as_is() -> Results:
+    """Build the document of an audit that trained nothing: all that was measured is about this model."""
+    results = given()
+    target = results.target
+    assert isinstance(target, Target)
+    config = results.config.model_copy(update={"depth": "as-is", "shadows": 0, "replicates": 0})
+    return results.model_copy(
+        update={"config": config, "target": target.model_copy(update={"versions": [], "ranking": results.ranking})}
+    )
+
+
+def rows(results: Results) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(csv_form.render(source(results)).decode(), newline="")))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    schema.write(document(), tmp_path / "results.json")
+    return tmp_path
+
+
+# the forms as a whole
+
+
+def test_every_form_is_written_beside_the_results(folder: Path):
+    for name, form in FORMS.items():
+        write_document(Asked(folder, name))
+        assert (folder / form.file).stat().st_size > 1000, name
+
+
+def test_no_form_but_the_page_needs_torch(folder: Path):
+    program = (
+        "import sys; from pathlib import Path; from quantmis.documents import FORMS, Source, render\n"
+        f"source = Source.read(Path({str(folder)!r}))\n"
+        "for name in FORMS: render(name, source)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["md", "json", "csv", "model-card", "cyclonedx", "dpia"])
+def test_the_same_audit_gives_the_same_bytes(name: str):
+    assert render(name, source()) == render(name, source())
+
+
+@pytest.mark.parametrize("name", ["md", "json", "csv", "model-card", "cyclonedx", "dpia"])
+@pytest.mark.parametrize("make", [given, as_is, hostile, many], ids=lambda make: make.__name__)
+def test_every_form_takes_every_kind_of_audit(name: str, make: Any):
+    results = make()
+    dated = results.environment.model_copy(update={"started": document().environment.started})
+    assert len(render(name, source(results.model_copy(update={"environment": dated})))) > 1000
+
+
+@pytest.mark.parametrize("name", ["md", "json", "csv", "model-card", "cyclonedx", "dpia"])
+def test_no_form_promises_anything(name: str):
+    text = render(name, source(given())).decode().lower()
+    assert not [word for word in WORDS if f" {word}" in text.replace("model.safetensors", "")]
+
+
+def test_an_unknown_form_names_those_that_exist(folder: Path):
+    with pytest.raises(UserError, match="no format 'markdown'") as raised:
+        Asked(folder, "markdown")
+    assert "cyclonedx" in str(raised.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"name": "md", "into": Path("README.md")}, "--into names a model card"),
+        ({"name": "md", "weights": (Path("a.bin"),)}, "--weights names files"),
+        ({"name": "model-card", "into": Path("README.md"), "out": Path("x.md")}, "two places"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str):
+    with pytest.raises(UserError, match=message):
+        Asked(Path(), **options)
+
+
+def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    monkeypatch.delitem(sys.modules, "quantmis.documents.pdf")
+    with pytest.raises(UserError, match=r"report.pdf needs WeasyPrint") as raised:
+        render("pdf", source())
+    assert "pip install 'quantmis[pdf]'" in str(raised.value.hint)
+
+
+def test_a_mistake_of_ours_is_no_missing_package():
+    with pytest.raises(ModuleNotFoundError):
+        Form("report.md", "no_such_module").load()
+
+
+# what is told: this model, or the procedure
+
+
+def test_an_audit_of_a_model_and_its_training_tells_both():
+    assert [group.about for group in groups(given())] == [THIS_MODEL, PROCEDURE]
+    assert [group.about for group in groups(as_is())] == [THIS_MODEL]
+    assert [group.about for group in groups(document())] == [PROCEDURE]
+
+
+def test_versions_without_a_rank_come_last():
+    results = document({"identity": 1.0, "sign": 0.2})
+    unranked = results.model_copy(update={"ranking": results.ranking.model_copy(update={"rows": []})})
+    [group] = groups(unranked)
+    assert [(rank, record.name) for rank, record, _ in group.ordered] == [(None, "identity"), (None, "sign")]
+
+
+# Markdown
+
+
+def test_the_pull_request_reads_the_verdict_word_for_word():
+    text = MarkdownIt("commonmark").enable("table").render(render("md", source()).decode())
+    for sentence in verdict_lines(document()):
+        assert sentence.replace('"', "&quot;") in text
+
+
+def test_the_pull_request_has_a_row_for_every_version():
+    tokens = MarkdownIt("commonmark").enable("table").parse(render("md", source()).decode())
+    assert sum(token.type == "tr_open" for token in tokens) == 1 + len(document().quantizers)
+
+
+def test_no_name_becomes_markup_in_markdown():
+    names = [
+        *HOSTILE.values(),
+        "![x](http://evil)",
+        "[x](javascript:1)",
+        "@everyone",
+        "a|b",
+        "`x",
+        "<b>",
+        "# x",
+        "www.evil.com",
+    ]
+    strengths = {name: 0.1 + index / 10 for index, name in enumerate(["identity", *names])}
+    text = render("md", source(document(strengths))).decode()
+    page = MarkdownIt("gfm-like", {"linkify": False, "html": False}).render(text)
+    assert "<a " not in page
+    assert "<img" not in page
+    assert "@everyone" not in text
+    assert "://" not in text
+    assert "www." not in text
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    html = {token.content for token in _flat(tokens) if token.type in {"html_inline", "html_block"}}
+    assert {part for each in html for part in each.split()} <= {
+        *("<!--", "-->", "<details>", "</details>", "<sub>", "</sub>"),
+        *next(each for each in html if "<summary>" in each).split(),
+    }
+
+
+def _flat(tokens: Any) -> list[Any]:
+    return [each for token in tokens for each in (token, *_flat(token.children or []))]
+
+
+def test_a_quantity_that_was_not_measured_says_so_in_markdown():
+    text = markdown.share(Unmeasured("only 3 non-members"))
+    assert text == "not measured: only 3 non-members"
+
+
+# CSV and JSON
+
+
+def test_the_spreadsheet_holds_every_number_of_the_audit_exactly():
+    results = given()
+    found = rows(results)
+    assert [row["about"] for row in found] == [THIS_MODEL] * 2 + [PROCEDURE] * 10
+    records = {record.name: record for record in results.quantizers}
+    for row in found[2:]:
+        record = records[row["version"]]
+        for name, quantity in {**headline(record), **by_attack(record)}.items():
+            if isinstance(quantity, Unmeasured):
+                assert (row[name], row[f"{name}_reason"]) == ("", quantity.reason)
+            else:
+                numbers = [float(row[name + part]) for part in ("", "_low", "_high")]
+                assert numbers == [quantity.value, quantity.low, quantity.high]
+
+
+def test_no_name_becomes_a_formula():
+    names = ["=1+1", "+cmd", "-1", "@SUM(A1)", "\t=1", " =1"]
+    found = rows(document({"identity": 1.0, **dict.fromkeys(names, 0.3)}))
+    versions = {row["version"].lstrip() for row in found}
+    assert versions == {"identity", *(f"'{' '.join(name.split())}" for name in names[:4]), "' =1"}
+
+
+def test_report_json_holds_the_verdict_and_its_numbers():
+    found = json.loads(summary.render(source(given())))
+    assert [each["text"] for each in found["verdict"]] == verdict_lines(given())
+    assert found["results_sha256"] == DIGEST
+    by_name = {(each["about"], each["version"]): each for each in found["versions"]}
+    sign = by_name[THIS_MODEL, "sign"]["numbers"]["attacker_is_right"]
+    assert set(sign) == {"value", "low", "high", "level"}
+    assert found["not_measured"][0].keys() == {"reason", "what"}
+
+
+# PDF
+
+
+@pytest.fixture(scope="module")
+def pages() -> list[str]:
+    opened = pypdfium2.PdfDocument(pdf.render(source()))
+    return [opened[index].get_textpage().get_text_bounded() for index in range(len(opened))]
+
+
+def test_the_pdf_says_what_the_page_says(pages: list[str]):
+    text = " ".join(" ".join(pages).replace("\xa0", " ").split())
+    for heading in ("Verdict", "Ranking", "Checks of the audit", "Glossary"):
+        assert heading in text
+    assert "gives away least" in text
+    assert "ternary(sparsity=0.9)" in text
+    assert "Skip to the verdict" not in text
+
+
+def test_figures_in_the_pdf_have_their_colours():
+    html = (
+        '<head><style>:root { --ink: #123456; }\n.s0{stroke:var(--ink)}\n</style></head><svg viewBox="0 0 1 1"></svg>'
+    )
+    assert ".s0{stroke:#123456}</style></svg>" in pdf.styled(html)
+
+
+def test_laying_out_a_pdf_reads_no_file_and_no_address(tmp_path: Path):
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "PNG")
+    (tmp_path / "secret.png").write_bytes(picture.getvalue())
+    inside = f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"
+    addresses = {inside: 1, (tmp_path / "secret.png").as_uri(): 0}
+    assert {address: _pictures(pdf.layout(f'<head></head><img src="{address}">')) for address in addresses} == addresses
+
+
+def _pictures(content: bytes) -> int:
+    page = pypdfium2.PdfDocument(content)[0]
+    return sum(1 for _ in page.get_objects(filter=[pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]))
+
+
+# the annex
+
+
+def test_the_annex_answers_every_question_and_says_what_is_left_open():
+    text = render("dpia", source(given())).decode()
+    for number, question in enumerate(dpia.QUESTIONS, 1):
+        assert f"### {number}. {question.asked}" in text
+    assert text.count("*Left open:*") == len(dpia.QUESTIONS)
+    assert text.count(dpia.BLANK) == len(dpia.FOR_THE_CONTROLLER) + 2
+
+
+def test_the_annex_names_the_most_exposed_classes_and_records():
+    [first, *rest] = document({"identity": 1.0}).quantizers
+    exposed = first.model_copy(
+        update={
+            "by_class": [ClassExposure(label=3, auc=around(0.6)), ClassExposure(label=7, auc=around(0.9))],
+            "most_exposed": [SampleExposure(sample=41, id="patient 41", exposure=around(0.95))],
+        }
+    )
+    results = document({"identity": 1.0}).model_copy(update={"quantizers": [exposed, *rest]})
+    text = render("dpia", source(results)).decode()
+    assert text.index("class 7") < text.index("class 3")
+    assert "patient 41" in text
+
+
+def test_the_annex_says_where_the_data_alone_tell_members_from_others():
+    assert "Yes: histogram gradient boosting" in dpia.blind(given())
+    assert dpia.blind(document()).startswith("Not measured:")
+
+
+def test_versions_of_which_the_same_is_to_be_said_share_a_line():
+    lines = dpia.gained(document()).splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("- all 10 versions of this training procedure: ")
+
+
+def test_a_file_that_is_not_there_has_no_digest(tmp_path: Path):
+    with pytest.raises(UserError, match="cannot read"):
+        file_digest(tmp_path / "absent")
+    assert replace(source(), weights=(tmp_path,)).weights == (tmp_path,)
