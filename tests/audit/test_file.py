@@ -88,6 +88,58 @@ def test_data_and_recipe_may_be_functions(folder: Path):
     assert result.document.config.recipe == {"function": "own_model_of_tests:train"}
 
 
+def test_a_table_and_a_model_of_transformers_are_audited(folder: Path):
+    """Token numbers of different lengths, from a function; the model by its configuration alone."""
+    (folder / "own_model_of_tests.py").write_text(
+        "import numpy as np\n\ndef load():\n    draw = np.random.default_rng(0)\n"
+        "    rows = [draw.integers(2, 40, size=draw.integers(1, 9)).tolist() for _ in range(120)]\n"
+        "    return rows, np.array([row[0] % 2 for row in rows])\n"
+    )
+    (folder / "audit.toml").write_text("""
+[data]
+function = "own_model_of_tests:load"
+
+[model]
+transformers = "sequence-classification"
+
+[model.config]
+model_type = "llama"
+vocab_size = 40
+hidden_size = 16
+num_hidden_layers = 1
+num_attention_heads = 2
+intermediate_size = 16
+
+[training]
+epochs = 1
+
+[audit]
+quantizers = ["sign"]
+shadows = 4
+attacks = ["loss_threshold"]
+""")
+    result = audit_file(folder / "audit.toml", folder / "out", {})
+    assert result.document.config.model == "llama, sequence-classification"
+    assert result.document.data.features == [8]
+    assert list(result.quantizers) == ["identity", "sign"]
+
+
+def test_a_csv_file_is_audited_and_the_result_says_how_it_was_read(folder: Path):
+    draw = np.random.default_rng(0)
+    rows = [
+        f"{a:.3f},{b:.3f},{('low', 'high')[int(a > b)]},p{k}" for k, (a, b) in enumerate(draw.normal(size=(120, 2)))
+    ]
+    (folder / "table.csv").write_text("\n".join(["a,b,y,who", *rows]))
+    data = '[data]\nfile = "table.csv"\ntarget = "y"\nid = "who"\n'
+    text = GOOD.replace('[data]\nfile = "data.npz"\n', data).replace("width = 4", "width = 4, inputs = 2")
+    module = MODULE.replace("net(width=8)", "net(width=8, inputs=6)").replace("Linear(6,", "Linear(inputs,")
+    (folder / "own_model_of_tests.py").write_text(module)
+    (folder / "audit.toml").write_text(text)
+    result = audit_file(folder / "audit.toml", folder / "out", {})
+    assert result.document.data.notes == ("y from a, b", "y: the classes 0 = high, 1 = low")
+    assert "y: the classes 0 = high, 1 = low" in (folder / "out" / "report.html").read_text()
+
+
 def test_the_plan_counts_and_trains_next_to_nothing(folder: Path):
     (folder / "audit.toml").write_text(GOOD.replace("epochs = 2", "epochs = 100000"))
     plan = plan_file(folder / "audit.toml", {})
@@ -128,7 +180,9 @@ def test_the_plan_counts_and_trains_next_to_nothing(folder: Path):
         ("own_model_of_tests:net", "own_model_of_tests:nothing", "unexpected keyword argument 'width'", "arguments"),
         ("arguments = { width = 4 }\n", "name = 3\n", "model.name: Input should be a valid string", ""),
         ("width = 4", "widht = 4", "unexpected keyword argument 'widht'", "arguments"),
-        ('function = "own_model_of_tests:net"', "", "model.function: Field required", ""),
+        ('function = "own_model_of_tests:net"', "", "model: give either function", ""),
+        ("[model]\n", '[model]\ntransformers = "x"\n', "model: give either function", ""),
+        ("arguments = { width = 4 }", "hub = 'a/b'", "model: hub does not go with function", ""),
         ("[data]", "[data", "is no TOML", "toml.io"),
         ("[model]", '[model]\nloss = "crossentropy"', "unknown loss 'crossentropy'", "'cross_entropy'"),
         ("[model]", '[model]\nloss = "mse"', "mse expects the model to return", ""),

@@ -5,7 +5,7 @@ file = "people.csv"               # or .parquet, .npz; or: images = "folder"; or
 target = "income"
 
 [model]
-function = "my_module:MyModel"    # a torch.nn.Module class, or a function that returns one
+function = "my_module:MyModel"    # a torch.nn.Module class, or a function; or: transformers = "sequence-classification"
 loss = "cross_entropy"
 
 [training]                        # the fields of quantmis.Recipe, or: function = "my_module:train"
@@ -32,6 +32,7 @@ from quantmis.data.sources import Data, require_fitting
 from quantmis.data.sources import read as read_samples
 from quantmis.errors import UserError, require
 from quantmis.models import Recipe, Task
+from quantmis.models.sources import Model, transformer
 from quantmis.models.task import Train
 from quantmis.registry import suggestion
 
@@ -42,15 +43,6 @@ class Section(BaseModel):
     """Refuse keys that mean nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Model(Section):
-    """Say what makes a fresh model, `module:function` with its `arguments`, and the loss it is trained with."""
-
-    function: str
-    arguments: dict[str, Any] = {}
-    loss: str = "cross_entropy"
-    name: str | None = None
 
 
 class Training(Section):
@@ -124,17 +116,24 @@ def read(path: Path) -> AuditFile:
 
 def task_of(file: AuditFile, folder: Path) -> Task:
     """Return the task that the file describes."""
-    make = _function(file.model.function, folder, "model.function")
-    arguments = file.model.arguments
     training = file.training
     recipe: Recipe | Train = (
         Recipe(**training.given())
         if training.function is None
         else _function(training.function, folder, "training.function")
     )
-    _require_takes(make, arguments)
-    name = file.model.name or file.model.function
-    return Task(_Maker(make, arguments) if arguments else make, file.model.loss, recipe, name)
+    make, name = _maker(file.model, folder)
+    return Task(make, file.model.loss, recipe, file.model.name or name)
+
+
+def _maker(model: Model, folder: Path) -> tuple[Callable[[], Any], str]:
+    """Return what makes a fresh model, and what to call it."""
+    if model.function is None:
+        made = transformer(model, folder)
+        return made, f"{model.folder or made.source}, {made.head}"
+    make = _function(model.function, folder, "model.function")
+    _require_takes(make, model.arguments)
+    return _Maker(make, model.arguments) if model.arguments else make, model.function
 
 
 def samples_of(file: AuditFile, folder: Path) -> Samples:

@@ -273,7 +273,7 @@ def _data(asked: Assignment, member: np.ndarray) -> Data:
         features=list(samples.x.shape[1:]),
         classes=None if classes is None else len(np.unique(classes)),
         digest=samples.digest(),
-        notes=list(samples.notes),
+        notes=samples.notes,
     )
 
 

@@ -45,6 +45,10 @@ def row(module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the mo
 
 @torch.no_grad()
 def forward(module: nn.Module, x: Tensor) -> Tensor:
-    """Return the outputs of `module` in evaluation mode, [samples, outputs], a chunk of samples at a time."""
+    """Return the outputs of `module` in evaluation mode, [samples, outputs], a chunk of samples at a time.
+
+    A module may have a number `samples_at_once` that fits its memory.
+    """
     module.eval()
-    return torch.cat([module(chunk) for chunk in x.split(CHUNK)]).float()
+    size = getattr(module, "samples_at_once", CHUNK)
+    return torch.cat([module(chunk) for chunk in x.split(size)]).float()

@@ -62,7 +62,7 @@ class Data(Record):
     features: list[int]
     classes: int | None = None
     digest: str
-    notes: list[str] = []
+    notes: tuple[str, ...] = ()
 
 
 class Rank(Record):

@@ -1,0 +1,202 @@
+"""Models of the transformers library, as plain modules: from inputs alone to logits alone.
+
+A model stays what it is: its class, the names of its weights, its `save_pretrained`. Two hooks are put on it. Before
+its forward, sequences that were filled up with -1 (`quantmis.data.tokens`) become token numbers and an attention mask,
+so that the filling is seen by no token; after it, the logits are taken out. Weights are read from safetensors alone,
+and no code of a model's own is ever run.
+"""
+
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from quantmis.errors import UserError, require
+from quantmis.registry import suggestion
+
+HEADS = {
+    "sequence-classification": "AutoModelForSequenceClassification",
+    "image-classification": "AutoModelForImageClassification",
+}
+AT_ONCE = 64
+"""Samples that go through such a model at once where nothing is learnt."""
+
+SMALL = 20_000_000
+"""Weights of a model below which attention is computed in the open: only so can several be trained as one."""
+
+CONFIG, WEIGHTS = "config.json", "*.safetensors"
+PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl")
+INSTALL = "pip install 'quantmis[hf]'"
+
+
+@dataclass(frozen=True)
+class HuggingFace:
+    """Make models of transformers with a given head; one call, one model.
+
+    `folder` holds a model as `save_pretrained` writes it; `hub` is the id of one on the hub, or in the local cache of
+    it. `config` changes its configuration or, where there is neither, is all of it and names its `model_type`.
+    `pretrained`: whether models start from the weights of the folder or hub, all but a head of another size; by default
+    where there are some. Raises `UserError` for what is missing, misspelled or a pickle.
+    """
+
+    head: str
+    folder: Path | None = None
+    hub: str | None = None
+    config: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    pretrained: bool | None = None
+
+    def __post_init__(self):
+        require(
+            self.head in HEADS, f"model.transformers: unknown head {self.head!r}", hint=suggestion(self.head, HEADS)
+        )
+        one = (self.folder is None) + (self.hub is None)
+        require(one >= 1, "model: give either folder or hub, not both")
+        require(
+            one == 1 or "model_type" in self.config,
+            "model.transformers: say which model",
+            hint='folder = "my-model", hub = "organisation/name", or config = { model_type = "bert", ... }',
+        )
+        require(one == 1 or not self.pretrained, "model.pretrained: a configuration alone has no weights to start from")
+        if self.folder is not None:
+            _require_model(self.folder, self.pretrained)
+
+    @property
+    def source(self) -> str:
+        """Where the model comes from, in a word."""
+        return str(self.config.get("model_type")) if self.hub is None and self.folder is None else self._place
+
+    def __call__(self) -> nn.Module:
+        """Return a fresh model, whose new weights depend on torch's global stream alone."""
+        with quiet(), _explained(self.source):
+            kind = getattr(library(), HEADS[self.head])
+            config = self._config()
+            if self._starts_from_weights():
+                options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "trust_remote_code": False}
+                model = kind.from_pretrained(self._place, config=config, **options)
+            else:
+                model = kind.from_config(config, trust_remote_code=False)
+        return plain(model.float())
+
+    @property
+    def _place(self) -> str:
+        return str(self.hub if self.folder is None else self.folder)
+
+    def _starts_from_weights(self) -> bool:
+        there = self.hub is not None or (self.folder is not None and any(self.folder.glob(WEIGHTS)))
+        return there if self.pretrained is None else self.pretrained
+
+    def _config(self) -> Any:
+        given = {name: value for name, value in self.config.items() if name != "model_type"}
+        auto = library().AutoConfig
+        if self.hub is None and self.folder is None:
+            known: Any = library().CONFIG_MAPPING
+            kind = str(self.config["model_type"])
+            require(kind in known, f"model.config: unknown model_type {kind!r}", hint=_nearest(kind, known))
+            _require_known(given, known[kind]())
+            return auto.for_model(kind, **given)
+        _require_known(given, auto.from_pretrained(self._place, trust_remote_code=False))
+        return auto.from_pretrained(self._place, trust_remote_code=False, **given)
+
+
+def plain(model: Any) -> nn.Module:
+    """Return a model of transformers that takes one tensor and returns its logits."""
+    if hasattr(model.config, "vocab_size"):
+        if model.config.pad_token_id is None:
+            model.config.pad_token_id = 0  # hidden by the mask; models that read the last token look for it
+        model.register_forward_pre_hook(_masked, with_kwargs=True)
+    if sum(weight.numel() for weight in model.parameters()) < SMALL:
+        model.set_attn_implementation("eager")
+    model.register_forward_hook(_logits)
+    model.samples_at_once = AT_ONCE
+    return model
+
+
+def library() -> Any:
+    """Return the transformers library; `UserError` where it is not installed."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise UserError("this model needs transformers", hint=INSTALL) from error
+    return transformers
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Keep the library from writing about weights that are meant to be new, and about what it imports."""
+    logging = library().utils.logging
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _masked(module: nn.Module, arguments: tuple[Any, ...], words: dict[str, Any]) -> tuple[tuple[()], dict[str, Any]]:
+    """Turn a tensor of token numbers, filled up with -1, into what models of transformers take."""
+    tokens: Tensor = arguments[0]
+    seen = tokens >= 0
+    try:  # the columns that hold nothing but filling; under vmap nobody can say which they are, and all are kept
+        longest = int(seen.sum(1).max())
+    except RuntimeError:
+        longest = tokens.shape[1]
+    seen, tokens = seen[:, :longest], tokens[:, :longest]
+    config: Any = module.config
+    return (), {**words, "input_ids": torch.where(seen, tokens, config.pad_token_id), "attention_mask": seen.long()}
+
+
+def _logits(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> Tensor:
+    return output.logits
+
+
+def _require_model(folder: Path, pretrained: bool | None) -> None:
+    require(
+        (folder / CONFIG).is_file(),
+        f"model.folder: {folder} holds no {CONFIG}",
+        hint="name a folder that model.save_pretrained(folder) wrote",
+    )
+    if any(folder.glob(WEIGHTS)):
+        return
+    pickles = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
+    require(
+        not pickles or pretrained is False,
+        f"model.folder: the weights in {', '.join(pickles[:1])} may be a pickle, which can run code: it was not opened",
+        hint="save them as safetensors: model.save_pretrained(folder, safe_serialization=True)",
+    )
+    require(not pretrained, f"model.pretrained: {folder} holds no weights in safetensors", hint="leave pretrained out")
+
+
+def _require_known(given: Mapping[str, Any], config: Any) -> None:
+    """Raise `UserError` for a word that the configuration does not have: the library would take it and forget it."""
+    known = {*config.to_dict(), *config.attribute_map, "num_labels"}
+    for name in given:
+        require(name in known, f"model.config: {config.model_type} has no {name!r}", hint=suggestion(name, known))
+
+
+def _nearest(kind: str, known: Any) -> str:
+    return suggestion(kind, known).partition("known: ")[0].strip() or "model_type is the one of its config.json"
+
+
+@contextmanager
+def _explained(source: str) -> Generator[None]:
+    """Turn what transformers says of a model that it cannot make into an error of the user's."""
+    try:
+        yield
+    except OSError as error:
+        first = str(error).splitlines()[0]
+        hint = f'where there is network: hf download {source} --local-dir my-model; then folder = "my-model"'
+        raise UserError(f"cannot get the model {source}: {first}", hint=hint) from error
+    except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, ImportError, RuntimeError) as error:
+        first = str(error).splitlines()[0] if str(error) else ""
+        raise UserError(f"cannot make the model {source}: {type(error).__name__}: {first}") from error
