@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from quantmis.evidence import Evidence
     from quantmis.models import Recipe, Task
     from quantmis.stats import Estimate, Unmeasured
+    from quantmis.tracking import log_to_mlflow
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ __all__ = [
     "UserError",
     "attacks",
     "audit",
+    "log_to_mlflow",
     "quantizers",
     "stats",
     "theory",
@@ -52,6 +54,7 @@ _HOMES = {
     "Task": "quantmis.models",
     "Unmeasured": "quantmis.stats",
     "UserError": "quantmis.errors",
+    "log_to_mlflow": "quantmis.tracking",
 }
 _ROOMS = {"attacks", "quantizers", "stats", "theory"}
 

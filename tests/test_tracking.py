@@ -1,0 +1,90 @@
+"""Claims about MLflow, against a store of its own: an SQLite database and a folder of artefacts."""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from documents import document, many
+from test_documents import given
+from test_report_html import hostile
+
+import quantmis as qm
+from quantmis import tracking
+from quantmis.errors import UserError
+from quantmis.stats import Estimate
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of MLflow and what it stands on
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # SQLite connections that MLflow leaves to the collector
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give MLflow a store of its own."""
+    import mlflow
+
+    folder = tmp_path_factory.mktemp("mlflow")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
+    mlflow.create_experiment("audits", artifact_location=(folder / "artifacts").as_uri())
+    mlflow.set_experiment("audits")
+    yield mlflow
+    mlflow.set_tracking_uri(before)
+
+
+def test_every_number_arrives_with_its_interval(mlflow: Any):
+    run = mlflow.get_run(qm.log_to_mlflow(qm.AuditResult(document())))
+    found = document().quantizer("ternary(sparsity=0.9)").attacks["lira"].adaptive.auc
+    assert isinstance(found, Estimate)
+    name = "procedure/ternary_sparsity_0.9/lira.adaptive.auc"
+    arrived = [run.data.metrics[name + end] for end in ("", "_low", "_high")]
+    assert arrived == [found.value, found.low, found.high]
+    assert run.data.metrics == tracking.metrics(document())
+    assert run.data.params["recipe.epochs"] == "40"
+    assert run.data.tags["quantmis.version.ternary_sparsity_0.9"] == "ternary(sparsity=0.9)"
+    assert run.info.status == "FINISHED"
+
+
+def test_the_report_and_the_results_are_artefacts(mlflow: Any, tmp_path: Path):
+    run = qm.log_to_mlflow(qm.AuditResult(document()))
+    folder = Path(mlflow.artifacts.download_artifacts(run_id=run, artifact_path="quantmis", dst_path=str(tmp_path)))
+    assert qm.AuditResult.from_json(folder / "results.json").document == document()
+    assert "Privacy audit" in (folder / "report.html").read_text()
+
+
+def test_an_audit_joins_the_run_that_is_active(mlflow: Any):
+    with mlflow.start_run() as run:
+        mlflow.log_metric("loss", 0.3)
+        assert qm.log_to_mlflow(qm.AuditResult(document())) == run.info.run_id
+        assert mlflow.active_run() is not None
+    metrics = mlflow.get_run(run.info.run_id).data.metrics
+    assert metrics["loss"] == 0.3
+    assert "procedure/sign/attacker_is_right" in metrics
+
+
+def test_hostile_names_and_many_versions_are_taken(mlflow: Any):
+    for results in (hostile(), many()):
+        run = mlflow.get_run(qm.log_to_mlflow(qm.AuditResult(results)))
+        assert len(run.data.metrics) == len(tracking.metrics(results)) > 100
+
+
+def test_this_model_and_the_procedure_have_names_of_their_own():
+    names = {re.sub("/.*", "", name) for name in tracking.metrics(given())}
+    assert names == {"this_model", "procedure"}
+
+
+def test_what_was_not_measured_is_no_metric():
+    assert not [name for name in tracking.metrics(document()) if name.startswith("procedure/sign/security/")]
+    assert "procedure/sign/security" not in tracking.metrics(document())
+
+
+def test_without_mlflow_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    with pytest.raises(UserError, match="not installed") as raised:
+        qm.log_to_mlflow(qm.AuditResult(document()))
+    assert "quantmis[mlflow]" in str(raised.value.hint)
