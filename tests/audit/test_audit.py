@@ -151,6 +151,20 @@ def test_two_trainings_are_enough_for_the_indicator(digits: qm.Samples):
     assert isinstance(result.quantizers["identity"].indicator, Estimate)
 
 
+def test_without_shadow_models_quantizers_are_ordered_by_exposure_between_twins(digits: qm.Samples, tmp_path: Path):
+    task = qm.Task(Wide, recipe=qm.Recipe(epochs=30))
+    names = ["uniform(bits=4)", "ternary(sparsity=0.9)"]
+    result = qm.audit(task, digits, quantizers=names, shadows=0, replicates=4, out=tmp_path, progress=False)
+    assert "exposure between twins" in result.document.ranking.criterion
+    exposure = {}
+    for record in result.document.quantizers:
+        saved = np.load(tmp_path / record.table)
+        shown = saved["member"].any(0)
+        table = qm.Evidence(saved["losses"][:, shown], saved["member"][:, shown])
+        exposure[record.name] = qm.attacks.PairedReplicates().exposure(table).value
+    assert result.document.ranking.rows[0].name == min(exposure, key=exposure.__getitem__) == "ternary(sparsity=0.9)"
+
+
 def test_regression_and_multi_label_tasks_are_audited(digits: qm.Samples):
     few = digits.x[:200]
     ink = few.mean(1)

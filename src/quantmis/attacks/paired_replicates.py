@@ -3,6 +3,13 @@
 Every sample is a member of one of the two, so its difficulty leaves the difference, and two models suffice. But it
 knows what the twin was trained on: it *measures exposure* so that quantizers can be ranked, and is no attack in
 the sense of membership inference security. It must never enter the upper bound on security.
+
+**Exposure** is the number to rank quantizers by when there are few models. Between twins the probability exp(-loss) of
+each sample moves; some of it moves towards the twin that was trained on the sample, the rest against it. Exposure is
+the net movement towards membership over all movement: 0 where nothing leaks, 1 where every probability rises with
+membership. It is a difference of rates weighted by the size of the movement, so that the many samples at which both
+twins agree add no noise, and nothing in it is fitted. Losses whose median exceeds 1, which leave no probability, are
+divided by it. How well it orders quantizers, and what the other numbers do: benchmarks/RESULTS.md, section fidelity.
 """
 
 from dataclasses import dataclass
@@ -10,10 +17,19 @@ from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import ndtr, ndtri
 
 from quantmis.attacks.base import ATTACKS, Attack
 from quantmis.errors import require
 from quantmis.evidence import NO_TWIN, Evidence
+from quantmis.stats import Estimate
+from quantmis.stats.cluster import Linear, kin, spread
+from quantmis.stats.interval import quantile
+from quantmis.stats.metrics import clustering
+from quantmis.stats.roc import auc, tally
+
+SHARPER = 1.1
+"""How much farther apart 64 shadow models tell members and others than twins do: fitted on development problems."""
 
 
 @ATTACKS.add
@@ -26,6 +42,8 @@ class PairedReplicates(Attack):
     >>> table = Evidence(np.array([[0.1, 2.0], [1.5, 0.5]]), np.array([[True, False], [False, True]]))
     >>> PairedReplicates().score(table).tolist()
     [[1.4, -1.5], [-1.4, 1.5]]
+    >>> round(PairedReplicates().exposure(table).value, 3)  # every probability rises with membership
+    1.0
     """
 
     name: ClassVar[str] = "paired_replicates"
@@ -34,10 +52,63 @@ class PairedReplicates(Attack):
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
         """Return the differences between twins."""
-        alone = np.flatnonzero(target.twin == NO_TWIN)
-        require(
-            len(alone) == 0,
-            f"paired_replicates needs models in complementary pairs; {len(alone)} of {target.models} have no twin",
-            hint="train a second model on exactly the samples that the first was not trained on",
-        )
-        return target.signals - target.signals[target.twin]
+        return _between_twins(target, target.signals)
+
+    def movement(self, table: Evidence) -> Linear:
+        """Return the exposure and its influences, by which the exposures of two quantizers can be compared.
+
+        0 where no probability moves at all. Raises `UserError` where a model has no twin.
+        """
+        change = _between_twins(table, _probability(table.losses.astype(float)))
+        towards, size = np.where(table.member, change, -change), np.abs(change)
+        whole = float(size.sum()) or 1.0
+        value = float(towards.sum()) / whole
+        return Linear(value, (towards - value * size) / whole)
+
+    def exposure(self, table: Evidence, level: float = 0.95) -> Estimate:
+        """Return the net movement of probability towards membership, over all movement, with its interval.
+
+        Between -1 and 1; 0 where nothing leaks. It ranks quantizers and is not the advantage of an attacker.
+        """
+        found = self.movement(table)
+        over = spread(found.influence, kin(table.member))
+        reach = quantile(level, over.freedom) * float(np.sqrt(over.variance))
+        low, high = max(found.value - reach, -1.0), min(found.value + reach, 1.0)
+        return Estimate(found.value, low, high, level, "net movement between twins; " + clustering(over))
+
+    def advantage(self, table: Evidence, level: float = 0.95) -> Estimate:
+        """Return the advantage that LiRA or RMIA with 64 shadow models would have, predicted from twins alone.
+
+        The AUC a of loss differences between twins is that of two normals Phi^-1(a) standard deviations of one model
+        apart; an attacker with shadow models tells them apart `SHARPER` times as well. The interval is that of a; the
+        prediction itself misses by about 0.02 more (benchmarks/RESULTS.md, section fidelity).
+        """
+        found = auc(tally(_between_twins(table, -table.losses.astype(float)), table.member), table.member)
+        over = spread(found.influence, kin(table.member))
+        reach = quantile(level, over.freedom) * float(np.sqrt(over.variance))
+        value, low, high = (_advantage(found.value + step) for step in (0.0, -reach, reach))
+        return Estimate(value, low, high, level, "predicted from twins; " + clustering(over))
+
+
+def _probability(losses: Float[np.ndarray, "models samples"]) -> Float[np.ndarray, "models samples"]:
+    """Return exp(-loss), in units of the median loss where that exceeds 1; negative losses count from the least."""
+    above = losses - min(float(losses.min()), 0.0)
+    return np.exp(-above / max(float(np.median(above)), 1.0))
+
+
+def _advantage(area: float) -> float:
+    """Return the advantage between two normals of which twins have that AUC; never below 0."""
+    apart = SHARPER * ndtri(min(max(area, 0.5), 1.0))
+    return float(2 * ndtr(apart / 2) - 1)
+
+
+def _between_twins(
+    table: Evidence, signals: Float[np.ndarray, "models samples"]
+) -> Float[np.ndarray, "models samples"]:
+    alone = np.flatnonzero(table.twin == NO_TWIN)
+    require(
+        len(alone) == 0,
+        f"paired_replicates needs models in complementary pairs; {len(alone)} of {table.models} have no twin",
+        hint="train a second model on exactly the samples that the first was not trained on",
+    )
+    return signals - signals[table.twin]

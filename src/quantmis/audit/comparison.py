@@ -5,26 +5,45 @@ from itertools import combinations
 
 import numpy as np
 
+from quantmis.attacks import PairedReplicates
 from quantmis.audit.analysis import Scored
 from quantmis.errors import UserError
 from quantmis.results import Agreement, Measured, QuantizerResult, Rank, Ranking
 from quantmis.stats import Estimate, Unmeasured
+from quantmis.stats.cluster import Linear
 from quantmis.stats.compare import Difference, compare_metrics
 from quantmis.stats.ranking import kendall
 
 CRITERION = (
     "the accuracy of the strongest attacker, who gave the upper bound on security; compared in pairs, after Holm"
 )
+BETWEEN_TWINS = (
+    "the exposure between twins (what moves towards the model trained on a sample, over all that moves), which orders "
+    "better than attacks without reference models; compared in pairs, after Holm"
+)
 
 
 def ranking(scored: Sequence[Scored], level: float) -> Ranking:
-    """Order the quantizers by what the strongest attacker gets out of them, with ties where the data cannot tell."""
+    """Order the quantizers by what they give away, with ties where the data cannot tell.
+
+    By what the strongest attacker gets out of them; where no attack had reference models, by exposure between twins.
+    """
+    if not any(each.transfer for each in scored):
+        return _ranking({each.table.name: _exposure(each) for each in scored}, scored, level, BETWEEN_TWINS)
     right = {each.table.name: each.bound.right for each in scored if each.bound.right is not None}
     if len(right) < len(scored):
         return Ranking(criterion="not ranked: the upper bound on security was not measured", rows=[])
-    pairs = compare_metrics(right, scored[0].table.audited.member, level)
-    exposure = {name: metric.value for name, metric in right.items()}
-    return Ranking(criterion=CRITERION, rows=rank(exposure, pairs, level))
+    return _ranking(right, scored, level, CRITERION)
+
+
+def _ranking(metrics: dict[str, Linear], scored: Sequence[Scored], level: float, criterion: str) -> Ranking:
+    pairs = compare_metrics(metrics, scored[0].table.audited.member, level)
+    exposure = {name: metric.value for name, metric in metrics.items()}
+    return Ranking(criterion=criterion, rows=rank(exposure, pairs, level))
+
+
+def _exposure(scored: Scored) -> Linear:
+    return PairedReplicates().movement(scored.table.audited)
 
 
 def rank(exposure: dict[str, float], pairs: Sequence[Difference], level: float) -> list[Rank]:

@@ -1,0 +1,138 @@
+"""Fill the loss tables of the fidelity study: one file per problem, outside the repository, each whole or absent.
+
+    python benchmarks/fidelity_tables.py FOLDER [--only NAME] [--list]
+
+A problem whose file exists is left alone, so that an interrupted study goes on where it was. Of the models of a
+problem the first 64 make the truth; the others are for the cheap methods, which so never see a model of the truth.
+"""
+
+import argparse
+import io
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from problems import PROBLEMS, Problem
+from torch import nn
+
+from quantmis.audit.collect import collect
+from quantmis.audit.executors import Local
+from quantmis.audit.run import checked, plan, request
+from quantmis.audit.tables import Table, assemble
+from quantmis.files import write_atomically
+from quantmis.models import Task
+
+SHADOWS = 64
+CHEAP = 32
+SHARING = 8
+QUANTIZERS = (
+    "identity",
+    "uniform(bits=8)",
+    "uniform(bits=4)",
+    'uniform(bits=4, per="channel")',
+    "uniform(bits=3)",
+    "uniform(bits=2)",
+    "normal_float(bits=3)",
+    "k_means(bits=2)",
+    "sign",
+    "ternary(sparsity=0.33)",
+    "ternary(sparsity=0.5)",
+    "ternary(sparsity=0.9)",
+)
+
+
+@dataclass(frozen=True)
+class SameStart:
+    """Make a model whose initial weights are the same whatever the seed: twins that differ by their data alone."""
+
+    model: Callable[[], nn.Module]
+
+    def __call__(self) -> nn.Module:
+        torch.manual_seed(0)
+        return self.model()
+
+
+def tables(problem: Problem, task: Task, models: int, seed: int) -> list[Table]:
+    """Return the table of each quantizer."""
+    asked = request(
+        task,
+        problem.load(),
+        quantizers=QUANTIZERS,
+        attacks=("loss_threshold",),
+        shadows=0,
+        replicates=models,
+        held_out=1 / 3,
+        seed=seed,
+        level=0.95,
+        checkpoint_every=None,
+        keep_weights=False,
+        canaries=0,
+        engine=problem.way,
+        executor="local",
+    )
+    work = plan(asked, checked(asked), None)
+    work = replace(work, engine=replace(work.engine, threads=1, workers=1))
+    return assemble(work, collect(work, Local(), None, lambda done: None).groups)
+
+
+def arrays(found: list[Table]) -> dict[str, np.ndarray]:
+    """Return what the study reads: [quantizers, models, samples], who was trained on what, and the labels."""
+    evidence = [table.evidence for table in found]
+    stacked = {
+        "losses": np.stack([each.losses for each in evidence]),
+        "signal": np.stack([each.signals for each in evidence]),
+        "member": evidence[0].member,
+    }
+    if evidence[0].entropy is not None:
+        stacked["entropy"] = np.stack([each.entropy for each in evidence if each.entropy is not None])
+    if evidence[0].label is not None:
+        stacked["label"] = evidence[0].label
+    return {name: each.astype(np.float32) if each.dtype.kind == "f" else each for name, each in stacked.items()}
+
+
+def path(folder: Path, problem: Problem) -> Path:
+    """Return where the tables of a problem stand or would stand."""
+    return folder / f"{re.sub('[^a-z0-9]+', '_', problem.name.lower())}.npz"
+
+
+def fill(folder: Path, problem: Problem, seed: int) -> None:
+    """Write the tables of a problem unless they are there."""
+    if path(folder, problem).exists():
+        return
+    start = time.process_time()
+    saved = arrays(tables(problem, problem.task, SHADOWS + CHEAP, seed))
+    seconds = time.process_time() - start
+    task = replace_model(problem.task, SameStart(problem.model))
+    shared = {f"shared_{name}": each for name, each in arrays(tables(problem, task, SHARING, seed + 1)).items()}
+    stream = io.BytesIO()
+    np.savez(stream, names=np.array(QUANTIZERS), seconds=np.array(seconds), **saved, **shared)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path(folder, problem), stream.getvalue())
+    print(f"{problem.name}: {seconds:.0f} s of one core", flush=True)
+
+
+def replace_model(task: Task, model: Callable[[], nn.Module]) -> Task:
+    """Return the same task with models made by `model`."""
+    return Task(model=model, loss=task.loss, recipe=task.recipe, name=task.name)
+
+
+def main() -> None:
+    """Fill what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", help="the name of one problem")
+    parser.add_argument("--list", action="store_true", help="print the names of the problems and stop")
+    arguments = parser.parse_args()
+    for number, problem in enumerate(PROBLEMS):
+        if arguments.list:
+            print(problem.name)
+        elif arguments.only in (None, problem.name):
+            fill(arguments.folder, problem, seed=1000 + 10 * number)
+
+
+if __name__ == "__main__":
+    main()
