@@ -1,5 +1,7 @@
 """The quantizers of other libraries keep every promise too. These tests need all extras, and fail without them."""
 
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -22,6 +24,12 @@ ADAPTERS = [
         'brevitas(bits=4, method="qronos")',
         "hqq(bits=4, group_size=16)",
         "hqq(bits=2, group_size=16)",
+        "onnx.dynamic",
+        'onnx.dynamic(per="channel")',
+        "onnx.static",
+        'onnx.static(bits=4, per="tensor", range="percentile")',
+        "onnx.matmul_nbits(bits=4, group_size=16)",
+        "onnx.matmul_nbits(bits=2, group_size=16, symmetric=True)",
     )
 ]
 WIDE = [
@@ -83,6 +91,26 @@ def test_native_codes_are_those_of_the_libraries():
     native = Uniform(bits=4, per="channel", range="max").quantize(model).layers[0].codes
     assert torch.equal(native, codes("torchao.intx(bits=4)"))
     assert torch.equal(NormalFloat().quantize(model).layers[0].codes, codes("bitsandbytes.linear4bit"))
+
+
+def test_onnx_runtime_computes_the_outputs_of_models_that_share_a_graph():
+    models = [wide(), wide()]
+    for value in models[1].parameters():
+        value.data.mul_(2)
+    inputs = torch.randn(32, 256, generator=torch.Generator().manual_seed(0))
+    for model, found in zip(models, QUANTIZERS.parse("onnx.dynamic").quantize_many(models, inputs), strict=True):
+        torch.testing.assert_close(found.model(inputs), model(inputs).detach(), rtol=0.1, atol=0.02)
+        again = pickle.loads(pickle.dumps(found.model))
+        assert torch.equal(again(inputs), found.model(inputs))
+
+
+def test_a_model_that_cannot_be_exported_is_refused():
+    class Branching(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x if x.sum() > 0 else -x)
+
+    with pytest.raises(UserError, match="onnxruntime refuses this model"):
+        QUANTIZERS.parse("onnx.dynamic").quantize(Branching(4, 4), calibration=torch.eye(4))
 
 
 def test_a_group_size_that_does_not_divide_the_columns_is_refused():

@@ -5,6 +5,7 @@ from quantmis.quantizers.extras.bitsandbytes import BitsAndBytes4Bit, BitsAndByt
 from quantmis.quantizers.extras.brevitas import Brevitas
 from quantmis.quantizers.extras.gguf import GGUF
 from quantmis.quantizers.extras.hqq import HQQ
+from quantmis.quantizers.extras.onnx import OnnxDynamic, OnnxMatMulNBits, OnnxStatic
 from quantmis.quantizers.extras.torchao import TorchaoInt8Dynamic, TorchaoInt8WeightOnly, TorchaoIntx
 
 __all__ = [
@@ -14,6 +15,9 @@ __all__ = [
     "BitsAndBytes4Bit",
     "BitsAndBytesInt8",
     "Brevitas",
+    "OnnxDynamic",
+    "OnnxMatMulNBits",
+    "OnnxStatic",
     "TorchaoInt8Dynamic",
     "TorchaoInt8WeightOnly",
     "TorchaoIntx",

@@ -1,6 +1,9 @@
 """What the quantizers of other libraries share: the library may be missing, and it takes one model at a time."""
 
+import re
 from abc import abstractmethod
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from torch import Tensor, nn
 
@@ -18,20 +21,32 @@ class Adapter(Quantizer):
 
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
         """Convert the models one by one; `UserError` where the library is missing or refuses the model."""
-        name = spelling(self)
-        require(
-            installed(type(self)),
-            f"{name} needs {self.library}, which is not installed",
-            hint=f"pip install 'quantmis[{self.extra}]'",
-        )
         inputs = calibration or [None] * len(models)
-        try:
+        with using_library(self):
             return [self.convert(model, each) for model, each in zip(models, inputs, strict=True)]
-        except (AssertionError, ImportError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-            raise UserError(
-                f"{name}: {self.library} refuses this model: {type(error).__name__}: {error}",
-                hint="other bits, another group size, or a native quantizer may suit its layers",
-            ) from error
+
+
+@contextmanager
+def using_library(quantizer: Quantizer) -> Generator[None]:
+    """Turn what a library says against a model, and its absence, into `UserError`."""
+    name = spelling(quantizer)
+    require(
+        installed(type(quantizer)),
+        f"{name} needs {quantizer.library}, which is not installed",
+        hint=f"pip install 'quantmis[{quantizer.extra}]'",
+    )
+    try:
+        yield
+    except (AssertionError, ImportError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{name}: {quantizer.library} refuses this model: {type(error).__name__}: {_first_line(error)}",
+            hint="other bits, another group size, or a native quantizer may suit its layers",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """Return what an error says first, without the colours that some libraries put into it."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("\n")[0]
 
 
 def replaced(model: nn.Module, name: str, new: nn.Module) -> nn.Module:
