@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from quantmis import seeds
 from quantmis.attacks import Attack
+from quantmis.audit.analysis import foremost
 from quantmis.audit.settings import Settings
 from quantmis.audit.tables import Table
 from quantmis.data import complementary_halves
@@ -68,7 +69,7 @@ def canaries(tables: Sequence[Table], settings: Settings) -> list[Control]:
     """Attack the canaries alone under each quantizer; in full precision they must be found."""
     if not settings.canaries:
         return []
-    lead = _lead(settings.attacks)
+    lead = foremost(settings.attacks)
     expected = f"AUC above 0.5 in full precision: {settings.canaries} wrongly labelled copies were trained on"
     found = [_auc(lead, table.canaries) for table in tables]
     passed = [found[0].low > 0.5, *[None] * (len(tables) - 1)]
@@ -80,7 +81,7 @@ def canaries(tables: Sequence[Table], settings: Settings) -> list[Control]:
 
 def matched_noise(tables: Sequence[Table], noises: Sequence[Table], settings: Settings) -> list[Control]:
     """Compare each quantizer with noise of the size of its error: the paired difference of their AUC."""
-    lead, by_name = _lead(settings.attacks), {table.name: table for table in tables}
+    lead, by_name = foremost(settings.attacks), {table.name: table for table in tables}
     return [_against_noise(by_name[_quantizer_of(noise)], noise, lead, settings.level) for noise in noises]
 
 
@@ -96,12 +97,6 @@ def _against_noise(table: Table, noise: Table, lead: Attack, level: float) -> Co
 
 def _quantizer_of(noise: Table) -> str:
     return noise.name.removeprefix("matched_noise(of=").removesuffix(")")
-
-
-def _lead(attacks: Sequence[Attack]) -> Attack:
-    """Return the attack that controls are judged by: one that uses references where there is one."""
-    bounding = [attack for attack in attacks if attack.bounds_security] or list(attacks)
-    return max(bounding, key=lambda attack: attack.uses_references)
 
 
 def _auc(attack: Attack, table: Evidence) -> Estimate:

@@ -1,7 +1,8 @@
 """The loss tables of an audit, put together from the groups that were computed.
 
 There is one table per quantizer, over the same models and the same samples. Its columns are all the samples of the
-audit: those that models were trained on, and those held out from all, which no row has as members.
+audit. Attacks are tried on those that some models were trained on and others not (`attacked`); the indicator and the
+utility are measured on those that no model was trained on (`unseen`).
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -32,42 +34,46 @@ class Candidates:
 class Table:
     """Hold one quantizer's loss table over all samples, what predictions are worth, and the traits of each model.
 
-    `earlier` holds the losses of the replicates' checkpoints on held-out samples, each replicate's in one piece. The
-    last `planted` columns are canaries, which only their control reads.
+    `attacked` and `unseen` mark the columns of the two uses; the canaries, which only their control reads, are in
+    neither. `earlier` holds the losses of the replicates' checkpoints on unseen samples, each replicate's in one piece.
+    `about` is "models" for the models of an audit, "target" for the one that was given.
     """
 
     name: str
     evidence: Evidence
-    worth: Float[np.ndarray, "models samples"]
-    earlier: Float[np.ndarray, "candidates held_out"] | None
+    worth: Float[np.ndarray, "models samples"] | None
+    earlier: Float[np.ndarray, "candidates unseen"] | None
     metric: str
     traits: tuple[Traits, ...]
-    planted: int = 0
+    attacked: Bool[np.ndarray, " samples"]
+    unseen: Bool[np.ndarray, " samples"]
+    about: Literal["models", "target"] = "models"
 
     @property
     def path(self) -> str:
         """Where the table is saved, relative to results.json."""
-        return f"tables/{re.sub('[^a-z0-9.]+', '_', self.name.lower()).strip('_')}.npz"
+        folder = "tables" if self.about == "models" else "tables/target"
+        return f"{folder}/{re.sub('[^a-z0-9.]+', '_', self.name.lower()).strip('_')}.npz"
 
     @property
     def audited(self) -> Evidence:
-        """The columns that models were trained on: where attacks are tried."""
-        return self.evidence.columns(self._shown() & self._real())
+        """The columns where attacks are tried."""
+        return self.evidence.columns(self.attacked)
 
     @property
     def canaries(self) -> Evidence:
         """The columns of the canaries."""
-        return self.evidence.columns(~self._real())
+        return self.evidence.columns(~self.attacked & ~self.unseen)
 
     @property
     def held_out(self) -> Evidence:
         """The columns that no model was trained on: where the indicator and the utility are measured."""
-        return self.evidence.columns(~self._shown())
+        return self.evidence.columns(self.unseen)
 
     @property
-    def held_out_worth(self) -> Float[np.ndarray, "models samples"]:
-        """What predictions on held-out samples are worth."""
-        return self.worth[:, ~self._shown()]
+    def held_out_worth(self) -> Float[np.ndarray, "models samples"] | None:
+        """What predictions on held-out samples are worth, where that is known."""
+        return None if self.worth is None else self.worth[:, self.unseen]
 
     def candidates(self, replicates: int) -> Candidates:
         """Return the held-out losses of the first `replicates` models, at their end and at their checkpoints."""
@@ -76,12 +82,6 @@ class Table:
             losses = np.concatenate([losses, self.earlier])
             replicate = np.concatenate([replicate, np.repeat(replicate, len(self.earlier) // replicates)])
         return Candidates(losses.astype(np.float64), replicate)
-
-    def _shown(self) -> Bool[np.ndarray, " samples"]:
-        return np.any(self.evidence.member, axis=0)
-
-    def _real(self) -> Bool[np.ndarray, " samples"]:
-        return np.arange(self.evidence.samples) < self.evidence.samples - self.planted
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what is saved of the table, by name; a quantity that the task does not have is absent."""
@@ -94,6 +94,8 @@ class Table:
             "label": evidence.label,
             "worth": self.worth,
             "earlier": self.earlier,
+            "attacked": self.attacked,
+            "unseen": self.unseen,
             "fingerprint": np.array([traits.fingerprint for traits in self.traits]),
         }
         return {name: array for name, array in arrays.items() if array is not None}
@@ -111,7 +113,7 @@ class Table:
         stream = io.BytesIO()
         np.savez_compressed(stream, allow_pickle=False, **self.arrays())
         path = folder / self.path
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, stream.getvalue())
 
 
@@ -126,9 +128,8 @@ def _table(work: Work, number: int, groups: list[Group]) -> Table:
         parts = [group.arrays[f"{number}.{name}"] for group in groups if f"{number}.{name}" in group.arrays]
         return np.concatenate(parts) if parts else None
 
-    losses, worth = whole("losses"), whole("worth")
+    losses, shown = whole("losses"), np.any(work.member, axis=0)
     assert losses is not None  # noqa: S101 every group has them
-    assert worth is not None  # noqa: S101
     return Table(
         name=spelling(work.quantizers[number]),
         evidence=Evidence(
@@ -138,9 +139,10 @@ def _table(work: Work, number: int, groups: list[Group]) -> Table:
             entropy=whole("entropy"),
             label=work.task.loss.classes(work.samples.y),
         ),
-        worth=worth,
+        worth=whole("worth"),
         earlier=whole("earlier"),
         metric=work.task.loss.metric,
         traits=tuple(traits for group in groups for traits in group.traits[number]),
-        planted=work.canaries,
+        attacked=shown & (np.arange(len(shown)) < len(shown) - work.canaries),
+        unseen=~shown,
     )

@@ -43,13 +43,24 @@ CALIBRATION = 256
 
 @dataclass(frozen=True)
 class Traits:
-    """Hold what a quantizer did to one model, besides its losses."""
+    """Hold what a quantizer did to one model, besides its losses; None is what is not known of a version made elsewhere."""
 
     fingerprint: str
-    bits_per_weight: float
-    sparsity: float
-    weights: int
+    bits_per_weight: float | None
+    sparsity: float | None
+    weights: int | None
     untouched: list[str]
+
+    @classmethod
+    def of(cls, quantized: Quantized) -> "Traits":
+        """Return the traits that a record shows."""
+        return cls(
+            quantized.fingerprint,
+            quantized.bits_per_weight,
+            quantized.sparsity,
+            quantized.weights,
+            list(quantized.untouched),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,14 +193,7 @@ class _Filler:
             yield quantizer.quantize(module, calibration, stream), f"{seeds.spell('shadow', index)} after {name}"
 
     def _entry(self, quantized: Quantized, name: str) -> tuple[Row, Traits]:
-        traits = Traits(
-            quantized.fingerprint,
-            quantized.bits_per_weight,
-            quantized.sparsity,
-            quantized.weights,
-            list(quantized.untouched),
-        )
-        return row(quantized.model, self._work.task.loss, *self._inputs, name=name), traits
+        return row(quantized.model, self._work.task.loss, *self._inputs, name=name), Traits.of(quantized)
 
 
 def _stacked(rows: Sequence[Row]) -> dict[str, np.ndarray]:

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
+from quantmis.models.weights import raw_bytes
 from quantmis.quantizers import layers as part
-from quantmis.quantizers.record import QuantizedLayer, raw_bytes
+from quantmis.quantizers.record import QuantizedLayer
 from quantmis.registry import Registry
 
 Calibration = Tensor | Sequence[Tensor] | None

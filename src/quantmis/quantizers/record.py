@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float, Integer, Real
 from torch import Tensor
 
+from quantmis.models.weights import raw_bytes
+
 PARTS = ("codes", "scale", "zero_point", "offset", "codebook")
 """The tensors of a record, in the order of its digest."""
 
@@ -121,8 +123,3 @@ def from_matrix(matrix: Tensor, shape: torch.Size, axis: int | None) -> Tensor:
     moved = [shape[axis], *(size for dimension, size in enumerate(shape) if dimension != axis)]
     return matrix.reshape(moved).movedim(0, axis)
 
-
-def raw_bytes(value: Tensor) -> bytes:
-    """Return the bytes of a tensor of any number format."""
-    flat = value.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""

@@ -1,0 +1,94 @@
+"""The blind baseline: can members be told from non-members by somebody who never sees the model?
+
+Members and non-members that were not drawn from one pool often differ by themselves: other years, other sources,
+other labels. An attack then seems to succeed although the model gives nothing away. Two usual classifiers, one of
+straight and one of bent boundaries, learn to tell the sets apart from inputs and targets alone; where either does so
+on samples that it has not seen, every number about the model may show the difference of the sets instead.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from sklearn.decomposition import PCA
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from quantmis import seeds
+from quantmis.data import Samples
+from quantmis.results import BlindBaseline
+from quantmis.stats import Metrics, evaluate
+
+MOST = 4000
+"""As many samples of a kind are enough to see any difference that matters."""
+
+COMPONENTS = 128
+FOLDS = 5
+TRIED = 2
+
+
+def blind_baseline(
+    samples: Samples, classes: np.ndarray | None, member: Bool[np.ndarray, " samples"], level: float, seed: int
+) -> BlindBaseline:
+    """Return what classifiers that never see the model make of members and non-members, in cross-validation.
+
+    `classes` [samples] are the labels where targets are classes. The stronger of two classifiers is reported, at the
+    level at which the intervals of both hold together.
+    """
+    chosen = _chosen(member, seed)
+    features = _features(samples.take(chosen), None if classes is None else classes[chosen])
+    told = {name: _told(model, features, member[chosen], level) for name, model in _classifiers(seed).items()}
+    name = max(told, key=lambda each: told[each].auc.low)
+    how = f"{name} on inputs and targets, {FOLDS}-fold cross-validation, {len(chosen)} samples"
+    return BlindBaseline(
+        method=f"{how}; the stronger of {TRIED} classifiers",
+        auc=told[name].auc,
+        balanced_accuracy=told[name].balanced_accuracy,
+        differs=told[name].auc.low > 0.5,
+    )
+
+
+def _classifiers(seed: int) -> dict[str, Any]:
+    return {
+        "logistic regression": LogisticRegression(C=0.1, max_iter=200),
+        "gradient boosting": HistGradientBoostingClassifier(
+            max_iter=60, max_leaf_nodes=15, random_state=seeds.integer(seed, "blind", "trees") % 2**31
+        ),
+    }
+
+
+def _told(classifier: Any, features: np.ndarray, member: np.ndarray, level: float) -> Metrics:
+    wide = features.shape[1] > COMPONENTS
+    pipeline = make_pipeline(StandardScaler(), PCA(COMPONENTS, random_state=0) if wide else "passthrough", classifier)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a classifier cut short is still a classifier
+        found = cross_val_predict(pipeline, features, member, cv=folds, method="predict_proba")[:, 1]
+    return evaluate(found[None].astype(np.float64), member[None], 1 - (1 - level) / TRIED)
+
+
+def _chosen(member: np.ndarray, seed: int) -> np.ndarray:
+    """Return at most as many samples of each kind as matter, in order."""
+    stream = seeds.generator(seed, "blind", "samples")
+    kinds = (np.flatnonzero(member), np.flatnonzero(~member))
+    return np.sort(np.concatenate([stream.permutation(kind)[:MOST] for kind in kinds]))
+
+
+def _features(samples: Samples, classes: np.ndarray | None) -> Float[np.ndarray, "samples features"]:
+    """Return inputs and targets as columns; tokens as how often each occurs, classes as one column each."""
+    x = samples.x
+    inputs = _counts(x) if x.dtype.kind in "iu" and x.ndim == 2 else x.reshape(len(x), -1)
+    targets = samples.y.reshape(len(x), -1) if classes is None else np.unique(classes) == classes[:, None]
+    return np.concatenate([inputs, targets], axis=1).astype(np.float64)
+
+
+def _counts(tokens: np.ndarray) -> np.ndarray:
+    known, number = np.unique(tokens, return_inverse=True)
+    counts = np.zeros((len(tokens), len(known)), dtype=np.float32)
+    np.add.at(counts, (np.arange(len(tokens))[:, None], number.reshape(tokens.shape)), 1.0)
+    return counts

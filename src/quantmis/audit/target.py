@@ -1,0 +1,198 @@
+"""The very model that somebody is about to ship: its weights, who was trained on, and its quantized versions.
+
+An audit of shadow models measures a *procedure*: what models trained like this give away when quantized like that. A
+target is one *model*. Attacks are run on it and on its quantized versions, those that the audit makes and those that
+were made elsewhere, with the shadow models as references where there are any.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+
+from quantmis.data import Samples
+from quantmis.data.overlap import Overlap, overlap
+from quantmis.errors import UserError, require
+from quantmis.evidence import Evidence
+from quantmis.models import Task
+from quantmis.models.weights import read_weights, with_weights
+from quantmis.quantizers import Quantized
+
+FEWEST = 16
+"""Members, and non-members, of which halves choose and halves measure."""
+
+Source = nn.Module | Quantized | Evidence | Mapping[str, Tensor] | Callable[[Tensor], Tensor] | str | Path
+
+
+@dataclass(frozen=True, eq=False)
+class Version:
+    """Hold a version that was quantized elsewhere.
+
+    `source` is a module, a function from inputs [samples, ...] to outputs, a state dict of dequantized weights or the
+    path of one, what `quantmis.quantizers` restored from a file of another tool, or a loss table (`Evidence`) of one
+    row over all samples. `like` names the quantizer of this audit that it resembles: then the attacker's own models go
+    through that one; without it, attacks that need them are only run as transfer from full precision.
+    """
+
+    source: Source
+    like: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Hold the model that is to ship, and which rows of the samples it was trained on.
+
+    `weights`: a trained module, its state dict, or the path of either in safetensors (or as saved by
+    `torch.save(model.state_dict(), path)`). `members` and `non_members`: numbers of rows; rows in neither are not
+    used. `versions`: quantized elsewhere, by name. `overlap`: what to do about samples that are in both sets, "refuse" or
+    "drop". `name` is for the report. Raises `UserError` where the two sets are too small, or not sets.
+    """
+
+    weights: nn.Module | Mapping[str, Tensor] | str | Path
+    members: Int[np.ndarray, " members"]
+    non_members: Int[np.ndarray, " non_members"]
+    versions: Mapping[str, Version] = field(default_factory=dict)
+    overlap: Literal["refuse", "drop"] = "refuse"
+    name: str = ""
+
+    def __init__(
+        self,
+        weights: nn.Module | Mapping[str, Tensor] | str | Path,
+        members: Any,
+        non_members: Any,
+        versions: Mapping[str, Version | Source] | None = None,
+        overlap: Literal["refuse", "drop"] = "refuse",
+        name: str | None = None,
+    ):
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "members", _rows("members", members))
+        object.__setattr__(self, "non_members", _rows("non_members", non_members))
+        given = {each: _version(source) for each, source in (versions or {}).items()}
+        object.__setattr__(self, "versions", given)
+        object.__setattr__(self, "overlap", overlap)
+        object.__setattr__(self, "name", name or _named(weights))
+        both = np.intersect1d(self.members, self.non_members)
+        require(
+            len(both) == 0,
+            f"{len(both)} rows are both members and non-members, the first is row {both[:1].tolist()}",
+            hint="a sample was trained on or was not",
+        )
+        require(overlap in ("refuse", "drop"), f"overlap: expected 'refuse' or 'drop', got {overlap!r}")
+        require("identity" not in given, "identity is full precision itself", hint="name this version differently")
+
+    def module(self, task: Task) -> nn.Module:
+        """Return the model with its weights, in evaluation mode; `UserError` where they do not fit."""
+        if isinstance(self.weights, nn.Module):
+            return copy.deepcopy(self.weights).cpu().eval()
+        return _with(task, self.weights, self.name)
+
+    def known(self, samples: int) -> Bool[np.ndarray, " samples"]:
+        """Return which of the samples are members or non-members."""
+        return self.is_member(samples) | _marked(self.non_members, samples)
+
+    def is_member(self, samples: int) -> Bool[np.ndarray, " samples"]:
+        """Return which of the samples are members."""
+        return _marked(self.members, samples)
+
+
+def disjoint(target: Target, samples: Samples) -> Target:
+    """Return the target, without the samples that both sets hold where they are to be dropped.
+
+    Raises `UserError` for rows that do not exist and, by default, for samples in both sets, by their bytes or nearly.
+    """
+    last = max(target.members.max(), target.non_members.max())
+    require(last < len(samples), f"there is no row {last}: the samples are rows 0 to {len(samples) - 1}")
+    found = overlap(samples.x[target.members], samples.x[target.non_members])
+    if target.overlap == "refuse":
+        _refuse(found, target)
+    pairs = np.concatenate(found)
+    members, others = np.delete(target.members, pairs[:, 0]), np.delete(target.non_members, np.unique(pairs[:, 1]))
+    require_enough(members, others)
+    return Target(target.weights, members, others, target.versions, target.overlap, target.name)
+
+
+def _refuse(found: Overlap, target: Target) -> None:
+    for pairs, how in ((found.equal, "the same bytes"), (found.near, "nearly the same numbers")):
+        if len(pairs):
+            first = f"row {target.members[pairs[0, 0]]} and row {target.non_members[pairs[0, 1]]}"
+            raise UserError(
+                f"{len(pairs)} members are among the non-members too ({how}), the first as {first}",
+                hint='remove them, or pass overlap="drop" ([target] overlap = "drop") to leave both out',
+            )
+
+
+def require_enough(members: np.ndarray, non_members: np.ndarray) -> None:
+    """Raise `UserError` where there are too few of either to say anything."""
+    for name, rows in (("members", members), ("non_members", non_members)):
+        require(
+            len(rows) >= FEWEST,
+            f"{name}: expected at least {FEWEST}, got {len(rows)}",
+            hint="hundreds of each give intervals that say something",
+        )
+
+
+def module_of(version: Version, task: Task, name: str) -> nn.Module:
+    """Return the module that computes as the version does."""
+    source = version.source
+    if isinstance(source, Quantized):
+        return source.model
+    if isinstance(source, nn.Module):
+        return copy.deepcopy(source).cpu().eval()
+    if isinstance(source, str | Path | Mapping):
+        return _with(task, source, name)
+    require(callable(source), f"{name}: a loss table has no model")
+    return _Computed(source)  # pyright: ignore[reportArgumentType]
+
+
+class _Computed(nn.Module):
+    """Compute by a function of the user's."""
+
+    def __init__(self, function: Callable[[Tensor], Any]):
+        super().__init__()
+        self._function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the function returns, as a tensor."""
+        return torch.as_tensor(self._function(x))
+
+
+def _with(task: Task, weights: Mapping[str, Tensor] | str | Path, name: str) -> nn.Module:
+    tensors = weights if isinstance(weights, Mapping) else read_weights(weights)
+    return with_weights(task.build(0), tensors, name).eval()
+
+
+def _version(given: Version | Source) -> Version:
+    return given if isinstance(given, Version) else Version(given)
+
+
+def _named(weights: Any) -> str:
+    if isinstance(weights, str | Path):
+        return Path(weights).name
+    return type(weights).__name__ if isinstance(weights, nn.Module) else "a state dict"
+
+
+def _rows(name: str, given: Any) -> Int[np.ndarray, " rows"]:
+    rows = np.asarray(given)
+    if rows.dtype == np.bool_:
+        rows = np.flatnonzero(rows)
+    require(
+        rows.ndim == 1 and rows.dtype.kind in "iu",
+        f"{name}: expected numbers of rows, got {rows.dtype} of shape {rows.shape}",
+        hint="row numbers count from 0; a mask of booleans is taken too",
+    )
+    require(len(np.unique(rows)) == len(rows), f"{name}: a row is named twice")
+    require(len(rows) == 0 or rows.min() >= 0, f"{name}: row numbers count from 0, got {rows.min(initial=0)}")
+    require_enough(rows, rows)
+    return np.sort(rows.astype(np.int64))
+
+
+def _marked(rows: np.ndarray, samples: int) -> Bool[np.ndarray, " samples"]:
+    mask = np.zeros(samples, dtype=bool)
+    mask[rows] = True
+    return mask
