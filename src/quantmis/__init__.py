@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from quantmis import attacks, quantizers, stats, theory
     from quantmis.audit.result import AuditResult
+    from quantmis.audit.target import Target, Version
     from quantmis.data import Samples
     from quantmis.errors import UserError
     from quantmis.evidence import Evidence
@@ -34,9 +35,11 @@ __all__ = [
     "Evidence",
     "Recipe",
     "Samples",
+    "Target",
     "Task",
     "Unmeasured",
     "UserError",
+    "Version",
     "attacks",
     "audit",
     "log_to_mlflow",
@@ -51,9 +54,11 @@ _HOMES = {
     "Evidence": "quantmis.evidence",
     "Recipe": "quantmis.models",
     "Samples": "quantmis.data",
+    "Target": "quantmis.audit.target",
     "Task": "quantmis.models",
     "Unmeasured": "quantmis.stats",
     "UserError": "quantmis.errors",
+    "Version": "quantmis.audit.target",
     "log_to_mlflow": "quantmis.tracking",
 }
 _ROOMS = {"attacks", "quantizers", "stats", "theory"}

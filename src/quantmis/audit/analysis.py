@@ -90,8 +90,7 @@ def _transfer(attack: Attack, table: Table, references: References) -> Scores | 
     if not attack.uses_references:
         return Unmeasured(NO_REFERENCES)
     if references.transfer is None:
-        one = references.adaptive if isinstance(references.adaptive, Unmeasured) else Unmeasured(FULL_PRECISION)
-        return one
+        return references.adaptive if isinstance(references.adaptive, Unmeasured) else Unmeasured(FULL_PRECISION)
     return _tried(attack, table, references.transfer)
 
 
@@ -105,8 +104,8 @@ def _tried(attack: Attack, table: Table, reference: Evidence | None) -> Scores |
         return Unmeasured(str(error))
 
 
-def describe(scored: Scored, whole: Scored, settings: Settings, ids: Sequence[str] | None = None) -> QuantizerResult:
-    """Return everything that is said about one quantizer, but for its rank; `whole` is full precision, `ids` names samples."""
+def describe(scored: Scored, whole: Scored, settings: Settings, ids: np.ndarray | None = None) -> QuantizerResult:
+    """Return all that is said about one quantizer but its rank; `whole` is full precision, `ids` names samples."""
     table, traits = scored.table, scored.table.traits
     return QuantizerResult(
         name=table.name,
@@ -175,7 +174,7 @@ def _change(scored: Scored, whole: Scored, level: float) -> Measured:
 
 
 def foremost(attacks: Sequence[Attack]) -> Attack:
-    """Return the attack that single numbers are told by: one that bounds security, with references where there is one."""
+    """Return the attack that single numbers are told by: one that bounds security, with references where possible."""
     bounding = [attack for attack in attacks if attack.bounds_security] or list(attacks)
     return max(bounding, key=lambda attack: attack.uses_references)
 
@@ -199,7 +198,7 @@ def _by_class(scored: Scored, settings: Settings) -> list[ClassExposure] | Unmea
     return [ClassExposure(label=label, auc=auc) for label, auc in found.items()]
 
 
-def _most_exposed(scored: Scored, settings: Settings, ids: Sequence[str] | None) -> list[SampleExposure] | Unmeasured:
+def _most_exposed(scored: Scored, settings: Settings, ids: np.ndarray | None) -> list[SampleExposure] | Unmeasured:
     scores = _foremost_scores(scored, settings)
     if isinstance(scores, Unmeasured):
         return scores
@@ -208,7 +207,7 @@ def _most_exposed(scored: Scored, settings: Settings, ids: Sequence[str] | None)
         return found
     rows = np.flatnonzero(scored.table.attacked)[[each.sample for each in found]].tolist()
     return [
-        SampleExposure(sample=row, id=str(row) if ids is None else ids[row], exposure=each.exposure)
+        SampleExposure(sample=row, id=str(row if ids is None else ids[row]), exposure=each.exposure)
         for row, each in zip(rows, found, strict=True)
     ]
 

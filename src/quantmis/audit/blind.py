@@ -1,4 +1,4 @@
-"""The blind baseline: can members be told from non-members by somebody who never sees the model?
+"""The blind baseline: somebody who never sees the model tries to tell members from non-members.
 
 Members and non-members that were not drawn from one pool often differ by themselves: other years, other sources,
 other labels. An attack then seems to succeed although the model gives nothing away. Two usual classifiers, one of
@@ -68,8 +68,8 @@ def _told(classifier: Any, features: np.ndarray, member: np.ndarray, level: floa
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a classifier cut short is still a classifier
-        found = cross_val_predict(pipeline, features, member, cv=folds, method="predict_proba")[:, 1]
-    return evaluate(found[None].astype(np.float64), member[None], 1 - (1 - level) / TRIED)
+        found = np.asarray(cross_val_predict(pipeline, features, member, cv=folds, method="predict_proba"))
+    return evaluate(found[None, :, 1].astype(np.float64), member[None], 1 - (1 - level) / TRIED)
 
 
 def _chosen(member: np.ndarray, seed: int) -> np.ndarray:

@@ -23,7 +23,7 @@ def plan_file(path: Path, options: dict[str, Any]) -> Plan:
     """Return what auditing the file at `path` will take."""
     file, chosen = _read(path, options)
     asked = request(task_of(file, path.parent), samples_of(file, path.parent), **chosen.model_dump())
-    return measure(plan(asked, checked(asked), None))
+    return measure(plan(*checked(asked), None))
 
 
 def _read(path: Path, options: dict[str, Any]) -> tuple[AuditFile, Options]:

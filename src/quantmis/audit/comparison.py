@@ -26,9 +26,10 @@ BETWEEN_TWINS = (
 def ranking(scored: Sequence[Scored], level: float) -> Ranking:
     """Order the quantizers by what they give away, with ties where the data cannot tell.
 
-    By what the strongest attacker gets out of them; where no attack had reference models, by exposure between twins.
+    By what the strongest attacker gets out of them; where no attack had reference models, by exposure between twins, if
+    there are twins.
     """
-    if not any(each.transfer for each in scored):
+    if scored[0].table.about == "models" and not any(map(_referred, scored)):
         return _ranking({each.table.name: _exposure(each) for each in scored}, scored, level, BETWEEN_TWINS)
     right = {each.table.name: each.bound.right for each in scored if each.bound.right is not None}
     if len(right) < len(scored):
@@ -40,6 +41,11 @@ def _ranking(metrics: dict[str, Linear], scored: Sequence[Scored], level: float,
     pairs = compare_metrics(metrics, scored[0].table.audited.member, level)
     exposure = {name: metric.value for name, metric in metrics.items()}
     return Ranking(criterion=criterion, rows=rank(exposure, pairs, level))
+
+
+def _referred(scored: Scored) -> bool:
+    """Say whether an attack had reference models."""
+    return any(not isinstance(scores, Unmeasured) for scores in scored.transfer.values())
 
 
 def _exposure(scored: Scored) -> Linear:

@@ -10,6 +10,9 @@ noise*: Gaussian noise of the same size in each layer as a quantizer's error, to
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+from jaxtyping import Bool
+
 from quantmis import seeds
 from quantmis.attacks import Attack
 from quantmis.audit.analysis import foremost
@@ -31,8 +34,7 @@ FOUND = 0.9
 def shuffled_membership(table: Table, settings: Settings) -> list[Control]:
     """Run every attack on one quantizer with the memberships of another plan: no attack may beat a coin."""
     audited = table.audited
-    generator = seeds.generator(settings.seed, "control", "shuffled")
-    other = audited.relabelled(complementary_halves(audited.models, audited.samples, generator))
+    other = audited.relabelled(_another(audited.member, settings.seed))
     return [
         _judged(
             f"shuffled membership, {spelling(attack)}",
@@ -43,6 +45,12 @@ def shuffled_membership(table: Table, settings: Settings) -> list[Control]:
         )
         for attack in settings.attacks
     ]
+
+
+def _another(member: Bool[np.ndarray, "models samples"], seed: int) -> Bool[np.ndarray, "models samples"]:
+    """Return memberships of the same kind drawn anew: complementary halves, or as many members of a single model."""
+    generator = seeds.generator(seed, "control", "shuffled")
+    return generator.permuted(member, axis=1) if len(member) == 1 else complementary_halves(*member.shape, generator)
 
 
 def planted_leak(table: Table, settings: Settings) -> list[Control]:

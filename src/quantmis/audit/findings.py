@@ -10,16 +10,21 @@ QM007  a stored group was damaged and was computed again
 QM008  security by theory is higher than an attack allows
 QM009  an attack is told more than an attacker would know, and is not counted
 QM010  the models hardly learned
+QM011  members differ from non-members by themselves: the numbers of this model are confounded
+QM012  the shadow models were trained on another number of samples than the target
+QM013  an as-is audit does not see what shadow models would
 """
 
 from collections.abc import Iterator, Sequence
 
 from quantmis.audit.settings import Settings
 from quantmis.models.engine import Engine
-from quantmis.results import Agreement, Control, Finding, QuantizerResult
-from quantmis.stats import Estimate
+from quantmis.results import Agreement, BlindBaseline, Control, Data, Finding, QuantizerResult, Target
+from quantmis.stats import Estimate, Unmeasured
 
 SHADOWS_ADVISED = 32
+MOST_APART = 1.25
+"""How many times the training set of the shadow models may be that of the target, or the other way round."""
 
 
 def find(
@@ -27,15 +32,19 @@ def find(
     controls: Sequence[Control],
     agreement: Sequence[Agreement],
     settings: Settings,
-    engine: Engine,
+    engine: Engine | None,
     damaged: Sequence[str],
-    classes: int | None,
+    data: Data,
+    target: Target | Unmeasured,
 ) -> list[Finding]:
     """Return what must be said beside the numbers of an audit, the gravest first."""
     found = [
         *_failed_controls(controls),
-        *_hardly_learned(quantizers[0], classes),
+        *_confounded(target),
+        *_hardly_learned(quantizers[0], data.classes),
+        *_shallow(settings),
         *_few_shadows(settings),
+        *_other_size(settings, data, target),
         *_not_counted(settings),
         *_untouched(quantizers),
         *_slow(engine),
@@ -62,9 +71,48 @@ def _failed_controls(controls: Sequence[Control]) -> Found:
             )
 
 
+def _confounded(target: Target | Unmeasured) -> Found:
+    if isinstance(target, Target) and isinstance(target.blind, BlindBaseline) and target.blind.differs:
+        auc = target.blind.auc
+        told = f"AUC {auc.value:.2f}, at least {auc.low:.2f}" if isinstance(auc, Estimate) else auc.reason
+        yield (
+            "QM011",
+            (
+                f"Members can be told from non-members without the model ({told}): the two sets differ by themselves, "
+                "in when, where or how they were collected. Every number about this model may show that difference "
+                "rather than what the model remembers. Draw both sets at random from one pool."
+            ),
+        )
+
+
+def _shallow(settings: Settings) -> Found:
+    if settings.depth == "as-is":
+        yield (
+            "QM013",
+            (
+                "An as-is audit trains nothing: the attacks know only this model's losses. Attacks with shadow models "
+                "find more, above all on records that are hard or rare, so the exposure is probably larger than "
+                "measured here; and r_Q and MIS, which compare several trainings, are not measured."
+            ),
+        )
+
+
+def _other_size(settings: Settings, data: Data, target: Target | Unmeasured) -> Found:
+    if settings.depth != "shadow" or isinstance(target, Unmeasured):
+        return
+    if not 1 / MOST_APART < data.members_per_model / target.members < MOST_APART:
+        yield (
+            "QM012",
+            (
+                f"The shadow models were trained on {data.members_per_model:,} samples and this model on "
+                f"{target.members:,}. Models of less data remember more of each sample, so the attacks on this model "
+                "are weaker than they could be. Give as many non-members as members."
+            ),
+        )
+
+
 def _hardly_learned(full_precision: QuantizerResult, classes: int | None) -> Found:
-    guessing = 0.0 if classes is None else 1 / classes
-    utility = full_precision.utility
+    guessing, utility = 0.0 if classes is None else 1 / classes, full_precision.utility
     if isinstance(utility, Estimate) and utility.low <= guessing:
         yield (
             "QM010",
@@ -105,8 +153,8 @@ def _untouched(quantizers: Sequence[QuantizerResult]) -> Found:
             yield "QM003", f"{each.name} left these layers in full precision: {', '.join(each.untouched)}."
 
 
-def _slow(engine: Engine) -> Found:
-    for way, reason in engine.reasons.items():
+def _slow(engine: Engine | None) -> Found:
+    for way, reason in engine.reasons.items() if engine else ():
         yield "QM004", f"The shadow models could not be trained in the way '{way}': {reason}"
 
 

@@ -2,25 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-import numpy as np
-import torch
-from jaxtyping import Bool
-
-from quantmis import seeds
 from quantmis.attacks import ATTACKS, Attack
 from quantmis.audit.executors import EXECUTORS
-from quantmis.data.samples import Samples
-from quantmis.errors import UserError, require
-from quantmis.evidence import Evidence
-from quantmis.files import write_atomically
-from quantmis.models import Task
+from quantmis.errors import require
+from quantmis.models import CrossEntropy, Loss
 from quantmis.models.engine import WAYS
-from quantmis.models.rows import forward
 from quantmis.quantizers import QUANTIZERS, Identity, MatchedNoise, Quantizer
-from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling, suggestion
 
 QUANTIZERS_BY_DEFAULT = (
@@ -38,8 +27,10 @@ QUANTIZERS_BY_DEFAULT = (
 ATTACKS_BY_DEFAULT = {
     "shadow": ("loss_threshold", "lira", "paired_replicates"),
     "indicator": ("loss_threshold", "paired_replicates"),
+    "as-is": ("loss_threshold",),
 }
-TRIED = 8
+Depth = Literal["shadow", "indicator", "as-is"]
+DEPTHS: tuple[Depth, ...] = ("as-is", "indicator", "shadow")
 
 
 @dataclass(frozen=True)
@@ -65,10 +56,13 @@ class Settings:
     executor: str
 
     def __post_init__(self):
-        _require_models(self.shadows, self.replicates)
+        for name, count in (("shadows", self.shadows), ("replicates", self.replicates)):
+            _require_even(name, count)
         _require_distinct("quantizer", self.quantizer_names)
         _require_distinct("attack", self.attack_names)
         require(self.attacks, "attacks: expected at least one", hint=f"known: {', '.join(ATTACKS.names())}")
+        for attack in self.attacks if self.depth == "as-is" else ():
+            _require_alone(attack)
         require(0 < self.level < 1, f"level: expected a probability between 0 and 1, got {self.level}")
         require(
             self.canaries >= 0 and self.canaries % 2 == 0, f"canaries: expected an even number, got {self.canaries}"
@@ -84,9 +78,9 @@ class Settings:
         return max(self.shadows, self.replicates)
 
     @property
-    def depth(self) -> Literal["shadow", "indicator"]:
+    def depth(self) -> Depth:
         """How deep the audit looks, by what it trains."""
-        return depth(self.shadows)
+        return Models(self.shadows, self.replicates).depth
 
     @property
     def noises(self) -> tuple[Quantizer, ...]:
@@ -104,9 +98,47 @@ class Settings:
         return [spelling(attack) for attack in self.attacks]
 
 
-def depth(shadows: int) -> Literal["shadow", "indicator"]:
-    """Return how deep an audit with so many shadow models looks."""
-    return "shadow" if shadows else "indicator"
+class Models(NamedTuple):
+    """Hold how many models an audit trains: for the attacks, and for the indicator, which shares them."""
+
+    shadows: int
+    replicates: int
+
+    @property
+    def depth(self) -> Depth:
+        """How deep an audit of so many models looks."""
+        if self.shadows:
+            return "shadow"
+        return "indicator" if self.replicates else "as-is"
+
+
+MODELS_BY_DEFAULT = {"shadow": Models(64, 64), "indicator": Models(0, 4), "as-is": Models(0, 0)}
+
+
+def models_of(depth: str | None, shadows: int | None, replicates: int | None, given: bool, taught: bool) -> Models:
+    """Return how many models to train: as many as were asked for, by default those of the depth.
+
+    `given`: there is a trained model, and so a depth that trains nothing; `taught`: there is a recipe to train more
+    with. Without the one, or with the other, the default is to train shadow models.
+    """
+    known = depth is None or depth in DEPTHS
+    require(known, f"unknown depth {depth!r}", hint=suggestion(str(depth), DEPTHS))
+    asked = shadows is not None or replicates is not None
+    meant = depth or ("as-is" if given and not taught and not asked else "shadow")
+    attacked = MODELS_BY_DEFAULT[meant].shadows if shadows is None else shadows
+    compared = attacked if meant == "shadow" else MODELS_BY_DEFAULT[meant].replicates
+    models = Models(attacked, compared if replicates is None else replicates)
+    require(
+        depth in (None, models.depth),
+        f"depth {depth!r} does not fit shadows={models.shadows} and replicates={models.replicates}",
+        hint="as-is trains nothing, indicator trains replicates only, shadow trains shadows",
+    )
+    require(
+        given or max(models) >= 2,
+        "an audit without a trained model trains at least 2 models",
+        hint="replicates=4 measures the indicator, shadows=64 also runs the attacks that need shadow models",
+    )
+    return models
 
 
 def quantizers_of(asked: Sequence[str | Quantizer] | None) -> tuple[Quantizer, ...]:
@@ -115,53 +147,12 @@ def quantizers_of(asked: Sequence[str | Quantizer] | None) -> tuple[Quantizer, .
     return (Identity(), *(each for each in chosen if each != Identity()))
 
 
-def attacks_of(asked: Sequence[str | Attack] | None, shadows: int) -> tuple[Attack, ...]:
+def attacks_of(asked: Sequence[str | Attack] | None, models: Models, loss: Loss) -> tuple[Attack, ...]:
     """Return the attacks asked for, by default those of the depth."""
-    return tuple(_attack(each) for each in (ATTACKS_BY_DEFAULT[depth(shadows)] if asked is None else asked))
-
-
-def check(task: Task, samples: Samples) -> None:
-    """Raise `UserError` unless a fresh model takes the samples and its outputs fit the targets."""
-    module = task.build(0)
-    try:
-        outputs = forward(module, torch.from_numpy(samples.x[:TRIED]))
-    except Exception as error:
-        x = samples.x
-        message = f"the model cannot take x[:{TRIED}], {x.dtype} of shape {[TRIED, *x.shape[1:]]}: {error}"
-        hint = "one sample is x[i]; whole numbers stay whole: pass x.astype('float32') unless the model embeds them"
-        raise UserError(message, hint=hint) from error
-    require(outputs.shape[:1] == (TRIED,), f"the model returned {list(outputs.shape)} for {TRIED} samples")
-    task.loss.check(samples.y, (len(samples), *outputs.shape[1:]))
-    finite = bool(torch.isfinite(outputs).all())
-    require(finite, "the untrained model already returns NaN or infinity", hint="scale the inputs")
-
-
-def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"]) -> None:
-    """Run every attack on random losses under the memberships of the audit, so that what cannot run says so now."""
-    shown = member[:, np.any(member, axis=0)]
-    losses = seeds.generator(settings.seed, "rehearsal").random(shown.shape)
-    rehearsal = Evidence(losses, shown, entropy=losses)
-    for attack in settings.attacks:
-        attack.score(rehearsal)
-
-
-def check_quantizers(settings: Settings, task: Task, samples: Samples) -> None:
-    """Put an untrained model through every quantizer, so that what cannot be quantized says so now."""
-    module, inputs = task.build(0), torch.from_numpy(samples.x[:TRIED])
-    for quantizer in (*settings.quantizers, *settings.noises):
-        calibration = inputs if needs_calibration(quantizer) else None
-        quantizer.quantize(module, calibration, torch.Generator().manual_seed(0))
-
-
-def check_folder(out: Path) -> None:
-    """Raise `UserError` unless files can be written into the folder `out`, which is made where it is missing."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {out}: {error.strerror}", hint="choose another --out") from error
-    probe = out / ".writable"
-    write_atomically(probe, b"")
-    probe.unlink()
+    if asked is not None:
+        return tuple(map(_attack, asked))
+    entropy = ("modified_entropy",) if models.depth == "as-is" and isinstance(loss, CrossEntropy) else ()
+    return tuple(map(_attack, (*ATTACKS_BY_DEFAULT[models.depth], *entropy)))
 
 
 def _quantizer(each: str | Quantizer) -> Quantizer:
@@ -172,19 +163,20 @@ def _attack(each: str | Attack) -> Attack:
     return ATTACKS.parse(each) if isinstance(each, str) else each
 
 
-def _require_models(shadows: int, replicates: int) -> None:
-    for name, count in (("shadows", shadows), ("replicates", replicates)):
-        require(
-            count >= 0 and count % 2 == 0,
-            f"{name}: expected an even number, got {count}",
-            hint="models come in complementary pairs: what one trains on, its twin does not",
-        )
+def _require_even(name: str, count: int) -> None:
     require(
-        max(shadows, replicates) >= 2,
-        "an audit trains at least 2 models",
-        hint="replicates=4 measures the indicator, shadows=64 also runs the attacks that need shadow models",
+        count >= 0 and count % 2 == 0,
+        f"{name}: expected an even number, got {count}",
+        hint="models come in complementary pairs: what one trains on, its twin does not",
     )
-    require(replicates >= 2, f"replicates: expected at least 2, got {replicates}")
+
+
+def _require_alone(attack: Attack) -> None:
+    require(
+        not attack.uses_references and attack.bounds_security,
+        f"{attack.name} needs other models than the one that was given, and an as-is audit trains none",
+        hint='leave it out, or give a recipe and depth = "shadow"',
+    )
 
 
 def _require_known(what: str, name: str, known: Sequence[str]) -> None:

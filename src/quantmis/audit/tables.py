@@ -21,6 +21,8 @@ from quantmis.evidence import Evidence
 from quantmis.files import write_atomically
 from quantmis.registry import spelling
 
+LONGEST = 60
+
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
@@ -53,7 +55,7 @@ class Table:
     def path(self) -> str:
         """Where the table is saved, relative to results.json."""
         folder = "tables" if self.about == "models" else "tables/target"
-        return f"{folder}/{re.sub('[^a-z0-9.]+', '_', self.name.lower()).strip('_')}.npz"
+        return f"{folder}/{slug(self.name)}.npz"
 
     @property
     def audited(self) -> Evidence:
@@ -115,6 +117,16 @@ class Table:
         path = folder / self.path
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, stream.getvalue())
+
+
+def slug(name: str) -> str:
+    """Return a short file name for a quantizer or version.
+
+    >>> slug("ternary(sparsity=0.9)"), slug("../" * 100)[-4:]
+    ('ternary_sparsity_0.9', '9f51')
+    """
+    plain = re.sub("[^a-z0-9.]+", "_", name.lower()).strip("_.")
+    return plain if 0 < len(plain) <= LONGEST else f"{plain[:LONGEST]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def assemble(work: Work, groups: Mapping[range, Group]) -> list[Table]:

@@ -50,7 +50,7 @@ class Target:
 
     `weights`: a trained module, its state dict, or the path of either in safetensors (or as saved by
     `torch.save(model.state_dict(), path)`). `members` and `non_members`: numbers of rows; rows in neither are not
-    used. `versions`: quantized elsewhere, by name. `overlap`: what to do about samples that are in both sets, "refuse" or
+    used. `versions`: quantized elsewhere, by name. `overlap`: what to do about samples in both sets, "refuse" or
     "drop". `name` is for the report. Raises `UserError` where the two sets are too small, or not sets.
     """
 

@@ -5,20 +5,23 @@ elsewhere and only computed here. An attack on a version is given the shadow mod
 quantizer as references; where there are no shadow models, only attacks that need none are possible.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Bool
-from torch import nn
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
 
 from quantmis import seeds
 from quantmis.audit.analysis import NO_REFERENCE_MODELS, NOT_LIKE_THIS, References
+from quantmis.audit.blind import blind_baseline
+from quantmis.audit.prepare import Assignment
 from quantmis.audit.settings import Settings
-from quantmis.audit.tables import Table
+from quantmis.audit.tables import Table, slug
 from quantmis.audit.target import Target, Version, module_of
 from quantmis.audit.work import CALIBRATION, Traits
 from quantmis.data import Samples
+from quantmis.data.samples import FEWEST
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.models import Task
@@ -28,27 +31,50 @@ from quantmis.models.weights import weights_digest
 from quantmis.quantizers import Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling, suggestion
+from quantmis.results import BlindBaseline
 from quantmis.stats import Unmeasured
 
 
-def tables(
-    target: Target, task: Task, samples: Samples, settings: Settings, shown: Bool[np.ndarray, " samples"]
+def tables_of(asked: Assignment, member: Bool[np.ndarray, "models samples"]) -> list[Table]:
+    """Return the table of each version of the target, full precision first; none where there is no target.
+
+    Attacks are tried on the members and non-members that the trained models, if any, have `member` of. Non-members that
+    a quantizer is calibrated on are left out of the attacks on all versions.
+    """
+    if asked.target is None:
+        return []
+    everything = np.ones(len(asked.samples), dtype=bool)
+    shown = np.any(member[:, : len(asked.samples)], axis=0) if len(member) else everything
+    calibrated = calibration_rows(asked.target, asked.settings, shown)
+    shown[calibrated] = False
+    return list(_tables(asked, asked.target, shown, calibrated))
+
+
+def _tables(
+    asked: Assignment, target: Target, shown: Bool[np.ndarray, " samples"], calibrated: Int[np.ndarray, " rows"]
 ) -> Iterator[Table]:
-    """Yield the table of each version, full precision first; attacks are tried on the members and non-members `shown`."""
-    module = target.module(task)
-    for quantizer in settings.quantizers:
-        quantized = _quantized(quantizer, module, target, samples, settings.seed)
+    module, task, samples = target.module(asked.task), asked.task, asked.samples
+    seen = inputs(samples.take(calibrated)) if len(calibrated) else None
+    for quantizer in asked.settings.quantizers:
+        quantized = _quantized(quantizer, module, seen, asked.settings.seed)
         computed = _row(quantized.model, task, samples, spelling(quantizer))
         yield _table(spelling(quantizer), computed, Traits.of(quantized), target, task, samples, shown)
     for name, version in target.versions.items():
-        computed, traits = _elsewhere(version, task, samples, name)
-        yield _table(name, computed, traits, target, task, samples, shown)
+        yield _table(name, *_elsewhere(version, task, samples, name), target, task, samples, shown)
 
 
-def _quantized(quantizer: Quantizer, module: nn.Module, target: Target, samples: Samples, seed: int) -> Quantized:
+def calibration_rows(target: Target, settings: Settings, shown: np.ndarray) -> Int[np.ndarray, " rows"]:
+    """Return the non-members to calibrate on, where any quantizer is: those attacks do not use, or a quarter of all."""
+    if not any(map(needs_calibration, settings.quantizers)):
+        return np.empty(0, dtype=np.int64)
+    spare = target.non_members[~shown[target.non_members]]
+    quarter = target.non_members[: len(target.non_members) // 4]
+    return (spare if len(spare) >= len(quarter) else quarter)[:CALIBRATION]
+
+
+def _quantized(quantizer: Quantizer, module: nn.Module, seen: Tensor | None, seed: int) -> Quantized:
     stream = torch.Generator().manual_seed(seeds.integer(seed, "target", "quantize", spelling(quantizer)))
-    seen = inputs(samples.take(target.non_members[:CALIBRATION])) if needs_calibration(quantizer) else None
-    return quantizer.quantize(module, seen, stream)
+    return quantizer.quantize(module, seen if needs_calibration(quantizer) else None, stream)
 
 
 def _elsewhere(version: Version, task: Task, samples: Samples, name: str) -> tuple[Row, Traits]:
@@ -90,34 +116,59 @@ def _table(
     )
 
 
-def references(table: Table, version: Version | None, procedure: Sequence[Table]) -> References:
-    """Return the attacker's own models for one version of the target; `procedure` holds the tables of shadow models."""
-    if not procedure:
-        return References(adaptive=Unmeasured(NO_REFERENCE_MODELS))
+def references_of(asked: Assignment, procedure: Sequence[Table]) -> Callable[[Table], References]:
+    """Return the attacker's own models for each version of the target; `procedure` has the tables of trained ones."""
     by_name = {each.name: each for each in procedure}
-    alike = table.name if version is None else version.like
-    own, whole = by_name.get(alike or ""), procedure[0]
-    return References(
-        adaptive=Unmeasured(NOT_LIKE_THIS) if own is None else own.evidence.columns(table.attacked),
-        transfer=None if own is whole else whole.evidence.columns(table.attacked),
-    )
+    like = {name: version.like for name, version in asked.target.versions.items()} if asked.target else {}
 
-
-def check_versions(target: Target, task: Task, samples: Samples, settings: Settings) -> None:
-    """Raise `UserError` unless every version made elsewhere can be computed on these samples, or has a row for each."""
-    for name, version in target.versions.items():
-        known = version.like is None or version.like in settings.quantizer_names
-        require(
-            known,
-            f"{name}: there is no quantizer {version.like!r} in this audit",
-            hint=suggestion(str(version.like), settings.quantizer_names),
+    def references(table: Table) -> References:
+        if not procedure:
+            return References(adaptive=Unmeasured(NO_REFERENCE_MODELS))
+        columns, own = np.flatnonzero(table.attacked), by_name.get(like.get(table.name, table.name) or "")
+        return References(
+            adaptive=Unmeasured(NOT_LIKE_THIS) if own is None else own.evidence.columns(columns),
+            transfer=None if own is procedure[0] else procedure[0].evidence.columns(columns),
         )
-        if isinstance(version.source, Evidence):
-            shape = version.source.losses.shape
-            require(
-                shape == (1, len(samples)),
-                f"{name}: expected a loss table of 1 model and {len(samples)} samples, got {shape}",
-                hint="a loss for every sample of the audit, in its order",
-            )
-        else:
-            _row(module_of(version, task, name), task, samples.take(target.members), name)
+
+    return references
+
+
+def blind(asked: Assignment) -> BlindBaseline | Unmeasured:
+    """Return whether members differ from non-members by themselves."""
+    if asked.target is None:
+        return Unmeasured("no trained model was given: the audit drew members and non-members from one pool")
+    rows = np.flatnonzero(asked.target.known(len(asked.samples)))
+    chosen, member = asked.samples.take(rows), asked.target.is_member(len(asked.samples))[rows]
+    return blind_baseline(chosen, asked.task.loss.classes(chosen.y), member, asked.settings.level, asked.settings.seed)
+
+
+def check_target(asked: Assignment) -> None:
+    """Raise `UserError` unless the target and each of its versions can be computed on the samples."""
+    target, task, samples = asked.target, asked.task, asked.samples
+    if target is None:
+        return
+    few = samples.take(target.members[:FEWEST])
+    _row(target.module(task), task, few, target.name)
+    paths = [slug(name) for name in (*asked.settings.quantizer_names, *target.versions)]
+    require(len(set(paths)) == len(paths), f"two versions have names too alike: {', '.join(target.versions)}")
+    for name, version in target.versions.items():
+        _check_version(name, version, asked)
+
+
+def _check_version(name: str, version: Version, asked: Assignment) -> None:
+    known = asked.settings.quantizer_names
+    require(
+        version.like is None or version.like in known,
+        f"{name}: there is no quantizer {version.like!r} in this audit",
+        hint=suggestion(str(version.like), known),
+    )
+    if not isinstance(version.source, Evidence):
+        few = asked.samples.take(np.arange(len(asked.samples))[:FEWEST])
+        _row(module_of(version, asked.task, name), asked.task, few, name)
+        return
+    shape = version.source.losses.shape
+    require(
+        shape == (1, len(asked.samples)),
+        f"{name}: expected a loss table of 1 model and {len(asked.samples)} samples, got {shape}",
+        hint="a loss for every sample of the audit, in its order",
+    )

@@ -43,7 +43,7 @@ CALIBRATION = 256
 
 @dataclass(frozen=True)
 class Traits:
-    """Hold what a quantizer did to one model, besides its losses; None is what is not known of a version made elsewhere."""
+    """Hold what a quantizer did to one model, besides its losses; None is not known of a version made elsewhere."""
 
     fingerprint: str
     bits_per_weight: float | None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from quantmis import seeds
 
@@ -58,7 +58,7 @@ def _near(first: Float[np.ndarray, "n d"], second: Float[np.ndarray, "m d"]) -> 
     reach = NEAR * np.sqrt(2 * width)  # two independent samples of variance 1 are sqrt(2 d) apart
     draw = seeds.generator(0, "overlap").normal(size=(width, min(PROJECTIONS, width)))
     directions = np.linalg.qr(draw)[0]
-    tree = cKDTree(second @ directions)
+    tree = KDTree(second @ directions)
     candidates = tree.query_ball_point(first @ directions, reach)
     pairs = [
         (row, partner)

@@ -23,7 +23,7 @@ class Task:
     `model` is a `torch.nn.Module` class or any function without arguments that returns a module. `loss` is a loss or
     its name: "cross_entropy", "mse", "multi_label". `recipe` is a `Recipe`, or your own function
     `train(model, samples, generator) -> model`, which gets a fresh model, the samples that it is to be trained on, and
-    a seeded generator.
+    a seeded generator. `taught` says whether a recipe was given at all.
 
     >>> Task(model=lambda: nn.Linear(64, 10), recipe=Recipe(epochs=5)).loss.name
     'cross_entropy'
@@ -33,6 +33,7 @@ class Task:
     loss: Loss = field(default_factory=CrossEntropy)
     recipe: Recipe | Train = field(default_factory=Recipe)
     name: str = ""
+    taught: bool = True
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Task:
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "loss", as_loss(loss))
         object.__setattr__(self, "recipe", recipe or Recipe())
+        object.__setattr__(self, "taught", recipe is not None)
         object.__setattr__(self, "name", name or getattr(model, "__name__", type(model).__name__))
         smoothing = isinstance(self.recipe, Recipe) and self.recipe.label_smoothing > 0
         require(

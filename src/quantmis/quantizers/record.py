@@ -122,4 +122,3 @@ def from_matrix(matrix: Tensor, shape: torch.Size, axis: int | None) -> Tensor:
         return matrix.reshape(shape)
     moved = [shape[axis], *(size for dimension, size in enumerate(shape) if dimension != axis)]
     return matrix.reshape(moved).movedim(0, axis)
-

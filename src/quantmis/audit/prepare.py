@@ -1,0 +1,101 @@
+"""From what was asked for to what is to be computed: who is trained on what, in which way, up to which checkpoints."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from quantmis import seeds
+from quantmis.audit.settings import Settings
+from quantmis.audit.store import Store
+from quantmis.audit.target import Target
+from quantmis.audit.work import Work
+from quantmis.data import Samples, complementary_halves
+from quantmis.data.canaries import with_canaries
+from quantmis.data.membership import hold_out
+from quantmis.errors import UserError
+from quantmis.models import Recipe, Task
+from quantmis.models.engine import Engine, choose_engine, cores
+
+SPARE = 100
+"""Samples that are neither members nor non-members of the target: if so many, they are the held-out ones."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Hold what was asked for: task, samples and target, how to audit them, the folder and the command line, if any."""
+
+    task: Task
+    samples: Samples
+    settings: Settings
+    out: Path | None
+    command: str
+    target: Target | None = None
+
+
+def plan(asked: Assignment, member: np.ndarray, store: Store | None) -> Work:
+    """Return what is to be computed, in the way in which `store` was begun where it was."""
+    task, settings = asked.task, asked.settings
+    return Work(
+        task=task,
+        samples=planted(asked),
+        member=member,
+        quantizers=(*settings.quantizers, *settings.noises),
+        seed=settings.seed,
+        engine=_engine(asked, store),
+        checkpoints=_checkpoints(task, int(member[0].sum()), settings.checkpoint_every),
+        replicates=settings.replicates,
+        keep_weights=settings.keep_weights,
+        canaries=settings.canaries,
+    )
+
+
+def planted(asked: Assignment) -> Samples:
+    """Return the samples with the canaries that were asked for behind them."""
+    generator = seeds.generator(asked.settings.seed, "canaries")
+    return with_canaries(asked.samples, asked.settings.canaries, generator)
+
+
+def _engine(asked: Assignment, store: Store | None) -> Engine:
+    task, settings = asked.task, asked.settings
+    address = f"{task.build(0)!r}{task.describe_recipe()}{asked.samples.x.shape}{cores()}"
+    key = hashlib.sha256(address.encode()).hexdigest()
+    before = store.remembered(key) if store is not None and settings.engine == "auto" else None
+    chosen = choose_engine(task, asked.samples, settings.models, before or settings.engine)
+    if store is not None:
+        store.remember(key, chosen.way)
+    return chosen
+
+
+def _checkpoints(task: Task, members: int, every: int | None) -> tuple[int, ...]:
+    """Return the steps after every so many epochs, without the last step, which is no checkpoint but the end."""
+    if every is None:
+        return ()
+    if not isinstance(task.recipe, Recipe):
+        raise UserError("checkpoint_every needs a Recipe: a function of your own trains in one piece")
+    stride = every * task.recipe.steps_per_epoch(members)
+    return tuple(range(stride, task.recipe.steps(members), stride))
+
+
+def membership(samples: int, settings: Settings, target: Target | None) -> Bool[np.ndarray, "models samples"]:
+    """Return who is trained on what; held-out samples are false in every row, canaries are the last columns.
+
+    With a target, models are trained on its members and non-members, so that attacks on it have references.
+    """
+    kept = _kept(samples, settings, target)
+    trained = [*kept, *range(samples, samples + settings.canaries)]
+    member = np.zeros((settings.models, samples + settings.canaries), dtype=bool)
+    if settings.models:
+        generator = seeds.generator(settings.seed, "membership")
+        member[:, trained] = complementary_halves(settings.models, len(trained), generator)
+    return member
+
+
+def _kept(samples: int, settings: Settings, target: Target | None) -> Int[np.ndarray, " kept"]:
+    pool = np.arange(samples) if target is None else np.flatnonzero(target.known(samples))
+    if samples - len(pool) >= SPARE:
+        return pool[: len(pool) // 2 * 2]
+    kept, _ = hold_out(len(pool), settings.held_out, seeds.generator(settings.seed, "held out"))
+    return pool[kept]
