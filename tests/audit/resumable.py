@@ -8,8 +8,9 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import quantmis as qm
-from quantmis.audit.run import Assignment, membership, plan, run
-from quantmis.audit.settings import Settings, attacks_of, quantizers_of
+from quantmis.audit.prepare import Assignment, membership, plan
+from quantmis.audit.run import run
+from quantmis.audit.settings import Models, Settings, attacks_of, quantizers_of
 from quantmis.audit.work import Work
 from quantmis.models import engine
 
@@ -42,14 +43,15 @@ def assignment(
         "canaries": 0,
     }
     names = changes.pop("quantizers", ["sign", "uniform(bits=4)"])
-    settings = Settings(quantizers=quantizers_of(names), attacks=attacks_of(["loss_threshold"], 2), **plain | changes)
+    attacks = attacks_of(["loss_threshold"], Models(2, 2), qm.Task(Small).loss)
+    settings = Settings(quantizers=quantizers_of(names), attacks=attacks, **plain | changes)
     return Assignment(qm.Task(Small, recipe=recipe), qm.Samples(images[:300] / 16, labels), settings, out, "")
 
 
 def work(**changes: object) -> Work:
     """Return what such an audit computes."""
     asked = assignment(**changes)
-    return plan(asked, membership(300, asked.settings), None)
+    return plan(asked, membership(300, asked.settings, None), None)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from torch import nn
 
 import quantmis as qm
 from quantmis.audit import controls
-from quantmis.audit.settings import Settings, attacks_of, quantizers_of
+from quantmis.audit.settings import Models, Settings, attacks_of, quantizers_of
 from quantmis.audit.tables import Table
 from quantmis.audit.work import Traits
 from quantmis.data import complementary_halves
 from quantmis.data.canaries import with_canaries
+from quantmis.models import CrossEntropy
 from quantmis.stats import Estimate
 from quantmis.testing import leaky_table
 
@@ -18,7 +19,7 @@ from quantmis.testing import leaky_table
 def settings(**changes: object) -> Settings:
     plain = {
         "quantizers": quantizers_of(["sign"]),
-        "attacks": attacks_of(None, 16),
+        "attacks": attacks_of(None, Models(16, 16), CrossEntropy()),
         "shadows": 16,
         "replicates": 16,
         "held_out": 0.3,
@@ -35,7 +36,8 @@ def settings(**changes: object) -> Settings:
 
 def table(evidence: qm.Evidence, name: str = "identity") -> Table:
     traits = (Traits("f", 32.0, 0.0, 1, []),) * evidence.models
-    return Table(name, evidence, np.ones_like(evidence.losses), None, "accuracy", traits)
+    everything = np.ones(evidence.samples, dtype=bool)
+    return Table(name, evidence, np.ones_like(evidence.losses), None, "accuracy", traits, everything, ~everything)
 
 
 def test_shuffled_membership_passes_on_a_table_that_leaks():

@@ -44,16 +44,16 @@ def audit(
     """Audit how much the quantized versions of a model give away of the samples that it was trained on.
 
     Trains `shadows` models in complementary pairs on halves of the samples (all but the fraction `held_out`, which no
-    model sees), puts each through every quantizer, attacks every one of them, and ranks the quantizers. With a `target`,
-    a model already trained, it is attacked too: *this model* beside *this procedure*; and where nothing says how to train
-    more like it, it is audited as it is, in seconds.
+    model sees), puts each through every quantizer, attacks every one of them, and ranks the quantizers. With a
+    `target`, a model already trained, that one is attacked too: *this model* beside *this procedure*. Where nothing
+    says how to train more like it, it is audited as it is, in seconds.
 
     `task`: the model, its loss and its training recipe. `samples`: inputs and targets. `quantizers` and `attacks`:
     objects or names, by default full precision and nine codebooks, and the loss, LiRA and paired-replicates attacks;
     full precision is always measured. `target`: the trained model, its members and non-members, and its versions that
     were quantized elsewhere. `depth`: "shadow" trains 64 shadow models by default, "indicator" 4 replicates, "as-is"
-    nothing; by default "as-is" for a target whose task has no recipe, else "shadow". `shadows`: an even number; 0 leaves
-    out the attacks that need shadow models.
+    nothing; by default "as-is" for a target whose task has no recipe, else "shadow". `shadows`: an even number; 0
+    leaves out the attacks that need shadow models.
     `replicates`: how many of the models the indicator compares, by default all, at their end and, where
     `checkpoint_every` is given, after every so many epochs. `seed`: the same seed gives the same result. `level`: that
     of all intervals. `keep_weights`: whether `out` keeps the weights of the trained models. `canaries`: how many

@@ -50,7 +50,8 @@ def shuffled_membership(table: Table, settings: Settings) -> list[Control]:
 def _another(member: Bool[np.ndarray, "models samples"], seed: int) -> Bool[np.ndarray, "models samples"]:
     """Return memberships of the same kind drawn anew: complementary halves, or as many members of a single model."""
     generator = seeds.generator(seed, "control", "shuffled")
-    return generator.permuted(member, axis=1) if len(member) == 1 else complementary_halves(*member.shape, generator)
+    models, samples = member.shape
+    return generator.permuted(member, axis=1) if models == 1 else complementary_halves(models, samples, generator)
 
 
 def planted_leak(table: Table, settings: Settings) -> list[Control]:

@@ -137,7 +137,7 @@ def _data(measured: Measured) -> Data:
         features=list(asked.samples.x.shape[1:]),
         classes=None if classes is None else len(np.unique(classes)),
         digest=asked.samples.digest(),
-        notes=list(asked.samples.notes),
+        notes=asked.samples.notes,
     )
 
 

@@ -56,8 +56,8 @@ class Settings:
     executor: str
 
     def __post_init__(self):
-        for name, count in (("shadows", self.shadows), ("replicates", self.replicates)):
-            _require_even(name, count)
+        enough = self.replicates >= 2 or self.depth == "as-is"
+        require(enough, f"replicates: expected at least 2, got {self.replicates}")
         _require_distinct("quantizer", self.quantizer_names)
         _require_distinct("attack", self.attack_names)
         require(self.attacks, "attacks: expected at least one", hint=f"known: {', '.join(ATTACKS.names())}")
@@ -123,6 +123,8 @@ def models_of(depth: str | None, shadows: int | None, replicates: int | None, gi
     """
     known = depth is None or depth in DEPTHS
     require(known, f"unknown depth {depth!r}", hint=suggestion(str(depth), DEPTHS))
+    for name, count in (("shadows", shadows), ("replicates", replicates)):
+        _require_even(name, count or 0)
     asked = shadows is not None or replicates is not None
     meant = depth or ("as-is" if given and not taught and not asked else "shadow")
     attacked = MODELS_BY_DEFAULT[meant].shadows if shadows is None else shadows

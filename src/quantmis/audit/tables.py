@@ -123,7 +123,7 @@ def slug(name: str) -> str:
     """Return a short file name for a quantizer or version.
 
     >>> slug("ternary(sparsity=0.9)"), slug("../" * 100)[-4:]
-    ('ternary_sparsity_0.9', '9f51')
+    ('ternary_sparsity_0.9', 'be24')
     """
     plain = re.sub("[^a-z0-9.]+", "_", name.lower()).strip("_.")
     return plain if 0 < len(plain) <= LONGEST else f"{plain[:LONGEST]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
