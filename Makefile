@@ -1,5 +1,6 @@
 # make demo   audit the quantized versions of a model of scikit-learn's digits; prints where the report is
 # make test   everything that CI checks
+# make docs  the documentation, in docs/_build/html; a warning is an error
 # make bench  the slow studies, written to benchmarks/RESULTS.md
 # make clean  remove what the others made
 
@@ -7,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= quantmis-demo
 
-.PHONY: demo test check bench clean browser
+.PHONY: demo test check bench clean browser docs
 
 demo: .venv/installed
 	$(BIN)/quantmis demo --out $(OUT)
@@ -15,11 +16,15 @@ demo: .venv/installed
 test: browser check
 
 check: .venv/installed
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2
+
+docs: .venv/installed
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
+	@echo "documentation: $(CURDIR)/docs/_build/html/index.html"
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/theory.py

@@ -1,0 +1,81 @@
+"""Pages that only the code can write: the help of every command, and what there is to choose from."""
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import typer
+from sphinx.application import Sphinx
+
+FOLDER = Path(__file__).parents[1] / "reference" / "_generated"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Write the pages before Sphinx reads any."""
+    app.connect("builder-inited", lambda _: write())
+    app.connect("autodoc-process-docstring", _bars)
+    return {"parallel_read_safe": True}
+
+
+def _bars(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Let a magnitude such as |w| stand as it is: reStructuredText would look for a substitution of that name."""
+    lines[:] = [line if "`" in line or line.startswith(">>>") else line.replace("|", r"\|") for line in lines]
+
+
+def write() -> None:
+    """Write every page whose content has changed."""
+    FOLDER.mkdir(exist_ok=True)
+    pages = {"commands.md": commands(), "quantizers.md": classes("quantizers"), "attacks.md": classes("attacks")}
+    for name, text in pages.items():
+        path = FOLDER / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def commands() -> str:
+    """Return the help of every command, from the command itself."""
+    from quantmis.cli import app
+
+    group: Any = typer.main.get_command(app)
+    parts = [f"## quantmis {name}\n\n{_command(command)}" for name, command in sorted(group.commands.items())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _command(command: Any) -> str:
+    rows = [_parameter(each) for each in command.params if each.name != "help"]
+    table = "\n".join(["| | | default |", "| --- | --- | --- |", *rows]) if rows else ""
+    return f"{command.help}\n\n{table}"
+
+
+def _parameter(parameter: Any) -> str:
+    name = ", ".join(f"`{each}`" for each in parameter.opts) if parameter.opts[0].startswith("-") else parameter.metavar
+    default = "" if parameter.default in (None, ()) else f"`{parameter.default}`"
+    cells = (str(name or parameter.name), parameter.help or "", default)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def classes(what: str) -> str:
+    """Return a directive for every quantizer or attack that comes with quantmis, under the name that users write."""
+    from quantmis.attacks import ATTACKS
+    from quantmis.quantizers import QUANTIZERS
+
+    registry: Any = {"quantizers": QUANTIZERS, "attacks": ATTACKS}[what]
+    found = [(name, registry.find(name)) for name in registry.names()]
+    return "\n\n".join(_class(name, cls) for name, cls in found if cls.__module__.startswith("quantmis.")) + "\n"
+
+
+def _class(name: str, cls: type) -> str:
+    module = inspect.getmodule(cls)
+    source = (inspect.getdoc(module) or "").partition("\n\n")[0].replace("\n", " ")
+    spelled = f"{name}({', '.join(_fields(cls))})"
+    options = ":no-members:\n:no-index:"
+    directive = f"```{{eval-rst}}\n.. autoclass:: {cls.__module__}.{cls.__qualname__}\n"
+    return f"## {name}\n\nWritten as `{spelled}`. {source}\n\n{directive}   " + options.replace("\n", "\n   ") + "\n```"
+
+
+def _fields(cls: Any) -> Iterator[str]:
+    for each in fields(cls):
+        if each.init:
+            yield each.name if each.default is MISSING else f"{each.name}={each.default!r}"

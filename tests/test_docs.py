@@ -1,0 +1,129 @@
+"""Claims about the documentation: it builds without a warning, and its code runs as printed, page by page.
+
+A block that begins with the name of a file is that file; every other block of Python is run, in the order of the page
+and in one process; commands in blocks called `sh` are run too, those in blocks called `console` are not.
+"""
+
+import doctest
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = (
+    "tutorial.md",
+    "guides/audit-your-own-model.md",
+    "guides/write-a-quantizer.md",
+    "guides/write-an-attack.md",
+    "guides/send-and-file-the-report.md",
+)
+BLOCK = re.compile(r"^```(python|toml|sh)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+NAMED = re.compile(r"# (\w+\.(?:py|toml))\n")
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    return BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_a_page_runs_as_printed(page: str, tmp_path: Path):
+    programs, commands, tests = list[str](), list[str](), list[str]()
+    for language, text in blocks(page):
+        if name := NAMED.match(text):
+            (tmp_path / name[1]).write_text(text, encoding="utf-8")
+            tests += [name[1]] if name[1].startswith("test_") else []
+        elif language == "sh":
+            commands += text.splitlines()
+        else:
+            programs.append(text)
+    if (tmp_path / "pyproject.toml").exists():
+        install(tmp_path)
+    if programs:
+        run(tmp_path, "-c", "\n".join(programs))
+    for command in commands:
+        program, *arguments = command.split()
+        assert program == "quantmis"
+        run(tmp_path, "-m", "quantmis", *arguments)
+    for name in tests:
+        run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", ".", name)
+
+
+def install(folder: Path) -> None:
+    """Write what an installation leaves of the package that a page describes: its name and its entry points."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    (info / "METADATA").write_text(metadata, encoding="utf-8")
+    points = [
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in named.items())
+        for group, named in project["entry-points"].items()
+    ]
+    (info / "entry_points.txt").write_text("".join(points), encoding="utf-8")
+
+
+def run(folder: Path, *arguments: str) -> None:
+    paths = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": paths, "GIT_PYTHON_REFRESH": "quiet"}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{arguments}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+
+
+def test_the_mathematics_of_the_theory_page_gives_what_it_says():
+    page = (DOCS / "explanation" / "theory.md").read_text(encoding="utf-8")
+    examples = "".join(re.findall(r"^```pycon\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    test = doctest.DocTestParser().get_doctest(examples, {}, "theory.md", None, None)
+    assert doctest.DocTestRunner().run(test) == (0, 5)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Build a copy of the documentation, so that what is generated does not land in the repository."""
+    folder = tmp_path_factory.mktemp("docs")
+    copy = folder / "docs"
+    shutil.copytree(DOCS, copy, ignore=shutil.ignore_patterns("_build", "_generated"))
+    (folder / "src").symlink_to(DOCS.parent / "src")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-b",
+        "html",
+        str(copy),
+        str(folder / "html"),
+    ]
+    return folder / "html", subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_documentation_builds_without_a_warning(built: tuple[Path, subprocess.CompletedProcess[str]]):
+    _, done = built
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("reference/commands.html", ("quantmis report", "--format")),
+        ("reference/quantizers.html", ("ternary(sparsity", "Round each weight")),
+        ("reference/attacks.html", ("Carlini", "loss_threshold()")),
+        ("reference/results.html", ("table_digest", "UpperBound")),
+        ("reference/python.html", ("checkpoint_every", "log_to_mlflow")),
+    ],
+)
+def test_the_reference_says_what_the_code_says(
+    built: tuple[Path, subprocess.CompletedProcess[str]], page: str, words: tuple[str, ...]
+):
+    text = re.sub(r"<[^>]+>", "", (built[0] / page).read_text(encoding="utf-8"))
+    assert [word for word in words if word not in text] == []
