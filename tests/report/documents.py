@@ -176,7 +176,30 @@ def document(
         quantizer(name, strength, utilities.get(name, 0.95), reach=reach, metric=metric, attacks=attacks)
         for name, strength in strengths.items()
     ]
-    return assemble(records, attacks=list(attacks))
+    return assemble(compared(records), attacks=list(attacks))
+
+
+ITSELF = Unmeasured("this is full precision itself")
+
+
+def compared(records: Sequence[QuantizerResult]) -> list[QuantizerResult]:
+    """Fill in how each version differs from full precision, in pairs: half as uncertain as either of the two."""
+    whole = next((record for record in records if record.name == "identity"), None)
+    return [_compared(record, whole) for record in records] if whole else list(records)
+
+
+def _compared(record: QuantizerResult, whole: QuantizerResult) -> QuantizerResult:
+    if record is whole:
+        return record.model_copy(update={"change": ITSELF, "utility_change": ITSELF})
+    mine, theirs = record.security_upper_bound, whole.security_upper_bound
+    assert isinstance(mine, UpperBound)
+    assert isinstance(theirs, UpperBound)
+    assert isinstance(record.utility, Utility)
+    assert isinstance(whole.utility, Utility)
+    right = around((theirs.value - mine.value) / 2, (mine.high - mine.low) / 4)
+    return record.model_copy(
+        update={"change": right, "utility_change": around(record.utility.value - whole.utility.value, 0.004)}
+    )
 
 
 def assemble(records: Sequence[QuantizerResult], attacks: Sequence[str] = tuple(ATTACKS)) -> Results:

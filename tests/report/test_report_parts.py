@@ -153,12 +153,12 @@ def test_an_attack_that_finds_nobody_is_drawn_too():
     assert np.size(drawn) == 2
 
 
-def test_the_choice_in_short_holds_the_most_useful_of_the_least_exposed_and_full_precision():
+def test_the_choice_in_short_calls_nothing_least_exposed_that_cannot_be_told_from_full_precision():
     rows = {row.name: row.cells[-1].text for row in tables.choices(document(reach=0.4), {}).rows}
     assert rows == {
-        "uniform(bits=8)": "one of the 10 least exposed",
-        "identity": "one of the 10 least exposed, and full precision, for comparison",
-        documents.CHANNEL: "one of the 10 least exposed",
+        "uniform(bits=8)": "cannot be told apart from full precision by what it gives away",
+        "identity": "full precision, for comparison",
+        documents.CHANNEL: "cannot be told apart from full precision by what it gives away",
     }
 
 
@@ -166,7 +166,7 @@ def test_the_choice_in_short_holds_what_protects_at_no_price_and_full_precision(
     rows = tables.choices(document(), {}).rows
     assert [(row.name, row.cells[-1].text) for row in rows] == [
         (documents.SPARSE, "gives away least"),
-        ("uniform(bits=4)", "gives away least of those that keep the accuracy"),
+        ("uniform(bits=4)", "gives away least of those whose accuracy can pass for that of full precision"),
         ("identity", "full precision, for comparison"),
     ]
 

@@ -7,6 +7,7 @@ import pytest
 from documents import document
 
 import quantmis.report.verdict as rules
+from quantmis.report.reading import attacker
 from quantmis.report.verdict import verdict
 from quantmis.results import Results, UpperBound
 from quantmis.stats import Unmeasured
@@ -26,7 +27,7 @@ def without_bound(results: Results, name: str, reason: str) -> Results:
 
 def test_the_headline_names_the_least_exposed_version_and_how_often_an_attacker_is_right():
     strengths = {"identity": 1.1, "sign": 0.6, documents.SPARSE: 0.15}
-    said = rules.least_exposed(document(strengths, reach=0.06))
+    said = rules.headline(document(strengths, reach=0.06))
     assert said == (
         "Of 3 versions of the model, ternary(sparsity=0.9) gives away least: an attacker who knows everything we tried "
         "is right 53 % of the time (at most 56 %), against 71 % for full precision."
@@ -36,12 +37,12 @@ def test_the_headline_names_the_least_exposed_version_and_how_often_an_attacker_
 def test_the_rate_of_the_attacker_is_one_minus_half_of_the_bound_on_security():
     record = documents.quantizer("sign", 0.4)
     bound = UpperBound(0.8, 0.7, 0.9, attack="lira")
-    right = rules.attacker(record.model_copy(update={"security_upper_bound": bound}))
+    right = attacker(record.model_copy(update={"security_upper_bound": bound}))
     assert (right.value, right.low, right.high) == pytest.approx((0.6, 0.55, 0.65))
 
 
 def test_ties_are_said_to_be_indistinguishable():
-    said = rules.least_exposed(document(reach=0.08))
+    said = rules.headline(document(reach=0.08))
     assert "ternary(sparsity=0.9), uniform(bits=2), sign and ternary(sparsity=0.5) give away least" in said
     assert "cannot be told apart" in said
 
@@ -50,12 +51,13 @@ def test_when_nothing_separates_the_versions_none_is_named_the_best():
     said = text(document(reach=0.4))
     assert said.startswith("The 10 versions of the model cannot be told apart by what they give away")
     assert "gives away least" not in said
-    assert "Full precision is among them" in said
+    assert "Full precision is among the least exposed" in said
 
 
 def test_full_precision_can_itself_be_the_least_exposed():
     said = text(document({"identity": 0.2, "sign": 1.0}))
-    assert "No quantized version gives away as little as full precision does." in said
+    assert "none gives away measurably less than full precision" in said
+    assert "Every quantized version gives away more than full precision does." in said
     assert "costs" not in said
 
 
@@ -67,16 +69,18 @@ def test_one_version_alone_is_not_compared():
 
 def test_the_price_is_told_in_points_of_accuracy():
     said = rules.price(document())
-    assert said == "ternary(sparsity=0.9) costs 8.1 points of accuracy (88.3 % against 96.4 %)."
+    assert said == ("ternary(sparsity=0.9) costs 8.1 points of accuracy, between 7.7 and 8.5; 88.3 % against 96.4 %.")
 
 
 def test_the_price_of_a_regression_is_told_in_its_own_metric():
-    assert rules.price(document(metric="r2")) == "ternary(sparsity=0.9) costs 0.081 of r2 (0.883 against 0.964)."
+    assert rules.price(document(metric="r2")) == (
+        "ternary(sparsity=0.9) costs 0.0810 of r2, between 0.0770 and 0.0850; 0.883 against 0.964."
+    )
 
 
 def test_a_price_within_the_intervals_is_no_price():
     said = rules.price(document(utilities=dict.fromkeys(documents.STRENGTHS, 0.96)))
-    assert "has an accuracy that the intervals do not separate from that of full precision" in said
+    assert "has an accuracy that the data do not tell from that of full precision" in said
 
 
 def test_tied_leaders_are_priced_from_the_most_to_the_least_useful():
@@ -87,14 +91,14 @@ def test_tied_leaders_are_priced_from_the_most_to_the_least_useful():
 
 def test_the_least_exposed_version_at_no_measurable_price_is_named():
     said = rules.bargain(document())
-    assert said.startswith(
-        "Of those whose accuracy the intervals do not separate from that of full precision, uniform(bits=4)"
-    )
+    assert said.startswith("Of those whose accuracy the data do not tell from that of full precision, uniform(bits=4)")
 
 
 def test_where_protection_always_costs_the_verdict_says_so():
     utilities = {**dict.fromkeys(documents.STRENGTHS, 0.9), "identity": 0.96}
-    assert rules.bargain(document(utilities=utilities)).startswith("No version that keeps the accuracy")
+    assert rules.bargain(document(utilities=utilities)).startswith(
+        "No version whose accuracy can pass for that of full precision"
+    )
 
 
 def test_a_failed_attack_proves_nothing():
@@ -105,8 +109,8 @@ def test_a_failed_attack_proves_nothing():
 
 def test_the_most_exposed_records_are_not_hidden_behind_an_average():
     assert rules.most_exposed(document()) == (
-        "With one false alarm in 100, lira finds 11 % of the members of full precision and "
-        "1.4 % of the members of ternary(sparsity=0.9); a coin finds 1 %."
+        "With one false alarm in 100, lira finds 11 % (10 to 12 %) of the members against full precision and "
+        "1.4 % (1.2 to 1.5 %) of the members against ternary(sparsity=0.9); a coin finds 1 %."
     )
 
 

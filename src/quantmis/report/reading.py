@@ -7,7 +7,7 @@ model was trained on it: half the time by tossing a coin, always if the model gi
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from quantmis.report.words import BASELINE, NONE
@@ -15,11 +15,15 @@ from quantmis.results import AttackMetrics, QuantizerResult, RateAt, Results
 from quantmis.stats import Estimate, Unmeasured
 
 COIN = 0.5
+UNPAIRED = "not paired: the ends of the two intervals, one against the other"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Hold one row of the ranking: its position in the table, its rank with ties, and the positions it is tied with."""
+    """Hold one row of the ranking: its number in tables and figures, its rank with ties, and the numbers it ties with.
+
+    `leads`: it may be called one of the least exposed.
+    """
 
     position: int
     rank: str
@@ -37,33 +41,46 @@ def attacker(record: QuantizerResult) -> Estimate | Unmeasured:
     return Estimate(1 - bound.value / 2, 1 - bound.high / 2, 1 - bound.low / 2, bound.level, bound.method, bound.reason)
 
 
-def places(results: Results) -> list[Place]:
-    """Return the versions in the order of the ranking; those that it leaves out follow without a rank."""
-    rows = results.ranking.rows
-    position = {row.name: index for index, row in enumerate(rows, 1)}
-    shared = Counter(row.rank for row in rows)
-    ranked = [
-        Place(
-            position[row.name],
-            f"{row.rank}=" if shared[row.rank] > 1 else str(row.rank),
-            row.rank == 1,
-            results.quantizer(row.name),
-            attacker(results.quantizer(row.name)),
-            tuple(sorted(position[name] for name in row.tied if name in position)),
-        )
-        for row in rows
-    ]
-    left = [record for record in results.quantizers if record.name not in position]
-    return ranked + [_unranked(record, len(rows) + index) for index, record in enumerate(left, 1)]
+def about_model(results: Results) -> Results | None:
+    """Return what an audit of a procedure says of the very model that was given, as an as-is audit of it would."""
+    found = results.this_model
+    if results.config.depth == "as-is" or isinstance(found, Unmeasured):
+        return None
+    records, ranking = found
+    config = results.config.model_copy(update={"depth": "as-is"})
+    return results.model_copy(update={"config": config, "quantizers": records, "ranking": ranking, "agreement": []})
 
 
-def _unranked(record: QuantizerResult, position: int) -> Place:
-    return Place(position, NONE, False, record, attacker(record), ())
+def numbers(results: Results) -> dict[str, int]:
+    """Return the number of each version, the same in every table and figure: its position in the ranking table."""
+    ranked = [row.name for row in results.ranking.rows]
+    left = [record.name for record in results.quantizers if record.name not in ranked]
+    return {name: number for number, name in enumerate([*ranked, *left], 1)}
+
+
+def places(results: Results, number: Mapping[str, int] | None = None) -> list[Place]:
+    """Return the versions in the order of the ranking; those that it leaves out follow without a rank.
+
+    `number` holds the numbers that versions already have in another ranking; others are numbered after them.
+    """
+    number = dict(number or {})
+    for name in numbers(results):
+        number.setdefault(name, len(number) + 1)
+    shared = Counter(row.rank for row in results.ranking.rows)
+    least = least_exposed(results)
+    rows = {row.name: row for row in results.ranking.rows}
+    found: list[Place] = []
+    for name in numbers(results):
+        record, row = results.quantizer(name), rows.get(name)
+        rank = NONE if row is None else f"{row.rank}=" if shared[row.rank] > 1 else str(row.rank)
+        tied_with = tuple(sorted(number[other] for other in (row.tied if row else ())))
+        found.append(Place(number[name], rank, record in least, record, attacker(record), tied_with))
+    return found
 
 
 def leaders(results: Results) -> list[QuantizerResult]:
     """Return the versions that no other one beats beyond doubt: where there are several, nothing tells them apart."""
-    return [place.record for place in places(results) if place.leads]
+    return [results.quantizer(row.name) for row in results.ranking.rows if row.rank == 1]
 
 
 def baseline(results: Results) -> QuantizerResult | None:
@@ -71,15 +88,90 @@ def baseline(results: Results) -> QuantizerResult | None:
     return next((record for record in results.quantizers if record.name == BASELINE), None)
 
 
+def tied(results: Results, one: QuantizerResult, other: QuantizerResult) -> bool:
+    """Return whether the ranking says that two versions cannot be told apart."""
+    pair = {one.name, other.name}
+    return any({row.name, name} == pair for row in results.ranking.rows for name in row.tied)
+
+
+def beats(results: Results, one: QuantizerResult, other: QuantizerResult) -> bool:
+    """Return whether the ranking says that `one` gives away less than `other` beyond doubt."""
+    order = [row.name for row in results.ranking.rows]
+    if one.name not in order or other.name not in order or one.name == other.name or tied(results, one, other):
+        return False
+    mine, theirs = attacker(one), attacker(other)
+    if isinstance(mine, Estimate) and isinstance(theirs, Estimate) and mine.value != theirs.value:
+        return mine.value < theirs.value
+    return order.index(one.name) < order.index(other.name)
+
+
+def protects(results: Results, record: QuantizerResult) -> bool:
+    """Return whether a version gives away less than full precision beyond doubt.
+
+    The paired change says so where it was measured, and the ranking, which allows for the number of comparisons, must
+    not contradict it.
+    """
+    return _parts(results, record, lambda change: change.high < 0, lambda whole: beats(results, record, whole))
+
+
+def exposes(results: Results, record: QuantizerResult) -> bool:
+    """Return whether a version gives away more than full precision beyond doubt."""
+    return _parts(results, record, lambda change: change.low > 0, lambda whole: beats(results, whole, record))
+
+
+def _parts(
+    results: Results,
+    record: QuantizerResult,
+    paired: Callable[[Estimate], bool],
+    ranked: Callable[[QuantizerResult], bool],
+) -> bool:
+    whole, change = baseline(results), record.change
+    if whole is None or record.name == whole.name:
+        return False
+    if {record.name, whole.name} <= {row.name for row in results.ranking.rows}:
+        return ranked(whole) and (isinstance(change, Unmeasured) or paired(change))
+    return isinstance(change, Estimate) and paired(change)
+
+
+def least_exposed(results: Results) -> list[QuantizerResult]:
+    """Return the versions that may be called the least exposed; none where nothing is told from full precision.
+
+    They are of the first rank, and give away less than full precision where that was audited. Being tied is not
+    transitive: a version can be of the first rank because it is tied with the best, and be tied with full precision.
+    """
+    first = leaders(results)
+    if baseline(results) is None:
+        return first if len(first) < len(results.quantizers) else []
+    known = [record for record in results.quantizers if protects(results, record)]
+    return [record for record in first if record in known] or front(results, known)
+
+
+def front(results: Results, records: Sequence[QuantizerResult]) -> list[QuantizerResult]:
+    """Return those of the versions that no other of them beats, in the order of the ranking."""
+    position = numbers(results)
+    unbeaten = [record for record in records if not any(beats(results, other, record) for other in records)]
+    return sorted(unbeaten, key=lambda record: position[record.name])
+
+
 def apart(one: Estimate, other: Estimate) -> bool:
     """Return whether two intervals have no point in common."""
     return one.high < other.low or other.high < one.low
 
 
-def no_worse(record: QuantizerResult, than: QuantizerResult) -> bool:
-    """Return whether the utility of a version was measured and is not beyond doubt below that of another."""
-    mine, theirs = record.utility, than.utility
-    return not isinstance(mine, Unmeasured) and not isinstance(theirs, Unmeasured) and mine.high >= theirs.low
+def utility_change(record: QuantizerResult, whole: QuantizerResult) -> Estimate | Unmeasured:
+    """Return the utility of a version minus that of full precision: paired, else the widest that both allow."""
+    mine, theirs = record.utility, whole.utility
+    if isinstance(record.utility_change, Estimate):
+        return record.utility_change
+    if isinstance(mine, Unmeasured) or isinstance(theirs, Unmeasured):
+        return next(each for each in (mine, theirs) if isinstance(each, Unmeasured))
+    return Estimate(mine.value - theirs.value, mine.low - theirs.high, mine.high - theirs.low, mine.level, UNPAIRED)
+
+
+def keeps(record: QuantizerResult, whole: QuantizerResult) -> bool:
+    """Return whether the utility of a version is not beyond doubt below that of full precision."""
+    change = utility_change(record, whole)
+    return isinstance(change, Estimate) and change.high >= 0
 
 
 def metric(records: Sequence[QuantizerResult]) -> str:
@@ -90,16 +182,6 @@ def metric(records: Sequence[QuantizerResult]) -> str:
 def worth(record: QuantizerResult) -> float:
     """Return the utility of a version for sorting; one that was not measured counts as the lowest."""
     return -math.inf if isinstance(record.utility, Unmeasured) else record.utility.value
-
-
-def rank_of(results: Results, record: QuantizerResult) -> int | None:
-    """Return the rank of a version, None where the ranking leaves it out."""
-    return next((row.rank for row in results.ranking.rows if row.name == record.name), None)
-
-
-def tied(results: Results, one: QuantizerResult, other: QuantizerResult) -> bool:
-    """Return whether the ranking says that two versions cannot be told apart."""
-    return any(row.name == one.name and other.name in row.tied for row in results.ranking.rows)
 
 
 def adaptive(record: QuantizerResult, attack: str) -> AttackMetrics | Unmeasured:

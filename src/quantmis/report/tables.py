@@ -9,8 +9,19 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from quantmis.report import words
-from quantmis.report.reading import Place, adaptive, attacker, baseline, foremost, leaders, metric, places, worth
-from quantmis.report.verdict import bargains
+from quantmis.report.price import bargains
+from quantmis.report.reading import (
+    Place,
+    adaptive,
+    attacker,
+    baseline,
+    foremost,
+    leaders,
+    least_exposed,
+    metric,
+    places,
+    worth,
+)
 from quantmis.results import AttackMetrics, QuantizerResult, Results
 from quantmis.stats import Estimate, Unmeasured
 
@@ -110,17 +121,30 @@ def choices(results: Results, notes: Notes) -> Table:
 
 def _chosen(results: Results) -> dict[str, str]:
     """Return why each chosen version was chosen."""
-    first, best, whole = leaders(results), bargains(results), baseline(results)
+    least, best, whole = least_exposed(results), bargains(results), baseline(results)
     reasons: dict[str, list[str]] = {}
-    for record in sorted(first, key=lambda record: -worth(record))[:MOST_LEADERS]:
-        reasons[record.name] = ["gives away least" if len(first) == 1 else f"one of the {len(first)} least exposed"]
+    for record in _most_useful(least or leaders(results)):
+        reasons[record.name] = [_standing(results, least)]
     for record in best[:1]:
-        least = "gives away least" if len(best) == 1 else f"one of the {len(best)} least exposed"
-        keep = f"of those that keep the {words.plainly(metric([record]))}"
-        reasons.setdefault(record.name, []).append(f"{least} {keep}")
+        why = "gives away least" if len(best) == 1 else f"one of the {len(best)} least exposed"
+        keep = f"of those whose {words.plainly(metric(results.quantizers))} can pass for that of full precision"
+        reasons.setdefault(record.name, []).append(f"{why} {keep}")
     if whole is not None:
-        reasons.setdefault(whole.name, []).append("full precision, for comparison")
+        reasons[whole.name] = ["full precision, for comparison"]
     return {name: ", and ".join(why) for name, why in reasons.items()}
+
+
+def _most_useful(records: Sequence[QuantizerResult]) -> list[QuantizerResult]:
+    return sorted(records, key=lambda record: -worth(record))[:MOST_LEADERS]
+
+
+def _standing(results: Results, least: Sequence[QuantizerResult]) -> str:
+    if not least:
+        alone = baseline(results) is None
+        return f"cannot be told apart from {'any other version' if alone else 'full precision'} by what it gives away"
+    if [record.name for record in least] != [record.name for record in leaders(results)]:
+        return "gives away less than full precision"
+    return "gives away least" if len(least) == 1 else f"one of the {len(least)} least exposed"
 
 
 def attacks(results: Results, notes: Notes) -> list[tuple[str, Table]]:

@@ -1,0 +1,135 @@
+"""What the verdict holds against its own numbers: failed checks, sets that differ, attacks that were not tried."""
+
+from quantmis.report import words
+from quantmis.report.reading import (
+    COIN,
+    about_model,
+    adaptive,
+    attacker,
+    baseline,
+    foremost,
+    least_exposed,
+    rate_at,
+    smallest_rate,
+)
+from quantmis.report.words import listing, percent, reach, some, title
+from quantmis.results import BlindBaseline, Control, Results, Target
+from quantmis.stats import Estimate, Unmeasured
+
+
+def failed_controls(results: Results) -> str | None:
+    """Warn before anything else that the audit failed its own checks."""
+    failed = [control for control in results.controls if control.passed is False]
+    if not failed:
+        return None
+    which = some([_failure(control) for control in failed], most=3)
+    return f"Do not rely on this audit: it failed its own check {which}. What follows may be wrong."
+
+
+def _failure(control: Control) -> str:
+    name, version = words.plainly(control.name), title(control.quantizer)
+    found = words.number(control.found)
+    return f"“{name}” on {version} (expected {words.clean(control.expected, 200)}, found {found})"
+
+
+def blind(results: Results) -> BlindBaseline | None:
+    """Return what can be told of the given members and non-members without any model, where that was measured."""
+    target = results.target
+    found = target.blind if isinstance(target, Target) else None
+    return found if isinstance(found, BlindBaseline) else None
+
+
+def confounded(results: Results) -> str | None:
+    """Warn where the members and non-members that were given differ without any model."""
+    found = blind(results)
+    if found is None or not found.differs:
+        return None
+    area = f" (AUC {words.number(found.auc)}; 0.5 is a coin)" if isinstance(found.auc, Estimate) else ""
+    return (
+        "The members and non-members that were given differ from each other: a classifier that never saw the model "
+        f"tells them apart{area}. Every figure about this very model may show that difference instead of what the "
+        "model remembers."
+    )
+
+
+def most_exposed(results: Results) -> str | None:
+    """Say how many members an attacker finds who hardly ever accuses a non-member: averages hide the most exposed."""
+    attack, fpr = foremost(results), _smallest_rate(results)
+    whole, least = baseline(results), least_exposed(results)
+    records = [record for record in [whole, *least[:1]] if record is not None]
+    found = {record.name: rate for record in records if (rate := rate_at(adaptive(record, str(attack)), fpr))}
+    if not found:
+        return None
+    shares = listing([f"{_share(rate)} of the members against {title(name)}" for name, rate in found.items()])
+    coin = f"a coin finds {words.probability(fpr)}"
+    return f"With one false alarm in {1 / fpr:,.0f}, {words.clean(str(attack))} finds {shares}; {coin}."
+
+
+def _smallest_rate(results: Results) -> float:
+    found = [adaptive(record, str(foremost(results))) for record in results.quantizers]
+    return max((smallest_rate(each) for each in found), default=1.0)
+
+
+def _share(rate: Estimate) -> str:
+    digits = words.places(100 * reach(rate), most=1)
+    low, high = (percent(each, digits) for each in (rate.low, rate.high))
+    return f"{percent(rate.value, digits)} ({low.removesuffix(' %')} to {high})"
+
+
+def unmeasured(results: Results) -> str | None:
+    """Name the versions of which nobody can say how often an attacker is right, and why."""
+    reasons = {
+        record.name: right.reason for record in results.quantizers if isinstance(right := attacker(record), Unmeasured)
+    }
+    if not reasons:
+        return None
+    names = some([title(name) for name in reasons])
+    why = some(list(dict.fromkeys(words.clean(reason, 200) for reason in reasons.values())), most=3)
+    return f"How often an attacker is right about {names} was not measured: {why}."
+
+
+def no_better_than_a_coin(results: Results) -> str | None:
+    """Name the versions against which every attack failed, and say that this proves nothing."""
+    failed = [record for record in results.quantizers if _reaches_coin(attacker(record))]
+    if not failed:
+        return None
+    names = some([title(record.name) for record in failed])
+    coin = f"Against {names} our attacks did not do measurably better than a coin"
+    return f"{coin}, which proves nothing about attacks that we did not try."
+
+
+def _reaches_coin(right: Estimate | Unmeasured) -> bool:
+    return isinstance(right, Estimate) and right.low <= COIN
+
+
+def no_control(results: Results) -> str | None:
+    """Say that the audit was not put to the test itself where none of its controls was run."""
+    if any(control.passed is not None for control in results.controls):
+        return None
+    return "None of the audit's own checks was run, so nothing shows that it would have noticed a leak."
+
+
+def about_what(results: Results) -> str | None:
+    """Say whether the figures are about the weights that will ship or about models trained like them."""
+    if results.config.depth == "as-is":
+        return (
+            "The figures are about this very model, and no other model was trained. Attackers who train models of "
+            "their own usually find more, and their attacks were not tried, so the exposure is probably larger."
+        )
+    if about_model(results) is None:
+        return (
+            "The figures are about models trained in this way on data like these. The weights that will ship were not "
+            "themselves attacked."
+        )
+    return None
+
+
+def reservation(results: Results) -> str | None:
+    """Say what the numbers are: what the attacks that were run achieved, no promise about others."""
+    level = percent(results.config.level)
+    attacks = some([words.clean(name) for name in results.config.attacks], most=6)
+    return (
+        f"A coin is right 50 % of the time. Every figure is what the attacks that we ran achieved ({attacks}); "
+        f"“at most” is the upper end of its {level} interval. A better attack may exist, "
+        "so the figures say how much is given away at least."
+    )

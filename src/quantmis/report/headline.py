@@ -1,0 +1,138 @@
+"""The first sentences of the verdict: which version gives away least, how sure that is, and against what.
+
+Being tied is not transitive, so a version can be of the first rank and still not be told from full precision. What is
+said to give away less than full precision is therefore what the paired comparison with it shows, nothing else.
+"""
+
+from collections.abc import Sequence
+
+from quantmis.report import words
+from quantmis.report.reading import (
+    about_model,
+    attacker,
+    baseline,
+    exposes,
+    leaders,
+    least_exposed,
+    protects,
+)
+from quantmis.report.words import percent, reach, some, title
+from quantmis.results import QuantizerResult, Results
+from quantmis.stats import Estimate, Unmeasured
+
+
+def headline(results: Results) -> str:
+    """Say which version gives away least, how often an attacker is right about it, and about full precision."""
+    first, least, count = leaders(results), least_exposed(results), len(results.quantizers)
+    if not results.quantizers:
+        return f"No version of {subject(results)} was audited."
+    if count == 1:
+        record = results.quantizers[0]
+        return f"One version of {subject(results)} was audited, {title(record.name)}: {_rightness([record], results)}."
+    of = f"Of {count} versions of {subject(results)}"
+    if least:
+        return f"{of}, {_leading(least, first)}: {_rightness(least, results)}."
+    if not first:
+        return f"The audit could not rank the versions of {subject(results)} by what they give away."
+    if len(first) == count:
+        every = f"The {count} versions of {subject(results)} cannot be told apart by what they give away"
+        return f"{every}: {_rightness(first, results)}."
+    told = [record for record in [baseline(results)] if record] or first
+    return f"{of}, none gives away measurably less than full precision: {_rightness(told, results)}."
+
+
+def subject(results: Results) -> str:
+    """Return what the versions are versions of: the very weights that were given, or a model trained like them."""
+    return "this very model" if results.config.depth == "as-is" else "the model"
+
+
+def _leading(least: Sequence[QuantizerResult], first: Sequence[QuantizerResult]) -> str:
+    names, one = some([title(record.name) for record in least]), len(least) == 1
+    alike = "" if one else " and cannot be told apart"
+    if [record.name for record in least] == [record.name for record in first]:
+        return f"{names} {'gives' if one else 'give'} away least{alike}"
+    return f"{names} {'gives' if one else 'give'} away less than full precision{alike}"
+
+
+def _rightness(records: Sequence[QuantizerResult], results: Results) -> str:
+    often = rightness(records)
+    if often is None:
+        return "how often an attacker is right was not measured"
+    return f"an attacker who knows everything we tried is {often}{_against_baseline(records, results)}"
+
+
+def rightness(records: Sequence[QuantizerResult]) -> str | None:
+    """Say how often an attacker is right about some versions, and how often at most; None where it was not measured."""
+    known = [each for each in map(attacker, records) if isinstance(each, Estimate)]
+    if not known:
+        return None
+    most = max(known, key=lambda each: each.high)
+    digits = _digits(most)
+    lowest, highest = (percent(choose(each.value for each in known), digits) for choose in (min, max))
+    span = lowest if lowest == highest else f"{lowest.removesuffix(' %')} to {highest}"
+    return f"right {span} of the time (at most {percent(most.high, digits)})"
+
+
+def _against_baseline(records: Sequence[QuantizerResult], results: Results) -> str:
+    whole = baseline(results)
+    if whole is None or whole in records:
+        return ""
+    right = attacker(whole)
+    if isinstance(right, Unmeasured):
+        return "; for full precision that was not measured"
+    return f", against {percent(right.value, _digits(right))} for full precision"
+
+
+def _digits(right: Estimate) -> int:
+    return words.places(100 * reach(right), most=1)
+
+
+def gained(results: Results) -> str | None:
+    """Say by how much the one least exposed version lowers how often an attacker is right, with the interval."""
+    least = least_exposed(results)
+    change = least[0].change if len(least) == 1 else None
+    if baseline(results) is None or not isinstance(change, Estimate):
+        return None
+    digits = words.places(10 * reach(change), most=1)
+    low, high = (words.fixed(-100 * each, digits) for each in (change.high, change.low))
+    points = words.fixed(-100 * change.value, digits)
+    return (
+        f"Compared on the same models and samples, the attacker is right about {title(least[0].name)} {points} "
+        f"percentage points less often than about full precision (between {low} and {high})."
+    )
+
+
+def nothing_gained(results: Results) -> str | None:
+    """Say what quantizing does where no version gives away measurably less than full precision."""
+    whole = baseline(results)
+    others = [record for record in results.quantizers if record is not whole]
+    if whole is None or not others or any(protects(results, record) for record in others):
+        return None
+    worse = [record for record in others if exposes(results, record)]
+    if len(worse) == len(others):
+        return "Every quantized version gives away more than full precision does."
+    none = "No quantized version gives away measurably less than the model it was made from"
+    if not worse:
+        return f"{none}." if whole not in leaders(results) else f"Full precision is among the least exposed. {none}."
+    return f"{none}; {some([title(each.name) for each in worse])} {_verb(worse, 'give')} away more."
+
+
+def undecided(results: Results) -> str | None:
+    """Name the versions that are tied with the least exposed and yet not told from full precision."""
+    least, first = least_exposed(results), leaders(results)
+    left = [record for record in first if record not in least and not exposes(results, record)]
+    if baseline(results) is None or not least or not left or least != [record for record in first if record in least]:
+        return None
+    names = some([title(record.name) for record in left])
+    them = title(least[0].name) if len(least) == 1 else "them"
+    return f"{names} cannot be told apart from {them}, and neither from full precision."
+
+
+def very_model(results: Results) -> str | None:
+    """Say the same of the very model that was given, where the rest is about models trained like it."""
+    view = about_model(results)
+    return None if view is None or not view.quantizers else headline(view)
+
+
+def _verb(records: Sequence[QuantizerResult], plural: str) -> str:
+    return plural if len(records) > 1 else f"{plural}s"
