@@ -10,7 +10,7 @@ from documents import document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quantmis.report import figures, tables, words
+from quantmis.report import figures, render, tables, words
 from quantmis.report.gaps import gaps
 from quantmis.report.labels import Box, arrange
 from quantmis.report.reading import places, smallest_rate
@@ -175,13 +175,24 @@ def test_the_choice_in_short_holds_what_protects_at_no_price_and_full_precision(
     ("tau", "said"),
     [
         (Estimate(0.8, 0.6, 0.9), "alike, more often than chance would"),
-        (Estimate(0.3, -0.1, 0.6), "not shown to be alike"),
         (Estimate(-0.5, -0.8, -0.2), "contrary to each other"),
-        (Unmeasured("too few"), words.NONE),
     ],
 )
-def test_agreement_is_told_from_its_interval(tau: Estimate | Unmeasured, said: str):
-    pair = document().agreement[0].model_copy(update={"tau": tau})
-    (row,) = tables.agreements(document().model_copy(update={"agreement": [pair]}), {}).rows
+def test_agreement_is_told_from_its_interval(tau: Estimate, said: str):
+    (row,) = tables.agreements(agreeing(tau), {}).rows
     assert row.name == "Indicator r_Q and lira"
     assert row.cells[1].text == said
+    assert tables.silent_agreements(agreeing(tau)) == []
+
+
+@pytest.mark.parametrize("tau", [Estimate(0.3, -0.1, 0.6), Unmeasured("too few")])
+def test_agreement_of_which_the_data_say_nothing_is_left_out_and_named(tau: Estimate | Unmeasured):
+    results = agreeing(tau)
+    assert tables.agreements(results, {}).rows == ()
+    assert "Left out, because the data do not say whether they order the versions alike: Indicator r_Q and lira." in (
+        render(results)
+    )
+
+
+def agreeing(tau: Estimate | Unmeasured) -> Results:
+    return document().model_copy(update={"agreement": [document().agreement[0].model_copy(update={"tau": tau})]})

@@ -6,7 +6,7 @@ Points carry the number of their row in the ranking table, and their name where 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -227,3 +227,43 @@ def _legend(axes: "Axes") -> None:
     handles, labels = axes.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
     axes.legend(once.values(), once.keys(), loc="lower right", fontsize=9, frameon=False, handlelength=1.8)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Hold one version over classes: its name, its role, and its estimate in each class where there is one."""
+
+    name: str
+    role: str
+    values: Mapping[int, Estimate]
+
+
+def strips(name: str, heading: str, series: Sequence[Series], labels: Sequence[int], up: Axis, styles: Styles) -> str:
+    """Draw estimates with intervals beside each other for each label, for wide and for narrow pages."""
+    sizes = {"wide": (760, 300), "narrow": NARROW}
+    drawn: list[str] = []
+    for size, across in sizes.items():
+        with drawing(f"{name}-{size}"):
+            figure, axes = _blank(across, left=58, bottom=46)
+            axes.grid(True, axis="y")
+            for index, each in enumerate(series):
+                _strip(axes, each, labels, (index - (len(series) - 1) / 2) * 0.3)
+            axes.axhline(COIN, color=COLOUR["muted"], linewidth=1, linestyle=DOTTED, label="a coin")
+            step = -(-len(labels) // (40 if size == "wide" else 12))
+            axes.set(xlim=(-0.8, len(labels) - 0.2), xticks=range(0, len(labels), step))
+            axes.set_xticklabels([str(label) for label in labels[::step]])
+            axes.set_xlabel("class")
+            axes.set_ylabel(up.label)
+            _legend(axes)
+            drawn.append(inline(figure, heading, styles, size))
+    return "".join(drawn)
+
+
+def _strip(axes: "Axes", series: Series, labels: Sequence[int], shift: float) -> None:
+    shape, colour = MARKER[series.role]
+    known = [(place + shift, series.values[label]) for place, label in enumerate(labels) if label in series.values]
+    bars = [(place, end) for place, each in known for end in (each.low, each.high, math.nan)]
+    axes.plot(*np.array(bars).reshape(-1, 2).T, color=COLOUR[colour], linewidth=1)
+    values = np.array([(place, each.value) for place, each in known]).reshape(-1, 2)
+    label = ascii_only(title(series.name))
+    axes.plot(*values.T, shape, color=COLOUR[colour], markersize=6, markeredgecolor=COLOUR["paper"], label=label)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
-from quantmis.report import charts, reading, words
-from quantmis.report.charts import Axis, Line, Mark
+from quantmis.report import charts, exposed, reading, words
+from quantmis.report.charts import Axis, Line, Mark, Series
 from quantmis.report.reading import Place, adaptive, foremost, places, smallest_rate
 from quantmis.report.svg import Styles
 from quantmis.report.tables import role
-from quantmis.results import AttackMetrics, Results
+from quantmis.results import AttackMetrics, Measured, Results
 from quantmis.stats import Estimate
 
 MOST_PANELS, MOST_CURVES = 6, 12
@@ -59,19 +60,64 @@ def indicator(results: Results, styles: Styles) -> Figure:
     marks = [
         Mark(place.position, place.record.name, role(place), place.record.indicator, place.attacker)
         for place in places(results)
-        if isinstance(place.attacker, Estimate) and isinstance(place.record.indicator, Estimate)
+        if isinstance(place.attacker, Estimate) and _resolved(place.record.indicator)
     ]
     if not marks:
-        return Figure("", "The indicator was measured for no version; the section on what was not tested says why.")
+        return Figure("", "The indicator was resolved for no version; the section on what was not tested says why.")
     lowest, highest = min(mark.x.low for mark in marks), max(mark.x.high for mark in marks)
     across = Axis("Indicator r_Q (further right: predicted to give away less)", log=0 < 10 * lowest < highest)
     up = Axis("An attacker is right", share=True)
     heading = f"Indicator r_Q against how often an attacker is right, {len(marks)} versions"
     caption = (
         "Where the indicator predicts the attacks, points fall from the upper left to the lower right. "
-        f"Numbers are those of the ranking. {_shapes()}"
+        f"Numbers are those of the ranking. {_shapes()}{_bounds_only(results, len(marks))}"
     )
     return Figure(charts.scatter("indicator", heading, marks, across, up, styles), caption)
+
+
+def _resolved(found: Measured) -> TypeGuard[Estimate]:
+    """Return whether a quantity has a value rather than a bound alone, which would be drawn where it is not."""
+    return isinstance(found, Estimate) and not found.reason
+
+
+def _bounds_only(results: Results, drawn: int) -> str:
+    left = len(results.quantizers) - drawn
+    return f" {left} of {len(results.quantizers)} versions, not resolved, are left out." if left else ""
+
+
+def security(results: Results, styles: Styles) -> Figure:
+    """Draw membership inference security as the theory computes it against what the attacks achieved."""
+    marks = [
+        Mark(place.position, place.record.name, role(place), place.record.security, place.attacker)
+        for place in places(results)
+        if isinstance(place.attacker, Estimate) and _resolved(place.record.security)
+    ]
+    if not marks:
+        return Figure("", "MIS was resolved for no version; the section on what was not tested says why.")
+    across = Axis("MIS by theory (further right: predicted to give away less)")
+    heading = f"MIS by theory against how often an attacker is right, {len(marks)} versions"
+    caption = (
+        "MIS by theory holds for a training that always finds the best of the models reached. An attacker may be right "
+        "1 \u2212 MIS/2 of the time at most; where the attacks did better, that assumption "
+        f"does not hold and the attacks lead.{_bounds_only(results, len(marks))}"
+    )
+    up = Axis("An attacker is right", share=True)
+    return Figure(charts.scatter("security", heading, marks, across, up, styles), caption)
+
+
+def classes(results: Results, styles: Styles) -> Figure:
+    """Draw how well members are told from non-members within each class."""
+    found, labels = exposed.by_class(results), exposed.shown_classes(results)
+    roles = {place.record.name: role(place) for place in places(results)}
+    series = [
+        Series(name, roles[name], {label: auc for label, auc in of_class.items() if isinstance(auc, Estimate)})
+        for name, of_class in found.items()
+    ]
+    if not any(each.values for each in series):
+        return Figure("", exposed.without_classes(results) or "No class has members and non-members enough.")
+    heading = f"AUC of the foremost attack within each of {len(labels)} classes; the table has the numbers"
+    up = Axis("AUC within the class")
+    return Figure(charts.strips("classes", heading, series, labels, up, styles), "Bars are intervals; 0.5 is a coin.")
 
 
 def rocs(results: Results, styles: Styles) -> list[tuple[str, Figure]]:

@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from quantmis.report.words import NAME_LIMIT, clean, probability, some
-from quantmis.results import Agreement, Curve, RateAt, Results, UnresolvedAt
+from quantmis.results import Agreement, ClassExposure, Curve, RateAt, Results, UnresolvedAt
 from quantmis.stats import Estimate, Unmeasured
 
 Path = tuple[str, ...]
+MOST_PLACES = 12
 SAID = {
     "auc": "AUC",
     "tpr": "members found",
@@ -24,6 +25,12 @@ SAID = {
     "epsilon_low": "lower bound on epsilon",
     "tau": "agreement",
     "found": "",
+    "change": "change against full precision",
+    "utility_change": "change of utility against full precision",
+    "by_class": "exposure by class",
+    "most_exposed": "most exposed samples",
+    "target": "this very model",
+    "blind": "what the records alone tell",
     "attacks": "",
     "agreement": "",
 }
@@ -41,11 +48,25 @@ def gaps(results: Results) -> list[Gap]:
     """Return every reason of the document, each once, with all its places."""
     found: dict[str, dict[str, list[str]]] = {}
     for path, reason in _reasons(results, ()):
-        version = path[1] if path[0] == "quantizers" else ""
-        what = _words(path[2:] if version else path)
+        version, rest = _split(path)
+        what = _words(rest)
         found.setdefault(reason, {}).setdefault(what, []).append(version)
     count = len(results.quantizers)
-    return [Gap(reason, tuple(_place(*each, count) for each in where.items())) for reason, where in found.items()]
+    return [Gap(reason, _capped([_place(*each, count) for each in where.items()])) for reason, where in found.items()]
+
+
+def _capped(places: list[str]) -> tuple[str, ...]:
+    left = len(places) - MOST_PLACES
+    return tuple(places) if left <= 1 else (*places[:MOST_PLACES], f"{left} further quantities")
+
+
+def _split(path: Path) -> tuple[str, Path]:
+    """Return the version that a quantity is about, empty where it is about none, and the rest of its path."""
+    if path[0] == "quantizers":
+        return path[1], path[2:]
+    if path[:2] == ("target", "versions"):
+        return path[2], ("target", *path[3:])
+    return "", path
 
 
 def _place(what: str, versions: list[str], count: int) -> str:
@@ -86,4 +107,6 @@ def _named(item: Any, index: int) -> str:
         return f"at {probability(item.fpr)} false alarms"
     if isinstance(item, Agreement):
         return f"{item.first} and {item.second}"
+    if isinstance(item, ClassExposure):
+        return f"class {item.label}"
     return getattr(item, "name", str(index))

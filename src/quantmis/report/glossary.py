@@ -1,5 +1,7 @@
 """The words of the report, explained to somebody who has never met them."""
 
+from collections.abc import Sequence
+
 GLOSSARY = {
     "Membership inference": "Deciding of one record whether a model was trained on it. Where that can be done, the "
     "model gives away something about the people or things in its training data, be it only that they were in it.",
@@ -32,3 +34,29 @@ GLOSSARY = {
     "there could ever be. Every attack that was run bounds it from above, none from below.",
     "Control": "A test of the audit itself whose right answer is known beforehand.",
 }
+
+ATTACKS = {
+    "loss_threshold": "Loss threshold: a record on which the model errs little is taken for a member. Needs no other "
+    "model.",
+    "modified_entropy": "Modified entropy: as loss threshold, but it looks at the whole prediction, not only at the "
+    "right answer.",
+    "calibrated": "Difficulty calibration: the loss is compared with that of models that never saw the record, so that "
+    "easy records are not taken for members.",
+    "lira": "LiRA, the likelihood-ratio attack: trains models with and without the record and asks which of the two "
+    "the model under attack resembles.",
+    "rmia": "RMIA: asks how much more likely the model finds the record than it finds other records, compared with "
+    "models that never saw it.",
+    "quantile_regression": "Quantile regression: learns from non-members how small a loss is to be expected for a "
+    "record like this one, and takes what is below it for a member.",
+    "gaussian_plug_in": "Gaussian plug-in: computes from the spread of losses with and without a record how well the "
+    "best threshold could do.",
+    "paired_replicates": "Paired replicates: compares two models, each trained on the half that the other did not see. "
+    "It is told more than an attacker would know, so it orders versions and does not count in how often an attacker "
+    "is right.",
+}
+OWN = "An attack of this audit's own; its author knows what it does."
+
+
+def attacks(names: Sequence[str]) -> dict[str, str]:
+    """Return what the attacks of an audit do, by the name they have there."""
+    return {name: ATTACKS.get(name.partition("(")[0], OWN) for name in names}

@@ -13,11 +13,15 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from quantmis.report import tables, words
+from quantmis.report import exposed, glossary, tables, words
+from quantmis.report.cautions import blind
 from quantmis.report.gaps import gaps
 from quantmis.report.glossary import GLOSSARY
+from quantmis.report.headline import gained, headline, nothing_gained, undecided
+from quantmis.report.price import bargain, price
+from quantmis.report.reading import about_model
 from quantmis.report.verdict import verdict
-from quantmis.results import Control, Results
+from quantmis.results import Control, Results, Target
 from quantmis.stats import Unmeasured
 
 TEXT_LIMIT = 600
@@ -39,6 +43,8 @@ def render(results: Results) -> str:
     drawn = {
         "front": figures.front(results, styles),
         "indicator": figures.indicator(results, styles),
+        "security": figures.security(results, styles),
+        "classes_drawn": figures.classes(results, styles),
         "rocs": figures.rocs(results, styles),
     }
     listed = {
@@ -46,6 +52,14 @@ def render(results: Results) -> str:
         "ranking": tables.ranking(results, notes),
         "attacks": tables.attacks(results, notes),
         "agreements": tables.agreements(results, notes),
+        "silent": words.some(tables.silent_agreements(results), most=6),
+        "theory": exposed.theory(results, notes),
+        "versions": exposed.versions(results, notes),
+        "classes": exposed.classes(results, notes),
+        "samples": exposed.samples(results, notes),
+        "by_chance": exposed.by_chance(results),
+        "without_samples": exposed.without_samples(results),
+        "loss_tables": exposed.tables_of(results, notes),
     }
     return _page(results, {**drawn, **listed, "gaps": found, "notes": notes}, styles.sheet())
 
@@ -60,12 +74,23 @@ def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
             sentences=verdict(results),
             depth=DEPTHS[results.config.depth],
             glossary=GLOSSARY,
+            attack_words=glossary.attacks(results.config.attacks),
+            model_sentences=_about_model(results),
+            target=results.target if isinstance(results.target, Target) else None,
+            blind=blind(results),
             style=Markup(style),  # noqa: S704 -- our own file
             script=Markup(script),  # noqa: S704 -- our own file
             policy=policy(style, script),
             **parts,
         )
     )
+
+
+def _about_model(results: Results) -> list[str]:
+    """Return the sentences about the very model that was given beside a procedure."""
+    view = about_model(results)
+    rules = (headline, gained, nothing_gained, undecided, price, bargain)
+    return [] if view is None else [said for rule in rules if (said := rule(view))]
 
 
 def policy(style: str, script: str) -> str:

@@ -22,7 +22,7 @@ from quantmis.report.reading import (
     places,
     worth,
 )
-from quantmis.results import AttackMetrics, QuantizerResult, Results
+from quantmis.results import Agreement, AttackMetrics, QuantizerResult, Results
 from quantmis.stats import Estimate, Unmeasured
 
 Notes = Mapping[str, int]
@@ -78,20 +78,21 @@ def ranking(results: Results, notes: Notes) -> Table:
         (_worth(records), utilities(records, notes)),
         ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
         ("Zero weights", [share(record.sparsity, notes) for record in records]),
-        ("Indicator r_Q", rounded([record.indicator for record in records], notes)),
-        ("Strongest attack", [Cell(_strongest(record)) for record in records]),
+        ("Against full precision, points", differences([record.change for record in records], notes)),
         ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),
     ]
-    return _numbered("Versions of the model, the least exposed first", listed, columns)
+    return numbered("Versions of the model, the least exposed first", listed, columns)
 
 
-def _numbered(caption: str, listed: Sequence[Place], columns: Sequence[Column]) -> Table:
-    table = _assemble(caption, "Version", [words.clean(place.record.name) for place in listed], columns)
+def numbered(caption: str, listed: Sequence[Place], columns: Sequence[Column]) -> Table:
+    """Return a table of versions, each with its number and its role."""
+    table = assemble(caption, "Version", [words.clean(place.record.name) for place in listed], columns)
     rows = zip(table.rows, listed, strict=True)
     return replace(table, rows=tuple(replace(row, number=each.position, role=role(each)) for row, each in rows))
 
 
-def _assemble(caption: str, corner: str, names: Sequence[str], columns: Sequence[Column]) -> Table:
+def assemble(caption: str, corner: str, names: Sequence[str], columns: Sequence[Column]) -> Table:
+    """Return the table of these columns."""
     cells = zip(*(column for _, column in columns), strict=True)
     rows = tuple(Row(name, row) for name, row in zip(names, cells, strict=True))
     return Table(caption, (corner, *(heading for heading, _ in columns)), rows)
@@ -99,11 +100,6 @@ def _assemble(caption: str, corner: str, names: Sequence[str], columns: Sequence
 
 def _worth(records: Sequence[QuantizerResult]) -> str:
     return words.capital(words.plainly(metric(records)))
-
-
-def _strongest(record: QuantizerResult) -> str:
-    bound = record.security_upper_bound
-    return words.NONE if isinstance(bound, Unmeasured) else words.clean(bound.attack)
 
 
 def choices(results: Results, notes: Notes) -> Table:
@@ -116,7 +112,7 @@ def choices(results: Results, notes: Notes) -> Table:
         ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
         ("Why it is here", [Cell(why) for why in chosen.values()]),
     ]
-    return _assemble("The choice in short", "Version", list(map(words.clean, chosen)), columns)
+    return assemble("The choice in short", "Version", list(map(words.clean, chosen)), columns)
 
 
 def _chosen(results: Results) -> dict[str, str]:
@@ -165,7 +161,7 @@ def _attack(results: Results, name: str, notes: Notes) -> Table:
         ("Epsilon at least", _floors([_of(each, "epsilon_low") for each in found], notes)),
         ("AUC, transfer", numbers([_of(_transfer(place.record, name), "auc") for place in listed], notes)),
     ]
-    return _numbered("Adaptive attacker, unless the column says transfer", listed, columns)
+    return numbered("Adaptive attacker, unless the column says transfer", listed, columns)
 
 
 def _found_at(fpr: float) -> str:
@@ -188,15 +184,27 @@ def _rate(found: AttackMetrics | Unmeasured, fpr: float) -> Quantity:
 
 
 def agreements(results: Results, notes: Notes) -> Table:
-    """Return how alike every two measures order the versions."""
-    pairs = results.agreement
-    names = [words.capital(f"{_measure(pair.first)} and {_measure(pair.second)}") for pair in pairs]
+    """Return how alike two measures order the versions, for every two of which the data say something."""
+    pairs = [pair for pair in results.agreement if _tells(pair.tau)]
     columns = [
         ("Kendall's tau", numbers([pair.tau for pair in pairs], notes)),
         ("Meaning", [Cell(_alike(pair.tau)) for pair in pairs]),
     ]
     asked = "Do two measures order the versions alike? 1 is the same order, 0 no relation."
-    return _assemble(asked, "Measures", names, columns)
+    return assemble(asked, "Measures", list(map(_pair, pairs)), columns)
+
+
+def silent_agreements(results: Results) -> list[str]:
+    """Return the pairs of measures of which the data do not say whether they order the versions alike."""
+    return [_pair(pair) for pair in results.agreement if not _tells(pair.tau)]
+
+
+def _tells(tau: Quantity) -> bool:
+    return isinstance(tau, Estimate) and not tau.low <= 0 <= tau.high
+
+
+def _pair(pair: Agreement) -> str:
+    return words.capital(f"{_measure(pair.first)} and {_measure(pair.second)}")
 
 
 def _measure(name: str) -> str:
@@ -204,11 +212,8 @@ def _measure(name: str) -> str:
 
 
 def _alike(tau: Quantity) -> str:
-    if isinstance(tau, Unmeasured):
-        return words.NONE
-    if tau.low > 0:
-        return "alike, more often than chance would"
-    return "contrary to each other" if tau.high < 0 else "not shown to be alike"
+    contrary = isinstance(tau, Estimate) and tau.high < 0
+    return "contrary to each other" if contrary else "alike, more often than chance would"
 
 
 def numbers(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
@@ -221,6 +226,12 @@ def rates(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
     """Return a column of shares in per cent."""
     digits = min(1, max(0, decimals(quantities) - 2))
     return [cell(each, notes, lambda value: words.percent(value, digits)) for each in quantities]
+
+
+def differences(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
+    """Return a column of differences between shares, in percentage points."""
+    digits = min(1, max(0, decimals(quantities) - 2))
+    return [cell(each, notes, lambda value: words.fixed(100 * value, digits)) for each in quantities]
 
 
 def _floors(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:

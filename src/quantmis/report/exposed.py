@@ -1,0 +1,170 @@
+"""Who is exposed, and the very model beside the models trained like it: further tables of the report.
+
+Samples appear by their identifier alone, never by their contents.
+"""
+
+from collections.abc import Sequence
+
+from quantmis.report import words
+from quantmis.report.reading import COIN, about_model, attacker, baseline, least_exposed, metric, numbers, places
+from quantmis.report.tables import (
+    Cell,
+    Notes,
+    Quantity,
+    Table,
+    assemble,
+    decimals,
+    differences,
+    numbered,
+    rates,
+    rounded,
+    utilities,
+)
+from quantmis.report.tables import numbers as column
+from quantmis.results import QuantizerResult, Results, SampleExposure
+from quantmis.stats import Estimate, Unmeasured
+
+MOST_CLASSES = 40
+MORE = Unmeasured("this version was not among those measured")
+
+
+def compared(results: Results) -> list[QuantizerResult]:
+    """Return the versions that exposure is shown for: full precision and the first of the least exposed."""
+    whole = baseline(results)
+    shown = [*([whole] if whole else []), *least_exposed(results)[:1]]
+    return shown or results.quantizers[:1]
+
+
+def by_class(results: Results) -> dict[str, dict[int, Quantity]]:
+    """Return the AUC within each class by version; versions where classes were not measured are left out."""
+    return {
+        record.name: {each.label: each.auc for each in record.by_class}
+        for record in compared(results)
+        if not isinstance(record.by_class, Unmeasured)
+    }
+
+
+def shown_classes(results: Results) -> list[int]:
+    """Return the classes there is room for, the most exposed in full precision, in ascending order."""
+    first = next(iter(by_class(results).values()), {})
+    order = sorted(first, key=lambda label: -_value(first[label]))
+    return sorted(order[:MOST_CLASSES])
+
+
+def _value(found: Quantity) -> float:
+    return found.value if isinstance(found, Estimate) else -1.0
+
+
+def classes(results: Results, notes: Notes) -> Table:
+    """Return the AUC of the foremost attack within each class."""
+    found, labels = by_class(results), shown_classes(results)
+    count = len(next(iter(found.values()), {}))
+    of = "" if len(labels) == count else f"; the {len(labels)} most exposed of {count} classes"
+    columns = [
+        (f"AUC, {words.title(name)}", column([of_class.get(label, MORE) for label in labels], notes))
+        for name, of_class in found.items()
+    ]
+    return assemble(
+        f"How well members of a class are told from its non-members{of}", "Class", list(map(str, labels)), columns
+    )
+
+
+def samples(results: Results, notes: Notes) -> Table:
+    """Return the samples that the versions give away most, by identifier."""
+    found = {
+        record.name: {each.id: each for each in record.most_exposed}
+        for record in compared(results)
+        if not isinstance(record.most_exposed, Unmeasured)
+    }
+    rows = {key: each.sample for listed in found.values() for key, each in listed.items()}
+    digits = decimals([each.exposure for listed in found.values() for each in listed.values()])
+    columns = [("Row in the data", [Cell(str(row)) for row in rows.values()])] + [
+        (f"Exposure, {words.title(name)}", [_exposure(listed.get(key), digits) for key in rows])
+        for name, listed in found.items()
+    ]
+    caption = "How often a model that was trained on the sample scores it above a model that was not: 0.5 is a coin"
+    return assemble(caption, "Sample", [words.clean(key) for key in rows], columns)
+
+
+def _exposure(found: SampleExposure | None, digits: int) -> Cell:
+    if found is None:
+        return Cell("not among its most exposed")
+    three = (found.exposure.value, found.exposure.low, found.exposure.high)
+    value, low, high = (words.fixed(each, max(1, digits)) for each in three)
+    return Cell(value, f"{low} to {high}")
+
+
+def by_chance(results: Results) -> bool:
+    """Return whether none of the samples that are listed is exposed beyond what chance allows."""
+    listed = [record.most_exposed for record in compared(results)]
+    return all(each.exposure.low <= COIN for found in listed if not isinstance(found, Unmeasured) for each in found)
+
+
+def without_samples(results: Results) -> str:
+    """Say why no sample is named, an empty text where some are."""
+    return _reason([record.most_exposed for record in compared(results)])
+
+
+def without_classes(results: Results) -> str:
+    """Say why there is nothing to say of classes, an empty text where there is."""
+    return _reason([record.by_class for record in compared(results)])
+
+
+def _reason(found: Sequence[object]) -> str:
+    reasons = [each.reason for each in found if isinstance(each, Unmeasured)]
+    return reasons[0] if reasons and len(reasons) == len(found) else ""
+
+
+def versions(results: Results, notes: Notes) -> Table | None:
+    """Return the versions of the very model beside those of models trained like it; None without such a model."""
+    view = about_model(results)
+    if view is None:
+        return None
+    listed, trained = places(view, numbers(results)), {each.name: attacker(each) for each in results.quantizers}
+    records = [place.record for place in listed]
+    columns = [
+        ("Rank", [Cell(place.rank) for place in listed]),
+        ("An attacker is right, this very model", rates([place.attacker for place in listed], notes)),
+        ("…, models trained like it", rates([trained.get(each.name, MORE) for each in records], notes)),
+        ("Against full precision, points", differences([each.change for each in records], notes)),
+        (words.capital(words.plainly(metric(records))), utilities(records, notes)),
+        ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),
+    ]
+    return numbered("Versions of this very model, the least exposed first", listed, columns)
+
+
+def theory(results: Results, notes: Notes) -> Table:
+    """Return the indicator r_Q and security (MIS) by theory, beside the bound on MIS that the attacks give."""
+    listed = places(results)
+    records = [place.record for place in listed]
+    columns = [
+        ("Indicator r_Q", rounded([each.indicator for each in records], notes)),
+        ("MIS by theory", column([each.security for each in records], notes)),
+        ("MIS at most, by attack", column([each.security_upper_bound for each in records], notes)),
+        ("Strongest attack", [Cell(_strongest(each)) for each in records]),
+    ]
+    return numbered("What the theory predicts and what the attacks allow", listed, columns)
+
+
+def _strongest(record: QuantizerResult) -> str:
+    bound = record.security_upper_bound
+    return words.NONE if isinstance(bound, Unmeasured) else words.clean(bound.attack)
+
+
+def tables_of(results: Results, notes: Notes) -> Table:
+    """Return what each version is: its layers, its weights, and the digest of the table of its losses."""
+    listed = places(results)
+    records = [place.record for place in listed]
+    columns = [
+        ("Weights quantized", [_count(each.weights, notes) for each in records]),
+        ("Left in full precision", [Cell(words.some(each.untouched, 6) or words.NONE) for each in records]),
+        ("Models, distinct", [Cell(f"{each.models}, {each.distinct}") for each in records]),
+        ("Digest of its losses (SHA-256)", [Cell(each.table_digest[:16] or words.NONE) for each in records]),
+    ]
+    return numbered("The versions; digests by their first 16 digits", listed, columns)
+
+
+def _count(weights: int | Unmeasured, notes: Notes) -> Cell:
+    if isinstance(weights, Unmeasured):
+        return Cell("not measured", note=notes.get(weights.reason))
+    return Cell(f"{weights:,}")
