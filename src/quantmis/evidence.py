@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
 from quantmis.errors import require
+from quantmis.evidence_table import arrays_of
 
 NO_TWIN = -1
 
@@ -58,6 +59,18 @@ class Evidence:
             _require_finite(name, table)
         if self.label is not None:
             require(self.label.shape == shape[1:], f"label: expected {shape[1]} labels, got {self.label.shape}")
+
+    @classmethod
+    def from_table(cls, source: Any) -> "Evidence":
+        """Return the loss table that another framework made: a path (`.npz`, `.csv`, `.parquet`), a frame, or arrays.
+
+        Either arrays `losses` and `member` [models, samples], or columns `model`, `sample`, `loss` and `member` with an
+        entry each; `signal`, `entropy` and `label` where there are any. Raises `UserError` for anything else.
+
+        >>> Evidence.from_table({"loss": [0.1, 2.0], "member": [True, False]}).losses.tolist()
+        [[0.1, 2.0]]
+        """
+        return cls(**arrays_of(source))
 
     @property
     def models(self) -> int:

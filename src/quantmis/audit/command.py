@@ -4,26 +4,36 @@ from pathlib import Path
 from typing import Any
 
 from quantmis.audit import audit
-from quantmis.audit.file import AuditFile, Options, read, samples_of, task_of
+from quantmis.audit.file import AuditFile, Options, read, samples_of, target_of, task_of
 from quantmis.audit.plan import Plan, measure
+from quantmis.audit.prepare import plan
 from quantmis.audit.result import AuditResult
-from quantmis.audit.run import checked, plan, request
+from quantmis.audit.run import checked, request
+from quantmis.audit.target import Target
+from quantmis.data import Samples
+from quantmis.models import Task
 
 
 def audit_file(path: Path, out: Path, options: dict[str, Any]) -> AuditResult:
     """Audit what the file at `path` describes; `options` that are not None stand for those of the file."""
     file, chosen = _read(path, options)
-    task, samples = task_of(file, path.parent), samples_of(file, path.parent)
-    given = {name: value for name, value in options.items() if value is not None and name != "engine"}
-    command = " ".join([f"quantmis audit {path.name}", *(f"--{name} {value}" for name, value in given.items())])
-    return audit(task, samples, out=out, command=command, **chosen.model_dump())
+    given = _described(file, path.parent)
+    said = {name: value for name, value in options.items() if value is not None and name != "engine"}
+    command = " ".join([f"quantmis audit {path.name}", *(f"--{name} {value}" for name, value in said.items())])
+    return audit(*given[:2], target=given[2], out=out, command=command, **chosen.model_dump())
 
 
 def plan_file(path: Path, options: dict[str, Any]) -> Plan:
     """Return what auditing the file at `path` will take."""
     file, chosen = _read(path, options)
-    asked = request(task_of(file, path.parent), samples_of(file, path.parent), **chosen.model_dump())
+    task, samples, target = _described(file, path.parent)
+    asked = request(task, samples, target=target, **chosen.model_dump())
     return measure(plan(*checked(asked), None))
+
+
+def _described(file: AuditFile, folder: Path) -> tuple[Task, Samples, Target | None]:
+    samples = samples_of(file, folder)
+    return task_of(file, folder), samples, target_of(file, samples, folder)
 
 
 def _read(path: Path, options: dict[str, Any]) -> tuple[AuditFile, Options]:

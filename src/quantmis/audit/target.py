@@ -22,22 +22,33 @@ from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.models import Task
 from quantmis.models.weights import read_weights, with_weights
-from quantmis.quantizers import Quantized
+from quantmis.quantizers import Quantized, formats
 
+PYTORCH = (".pt", ".pth", ".bin")
 FEWEST = 16
 """Members, and non-members, of which halves choose and halves measure."""
 
-Source = nn.Module | Quantized | Evidence | Mapping[str, Tensor] | Callable[[Tensor], Tensor] | str | Path
+
+@dataclass(frozen=True)
+class Artefact:
+    """Hold the path of a file of weights: of a state dict, or made by another tool, with its names as `rename` says."""
+
+    path: Path
+    rename: Mapping[str, str] = field(default_factory=dict)
+
+
+Source = nn.Module | Quantized | Evidence | Artefact | Mapping[str, Tensor] | Callable[[Tensor], Tensor] | str | Path
 
 
 @dataclass(frozen=True, eq=False)
 class Version:
     """Hold a version that was quantized elsewhere.
 
-    `source` is a module, a function from inputs [samples, ...] to outputs, a state dict of dequantized weights or the
-    path of one, what `quantmis.quantizers` restored from a file of another tool, or a loss table (`Evidence`) of one
-    row over all samples. `like` names the quantizer of this audit that it resembles: then the attacker's own models go
-    through that one; without it, attacks that need them are only run as transfer from full precision.
+    `source` is a module, a function from inputs [samples, ...] to outputs, a state dict of dequantized weights, the
+    path of one or of a file of another tool (GGUF, GPTQ, ...; an `Artefact` says how its names map to the model's),
+    what `quantmis.quantizers` restored, or a loss table (`Evidence`) of one row over all samples. `like` names the
+    quantizer of this audit that it resembles: then the attacker's own models go through that one; without it, attacks
+    that need them are only run as transfer from full precision.
     """
 
     source: Source
@@ -137,17 +148,26 @@ def require_enough(members: np.ndarray, non_members: np.ndarray) -> None:
         )
 
 
-def module_of(version: Version, task: Task, name: str) -> nn.Module:
-    """Return the module that computes as the version does."""
+def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module | Quantized:
+    """Return the module that computes as the version does, with its record where the version has one."""
     source = version.source
     if isinstance(source, Quantized):
-        return source.model
+        return source
     if isinstance(source, nn.Module):
         return copy.deepcopy(source).cpu().eval()
-    if isinstance(source, str | Path | Mapping):
+    if isinstance(source, Mapping):
         return _with(task, source, name)
-    require(callable(source), f"{name}: a loss table has no model")
+    if isinstance(source, str | Path | Artefact):
+        return _from_file(source if isinstance(source, Artefact) else Artefact(Path(source)), target, task, name)
+    require(callable(source), f"{name}: a {type(source).__name__} is no version", hint="see quantmis.Version")
     return _Computed(source)  # pyright: ignore[reportArgumentType]
+
+
+def _from_file(file: Artefact, target: Target, task: Task, name: str) -> nn.Module | Quantized:
+    """Return what a file holds: quantized layers of a known format, or else a state dict."""
+    if file.path.suffix in PYTORCH or not formats.recognised(file.path):
+        return _with(task, file.path, name)
+    return formats.restore(target.module(task), file.path, file.rename)
 
 
 class _Computed(nn.Module):

@@ -18,7 +18,7 @@ from quantmis.audit.blind import blind_baseline
 from quantmis.audit.prepare import Assignment
 from quantmis.audit.settings import Settings
 from quantmis.audit.tables import Table, slug
-from quantmis.audit.target import Target, Version, module_of
+from quantmis.audit.target import Target, Version, opened
 from quantmis.audit.work import CALIBRATION, Traits
 from quantmis.data import Samples
 from quantmis.data.samples import FEWEST
@@ -60,7 +60,7 @@ def _tables(
         computed = _row(quantized.model, task, samples, spelling(quantizer))
         yield _table(spelling(quantizer), computed, Traits.of(quantized), target, task, samples, shown)
     for name, version in target.versions.items():
-        yield _table(name, *_elsewhere(version, task, samples, name), target, task, samples, shown)
+        yield _table(name, *_elsewhere(version, target, task, samples, name), target, task, samples, shown)
 
 
 def calibration_rows(target: Target, settings: Settings, shown: np.ndarray) -> Int[np.ndarray, " rows"]:
@@ -77,16 +77,17 @@ def _quantized(quantizer: Quantizer, module: nn.Module, seen: Tensor | None, see
     return quantizer.quantize(module, seen if needs_calibration(quantizer) else None, stream)
 
 
-def _elsewhere(version: Version, task: Task, samples: Samples, name: str) -> tuple[Row, Traits]:
+def _elsewhere(version: Version, target: Target, task: Task, samples: Samples, name: str) -> tuple[Row, Traits]:
     """Return the row of a version that was quantized elsewhere, and what is known of it."""
     if isinstance(version.source, Evidence):
         given = version.source
-        traits = Traits(seeds.spell("table", name), None, None, None, [])
-        none = None if given.entropy is None else given.entropy[0]
-        return Row(given.losses[0], given.signals[0], np.empty(0), none), traits
-    module = module_of(version, task, name)
-    known = Traits.of(version.source) if isinstance(version.source, Quantized) else None
-    return _row(module, task, samples, name), known or Traits(weights_digest(module), None, None, None, [])
+        entropy = None if given.entropy is None else given.entropy[0]
+        row = Row(given.losses[0], given.signals[0], np.empty(0), entropy)
+        return row, Traits(seeds.spell("table", name), None, None, None, [])
+    made = opened(version, target, task, name)
+    if isinstance(made, Quantized):
+        return _row(made.model, task, samples, name), Traits.of(made)
+    return _row(made, task, samples, name), Traits(weights_digest(made), None, None, None, [])
 
 
 def _row(module: nn.Module, task: Task, samples: Samples, name: str) -> Row:
@@ -152,10 +153,10 @@ def check_target(asked: Assignment) -> None:
     paths = [slug(name) for name in (*asked.settings.quantizer_names, *target.versions)]
     require(len(set(paths)) == len(paths), f"two versions have names too alike: {', '.join(target.versions)}")
     for name, version in target.versions.items():
-        _check_version(name, version, asked)
+        _check_version(name, version, target, asked)
 
 
-def _check_version(name: str, version: Version, asked: Assignment) -> None:
+def _check_version(name: str, version: Version, target: Target, asked: Assignment) -> None:
     known = asked.settings.quantizer_names
     require(
         version.like is None or version.like in known,
@@ -164,7 +165,7 @@ def _check_version(name: str, version: Version, asked: Assignment) -> None:
     )
     if not isinstance(version.source, Evidence):
         few = asked.samples.take(np.arange(len(asked.samples))[:FEWEST])
-        _row(module_of(version, asked.task, name), asked.task, few, name)
+        _elsewhere(version, target, asked.task, few, name)
         return
     shape = version.source.losses.shape
     require(

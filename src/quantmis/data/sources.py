@@ -104,6 +104,16 @@ def _csv(data: Data, path: Path) -> Samples:
     return _table(data, read_csv(path, "data.file", data.separator, data.columns))
 
 
+def columns_of(data: Data, folder: Path) -> Columns:
+    """Return all the columns of a table in `folder`; `UserError` for a source that is no table."""
+    require_fitting(data)
+    path = inside(folder, str(data.file), "data.file")
+    readers = {".csv": lambda: read_csv(path, "data.file", data.separator, data.columns)}
+    readers |= {".parquet": lambda: read_parquet(path, "data.file")}
+    require(data.kind() in readers, f"{_words(data.kind())} has no columns", hint="a .csv or .parquet file has")
+    return readers[data.kind()]()
+
+
 def _parquet(data: Data, path: Path) -> Samples:
     return _table(data, read_parquet(path, "data.file"))
 

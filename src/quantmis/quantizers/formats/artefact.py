@@ -70,6 +70,14 @@ def read(path: str | Path) -> Artefact:
     )
 
 
+def recognised(path: str | Path) -> bool:
+    """Say whether `read` knows the format of a file; `UserError` for one that is missing, damaged or a pickle."""
+    refuse_pickle(path)
+    with Path(path).open("rb") as file:
+        start = file.read(4)
+    return start == gguf.MAGIC or any(fits(read_safetensors(path)[1]) for fits, _ in FORMATS.values())
+
+
 def restore(
     model: nn.Module, path: str | Path, rename: Mapping[str, str] | Callable[[str], str] | None = None
 ) -> Quantized:

@@ -1,0 +1,119 @@
+"""Loss tables that another framework made: read from a file, a data frame or arrays, and brought into rows and columns.
+
+Either whole arrays, `losses` and `member` [models, samples] (one row may be [samples]), or *long* columns with an entry
+each: `loss`, `member`, and `model` and `sample`, which name the row and the column that an entry stands in.
+"""
+
+import csv
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quantmis.errors import UserError, require
+from quantmis.registry import suggestion
+
+LONG = ("model", "sample", "loss", "member", "signal", "entropy", "label")
+WHOLE = ("losses", "member", "signal", "entropy", "label")
+PLURAL = {"loss": "losses"}
+
+
+def read_columns(source: Any) -> dict[str, np.ndarray]:
+    """Return the columns of a mapping, of a data frame, or of an `.npz`, `.csv` or `.parquet` file, by name.
+
+    Nothing in a file is executed. Raises `UserError` for other sources and for files that cannot be read.
+    """
+    if isinstance(source, str | Path):
+        return _file(Path(source))
+    names = source.keys() if isinstance(source, Mapping) else getattr(source, "columns", None)
+    hint = "a path, a dict of arrays, or a data frame"
+    require(names is not None, f"a loss table cannot be a {type(source).__name__}", hint=hint)
+    return {str(name): np.asarray(source[name]) for name in names or ()}
+
+
+def arrays_of(source: Any, needed: tuple[str, ...] = ("losses", "member")) -> dict[str, np.ndarray]:
+    """Return the arrays of a loss table [models, samples] by the names of `Evidence`; `label` is [samples].
+
+    Raises `UserError` where one `needed` is missing, or an entry is missing or there twice.
+    """
+    columns = read_columns(source)
+    found = _pivoted(columns) if "loss" in columns else {name: columns[name] for name in WHOLE if name in columns}
+    for name in needed:
+        hint = suggestion(name, columns)
+        require(name in found, f"the loss table has no {name}, only {', '.join(columns) or 'nothing'}", hint=hint)
+    return {name: value if name == "label" else _typed(name, value) for name, value in found.items()}
+
+
+def _typed(name: str, value: np.ndarray) -> np.ndarray:
+    rows = np.atleast_2d(value)
+    if name != "member":
+        require(rows.dtype.kind in "biuf", f"{name}: expected numbers, got {rows.dtype}")
+        return rows.astype(np.float64)
+    known = rows.dtype.kind in "biuf" and bool(np.isin(rows, (0, 1)).all())
+    require(known, f"member: expected true and false, or 1 and 0, got {rows.dtype}")
+    return rows.astype(bool)
+
+
+def _pivoted(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    entries = len(columns["loss"])
+    models, row = np.unique(columns.get("model", np.zeros(entries)), return_inverse=True)
+    samples, column = np.unique(columns.get("sample", np.arange(entries)), return_inverse=True)
+    place = row * len(samples) + column
+    whole = entries == len(models) * len(samples) and len(np.unique(place)) == entries
+    require(
+        whole,
+        f"{entries} entries do not fill a table of {len(models)} models and {len(samples)} samples, each once",
+        hint="columns model and sample name the place of each entry; every model needs a loss at every sample",
+    )
+    order = np.argsort(place)
+    shape = (len(models), len(samples))
+    tables = {PLURAL.get(name, name): columns[name][order].reshape(shape) for name in LONG[2:] if name in columns}
+    if "label" in tables:
+        tables["label"] = tables["label"][0]
+    return tables
+
+
+def _file(path: Path) -> dict[str, np.ndarray]:
+    readers = {".npz": _npz, ".csv": _csv, ".parquet": _parquet}
+    known = f"expected a file that ends in {', '.join(readers)}"
+    require(path.suffix in readers, f"{known}, got {path.name}", hint="np.savez(path, losses=losses, member=member)")
+    try:
+        return readers[path.suffix](path)
+    except OSError as error:
+        raise UserError(f"cannot read the loss table {path}: {error.strerror or error}") from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        hint = "pickled objects are refused: they can run code; save plain arrays"
+        raise UserError(f"cannot read the loss table {path}: {error}", hint=hint) from error
+
+
+def _npz(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays}
+
+
+def _csv(path: Path) -> dict[str, np.ndarray]:
+    with path.open(newline="", encoding="utf-8") as file:
+        head, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
+    columns = zip(*rows, strict=True)
+    return {name.strip(): _column(values) for name, values in zip(head, columns, strict=True)}
+
+
+def _column(values: tuple[str, ...]) -> np.ndarray:
+    words = np.array([value.strip().lower() for value in values])
+    if np.isin(words, ("true", "false")).all():
+        return words == "true"
+    try:
+        return words.astype(np.float64)
+    except ValueError:
+        return np.array([value.strip() for value in values])
+
+
+def _parquet(path: Path) -> dict[str, np.ndarray]:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UserError(f"reading {path.name} needs pyarrow", hint="pip install 'quantmis[parquet]'") from error
+    table = parquet.ParquetFile(path).read()
+    return {name: np.asarray(table.column(name).to_pylist()) for name in table.column_names}
