@@ -22,7 +22,7 @@ from quantmis.audit.target import Target, Version, opened
 from quantmis.audit.work import CALIBRATION, Traits
 from quantmis.data import Samples
 from quantmis.data.samples import FEWEST
-from quantmis.errors import require
+from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.models import Task
 from quantmis.models.rows import Row, row
@@ -82,7 +82,7 @@ def _elsewhere(version: Version, target: Target, task: Task, samples: Samples, n
     if isinstance(version.source, Evidence):
         given = version.source
         entropy = None if given.entropy is None else given.entropy[0]
-        row = Row(given.losses[0], given.signals[0], np.empty(0), entropy)
+        row = Row(given.losses[0], given.signals[0], None, entropy)
         return row, Traits(seeds.spell("table", name), None, None, None, [])
     made = opened(version, target, task, name)
     if isinstance(made, Quantized):
@@ -107,7 +107,7 @@ def _table(
             entropy=None if computed.entropy is None else computed.entropy[None],
             label=task.loss.classes(samples.y),
         ),
-        worth=computed.worth[None] if len(computed.worth) else None,
+        worth=None if computed.worth is None else computed.worth[None],
         earlier=None,
         metric=task.loss.metric,
         traits=(traits,),
@@ -149,7 +149,7 @@ def check_target(asked: Assignment) -> None:
     if target is None:
         return
     few = samples.take(target.members[:FEWEST])
-    _row(target.module(task), task, few, target.name)
+    _require_computes(lambda: _row(target.module(task), task, few, target.name), target.name)
     paths = [slug(name) for name in (*asked.settings.quantizer_names, *target.versions)]
     require(len(set(paths)) == len(paths), f"two versions have names too alike: {', '.join(target.versions)}")
     for name, version in target.versions.items():
@@ -165,7 +165,7 @@ def _check_version(name: str, version: Version, target: Target, asked: Assignmen
     )
     if not isinstance(version.source, Evidence):
         few = asked.samples.take(np.arange(len(asked.samples))[:FEWEST])
-        _elsewhere(version, target, asked.task, few, name)
+        _require_computes(lambda: _elsewhere(version, target, asked.task, few, name), name)
         return
     shape = version.source.losses.shape
     require(
@@ -173,3 +173,13 @@ def _check_version(name: str, version: Version, target: Target, asked: Assignmen
         f"{name}: expected a loss table of 1 model and {len(asked.samples)} samples, got {shape}",
         hint="a loss for every sample of the audit, in its order",
     )
+
+
+def _require_computes(compute: Callable[[], object], name: str) -> None:
+    try:
+        compute()
+    except UserError:
+        raise
+    except Exception as error:
+        hint = "it takes inputs as the model of the audit does, and returns its outputs"
+        raise UserError(f"{name} cannot compute the samples: {error}", hint=hint) from error

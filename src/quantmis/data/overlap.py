@@ -16,6 +16,8 @@ NEAR = 0.01
 """The distance of near-duplicates, as a share of the typical distance between samples."""
 
 PROJECTIONS = 8
+FLOOR = 0.1
+"""A feature of less than this share of the usual spread is not blown up to variance 1."""
 
 
 class Overlap(NamedTuple):
@@ -29,7 +31,8 @@ def overlap(first: np.ndarray, second: np.ndarray) -> Overlap:
     """Return which rows of `first` [samples, ...] are in `second` [others, ...] too, each with one partner.
 
     Numbers are nearly equal where their distance is below a hundredth of the typical one between samples, after each
-    feature was brought to variance 1. Whole numbers (tokens, categories) are compared by their bytes alone.
+    feature was brought to variance 1 (those that hardly vary stay small). Whole numbers (tokens, categories) are
+    compared by their bytes alone.
 
     >>> x = np.random.default_rng(0).normal(size=(50, 4))
     >>> found = overlap(x[:30], np.concatenate([x[29:30], x[3:4] + 1e-5, x[30:]]))
@@ -52,8 +55,11 @@ def _equal(first: np.ndarray, second: np.ndarray) -> Int[np.ndarray, "pairs 2"]:
 def _near(first: Float[np.ndarray, "n d"], second: Float[np.ndarray, "m d"]) -> Int[np.ndarray, "pairs 2"]:
     """Search near the projections on a few directions, which are never farther apart than the samples themselves."""
     both = np.concatenate([first, second])
-    scale = both.std(0)
-    first, second = (part[:, scale > 0] / scale[scale > 0] for part in (first, second))
+    spread = both.std(0)
+    scale = np.maximum(spread, FLOOR * np.sqrt((spread**2).mean()))
+    if not scale.any():
+        return np.empty((0, 2), dtype=int)
+    first, second = first / scale, second / scale
     width = first.shape[1]
     reach = NEAR * np.sqrt(2 * width)  # two independent samples of variance 1 are sqrt(2 d) apart
     draw = seeds.generator(0, "overlap").normal(size=(width, min(PROJECTIONS, width)))

@@ -15,11 +15,11 @@ CHUNK = 8192
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Hold what one model makes of each sample: its loss, membership signal, worth and, where defined, entropy."""
+    """Hold what one model makes of each sample: its loss, membership signal and, where known, worth and entropy."""
 
     losses: Float[np.ndarray, " samples"]
     signals: Float[np.ndarray, " samples"]
-    worth: Float[np.ndarray, " samples"]
+    worth: Float[np.ndarray, " samples"] | None
     entropy: Float[np.ndarray, " samples"] | None
 
 

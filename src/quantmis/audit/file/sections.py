@@ -140,7 +140,7 @@ def read(path: Path) -> AuditFile:
 
 
 def _explained(path: Path, error: pydantic.ValidationError) -> UserError:
-    first = error.errors()[0]
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")  # a misspelled key is also missing
     where = ".".join(map(str, first["loc"]))
     if first["type"] != "extra_forbidden":
         return UserError(f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}")

@@ -1,0 +1,369 @@
+"""Claims about audits of the very model that is to ship: as it is, beside shadow models, in versions made elsewhere."""
+
+import copy
+import importlib
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shipped
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+import quantmis as qm
+from quantmis.attacks import LiRA, LossThreshold
+from quantmis.audit.command import audit_file
+from quantmis.audit.target import disjoint
+from quantmis.models.rows import row
+from quantmis.models.weights import read_weights, weights_digest
+from quantmis.quantizers import Uniform
+from quantmis.quantizers.storage import save
+from quantmis.results import BlindBaseline, Results, Target
+from quantmis.stats import Estimate, Unmeasured, evaluate
+
+FEW = ["uniform(bits=8)", "ternary(sparsity=0.9)"]
+
+
+@pytest.fixture(scope="module")
+def memorised() -> tuple[nn.Module, qm.Samples]:
+    """A model that can only have remembered its members, for their labels are wrong."""
+    data = shipped.samples(wrong_labels=True)
+    return shipped.trained(data, epochs=150), data
+
+
+def target(model: nn.Module, **more: object) -> qm.Target:
+    return qm.Target(model, shipped.MEMBERS, shipped.OTHERS, **more)
+
+
+def as_is(model: nn.Module, data: qm.Samples, **more: object) -> Results:
+    versions = more.pop("versions", None)
+    task = qm.Task(shipped.net, name="mlp")
+    given = target(model, versions=versions)
+    return qm.audit(task, data, target=given, quantizers=more.pop("quantizers", FEW), progress=False, **more).document
+
+
+def blind_of(document: Results) -> BlindBaseline:
+    assert isinstance(document.target, Target)
+    assert isinstance(document.target.blind, BlindBaseline)
+    return document.target.blind
+
+
+def right(document: Results, name: str) -> Estimate:
+    record = next(each for each in document.this_model[0] if each.name == name)
+    assert isinstance(record.security_upper_bound, Estimate)
+    return record.security_upper_bound
+
+
+def test_a_trained_model_without_a_recipe_is_audited_as_it_is(memorised: tuple[nn.Module, qm.Samples]):
+    document = as_is(*memorised)
+    assert document.config.depth == "as-is"
+    assert document.environment.engine == "nothing was trained"
+    assert [each.name for each in document.quantizers] == ["identity", *FEW]
+    assert all(isinstance(each.indicator, Unmeasured) for each in document.quantizers)
+    assert "QM013" in [each.code for each in document.warnings]
+
+
+def test_an_as_is_audit_finds_what_a_model_remembered(memorised: tuple[nn.Module, qm.Samples]):
+    document = as_is(*memorised)
+    assert right(document, "identity").high < 0.5
+    forgetting = document.quantizer("ternary(sparsity=0.9)").change
+    assert isinstance(forgetting, Estimate)
+    assert forgetting.high < -0.1
+
+
+def test_the_numbers_of_an_as_is_audit_are_those_of_the_model(memorised: tuple[nn.Module, qm.Samples]):
+    model, data = memorised
+    losses = row(model, qm.Task(shipped.net).loss, torch.from_numpy(data.x), torch.from_numpy(data.y)).losses
+    evidence = qm.Evidence(losses[None].astype(float), np.arange(600)[None] < 300)
+    found = as_is(model, data).quantizer("identity").attacks["loss_threshold"].adaptive
+    assert found.auc.value == pytest.approx(evaluate(LossThreshold().score(evidence), evidence.member).auc.value)
+
+
+def test_sets_of_one_source_leave_the_blind_baseline_at_a_coin(memorised: tuple[nn.Module, qm.Samples]):
+    document = as_is(*memorised)
+    assert not blind_of(document).differs
+    assert "QM011" not in [each.code for each in document.warnings]
+
+
+def test_sets_of_two_sources_are_caught_by_the_blind_baseline(memorised: tuple[nn.Module, qm.Samples]):
+    model, data = memorised
+    brighter = data.x.copy()
+    brighter[shipped.OTHERS] += 0.05
+    document = as_is(model, qm.Samples(brighter, data.y))
+    assert blind_of(document).differs
+    assert document.warnings[0].code == "QM011"
+
+
+def test_labels_alone_give_two_sources_away():
+    data = shipped.samples()
+    labels = data.y.copy()
+    labels[shipped.OTHERS] = np.where(labels[shipped.OTHERS] == 0, 1, labels[shipped.OTHERS])
+    labels[shipped.MEMBERS] = np.where(labels[shipped.MEMBERS] == 1, 0, labels[shipped.MEMBERS])
+    blank = qm.Samples(np.random.default_rng(0).normal(size=data.x.shape), labels)
+    assert blind_of(as_is(shipped.net(), blank, quantizers=["sign"])).differs
+
+
+@pytest.fixture(scope="module")
+def beside(memorised: tuple[nn.Module, qm.Samples], tmp_path_factory: pytest.TempPathFactory) -> tuple[Results, Path]:
+    """The target beside eight shadow models, with a version that the loop rounded to 8 bit itself."""
+    model, data = memorised
+    out = tmp_path_factory.mktemp("beside")
+    versions = {
+        "<b>ours</b>": qm.Version(Uniform(bits=8).quantize(model).model, like="uniform(bits=8)"),
+        "alone": model,
+    }
+    task = qm.Task(shipped.net, recipe=qm.Recipe(epochs=40, learning_rate=3e-3))
+    given = target(model, versions=versions)
+    return qm.audit(task, data, target=given, quantizers=FEW, shadows=8, out=out, progress=False).document, out
+
+
+def test_this_model_stands_beside_this_procedure(beside: tuple[Results, Path]):
+    document, _ = beside
+    assert document.config.depth == "shadow"
+    assert [each.name for each in document.quantizers] == ["identity", *FEW]
+    assert isinstance(document.target, Target)
+    assert [each.name for each in document.target.versions] == ["identity", *FEW, "<b>ours</b>", "alone"]
+    assert all(each.models == 8 for each in document.quantizers)
+    assert all(each.models == 1 for each in document.target.versions)
+
+
+def test_the_attacks_on_this_model_have_the_shadow_models_as_references(beside: tuple[Results, Path]):
+    document, out = beside
+    with np.load(out / "tables/uniform_bits_8.npz") as own, np.load(out / "tables/target/uniform_bits_8.npz") as one:
+        columns = one["attacked"]
+        shadows = qm.Evidence(own["losses"][:, columns], own["member"][:, columns], own["signal"][:, columns])
+        given = qm.Evidence(one["losses"][:, columns], one["member"][:, columns], one["signal"][:, columns])
+    expected = evaluate(LiRA().score(given, shadows), given.member).auc.value
+    versions = {each.name: each for each in document.this_model[0]}
+    assert versions["uniform(bits=8)"].attacks["lira"].adaptive.auc.value == pytest.approx(expected)
+
+
+def test_a_version_made_elsewhere_is_attacked_like_the_quantizer_that_it_is_like(beside: tuple[Results, Path]):
+    versions = {each.name: each for each in beside[0].this_model[0]}
+    assert versions["<b>ours</b>"].attacks == versions["uniform(bits=8)"].attacks
+
+
+def test_a_version_like_no_quantizer_is_only_attacked_by_transfer(beside: tuple[Results, Path]):
+    lira = {each.name: each for each in beside[0].this_model[0]}["alone"].attacks["lira"]
+    assert isinstance(lira.adaptive, Unmeasured)
+    assert "like" in lira.adaptive.reason
+    assert not isinstance(lira.transfer, Unmeasured)
+
+
+def test_what_is_not_known_of_a_version_made_elsewhere_has_a_reason(beside: tuple[Results, Path]):
+    version = {each.name: each for each in beside[0].this_model[0]}["alone"]
+    assert isinstance(version.bits_per_weight, Unmeasured)
+    assert isinstance(version.weights, Unmeasured)
+
+
+def test_a_hostile_name_arrives_escaped(beside: tuple[Results, Path]):
+    page = (beside[1] / "report.html").read_text()
+    assert "<b>ours</b>" not in page
+
+
+def test_versions_come_as_modules_state_dicts_functions_and_tables(
+    memorised: tuple[nn.Module, qm.Samples], tmp_path: Path
+):
+    model, data = memorised
+    losses = row(model, qm.Task(shipped.net).loss, torch.from_numpy(data.x), torch.from_numpy(data.y)).losses
+    save_file(model.state_dict(), tmp_path / "state.safetensors")
+    torch.save(model.state_dict(), tmp_path / "state.pt")
+    versions = {
+        "module": model,
+        "state dict": model.state_dict(),
+        "safetensors": tmp_path / "state.safetensors",
+        "pt": str(tmp_path / "state.pt"),
+        "function": lambda x: model(x) + 0.0,
+        "table": qm.Evidence.from_table({"losses": losses, "member": np.arange(600) < 300}),
+    }
+    document = as_is(model, data, versions=versions, quantizers=["sign"], attacks=["loss_threshold"])
+    whole = document.quantizer("identity")
+    for name in versions:
+        assert document.quantizer(name).attacks == whole.attacks
+    assert isinstance(document.quantizer("table").utility, Unmeasured)
+    assert document.quantizer("module").utility == whole.utility
+
+
+def test_a_file_of_another_tool_is_audited_as_a_version(memorised: tuple[nn.Module, qm.Samples], tmp_path: Path):
+    gguf = importlib.import_module("gguf")
+    model, data = memorised
+    writer = gguf.GGUFWriter(tmp_path / "ours.gguf", "small")
+    for name, value in model.state_dict().items():
+        packed = value.ndim == 2
+        kind = gguf.GGMLQuantizationType.Q8_0 if packed else gguf.GGMLQuantizationType.F32
+        array = gguf.quants.quantize(value.numpy(), kind) if packed else value.numpy()
+        writer.add_tensor(name, array, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    document = as_is(model, data, versions={"gguf q8_0": tmp_path / "ours.gguf"}, quantizers=["sign"])
+    found, whole = document.quantizer("gguf q8_0"), document.quantizer("identity")
+    assert 8 < found.bits_per_weight < 9
+    assert found.attacks["loss_threshold"].adaptive.auc.value == pytest.approx(
+        whole.attacks["loss_threshold"].adaptive.auc.value, abs=0.02
+    )
+
+
+def test_samples_in_both_sets_are_refused_or_dropped():
+    data = shipped.samples()
+    x = data.x.copy()
+    x[310] = x[10]
+    x[320] = x[20] + 1e-5
+    both = qm.Samples(x, data.y)
+    with pytest.raises(
+        qm.UserError, match=r"1 members are among the non-members too \(the same bytes\), .* row 10 and row 310"
+    ):
+        disjoint(target(shipped.net()), both)
+    x[310] += 1.0
+    with pytest.raises(qm.UserError, match=r"nearly the same numbers\), the first as row 20 and row 320"):
+        disjoint(target(shipped.net()), qm.Samples(x, data.y))
+    left = disjoint(target(shipped.net(), overlap="drop"), both)
+    assert 10 not in left.members
+    assert 20 not in left.members
+    assert len(left.members) == 298
+
+
+def bad(**changes: object) -> dict[str, object]:
+    return {"weights": shipped.net(), "members": np.arange(300), "non_members": np.arange(300, 600)} | changes
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"members": np.arange(10)}, "members: expected at least 16, got 10"),
+        ({"members": np.arange(301)}, "1 rows are both members and non-members, the first is row [300]"),
+        ({"members": [0.5] * 20}, "members: expected numbers of rows, got float64"),
+        ({"members": [3] * 20}, "members: a row is named twice"),
+        ({"members": -np.arange(20)}, "members: row numbers count from 0, got -19"),
+        ({"overlap": "ignore"}, "overlap: expected 'refuse' or 'drop', got 'ignore'"),
+        ({"versions": {"identity": shipped.net()}}, "identity is full precision itself"),
+    ],
+)
+def test_a_target_that_makes_no_sense_is_refused(changes: dict[str, object], message: str):
+    with pytest.raises(qm.UserError) as refused:
+        qm.Target(**bad(**changes))
+    assert message in str(refused.value)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({"non_members": np.arange(300, 700)}, {}, "there is no row 699: the samples are rows 0 to 599"),
+        ({"weights": {"0.weight": torch.zeros(3)}}, {}, "does not fit the model: 0.bias is missing"),
+        ({"weights": "nowhere.safetensors"}, {}, "cannot read the weights nowhere.safetensors"),
+        ({"versions": {"ours": qm.Version(shipped.net(), like="int8")}}, {}, "ours: there is no quantizer 'int8'"),
+        ({"versions": {"ours": 3}}, {}, "ours: a int is no version"),
+        ({"versions": {"ours": lambda x: x[:, :1]}}, {}, "ours cannot compute the samples"),
+        ({"versions": {"ours": nn.Linear(3, 2)}}, {}, "ours cannot compute the samples"),
+        ({}, {"attacks": ["lira"]}, "lira needs other models than the one that was given"),
+        ({}, {"attacks": ["paired_replicates"]}, "paired_replicates needs other models"),
+        ({}, {"depth": "deep"}, "unknown depth 'deep'"),
+        ({}, {"depth": "as-is", "shadows": 8}, "depth 'as-is' does not fit shadows=8"),
+        (
+            {"versions": {"t": qm.Evidence(np.ones((1, 5)), np.ones((1, 5), dtype=bool))}},
+            {},
+            "t: expected a loss table of 1 model and 600 samples, got (1, 5)",
+        ),
+    ],
+)
+def test_an_as_is_audit_that_cannot_be_is_refused(changes: dict[str, object], options: dict[str, object], message: str):
+    with pytest.raises(qm.UserError) as refused:
+        qm.audit(qm.Task(shipped.net), shipped.samples(), target=qm.Target(**bad(**changes)), progress=False, **options)
+    assert message in str(refused.value)
+
+
+class Trap:
+    """Write a file when it is unpickled."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_a_hostile_pickle_given_as_weights_runs_nothing(tmp_path: Path, archive: bool):
+    path = tmp_path / "model.pt"
+    if archive:
+        torch.save({"weight": Trap(tmp_path / "ran")}, path)
+    else:
+        path.write_bytes(pickle.dumps(Trap(tmp_path / "ran")))
+    with pytest.raises(qm.UserError, match=r"(could|can) run any program"):
+        read_weights(path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_digest_of_weights_changes_with_one_number():
+    model = shipped.net()
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        other[0].bias[0] += 1e-3
+    assert weights_digest(model) == weights_digest(copy.deepcopy(model))
+    assert weights_digest(model) != weights_digest(other)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shipped.files(tmp_path)
+    return tmp_path
+
+
+def test_an_own_classifier_with_a_csv_is_audited_from_a_file_of_fifteen_lines(folder: Path):
+    assert len([line for line in shipped.FILE.splitlines() if line]) <= 15
+    document = audit_file(folder / "audit.toml", folder / "out", {}).document
+    assert document.config.depth == "as-is"
+    assert document.data.samples == 600
+    assert isinstance(document.target, Target)
+    assert (document.target.members, document.target.non_members) == (300, 300)
+    assert document.data.features == [64]
+    assert (folder / "out" / "report.html").exists()
+
+
+def test_members_may_be_files_of_ids_or_of_rows(folder: Path):
+    (folder / "in.txt").write_text("\n".join(f"p{row}" for row in shipped.MEMBERS))
+    (folder / "out.txt").write_text("\n".join(f"p{row}" for row in shipped.OTHERS))
+    by_id = shipped.FILE.replace('column = "split"\n', "").replace('"train"', '"in.txt"').replace('"test"', '"out.txt"')
+    by_id = by_id.replace(
+        'target = "digit"', 'target = "digit"\nfeatures = [' + ", ".join(f'"pixel{each}"' for each in range(64)) + "]"
+    )
+    (folder / "audit.toml").write_text(by_id)
+    found = audit_file(folder / "audit.toml", folder / "first", {}).document
+    np.save(folder / "in.npy", shipped.MEMBERS)
+    np.save(folder / "out.npy", shipped.OTHERS)
+    (folder / "audit.toml").write_text(by_id.replace(".txt", ".npy"))
+    again = audit_file(folder / "audit.toml", folder / "second", {}).document
+    assert found.quantizers == again.quantizers
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"model.safetensors"', '"modell.safetensors"', "target.weights: cannot read"),
+        ('column = "split"', 'column = "spilt"', "target.column: there is no column 'spilt'"),
+        ('members = "train"', 'members = "trian"', "target.members: column 'split' holds no 'trian'"),
+        ('column = "split"', "", "target.members: cannot read"),
+        ("weights =", "weigths =", "unknown key target.weigths"),
+        ("[audit]", '[[target.versions]]\nname = "x"\n[audit]', "give one of weights, function or table"),
+        ("[audit]", '[[target.versions]]\nnam = "x"\n[audit]', "target.versions.0"),
+        ("[audit]", '[[target.versions]]\nname = "x"\ntable = "x.npz"\n[audit]', "target.versions.x: cannot read"),
+        ("[audit]", '[audit]\ndepth = "shalow"', "unknown depth 'shalow'"),
+    ],
+)
+def test_a_broken_target_is_told_what_is_wrong(folder: Path, old: str, new: str, message: str):
+    assert old in shipped.FILE
+    (folder / "audit.toml").write_text(shipped.FILE.replace(old, new, 1))
+    with pytest.raises(qm.UserError) as refused:
+        audit_file(folder / "audit.toml", folder / "out", {})
+    assert message in str(refused.value)
+
+
+def test_a_version_saved_by_quantmis_itself_is_no_state_dict(memorised: tuple[nn.Module, qm.Samples], tmp_path: Path):
+    save(Uniform(bits=4).quantize(memorised[0]).layers, tmp_path / "codes.safetensors")
+    with pytest.raises(qm.UserError, match="does not fit the model"):
+        as_is(*memorised, versions={"codes": tmp_path / "codes.safetensors"})
