@@ -14,6 +14,8 @@ from quantmis.results import (
     Agreement,
     AttackMetrics,
     AttackResult,
+    BlindBaseline,
+    ClassExposure,
     Config,
     Control,
     Curve,
@@ -26,6 +28,8 @@ from quantmis.results import (
     RateAt,
     Reproduce,
     Results,
+    SampleExposure,
+    Target,
     UnresolvedAt,
     UpperBound,
     Utility,
@@ -263,3 +267,46 @@ def many(quantizers: int = 40, attacks: int = 12) -> Results:
     strengths = {"identity": 1.1, **{name: 0.1 + 0.025 * i for i, name in enumerate(names)}}
     utilities = {name: float(0.96 - 0.08 * np.exp(-2 * strength)) for name, strength in strengths.items()}
     return document(strengths, utilities, attacks={f"attack_{i}": 1 - i / 20 for i in range(attacks)})
+
+
+def exposed(results: Results) -> Results:
+    """Fill in who is exposed: ten classes, one too small to say, and five samples per version."""
+    return results.model_copy(update={"quantizers": [_exposed(record) for record in results.quantizers]})
+
+
+def _exposed(record: QuantizerResult) -> QuantizerResult:
+    lira = record.attacks["lira"].adaptive
+    assert isinstance(lira, AttackMetrics)
+    assert isinstance(lira.auc, Estimate)
+    areas = [around(lira.auc.value + (label - 5) / 100, 0.03) for label in range(9)]
+    few = Unmeasured("not resolvable with 3 non-members and 2 members: 8 of each are needed")
+    samples = [SampleExposure(sample=40 + each, id=f"patient {each}", exposure=around(0.9)) for each in range(5)]
+    classes = [ClassExposure(label=label, auc=area) for label, area in enumerate([*areas, few])]
+    return record.model_copy(update={"by_class": classes, "most_exposed": samples})
+
+
+def given(results: Results, *, differs: bool = False, strengths: Mapping[str, float] = STRENGTHS) -> Results:
+    """Add what was measured about a model that was given: the versions of `strengths`, each from one training."""
+    own = document({name: 0.9 * strength for name, strength in strengths.items()}, reach=0.1)
+    right = around(0.71 if differs else 0.5)
+    target = Target(
+        name="model.safetensors",
+        digest="c0de" * 16,
+        members=599,
+        non_members=599,
+        blind=BlindBaseline(method="gradient boosting", auc=right, balanced_accuracy=right, differs=differs),
+        versions=own.quantizers,
+        ranking=own.ranking,
+    )
+    return results.model_copy(update={"target": target})
+
+
+def as_is(*, differs: bool = False) -> Results:
+    """Build the document of an audit that trained nothing."""
+    results = given(document(reach=0.05, attacks={"loss_threshold": 1.0}), differs=differs)
+    assert isinstance(results.target, Target)
+    alone = Unmeasured("not resolvable with 1 models: 8 are needed")
+    records = [record.model_copy(update={"models": 1, "most_exposed": alone}) for record in results.quantizers]
+    config = results.config.model_copy(update={"depth": "as-is", "shadows": 0, "replicates": 0})
+    target = results.target.model_copy(update={"versions": [], "ranking": results.ranking})
+    return results.model_copy(update={"config": config, "target": target, "quantizers": records, "agreement": []})

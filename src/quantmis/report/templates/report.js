@@ -2,7 +2,7 @@
 "use strict";
 // Tables read well as they are; with scripts they also sort by any column, and long ones filter by name.
 function value(row, column) {
-  const text = row.cells[column].textContent.trim(), number = parseFloat(text.replace("\u2212", "-"));
+  const text = row.cells[column].textContent.trim(), number = parseFloat(text.replaceAll("\u2212", "-"));
   return Number.isNaN(number) ? text : number;
 }
 function compare(one, other) {
@@ -18,15 +18,18 @@ function sort(table, column, header) {
   header.setAttribute("aria-sort", down === 1 ? "ascending" : "descending");
 }
 function filter(table) {
-  const label = document.createElement("label"), field = document.createElement("input");
+  const line = document.createElement("p"), label = document.createElement("label");
+  const field = document.createElement("input"), shown = document.createElement("output");
   field.type = "search";
-  label.className = "filter";
-  label.append("Show versions whose name contains ", field);
+  line.className = "filter";
+  label.append("Show rows whose name contains ", field);
+  line.append(label, " ", shown);
   field.addEventListener("input", () => {
-    const wanted = field.value.toLowerCase();
-    for (const row of table.tBodies[0].rows) row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
+    const wanted = field.value.toLowerCase(), rows = [...table.tBodies[0].rows];
+    for (const row of rows) row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
+    shown.textContent = wanted && `${rows.filter((row) => !row.hidden).length} of ${rows.length} rows`;
   });
-  table.parentElement.before(label);
+  table.parentElement.before(line);
 }
 for (const table of document.querySelectorAll("table.sortable")) {
   [...table.tHead.rows[0].cells].forEach((header, column) => {
@@ -36,9 +39,8 @@ for (const table of document.querySelectorAll("table.sortable")) {
     button.addEventListener("click", () => sort(table, column, header));
     header.append(button);
   });
+  if (table.tBodies[0].rows.length > 5) filter(table);
 }
-const ranking = document.getElementById("ranking-table");
-if (ranking.tBodies[0].rows.length > 5) filter(ranking);
 let closed = [];
 addEventListener("beforeprint", () => {
   closed = [...document.querySelectorAll("details:not([open])")];
