@@ -225,7 +225,9 @@ def test_forty_versions_under_twelve_attacks_render_in_time_small_and_without_to
     code = """if True:
         import sys, time, documents
         from quantmis.report import render
-        results = documents.many()
+        many = documents.many()
+        strengths = {each.name: 0.3 + index / 100 for index, each in enumerate(many.quantizers)}
+        results = documents.given(documents.exposed(many), strengths=strengths)
         started = time.process_time()
         source = render(results)
         assert time.process_time() - started < 3

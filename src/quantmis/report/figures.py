@@ -12,7 +12,7 @@ from quantmis.report.tables import role
 from quantmis.results import AttackMetrics, Measured, Results
 from quantmis.stats import Estimate
 
-MOST_PANELS, MOST_CURVES = 6, 12
+MOST_PANELS, MOST_CURVES = 6, 8
 RIGHT = Axis("An attacker is right (further left: gives away less)", share=True)
 
 

@@ -1,0 +1,167 @@
+"""What the page says of the very model, of who is exposed, and of the theory."""
+
+import json
+import re
+from pathlib import Path
+
+import documents
+import pytest
+from documents import document
+from test_report_html import HOSTILE, Page
+
+from quantmis.errors import UserError
+from quantmis.report import exposed, render, words
+from quantmis.results import Results, SampleExposure, Target, read, write
+from quantmis.stats import Estimate, Unmeasured
+
+
+def text(results: Results) -> str:
+    return Page(render(results)).text
+
+
+def section(results: Results, name: str) -> str:
+    return re.split(rf'<section id="{name}"', render(results))[1].split("</section>")[0]
+
+
+def test_the_very_model_has_its_own_table_beside_models_trained_like_it():
+    table = exposed.versions(documents.given(document()), {})
+    assert table is not None
+    assert table.head[2:4] == ("An attacker is right, this very model", "…, models trained like it")
+    assert len(table.rows) == 10
+
+
+def test_a_version_has_the_same_number_wherever_it_stands():
+    strengths = {name: 1.2 - strength for name, strength in documents.STRENGTHS.items()}
+    results = documents.given(document(), strengths={**strengths, "made elsewhere": 0.4})
+    table = exposed.versions(results, {})
+    assert table is not None
+    numbers = {row.name: row.number for row in table.rows}
+    assert numbers[documents.SPARSE] == 1
+    assert numbers["identity"] == 10
+    assert numbers["made elsewhere"] == 11
+    assert [row.name for row in table.rows] != sorted(numbers, key=lambda name: numbers[name])
+
+
+def test_members_that_differ_from_non_members_are_said_first_and_in_their_section():
+    results = documents.as_is(differs=True)
+    page = text(results)
+    assert page.index("a classifier that never saw the model tells them apart") < page.index("versions of this very")
+    assert "<b>Yes.</b>" in section(results, "model")
+    assert "Not measurably" in section(documents.as_is(), "model")
+
+
+def test_an_audit_as_it_is_says_what_it_cannot_see_and_never_speaks_of_models_trained_like_it():
+    page = text(documents.as_is())
+    assert "Of 10 versions of this very model" in page
+    assert "What an audit of the model as it is cannot see" in page
+    assert "not tried" in page
+    assert "models trained in this way" not in page
+
+
+def test_an_audit_of_a_procedure_says_that_the_weights_that_will_ship_were_not_attacked():
+    assert "The weights that will ship were not themselves attacked." in text(document())
+    assert "not themselves attacked" not in text(documents.given(document()))
+
+
+def test_exposure_stands_by_class_and_by_sample():
+    results = documents.exposed(document())
+    assert "patient 3" in section(results, "exposure")
+    assert "AUC, full precision" in section(results, "exposure")
+    assert "not resolvable with 3 non-members and 2 members" in section(results, "untested")
+    assert "that is so for every one of them" not in section(results, "exposure")
+
+
+def test_samples_that_chance_allows_are_said_to_be_such():
+    results = documents.exposed(document())
+    wide = SampleExposure(sample=1, id="a", exposure=Estimate(0.9, 0.2, 1.0))
+    records = [record.model_copy(update={"most_exposed": [wide]}) for record in results.quantizers]
+    assert "that is so for every one of them" in section(results.model_copy(update={"quantizers": records}), "exposure")
+
+
+def test_many_classes_are_cut_to_the_most_exposed():
+    results = documents.exposed(document())
+    (first, *rest) = results.quantizers
+    assert not isinstance(first.by_class, Unmeasured)
+    area = first.by_class[0].auc
+    assert isinstance(area, Estimate)
+    classes = [
+        first.by_class[0].model_copy(update={"label": label, "auc": documents.around(0.5 + label / 5000)})
+        for label in range(1000)
+    ]
+    crowded = results.model_copy(update={"quantizers": [first.model_copy(update={"by_class": classes}), *rest]})
+    table = exposed.classes(crowded, {})
+    assert [row.name for row in table.rows] == [str(label) for label in range(960, 1000)]
+    assert "the 40 most exposed of 1000 classes" in table.caption
+    assert len(render(crowded).encode()) < 400_000
+
+
+def test_exposure_that_was_not_measured_says_why():
+    assert "not measured by the version of quantmis" in section(document(), "exposure")
+
+
+def test_mis_stands_beside_the_indicator_and_the_bound():
+    assert exposed.theory(document(), {}).head == (
+        "Version",
+        "Indicator r_Q",
+        "MIS by theory",
+        "MIS at most, by attack",
+        "Strongest attack",
+    )
+
+
+def test_a_bound_alone_is_not_drawn_as_a_value():
+    results = document()
+    bound = Estimate(0.0, 0.0, 1.0, reason="below resolution")
+    records = [record.model_copy(update={"security": bound}) for record in results.quantizers]
+    page = text(results.model_copy(update={"quantizers": records}))
+    assert "MIS was resolved for no version" in page
+
+
+def test_the_glossary_explains_the_attacks_of_the_audit():
+    glossary = section(document(), "glossary")
+    assert "likelihood-ratio attack" in glossary
+    own = document(attacks={"lira": 1.0, "my_attack": 0.5})
+    assert "An attack of this audit" in section(own, "glossary")
+
+
+def test_hostile_names_of_the_model_and_of_samples_stay_harmless():
+    results = documents.given(documents.exposed(document()))
+    assert isinstance(results.target, Target)
+    everything = " ".join(HOSTILE.values())
+    sample = [SampleExposure(sample=1, id=each, exposure=documents.around(0.9)) for each in HOSTILE.values()]
+    records = [record.model_copy(update={"most_exposed": sample}) for record in results.quantizers]
+    target = results.target.model_copy(update={"name": everything, "digest": HOSTILE["script"]})
+    source = render(results.model_copy(update={"quantizers": records, "target": target}))
+    page = Page(source)
+    assert len(page.all("script")) == 1
+    assert not page.all("img")
+    assert not set("\u202e\u2066\u200f\x00\x07\x1b") & set(source)
+    assert "x" * 601 not in source
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda text: text[: len(text) // 2], "truncated or was edited"),
+        (lambda text: text.replace('"value": 0.', '"value": NaN, "x": 0.', 1), "no valid result"),
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 9', 1), "schema version 9"),
+        (lambda text: json.dumps({**json.loads(text), "verdict": "fine"}), "verdict"),
+        (lambda text: text.replace('"low": 0.', '"low": 7.', 1), "must lie in its interval"),
+    ],
+    ids=["truncated", "NaN", "newer", "edited", "impossible interval"],
+)
+def test_a_harmed_document_is_refused_with_what_to_do(tmp_path: Path, harm, said: str):
+    path = tmp_path / "results.json"
+    write(document(), path)
+    path.write_text(harm(path.read_text()))
+    with pytest.raises(UserError) as refused:
+        read(path)
+    message = f"{refused.value} {refused.value.hint}"
+    assert said in message
+    assert refused.value.hint
+
+
+def test_words_of_the_very_model_promise_nothing():
+    for results in (documents.as_is(), documents.given(document())):
+        assert not re.search(r"\b(safe|secure|compliant)\b", text(results), re.IGNORECASE)
+    assert words.title("identity") == "full precision"
