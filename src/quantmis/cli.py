@@ -3,10 +3,13 @@
 Everything heavy is imported inside the command that needs it, so that `--help` answers at once.
 """
 
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import click
 import typer
 from rich.console import Console
 
@@ -89,6 +92,39 @@ def audit(
     folder = out or file.with_suffix("")
     options = {"shadows": shadows, "seed": seed, "engine": engine, "executor": executor}
     show(audit_file(file, folder, options).document, folder / PAGE)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where data, model and weights are.", metavar="DIR")] = Path(),
+    name: Annotated[str, typer.Option(help="The name of the file.")] = "audit.toml",
+) -> None:
+    """Write a commented audit file for the data, the model and the weights in DIR; asks where there is a choice."""
+    from quantmis.audit.file.draft import draft
+
+    path = draft(folder, name, _asked)
+    print(f"{path}: read it, then run: quantmis audit {path}")  # noqa: T201
+
+
+def _asked(question: str, choices: Sequence[str]) -> str:
+    """Ask on the terminal; where nobody can answer, say what there is to choose from."""
+    if not sys.stdin.isatty():
+        raise UserError(f"{question} There are {', '.join(choices)}", hint="run quantmis init in a terminal to choose")
+    return typer.prompt(question, type=click.Choice(list(choices)), err=True)
+
+
+@app.command()
+def schema(
+    what: Annotated[str, typer.Argument(help="audit, or results for results.json.", metavar="audit|results")] = "audit",
+) -> None:
+    """Print the JSON schema of the audit file, for editors, or of results.json."""
+    from quantmis.audit.file.sections import json_schemas
+    from quantmis.registry import suggestion
+
+    schemas = json_schemas()
+    if what not in schemas:
+        raise UserError(f"there is no schema of {what!r}", hint=suggestion(what, schemas))
+    print(json.dumps(schemas[what], indent=1))  # noqa: T201
 
 
 @app.command()

@@ -10,7 +10,7 @@ import io
 from quantmis.documents.measures import by_attack, headline, plain
 from quantmis.documents.source import Group, Source, groups
 from quantmis.report.words import clean
-from quantmis.results import Measured, QuantizerResult
+from quantmis.results import Measured, QuantizerResult, Results
 
 FORMULA = ("=", "+", "-", "@")
 PARTS = ("", "_low", "_high", "_reason")
@@ -19,13 +19,18 @@ EXACT = ("", "_reason")
 
 def render(source: Source) -> bytes:
     """Return the ranking of an audit as CSV (RFC 4180) in UTF-8."""
-    rows = [row for group in groups(source.results) for row in _rows(group)]
+    rows = table(source.results)
     head = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, head, restval="")
     writer.writeheader()
     writer.writerows(rows)
     return stream.getvalue().encode()
+
+
+def table(results: Results) -> list[dict[str, str | float | int]]:
+    """Return a row per version, cells by the names of columns: a number, the ends of its interval, or its reason."""
+    return [row for group in groups(results) for row in _rows(group)]
 
 
 def _rows(group: Group) -> list[dict[str, str | float | int]]:

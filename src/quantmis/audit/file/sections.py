@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from quantmis import results
 from quantmis.audit.settings import DEPTHS
 from quantmis.data.sources import Data
 from quantmis.errors import UserError, require
@@ -137,6 +138,11 @@ def read(path: Path) -> AuditFile:
         raise UserError(f"{path} is no TOML: {error}", hint="see https://toml.io; strings stand in quotes") from error
     except pydantic.ValidationError as error:
         raise _explained(path, error) from error
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON schemas of the files that people write and read, by what they describe."""
+    return {"audit": AuditFile.model_json_schema(), "results": results.json_schema()}
 
 
 def _explained(path: Path, error: pydantic.ValidationError) -> UserError:
