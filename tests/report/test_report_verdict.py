@@ -51,7 +51,7 @@ def test_when_nothing_separates_the_versions_none_is_named_the_best():
     said = text(document(reach=0.4))
     assert said.startswith("The 10 versions of the model cannot be told apart by what they give away")
     assert "gives away least" not in said
-    assert "Full precision is among the least exposed" in said
+    assert "No quantized version gives away measurably less than the model it was made from." in said
 
 
 def test_full_precision_can_itself_be_the_least_exposed():
