@@ -14,7 +14,7 @@ from torch import nn
 
 import quantmis as qm
 from quantmis.attacks import LiRA, LossThreshold
-from quantmis.audit.command import audit_file
+from quantmis.audit.command import audit_file, plan_file
 from quantmis.audit.target import disjoint
 from quantmis.models.rows import row
 from quantmis.models.weights import read_weights, weights_digest
@@ -323,6 +323,13 @@ def test_an_own_classifier_with_a_csv_is_audited_from_a_file_of_fifteen_lines(fo
     assert (document.target.members, document.target.non_members) == (300, 300)
     assert document.data.features == [64]
     assert (folder / "out" / "report.html").exists()
+
+
+def test_the_plan_of_an_as_is_audit_trains_nothing(folder: Path):
+    found = plan_file(folder / "audit.toml", {})
+    assert found.models == 0
+    assert found.quantizers == 3
+    assert found.seconds > 0
 
 
 def test_members_may_be_files_of_ids_or_of_rows(folder: Path):

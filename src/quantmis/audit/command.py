@@ -5,11 +5,12 @@ from typing import Any
 
 from quantmis.audit import audit
 from quantmis.audit.file import AuditFile, Options, read, samples_of, target_of, task_of
-from quantmis.audit.plan import Plan, measure
+from quantmis.audit.plan import Plan, as_is, measure
 from quantmis.audit.prepare import plan
 from quantmis.audit.result import AuditResult
 from quantmis.audit.run import checked, request
 from quantmis.audit.target import Target
+from quantmis.audit.this_model import tables_of
 from quantmis.data import Samples
 from quantmis.models import Task
 
@@ -28,7 +29,11 @@ def plan_file(path: Path, options: dict[str, Any]) -> Plan:
     file, chosen = _read(path, options)
     task, samples, target = _described(file, path.parent)
     asked = request(task, samples, target=target, **chosen.model_dump())
-    return measure(plan(*checked(asked), None))
+    asked, member = checked(asked)
+    if asked.target is not None and not asked.settings.models:
+        versions = len(asked.settings.quantizers) + len(asked.target.versions)
+        return as_is(versions, len(samples), lambda: tables_of(asked, member))
+    return measure(plan(asked, member, None))
 
 
 def _described(file: AuditFile, folder: Path) -> tuple[Task, Samples, Target | None]:

@@ -1,6 +1,7 @@
 """What an audit will take, before it is spent: trainings, time, memory and disk, measured on its own first group."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -35,7 +36,7 @@ class Plan:
         table = Table(box=None, show_header=False, pad_edge=False)
         for name, value in (
             ("models to train", f"{self.models}, {self.steps} steps each"),
-            ("quantized models", f"{self.models * self.quantizers}"),
+            ("quantized models", f"{max(self.models, 1) * self.quantizers}"),
             ("engine", self.engine),
             ("time", f"about {_duration(self.seconds)} for training and quantizing, attacks on top"),
             ("memory", f"about {self.memory / 2**20:.0f} MiB for the tables, beside the framework"),
@@ -43,6 +44,14 @@ class Plan:
         ):
             table.add_row(name, value)
         return table
+
+
+def as_is(quantizers: int, samples: int, target: Callable[[], object]) -> Plan:
+    """Return the plan of an audit that trains nothing; `target` computes its tables, which is nearly all of the work."""
+    start = time.perf_counter()
+    target()
+    cells = samples * quantizers * ARRAYS * BYTES
+    return Plan(0, 0, quantizers, "nothing is trained", time.perf_counter() - start, 2 * cells, 2 * cells)
 
 
 def measure(work: Work) -> Plan:
