@@ -47,7 +47,7 @@ class Plan:
 
 
 def as_is(quantizers: int, samples: int, target: Callable[[], object]) -> Plan:
-    """Return the plan of an audit that trains nothing; `target` computes its tables, which is nearly all of the work."""
+    """Return the plan of an audit that trains nothing; `target` computes its tables, which is nearly all the work."""
     start = time.perf_counter()
     target()
     cells = samples * quantizers * ARRAYS * BYTES
