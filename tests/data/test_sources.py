@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from quantmis.data.sources import Data, read, require_fitting
 from quantmis.errors import UserError
@@ -329,7 +329,8 @@ def test_a_broken_folder_of_images_is_told_what_is_wrong(folder: Path, spoil: An
     assert message in str(refused.value)
 
 
-def test_an_image_that_was_cut_short_is_refused(folder: Path):
+def test_an_image_that_was_cut_short_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as other libraries do, for the whole process
     noise = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
     Image.fromarray(noise).save(folder / "pets" / "cat" / "000.png")
     whole = (folder / "pets" / "cat" / "000.png").read_bytes()

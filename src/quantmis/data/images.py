@@ -4,7 +4,10 @@ Classes are numbered in the alphabetical order of their folders. Pixels become n
 height, width]. Only PNG, JPEG, BMP and WebP are decoded, whatever a file is called.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -87,10 +90,10 @@ def _visible(folder: Path) -> list[Path]:
 
 def _pixels(path: Path, key: str, size: int | None, colour: str) -> np.ndarray:
     """Return one image, [channels, height, width], from 0 to 1."""
-    from PIL import Image
+    from PIL import Image, ImageFile
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with _whole(ImageFile), Image.open(path, formats=FORMATS) as image:
             require(
                 size is not None or max(image.size) <= LARGEST,
                 f"{key}: {path.name} has {image.size[0]} x {image.size[1]} pixels",
@@ -107,3 +110,13 @@ def _pixels(path: Path, key: str, size: int | None, colour: str) -> np.ndarray:
 
 def _size(pixels: np.ndarray) -> str:
     return f"{pixels.shape[2]} x {pixels.shape[1]}"
+
+
+@contextmanager
+def _whole(reader: Any) -> Generator[None]:
+    """Refuse images that were cut short, whatever another library has told Pillow for the whole process."""
+    before, reader.LOAD_TRUNCATED_IMAGES = reader.LOAD_TRUNCATED_IMAGES, False
+    try:
+        yield
+    finally:
+        reader.LOAD_TRUNCATED_IMAGES = before
