@@ -19,6 +19,7 @@ from quantmis.errors import UserError
 if TYPE_CHECKING:
     from quantmis.results import Results
 
+EXCEEDED = 1
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
 PAGE = "report.html"
@@ -158,6 +159,27 @@ def report(
         show(results, asked.path)
     else:
         print(f"{form}: {asked.path.resolve()}")  # noqa: T201
+
+
+@app.command()
+def gate(
+    folder: Annotated[Path | None, typer.Argument(help="The folder of an audit.", metavar="DIR")] = None,
+    policy: Annotated[Path | None, typer.Option(help="The limits, a TOML file.", metavar="FILE.toml")] = None,
+    form: Annotated[str, typer.Option("--format", help="text, github, json or junit.")] = "text",
+    example: Annotated[bool, typer.Option("--example", help="Print a policy to begin with.")] = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of policies, for editors.")] = False,
+) -> None:
+    """Hold the audit in DIR against the limits of a policy: exit code 0 within them, 1 exceeded, 2 could not run.
+
+    Limits are held against the cautious end of each interval, so that too little evidence exceeds them.
+    """
+    from quantmis.gate import command
+
+    sheet = command.sheet(example, schema)
+    written, within = command.run(folder, policy, form) if sheet is None else (sheet, True)
+    print(written, end="")  # noqa: T201
+    if not within:
+        raise typer.Exit(EXCEEDED)
 
 
 @app.command("list")

@@ -17,6 +17,7 @@ from quantmis.results.measures import EARLIER, Measured, QuantizerResult, Record
 from quantmis.stats import EstimateError, Unmeasured
 
 SCHEMA_VERSION = 1
+DOCUMENT = "results.json"
 
 
 class Config(Record):
@@ -203,7 +204,11 @@ def write(results: Results, path: Path) -> None:
 
 
 def read(path: Path) -> Results:
-    """Read a document; `UserError` where it is missing, truncated, edited out of shape or of a newer schema."""
+    """Read a document, or that of the folder at `path`.
+
+    Raises `UserError` where it is missing, truncated, edited out of shape or of a newer schema.
+    """
+    path = path / DOCUMENT if path.is_dir() else path
     try:
         return parse(path.read_bytes(), str(path))
     except OSError as error:

@@ -1,0 +1,98 @@
+"""The limits on the audit itself: whether its numbers count at all. The blind baseline and the controls come first."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from quantmis.gate.policy import Policy
+from quantmis.gate.verdict import AUDIT, Bench, Verdict, told
+from quantmis.report.words import clean, listing
+from quantmis.results import BlindBaseline, Results, Target
+from quantmis.stats import Estimate, Unmeasured
+
+DEPTHS = ("as-is", "indicator", "shadow")
+A_DAY = 86400
+
+
+def audit_limits(results: Results, policy: Policy, now: datetime) -> Iterator[Verdict]:
+    """Hold the limits of `policy` on evidence against the audit."""
+    bench = Bench(AUDIT, None, policy.evidence.level_at_least)
+    yield from _blind(bench, results, policy)
+    yield _controls(bench, results, policy.evidence.failed_controls_at_most)
+    yield from _depth(bench, results, policy)
+    yield from _age(bench, results, policy.evidence.age_in_days_at_most, now)
+    yield from _weights(bench, results, policy.evidence.weights)
+
+
+def _blind(bench: Bench, results: Results, policy: Policy) -> Iterator[Verdict]:
+    """Ask always, where one model was given, whether its members can be told without it."""
+    if isinstance(results.target, Unmeasured):
+        return
+    limit, blind = "evidence.blind_baseline", results.target.blind
+    asked = "members not to be told from non-members without the model"
+    if isinstance(blind, Unmeasured):
+        yield bench.state(limit, asked, "not measured", within=False, reason=blind.reason)
+    else:
+        confounded = "the two sets differ in distribution, and every number about this model may show just that"
+        yield bench.state(limit, asked, _how_well(blind), not blind.differs, confounded)
+    auc = blind if isinstance(blind, Unmeasured) else blind.auc
+    yield from bench.hold(f"{limit}_at_most", "at most", policy.evidence.blind_baseline_at_most, auc)
+
+
+def _how_well(blind: BlindBaseline) -> str:
+    auc = f"AUC {told(blind.auc)}" if isinstance(blind.auc, Estimate) else f"AUC not measured ({blind.auc.reason})"
+    return f"{'told apart' if blind.differs else 'not told apart'} by {clean(blind.method)}: {auc}"
+
+
+def _controls(bench: Bench, results: Results, most: int) -> Verdict:
+    failed = [f"{clean(each.name)} on {clean(each.quantizer)}" for each in results.controls if each.passed is False]
+    passed = sum(each.passed is True for each in results.controls)
+    asked = f"at most {most} failed"
+    found = f"{len(failed)} failed, {passed} passed"
+    limit = "evidence.failed_controls_at_most"
+    if not failed and not passed:
+        return bench.state(limit, asked, found, within=False, reason="the audit was not tested by any control")
+    return bench.state(limit, asked, found, len(failed) <= most, listing(failed))
+
+
+def _depth(bench: Bench, results: Results, policy: Policy) -> Iterator[Verdict]:
+    asked, config = policy.evidence, results.config
+    if asked.depth is not None:
+        deep = DEPTHS.index(config.depth) >= DEPTHS.index(asked.depth)
+        yield bench.state("evidence.depth", f"at least {asked.depth}", config.depth, deep)
+    if asked.shadows_at_least is not None:
+        least = asked.shadows_at_least
+        yield bench.state(
+            "evidence.shadows_at_least", f"at least {least}", str(config.shadows), config.shadows >= least
+        )
+
+
+def _age(bench: Bench, results: Results, most: float | None, now: datetime) -> Iterator[Verdict]:
+    if most is None:
+        return
+    limit, asked, started = "evidence.age_in_days_at_most", f"at most {most:g} days", results.environment.started
+    try:
+        began = datetime.fromisoformat(started)
+    except ValueError:
+        yield bench.state(limit, asked, "not known", within=False, reason=f"{clean(started)!r} is no date")
+        return
+    began = began if began.tzinfo else began.replace(tzinfo=UTC)
+    days = (now - began).total_seconds() / A_DAY
+    reason = "it begins in the future" if days < 0 else ""
+    yield bench.state(limit, asked, f"{days:.1f} days, begun {clean(started)}", 0 <= days <= most, reason)
+
+
+def _weights(bench: Bench, results: Results, asked: str | None) -> Iterator[Verdict]:
+    if asked is None:
+        return
+    limit, wanted = "evidence.weights", _digest(asked)
+    if not isinstance(results.target, Target):
+        why = results.target.reason
+        yield bench.state(limit, wanted, "no weights were audited", within=False, reason=why)
+        return
+    found = results.target.digest
+    reason = "other weights were audited than those that are asked for"
+    yield bench.state(limit, wanted, clean(found, 80), _digest(found) == wanted, reason)
+
+
+def _digest(written: str) -> str:
+    return written.lower().removeprefix("sha256:")

@@ -1,0 +1,30 @@
+"""What the command `quantmis gate` does."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from quantmis import results
+from quantmis.errors import UserError, require
+from quantmis.gate.formats import FORMATS
+from quantmis.gate.judge import judge
+from quantmis.gate.policy import EXAMPLE, json_schema, read
+from quantmis.registry import suggestion
+
+
+def sheet(example: bool, schema: bool) -> str | None:
+    """Return the example of a policy or the JSON schema of policies, where one was asked for."""
+    if example:
+        return EXAMPLE
+    return json.dumps(json_schema(), indent=1) + "\n" if schema else None
+
+
+def run(folder: Path | None, policy: Path | None, form: str) -> tuple[str, bool]:
+    """Judge the audit in `folder`; return what to print, and whether every limit is kept."""
+    require(form in FORMATS, f"unknown format {form!r}", hint=suggestion(form, FORMATS))
+    if folder is None or policy is None:
+        message = "the gate needs the folder of an audit and a policy"
+        raise UserError(message, hint="quantmis gate DIR --policy policy.toml; --example prints a policy to begin with")
+    rules, audited = read(policy), results.read(folder)
+    judgement = judge(audited, rules, datetime.now(UTC), str(folder), str(policy))
+    return FORMATS[form](judgement), judgement.within

@@ -1,0 +1,185 @@
+"""The policy: the limits that a model must keep to before it is released, as a TOML file.
+
+Every key says its direction, every limit is optional, and none has a hidden default but the three that keep weak
+evidence out: no failed control, intervals of 95 %, and a blind baseline that does not tell members from non-members.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from quantmis.errors import UserError, require
+from quantmis.registry import suggestion
+from quantmis.report.words import clean
+
+LARGEST = 10**6
+EXAMPLE = files("quantmis.gate").joinpath("example.toml").read_text(encoding="utf-8")
+
+About = Literal["this model", "this procedure"]
+Share = Annotated[float, Field(ge=0, le=1)]
+AboveCoin = Annotated[float, Field(ge=0.5, le=1)]
+Difference = Annotated[float, Field(ge=-1, le=1)]
+Amount = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Position = Annotated[int, Field(ge=1)]
+Sha256 = Annotated[str, Field(pattern="^(sha256:)?[0-9a-fA-F]{64}$")]
+
+
+class Section(BaseModel):
+    """Refuse keys that mean nothing, and numbers that are none."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+class RateLimit(Section):
+    """Limit the share of members that an attack finds while it is wrong about this share of the others."""
+
+    at_false_positive_rate: Annotated[float, Field(gt=0, lt=1)]
+    """The share of non-members taken for members, such as 0.01."""
+    at_most: Share
+    """The largest share of members that may be found."""
+
+
+class Exposure(Section):
+    """Limit what attackers get out of a version."""
+
+    attacker_right_at_most: AboveCoin | None = None
+    """How often the strongest attacker may be right about one record; a coin is right half of the time."""
+    security_at_least: Share | None = None
+    """The upper bound on membership inference security, 2 - 2 * how often the strongest attacker is right."""
+    increase_at_most: Difference | None = None
+    """How much more often the strongest attacker may be right than against full precision."""
+    epsilon_at_most: Amount | None = None
+    """The largest differential privacy epsilon that attacks may show the training to exceed."""
+    class_auc_at_most: AboveCoin | None = None
+    """The AUC of the foremost attack within the most exposed class."""
+    true_positive_rates: list[RateLimit] = []
+    """The share of members found, by the share of non-members taken for members."""
+
+
+class Utility(Section):
+    """Limit what a version costs."""
+
+    drop_at_most: float | None = None
+    """How far the utility may fall below that of full precision, in its own units."""
+    at_least: float | None = None
+    """The utility on samples that no model was trained on, in its own units."""
+
+
+class Ranking(Section):
+    """Limit the place of a version among those that were audited; 1 gives away least, and ties count against it."""
+
+    rank_at_most: Position | None = None
+    """The place by what the strongest attacker gets."""
+    indicator_rank_at_most: Position | None = None
+    """The place by the indicator r_Q."""
+    indicator_at_least: Amount | None = None
+    """The indicator r_Q itself."""
+
+
+class Evidence(Section):
+    """Say what an audit must have been for its numbers to count."""
+
+    failed_controls_at_most: Count = 0
+    """How many tests of the audit itself may have failed."""
+    level_at_least: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """The confidence level of every interval that is used."""
+    blind_baseline_at_most: AboveCoin | None = None
+    """The AUC of a classifier that never sees the model; that it may not tell members apart is always asked."""
+    depth: Literal["as-is", "indicator", "shadow"] | None = None
+    """How deep the audit must have looked, at least."""
+    shadows_at_least: Count | None = None
+    """The number of shadow models."""
+    attacks: list[str] = []
+    """Attacks that must have been carried out on every version."""
+    age_in_days_at_most: Amount | None = None
+    """How long ago the audit may have begun."""
+    weights: Sha256 | None = None
+    """The SHA-256 of the weights that must have been audited, as results.json has it in target.digest."""
+
+
+class Policy(Section):
+    """Hold the limits that a model must keep to before it is released."""
+
+    version: str | list[str] | None = None
+    """The version to judge, or several; every version of the audit where it is left out."""
+    about: list[About] | None = None
+    """What must have been measured: this very model, its training procedure, or both; whichever was, by default."""
+    exposure: Exposure = Exposure()
+    utility: Utility = Utility()
+    ranking: Ranking = Ranking()
+    evidence: Evidence = Evidence()
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Policy":
+        limits = self.model_dump(exclude_defaults=True, exclude={"version", "about"})
+        if not any(limits.values()):
+            raise ValueError("it sets no limit, and so would pass every model")
+        for name, given in (("version", self.version), ("about", self.about)):
+            if given is not None and len(given) == 0:
+                raise ValueError(f"{name} names nothing: leave it out to judge all")
+        return self
+
+    @property
+    def versions(self) -> list[str] | None:
+        """The versions to judge, each once; None for all."""
+        given = [self.version] if isinstance(self.version, str) else self.version
+        return None if given is None else list(dict.fromkeys(given))
+
+
+SECTIONS: Mapping[str, type[Section]] = {
+    "": Policy,
+    "exposure": Exposure,
+    "exposure.true_positive_rates": RateLimit,
+    "utility": Utility,
+    "ranking": Ranking,
+    "evidence": Evidence,
+}
+
+
+def read(path: Path) -> Policy:
+    """Read and check a policy; `UserError` names the key and the nearest known one."""
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
+    except OSError as error:
+        hint = "name a policy file; quantmis gate --example prints one to begin with"
+        raise UserError(f"cannot read the policy {clean(str(path))}: {error.strerror}", hint=hint) from error
+    return parse(content, clean(str(path)))
+
+
+def parse(content: bytes, source: str = "the policy") -> Policy:
+    """Parse and check the bytes of a policy; `source` names it in errors."""
+    require(len(content) <= LARGEST, f"{source} is larger than a megabyte", hint="a policy is a page of limits")
+    try:
+        return Policy.model_validate(tomllib.loads(content.decode()))
+    except pydantic.ValidationError as error:
+        raise _explained(source, error) from error
+    except (ValueError, RecursionError) as error:  # of tomllib, also for bytes that are no text and endless numbers
+        hint = "quantmis gate --example prints a policy; see https://toml.io for the format"
+        raise UserError(f"{source} is no TOML: {clean(str(error), 200)}", hint=hint) from error
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a policy, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Policy.model_json_schema()}
+
+
+def _explained(source: str, error: pydantic.ValidationError) -> UserError:
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")  # a misspelled key is also missing
+    place = [str(step) for step in first["loc"]]
+    where = clean(".".join(place))
+    fields = SECTIONS.get(".".join(step for step in place[:-1] if not step.isdigit()), Policy).model_fields
+    if first["type"] == "extra_forbidden":
+        return UserError(f"{source}: unknown key {where}", hint=suggestion(clean(place[-1]), fields))
+    arrived = f", got {clean(repr(first['input']), 40)}" if isinstance(first["input"], str | int | float) else ""
+    message = f"{source}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}{arrived}"
+    meant = fields[place[-1]].description if place and place[-1] in fields else None
+    return UserError(message, hint=meant or "quantmis gate --example prints a policy with every key")

@@ -1,0 +1,84 @@
+"""What the tests of the gate share: documents with every quantity measured, and policies as people write them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from documents import around, document
+
+from quantmis import gate
+from quantmis.gate import Judgement, Verdict
+from quantmis.gate.policy import parse
+from quantmis.results import BlindBaseline, ClassExposure, QuantizerResult, Results, Target
+from quantmis.stats import Estimate, Unmeasured
+
+NOW = datetime(2026, 3, 12, 9, 15, tzinfo=UTC)  # ten days after the documents began
+DIGEST = "ab" * 32
+SIGN = "sign"
+
+
+def measured(record: QuantizerResult) -> QuantizerResult:
+    """Return the record with the paired changes and the classes measured, as recent audits have them."""
+    first = record.name == "identity"
+    itself = Unmeasured("this is full precision itself")
+    return record.model_copy(
+        update={
+            "change": itself if first else around(-0.1, 0.01),
+            "utility_change": itself if first else around(-0.02, 0.005),
+            "by_class": [ClassExposure(label=0, auc=around(0.6, 0.05)), ClassExposure(label=1, auc=around(0.7, 0.02))],
+        }
+    )
+
+
+def audited(**changes: Any) -> Results:
+    """Return a document of ten versions in which everything about the procedure was measured."""
+    whole = document()
+    return whole.model_copy(update={"quantizers": [measured(each) for each in whole.quantizers], **changes})
+
+
+def with_version(name: str = SIGN, **changes: Any) -> Results:
+    """Return the document with another record of one version."""
+    whole = audited()
+    records = [each.model_copy(update=changes) if each.name == name else each for each in whole.quantizers]
+    return whole.model_copy(update={"quantizers": records})
+
+
+def target(differs: bool = False, names: Sequence[str] = ("identity", SIGN), **changes: Any) -> Target:
+    """Return what was measured about one model that was given."""
+    whole = audited()
+    auc = around(0.8 if differs else 0.5)
+    fields = {
+        "name": "model.safetensors",
+        "digest": DIGEST,
+        "members": 500,
+        "non_members": 500,
+        "blind": BlindBaseline(method="a forest", auc=auc, balanced_accuracy=auc, differs=differs),
+        "versions": [whole.quantizer(name) for name in names],
+        "ranking": Unmeasured("one model was given"),
+        **changes,
+    }
+    return Target(**fields)
+
+
+def judged(policy: str, results: Results | None = None, now: datetime = NOW) -> Judgement:
+    """Judge a document by a policy."""
+    return gate.judge(audited() if results is None else results, parse(policy.encode()), now)
+
+
+def verdict(judgement: Judgement, limit: str, version: str | None = SIGN, about: str = "this procedure") -> Verdict:
+    """Return the one verdict on a limit."""
+    about = "this audit" if version is None else about
+    found = [each for each in judgement.verdicts if (each.limit, each.version, each.about) == (limit, version, about)]
+    assert len(found) == 1, [each.limit for each in judgement.verdicts]
+    return found[0]
+
+
+def of_sign(section: str, limit: str, results: Results | None = None) -> Verdict:
+    """Return the verdict on a single limit, `section.key = value`, on the version `sign`."""
+    key, _, value = limit.partition(" = ")
+    return verdict(judged(f'version = "sign"\n[{section}]\n{key} = {value}', results), f"{section}.{key}")
+
+
+def bound(low: float, high: float) -> Estimate:
+    """Return an estimate in the middle of an interval."""
+    return Estimate((low + high) / 2, low, high)

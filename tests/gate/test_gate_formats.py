@@ -1,0 +1,109 @@
+"""Claims about formats: all say the same, and a hostile name is text in each of them."""
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import xmlschema
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from judged import audited, judged, target
+
+from quantmis.gate import FORMATS, Judgement, Verdict
+from quantmis.stats import Estimate
+
+SCHEMA = xmlschema.XMLSchema(Path(__file__).with_name("junit.xsd"))
+POLICY = 'version = ["sign", "identity"]\n[exposure]\nattacker_right_at_most = 0.6\n[utility]\ndrop_at_most = 0.0\n'
+HOSTILE = (
+    "\n::error::injected\r\n::set-output name=a::b",
+    "##[error]injected ##[set-env name=PATH]x",
+    "<script>alert(1)</script>]]><failure/>&amp;\x00\x0b",
+    '"},{"within":true',
+    "\x1b[32mwithin\x1b[0m \u202efo llams",
+    "%0A::error::x, title=y::z",
+    "\ufffe\uffff\U000e0001",
+    "a" * 10_000,
+)
+
+
+@pytest.fixture
+def judgement() -> Judgement:
+    return judged(POLICY, audited(target=target(differs=True)))
+
+
+def hostile(text: str) -> Judgement:
+    number = Estimate(0.5, 0.4, 0.6, method=text)
+    verdicts = (
+        Verdict("exposure.attacker_right_at_most", "this model", text, text, text, False, text, 0.1, number, 0.6),
+        Verdict("evidence.weights", "this audit", None, text, text, True, text),
+    )
+    return Judgement(text, text, verdicts, ("a note",))
+
+
+def test_people_read_what_is_exceeded_first_and_what_it_comes_to_last(judgement: Judgement):
+    lines = FORMATS["text"](judgement).splitlines()
+    outcomes = [line.split()[0] for line in lines if line[0] != " "]
+    assert outcomes[0] == "EXCEEDED"
+    assert outcomes.index("within") > outcomes.index("EXCEEDED")
+    assert "EXCEEDED" not in outcomes[outcomes.index("within") :]
+    assert lines[0] == "EXCEEDED  evidence.blind_baseline  (this audit)"
+    assert re.match(r"\d of \d limits exceeded: results.json against the policy", lines[-1])
+
+
+def test_a_model_within_every_limit_reads_so():
+    lines = FORMATS["text"](judged("[exposure]\nsecurity_at_least = 0.0")).splitlines()
+    assert lines[-1].startswith("within all 11 limits")
+
+
+def test_every_format_tells_of_every_verdict(judgement: Judgement):
+    failed, count = len(judgement.exceeded), len(judgement.verdicts)
+    assert 0 < failed < count
+    document = json.loads(FORMATS["json"](judgement))
+    assert (document["schema_version"], document["within"], len(document["verdicts"])) == (1, False, count)
+    assert [each["within"] for each in document["verdicts"]].count(False) == failed
+    github = FORMATS["github"](judgement).splitlines()
+    assert sum(line.startswith("::error title=exceeded") for line in github) == failed
+    assert sum(line.startswith("::notice title=within") for line in github) == count - failed
+    root = ElementTree.fromstring(FORMATS["junit"](judgement))
+    assert (len(root.findall(".//testcase")), len(root.findall(".//failure"))) == (count, failed)
+    assert (root.get("tests"), root.get("failures")) == (str(count), str(failed))
+
+
+def test_numbers_stand_in_json_with_their_interval_and_the_end_that_was_judged(judgement: Judgement):
+    verdicts = json.loads(FORMATS["json"](judgement))["verdicts"]
+    found = next(each for each in verdicts if each["limit"] == "exposure.attacker_right_at_most")
+    assert found["judged"] == found["measured"]["high"] > found["measured"]["value"]
+    assert found["threshold"] == 0.6
+
+
+def test_junit_keeps_to_its_schema(judgement: Judgement):
+    SCHEMA.validate(FORMATS["junit"](judgement))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_name_is_text_in_every_format(text: str):
+    _stands_as_text(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=60))
+def test_any_name_is_text_in_every_format(text: str):
+    _stands_as_text(text)
+
+
+def _stands_as_text(text: str) -> None:
+    judgement = hostile(text)
+    github = FORMATS["github"](judgement).splitlines()
+    assert [line.split(" ")[0] for line in github] == ["::error", "::error", "::notice", "::notice"]
+    assert [re.match(r"::(error|notice) title=[^:,]*::", line) is not None for line in github] == [True] * 4
+    lines = FORMATS["text"](judgement).splitlines()
+    assert len(lines) == 6
+    assert not set("".join(lines)) & set("\x1b\u202e\x00\u2028\r")
+    junit = FORMATS["junit"](judgement)
+    SCHEMA.validate(junit)
+    assert len(ElementTree.fromstring(junit).findall(".//testcase")) == 2
+    document = json.loads(FORMATS["json"](judgement))
+    assert document["verdicts"][0]["version"] == text
+    assert FORMATS["json"](judgement).isascii()

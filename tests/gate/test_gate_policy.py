@@ -1,0 +1,160 @@
+"""Claims about policies: every key is known, a mistake is refused with its path and what was meant."""
+
+import contextlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from judged import audited, judged
+
+from quantmis import gate
+from quantmis.errors import UserError
+from quantmis.gate.policy import SECTIONS, parse
+
+ONE = "[exposure]\nattacker_right_at_most = 0.6\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "message", "hint"),
+    [
+        (
+            "[exposure]\nattacker_rihgt_at_most = 0.6",
+            "unknown key exposure.attacker_rihgt_at_most",
+            "did you mean 'att",
+        ),
+        ("[exposur]\nepsilon_at_most = 1", "unknown key exposur", "did you mean 'exposure'"),
+        (
+            ONE + "[[exposure.true_positive_rates]]\nat_fpr = 1",
+            "unknown key exposure.true_positive_rates.0.at_fpr",
+            "at",
+        ),
+        ("[evidence]\nage = 3", "unknown key evidence.age", "age_in_days_at_most"),
+        ("[exposure]\nattacker_right_at_most = 60", "less than or equal to 1, got 60", "a coin is right half"),
+        ("[exposure]\nattacker_right_at_most = 0.4", "greater than or equal to 0.5, got 0.4", "a coin is right half"),
+        ("[exposure]\nattacker_right_at_most = '0.6'", "valid number, got '0.6'", "a coin is right half"),
+        ("[exposure]\nattacker_right_at_most = true", "valid number", "a coin is right half"),
+        ("[exposure]\nattacker_right_at_most = nan", "finite number", "a coin is right half"),
+        ("[utility]\ndrop_at_most = inf", "finite number, got inf", "full precision"),
+        ("[ranking]\nrank_at_most = 0", "greater than or equal to 1", "the strongest attacker"),
+        ("[ranking]\nrank_at_most = 1.5", "valid integer", "the strongest attacker"),
+        ("[evidence]\ndepth = 'deep'", "'as-is', 'indicator' or 'shadow', got 'deep'", "How deep"),
+        ("[evidence]\nweights = 'abc'", "match pattern", "SHA-256"),
+        ("[evidence]\nlevel_at_least = 1.0", "less than 1, got 1.0", "confidence level"),
+        ("about = ['the model']\n" + ONE, "'this model' or 'this procedure', got 'the model'", "example"),
+        ("version = 3\n" + ONE, "version", "example"),
+        ("exposure = 3", "exposure: Input should be", "example"),
+        ("version = []\n" + ONE, "version names nothing", "example"),
+        ("about = []\n" + ONE, "about names nothing", "example"),
+        ("", "sets no limit", "example"),
+        ("version = 'sign'\n[exposure]\n[evidence]", "sets no limit", "example"),
+        ("[evidence]\nfailed_controls_at_most = 0", "sets no limit", "example"),
+        ("[exposure", "is no TOML", "example"),
+        ("a = 1\na = 2", "is no TOML", "example"),
+        ("a = " + "[" * 100_000, "is no TOML", "example"),
+        ("a = " + "9" * 5_000, "is no TOML", "example"),
+        ("#" * 1_000_001, "larger than a megabyte", "a page of limits"),
+    ],
+)
+def test_a_mistake_in_a_policy_is_refused_with_what_was_meant(written: str, message: str, hint: str):
+    with pytest.raises(UserError) as refused:
+        parse(written.encode(), "policy.toml")
+    assert str(refused.value).startswith("policy.toml")
+    assert message in str(refused.value)
+    assert hint in str(refused.value.hint)
+
+
+def test_bytes_that_are_no_text_are_refused():
+    with pytest.raises(UserError, match="is no TOML"):
+        parse(b"\xff\xfe")
+
+
+def test_a_hostile_key_arrives_without_its_control_characters():
+    with pytest.raises(UserError) as refused:
+        parse(rb'"\u001b[31m\u202e\n::error::" = 1')
+    assert not set("\x1b\u202e\n") & set(f"{refused.value}{refused.value.hint}")
+
+
+@pytest.mark.parametrize("missing", ["nowhere.toml", "."])
+def test_a_policy_that_cannot_be_read_says_so(tmp_path: Path, missing: str):
+    with pytest.raises(UserError, match="cannot read the policy") as refused:
+        gate.read(tmp_path / missing)
+    assert "--example" in str(refused.value.hint)
+
+
+def test_the_example_is_a_policy_and_shows_every_key(tmp_path: Path):
+    path = tmp_path / "policy.toml"
+    path.write_text(gate.EXAMPLE)
+    policy = gate.read(path)
+    assert policy.versions == ["uniform(bits=4)"]
+    assert policy.exposure.attacker_right_at_most == 0.6
+    for section in SECTIONS.values():
+        for key in section.model_fields:
+            assert key in gate.EXAMPLE
+
+
+def test_the_example_without_its_comment_marks_is_a_policy_too():
+    lines = [line.removeprefix("# ") if " = " in line else line for line in gate.EXAMPLE.splitlines()]
+    policy = parse("\n".join(line for line in lines if line != lines[1]).encode())
+    assert policy.ranking.rank_at_most == 3
+    assert policy.evidence.attacks == ["lira"]
+    assert policy.about == ["this model"]
+
+
+def test_the_schema_for_editors_accepts_the_example_and_refuses_a_misspelled_key():
+    schema = gate.json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    example = tomllib.loads(gate.EXAMPLE)
+    jsonschema.validate(example, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**example, "exposur": {}}, schema)
+    assert schema["$defs"]["Exposure"]["properties"]["epsilon_at_most"]["description"]
+
+
+KEYS = st.sampled_from(sorted({key for section in SECTIONS.values() for key in section.model_fields}))
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from([0.5, 0.01, 1, 10**400, "sign", "uniform(bits=4)", "lira", "this model", "shadow"])
+)
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_quoted(key)} = {toml(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _quoted(value) if isinstance(value, str) else ("''" if value is None else repr(value))
+
+
+def _quoted(text: str) -> str:
+    return '"' + "".join(f"\\U{ord(letter):08x}" for letter in text) + '"'
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(KEYS | st.text(max_size=8), TREES, max_size=5))
+def test_any_tree_of_keys_is_a_policy_that_judges_or_is_refused(tree: dict[str, Any]):
+    written = "\n".join(f"{_quoted(key)} = {toml(value)}" for key, value in tree.items())
+    with contextlib.suppress(UserError):
+        judgement = judged(written, audited())
+        assert all(write(judgement) for write in gate.FORMATS.values())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_a_policy_or_are_refused(content: bytes):
+    with contextlib.suppress(UserError):
+        assert isinstance(parse(content), gate.Policy)
