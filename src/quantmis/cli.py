@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from quantmis.results import Results
 
 EXCEEDED = 1
+EDITED = 1
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
 PAGE = "report.html"
+MOST_SHOWN = 20
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -180,6 +182,24 @@ def gate(
     print(written, end="")  # noqa: T201
     if not within:
         raise typer.Exit(EXCEEDED)
+
+
+@app.command()
+def verify(folder: Annotated[Path, typer.Argument(help="The folder of an audit.", metavar="DIR")]) -> None:
+    """Compute every number of DIR/results.json again from DIR/tables; exit 1 where anything was edited."""
+    from quantmis.verify import verify as check
+
+    found = check(folder)
+    for line in found.edited[:MOST_SHOWN]:
+        print(f"edited: {line}")  # noqa: T201
+    if len(found.edited) > MOST_SHOWN:
+        print(f"edited: and {len(found.edited) - MOST_SHOWN} more")  # noqa: T201
+    if not found.edited:
+        print(f"unchanged: {found.tables} tables, {found.numbers:,} numbers computed again")  # noqa: T201
+    for line in found.unchecked:
+        print(f"not checked: {line}")  # noqa: T201
+    if found.edited:
+        raise typer.Exit(EDITED)
 
 
 @app.command("list")

@@ -26,6 +26,7 @@ from quantmis.data import Samples
 from quantmis.models import Task
 from quantmis.quantizers import Quantizer
 from quantmis.results import Control, Results
+from quantmis.results.seal import sealed
 
 STORE = "store"
 
@@ -108,7 +109,7 @@ def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> Done:
             told = control(procedure.tables or own.tables, noises, settings)
             blind = this_model.blind(asked)
     document = record.document(record.Measured(asked, member, work, found, procedure, own, told, blind), clock)
-    return Done(document, [*tables, *given], found.groups)
+    return Done(sealed(document), [*tables, *noises, *given], found.groups)
 
 
 def _store(asked: Assignment) -> Store | None:

@@ -7,8 +7,9 @@ utility are measured on those that no model was trained on (`unseen`).
 
 import hashlib
 import io
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -99,6 +100,11 @@ class Table:
             "attacked": self.attacked,
             "unseen": self.unseen,
             "fingerprint": np.array([traits.fingerprint for traits in self.traits]),
+            "bits_per_weight": _numbers([traits.bits_per_weight for traits in self.traits]),
+            "sparsity": _numbers([traits.sparsity for traits in self.traits]),
+            "weights": _numbers([traits.weights for traits in self.traits]),
+            "untouched": np.array(json.dumps([traits.untouched for traits in self.traits])),
+            "metric": np.array(self.metric),
         }
         return {name: array for name, array in arrays.items() if array is not None}
 
@@ -117,6 +123,11 @@ class Table:
         path = folder / self.path
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, stream.getvalue())
+
+
+def _numbers(traits: Sequence[float | None]) -> Float[np.ndarray, " models"]:
+    """Return numbers as an array, NaN for what is not known."""
+    return np.array([np.nan if each is None else each for each in traits], dtype=np.float64)
 
 
 def slug(name: str) -> str:

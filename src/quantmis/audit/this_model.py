@@ -5,7 +5,7 @@ elsewhere and only computed here. An attack on a version is given the shadow mod
 quantizer as references; where there are no shadow models, only attacks that need none are possible.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -119,8 +119,13 @@ def _table(
 
 def references_of(asked: Assignment, procedure: Sequence[Table]) -> Callable[[Table], References]:
     """Return the attacker's own models for each version of the target; `procedure` has the tables of trained ones."""
-    by_name = {each.name: each for each in procedure}
     like = {name: version.like for name, version in asked.target.versions.items()} if asked.target else {}
+    return references_among(procedure, like)
+
+
+def references_among(procedure: Sequence[Table], like: Mapping[str, str | None]) -> Callable[[Table], References]:
+    """Return the attacker's own models for each version: those of the quantizer of its name, or that it is `like`."""
+    by_name = {each.name: each for each in procedure}
 
     def references(table: Table) -> References:
         if not procedure:

@@ -39,6 +39,7 @@ class Environment(Record):
     """Say where, when and how the audit ran.
 
     `engine`: how models were trained, and what was measured to choose it. `reused`: how many models the store held.
+    `seal`: the SHA-256 of the document without this field, as `quantmis.results.seal` writes it.
     """
 
     versions: dict[str, str]
@@ -48,6 +49,7 @@ class Environment(Record):
     reused: int = 0
     started: str
     seconds: dict[str, float]
+    seal: str = ""
 
 
 class Data(Record):

@@ -1,0 +1,115 @@
+"""The three checks, and what they found."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quantmis import __version__, results
+from quantmis.errors import UserError
+from quantmis.results import EARLIER, Results, Target
+from quantmis.results.seal import seal
+from quantmis.verify.compare import count, differences
+from quantmis.verify.recompute import Saved, read_tables, recompute
+
+DOCUMENT = "results.json"
+RAN = {"QM004", "QM007"}
+"""Findings about the run itself, of which the tables know nothing."""
+
+TAKEN = (
+    "config, environment, reproduce: what was asked for and where it ran; the seal covers them",
+    "the digest, the features and the notes of the data, and the ids of samples: they are in the data",
+)
+BLIND = "the classifier that never sees the model: it needs the data"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Say what was found: `edited` has a line for everything that is not as it was written, `unchecked` the rest."""
+
+    tables: int
+    numbers: int
+    edited: list[str]
+    unchecked: list[str]
+
+
+def verify(folder: Path) -> Checked:
+    """Check the audit in `folder`; `UserError` where that is not possible."""
+    path = folder / DOCUMENT
+    document = results.read(path)
+    edited, unchecked = _seal(document, path)
+    saved = read_tables(folder, document)
+    tables = len([*saved.procedure, *saved.this_model, *saved.noises])
+    if saved.damaged:  # numbers computed from another table say nothing
+        return Checked(tables, 0, [*edited, *saved.damaged], unchecked)
+    numbers, differing, skipped = _numbers(document, saved)
+    edited += [*differing, *_newer(document)] if differing else []
+    return Checked(tables, numbers, edited, [*unchecked, *TAKEN, *skipped])
+
+
+def _seal(document: Results, path: Path) -> tuple[list[str], list[str]]:
+    if not document.environment.seal:
+        return [], ["the seal: the document was written without one, by an earlier version"]
+    if seal(path.read_bytes()) != document.environment.seal:
+        return [f"{DOCUMENT} was edited: it does not have the digest that it was sealed with"], []
+    return [], []
+
+
+def _numbers(document: Results, saved: Saved) -> tuple[int, list[str], list[str]]:
+    written, skipped = document.model_dump(mode="json", exclude_none=True), _skipped(document)
+    try:
+        found = recompute(document, saved).model_dump(mode="json", exclude_none=True)
+    except UserError as error:
+        raise UserError(f"cannot compute the numbers again: {error}", hint=error.hint) from error
+    for each in (written, found):
+        _leave_out(each, document)
+    _forget_what_was_not_written(written, found)
+    return count(found), list(differences(written, found)), skipped
+
+
+def _skipped(document: Results) -> list[str]:
+    given = document.target
+    blind = [BLIND] if isinstance(given, Target) else []
+    runs = sorted({finding.code for finding in document.warnings} & RAN)
+    return [*blind, *(f"finding {code}: it is about the run" for code in runs), *map(_elsewhere, _alike(document))]
+
+
+def _elsewhere(name: str) -> str:
+    return f"{name}: it was quantized elsewhere, and the document does not say which quantizer it was taken to be like"
+
+
+def _alike(document: Results) -> list[str]:
+    """Return the versions whose references the document does not name."""
+    versions = document.target.versions if isinstance(document.target, Target) else []
+    known = {record.name for record in document.quantizers}
+    return [record.name for record in versions if record.name not in known]
+
+
+def _leave_out(found: dict[str, Any], document: Results) -> None:
+    """Drop what the tables do not determine."""
+    for key in ("config", "environment", "reproduce"):
+        found.pop(key)
+    found["warnings"] = [each for each in found["warnings"] if each["code"] not in RAN]
+    target: dict[str, Any] = found["target"]
+    alike = set(_alike(document))
+    if alike:
+        target.pop("ranking")
+        target["versions"] = [each for each in target["versions"] if each["name"] not in alike]
+    for record in [*found["quantizers"], *target.get("versions", [])]:
+        exposed = record["most_exposed"]
+        for each in exposed if isinstance(exposed, list) else []:
+            each.pop("id")
+
+
+def _forget_what_was_not_written(written: dict[str, Any], found: dict[str, Any]) -> None:
+    """Drop fields that an earlier version did not measure."""
+    for one, other in zip(written["quantizers"], found["quantizers"], strict=False):
+        for key in [key for key, value in one.items() if value == {"reason": EARLIER.reason}]:
+            one.pop(key)
+            other.pop(key, None)
+
+
+def _newer(document: Results) -> list[str]:
+    made = document.environment.versions.get("quantmis", "an unknown version")
+    if made == __version__:
+        return []
+    return [f"the document was written by quantmis {made}, this is {__version__}: that may be why numbers differ"]

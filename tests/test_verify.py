@@ -1,0 +1,302 @@
+"""Claims about `quantmis verify`: an audit that nobody touched is unchanged, and every kind of edit is found."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from torch import nn
+
+import quantmis as qm
+from quantmis import results as schema
+from quantmis.audit.target import Target, Version
+from quantmis.errors import UserError
+from quantmis.results.seal import seal, sealed
+from quantmis.verify import compare, verify
+
+SAMPLES = 240
+ATTACKS = ["loss_threshold", "lira", "paired_replicates"]
+
+
+def task(taught: bool = True) -> qm.Task:
+    recipe = {"recipe": qm.Recipe(epochs=8, learning_rate=0.02)} if taught else {}
+    return qm.Task(model=lambda: nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 2)), **recipe)
+
+
+def samples() -> qm.Samples:
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(SAMPLES, 6)).astype(np.float32)
+    return qm.Samples(x, (x[:, 0] + draw.normal(size=SAMPLES) > 0).astype(int))
+
+
+def given(**options: Any) -> Target:
+    rows = np.arange(SAMPLES)
+    return Target(task().build(3), members=rows[: SAMPLES // 2], non_members=rows[SAMPLES // 2 :], **options)
+
+
+@pytest.fixture(scope="module")
+def shadow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Audit a procedure, with canaries and checkpoints, and a model of its own with a version made elsewhere."""
+    out = tmp_path_factory.mktemp("shadow")
+    target = given(versions={"elsewhere": Version(task().build(4), like="sign")})
+    qm.audit(
+        task(),
+        samples(),
+        target=target,
+        quantizers=["sign", "uniform(bits=4)"],
+        attacks=ATTACKS,
+        shadows=8,
+        canaries=8,
+        checkpoint_every=4,
+        seed=3,
+        engine="stacked",
+        out=out,
+        progress=False,
+    )
+    return out
+
+
+@pytest.fixture(scope="module")
+def as_is(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("as-is")
+    target = given(versions={"elsewhere": task().build(4)})
+    qm.audit(task(), samples(), target=target, quantizers=["sign"], depth="as-is", out=out, progress=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def indicator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("indicator")
+    qm.audit(task(), samples(), quantizers=["sign"], depth="indicator", engine="stacked", out=out, progress=False)
+    return out
+
+
+@pytest.fixture
+def copy(shadow: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shadow, tmp_path / "audit", ignore=shutil.ignore_patterns("store")))
+
+
+def test_an_audit_that_nobody_touched_is_unchanged(shadow: Path):
+    found = verify(shadow)
+    assert found.edited == []
+    assert found.tables == 3 + 2 + 4  # of the procedure, of matched noise, of this model
+    assert found.numbers > 500
+
+
+@pytest.mark.parametrize("depth", ["as_is", "indicator"])
+def test_every_depth_can_be_verified(depth: str, request: pytest.FixtureRequest):
+    found = verify(request.getfixturevalue(depth))
+    assert found.edited == []
+    assert found.numbers > 30
+
+
+def test_what_is_not_checked_is_named(shadow: Path, as_is: Path):
+    told = "\n".join(verify(shadow).unchecked)
+    assert "elsewhere: it was quantized elsewhere" in told
+    assert "the classifier that never sees the model" in told
+    assert "elsewhere" not in "\n".join(verify(as_is).unchecked)
+
+
+# edits of the document
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], None], reseal: bool = False) -> None:
+    path = folder / "results.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    if reseal:
+        content["environment"]["seal"] = seal(path.read_bytes())
+        path.write_text(json.dumps(content))
+
+
+def better(content: dict[str, Any]) -> None:
+    utility = content["quantizers"][1]["utility"]
+    utility["value"] += 1e-6
+
+
+def other_rank(content: dict[str, Any]) -> None:
+    content["ranking"]["rows"].reverse()
+
+
+def no_finding(content: dict[str, Any]) -> None:
+    content["warnings"] = [each for each in content["warnings"] if each["code"] != "QM002"]
+
+
+def passed(content: dict[str, Any]) -> None:
+    content["controls"][0]["found"]["value"] += 1e-8
+
+
+def of_this_model(content: dict[str, Any]) -> None:
+    content["target"]["versions"][1]["attacks"]["lira"]["adaptive"]["auc"]["value"] += 1e-8
+
+
+def members(content: dict[str, Any]) -> None:
+    content["target"]["members"] += 1
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (better, "quantizers.sign.utility.value"),
+        (other_rank, "ranking.rows"),
+        (no_finding, "warnings"),
+        (passed, "controls.shuffled membership"),
+        (of_this_model, "target.versions.sign.attacks.lira.adaptive.auc.value"),
+        (members, "target.members"),
+    ],
+)
+def test_an_edited_number_is_named_even_where_the_seal_was_renewed(
+    copy: Path, change: Callable[[dict[str, Any]], None], where: str
+):
+    edit(copy, change, reseal=True)
+    [*found] = verify(copy).edited
+    assert any(line.startswith(where) for line in found), found
+    assert not any("sealed" in line for line in found)
+
+
+@pytest.mark.parametrize("key", ["config", "data", "reproduce", "environment"])
+def test_an_edit_of_what_the_tables_do_not_determine_breaks_the_seal(copy: Path, key: str):
+    field = {"config": "model", "data": "digest", "reproduce": "python", "environment": "device"}[key]
+    edit(copy, lambda content: content[key].update({field: "another"}))
+    assert verify(copy).edited == ["results.json was edited: it does not have the digest that it was sealed with"]
+
+
+def test_another_seed_or_level_gives_other_numbers(copy: Path):
+    edit(copy, lambda content: content["config"].update(level=0.9), reseal=True)
+    assert len(verify(copy).edited) > 20
+
+
+def test_spaces_and_the_order_of_keys_are_no_edit(copy: Path):
+    path = copy / "results.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True, indent=4))
+    assert verify(copy).edited == []
+
+
+def test_a_document_without_a_seal_is_not_called_edited(copy: Path):
+    edit(copy, lambda content: content["environment"].pop("seal"))
+    found = verify(copy)
+    assert found.edited == []
+    assert "the seal" in found.unchecked[0]
+
+
+# edits of the tables
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez_compressed(path, **{**arrays, **changes})
+
+
+@pytest.mark.parametrize("table", ["tables/sign.npz", "tables/target/uniform_bits_4.npz"])
+def test_an_edited_table_is_named(copy: Path, table: str):
+    with np.load(copy / table, allow_pickle=False) as file:
+        losses = file["losses"].copy()
+    losses[0, 0] += 1e-6
+    rewrite(copy / table, losses=losses)
+    assert verify(copy).edited == [f"{table} is not the table that results.json was computed from"]
+
+
+@pytest.mark.parametrize("trait", ["bits_per_weight", "fingerprint", "worth", "attacked"])
+def test_the_digest_covers_everything_in_a_table(copy: Path, trait: str):
+    path = copy / "tables" / "sign.npz"
+    with np.load(path, allow_pickle=False) as file:
+        array = file[trait].copy()
+    array[0] = ~array[0] if array.dtype == bool else (array[0] * 2 + 1 if array.dtype.kind == "f" else "0")
+    rewrite(path, **{trait: array})
+    assert verify(copy).edited == ["tables/sign.npz is not the table that results.json was computed from"]
+
+
+def test_a_table_of_matched_noise_shows_in_its_control(copy: Path):
+    path = copy / "tables" / "matched_noise_of_sign.npz"
+    with np.load(path, allow_pickle=False) as file:
+        signal = file["signal"] + np.random.default_rng(0).normal(size=file["signal"].shape).astype(np.float32)
+    rewrite(path, signal=signal)
+    found = verify(copy).edited
+    assert found
+    assert all(line.startswith("controls.matched noise") for line in found)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 truncated"])
+def test_a_damaged_table_is_named(copy: Path, content: bytes):
+    (copy / "tables" / "identity.npz").write_bytes(content)
+    [line] = verify(copy).edited
+    assert line.startswith("tables/identity.npz cannot be read as a table")
+
+
+def test_a_pickle_in_a_table_is_not_opened(copy: Path):
+    rewrite(copy / "tables" / "identity.npz", metric=np.array([Trap()], dtype=object))
+    [line] = verify(copy).edited
+    assert "cannot be read as a table" in line
+    assert not (copy / "sprung").exists()
+
+
+class Trap:
+    def __reduce__(self) -> Any:
+        return exec, ("raise SystemExit('a pickle was opened')",)
+
+
+def test_a_table_elsewhere_is_not_opened(copy: Path):
+    edit(copy, lambda content: content["quantizers"][0].update(table="../../../etc/passwd"), reseal=True)
+    [line] = verify(copy).edited
+    assert "names '../../../etc/passwd'" in line
+
+
+# what cannot be verified
+
+
+def test_a_missing_table_or_document_cannot_be_verified(copy: Path):
+    (copy / "tables" / "sign.npz").unlink()
+    with pytest.raises(UserError, match="there is no table") as raised:
+        verify(copy)
+    assert "whole folder" in str(raised.value.hint)
+    with pytest.raises(UserError, match="cannot read"):
+        verify(copy / "absent")
+
+
+def test_an_attack_that_is_not_installed_cannot_be_verified(copy: Path):
+    edit(copy, lambda content: content["config"].update(attacks=["mine"]), reseal=True)
+    with pytest.raises(UserError, match="unknown attack 'mine'"):
+        verify(copy)
+
+
+# the command
+
+
+def command(folder: Path) -> subprocess.CompletedProcess[str]:
+    arguments = [sys.executable, "-m", "quantmis", "verify", str(folder)]
+    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+
+def test_the_command_ends_with_zero_one_or_two(copy: Path):
+    done = command(copy)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("unchanged: 9 tables, ")
+    edit(copy, better, reseal=True)
+    done = command(copy)
+    assert done.returncode == 1
+    assert done.stdout.startswith("edited: quantizers.sign.utility.value: ")
+    shutil.rmtree(copy / "tables")
+    done = command(copy)
+    assert done.returncode == 2
+    assert "hint: " in done.stderr
+
+
+def test_differences_are_found_at_any_depth():
+    one = {"a": [1.0, {"name": "x", "b": True}], "c": None}
+    assert list(compare.differences(one, one)) == []
+    found = list(compare.differences(one, {"a": [1.0 + 1e-8, {"name": "x", "b": 1}], "d": "new"}))
+    assert [line.partition(":")[0] for line in found] == ["a.0", "a.x.b", "d"]
+    assert list(compare.differences([1.0], [1.0 + 1e-10])) == []
+    assert list(compare.differences([1.0], [1.0, 2.0]))
+
+
+def test_sealing_twice_gives_the_same_seal(shadow: Path):
+    document = schema.read(shadow / "results.json")
+    assert sealed(document) == document
