@@ -1,0 +1,102 @@
+"""Numbers over many problems: means with intervals that take problems of one cluster for a single one."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from scipy.stats import rankdata, ttest_ind
+
+from quantmis.errors import UserError
+from quantmis.stats import Estimate, Unmeasured
+from quantmis.stats.interval import quantile
+from quantmis.stats.ranking import kendall
+from quantmis.studies.outcome import Outcome, QuantizerOutcome
+
+Number = Callable[[Outcome], float | None]
+Score = Callable[[QuantizerOutcome], float | None]
+FEWEST = 2
+"""Clusters that an interval needs."""
+
+
+def over(outcomes: Sequence[Outcome], number: Number, level: float = 0.95) -> Estimate | Unmeasured:
+    """Return the mean of a number over clusters of problems that have it, with Student's interval.
+
+    Where fewer than two clusters have the number, the result says so.
+    """
+    means = clustered(outcomes, number)
+    if len(means) < FEWEST:
+        return Unmeasured(f"{len(means)} independent problems have this number, {FEWEST} are needed")
+    value, error = float(np.mean(means)), float(np.std(means, ddof=1)) / math.sqrt(len(means))
+    reach = quantile(level, len(means) - 1) * error
+    return Estimate(value, value - reach, value + reach, level, f"Student's interval over {len(means)} problems")
+
+
+def clustered(outcomes: Sequence[Outcome], number: Number) -> list[float]:
+    """Return the mean of a number in each cluster of problems that has it."""
+    found: dict[str, list[float]] = {}
+    for outcome in outcomes:
+        each = number(outcome)
+        if each is not None:
+            found.setdefault(outcome.cluster, []).append(each)
+    return [float(np.mean(values)) for values in found.values()]
+
+
+def between(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> Estimate | Unmeasured:
+    """Return the mean of `first` minus that of `second`, with Welch's interval."""
+    if min(len(first), len(second)) < 2:
+        return Unmeasured("two problems of each kind are needed")
+    found = ttest_ind(first, second, equal_var=False).confidence_interval(level)
+    value = float(np.mean(first) - np.mean(second))
+    return Estimate(value, min(float(found.low), value), max(float(found.high), value), level, "Welch's interval")
+
+
+def ranks(outcomes: Sequence[Outcome], score: Score) -> dict[str, Number]:
+    """Return for each quantizer the function to its rank in a problem, 1 = the least `score`, ties averaged."""
+    return {each.name: _rank(each.name, score) for each in outcomes[0].quantizers}
+
+
+def _rank(name: str, score: Score) -> Number:
+    def of(outcome: Outcome) -> float | None:
+        scores = {each.name: score(each) for each in outcome.quantizers}
+        if None in scores.values():
+            return None
+        order: np.ndarray = rankdata(np.array(list(scores.values()), dtype=float))
+        return float(order[list(scores).index(name)])
+
+    return of
+
+
+def agreement(first: Score, second: Score) -> Number:
+    """Return the function to Kendall's tau between two scores of the quantizers of a problem."""
+
+    def of(outcome: Outcome) -> float | None:
+        pairs = [(first(each), second(each)) for each in outcome.quantizers]
+        if any(None in pair for pair in pairs):
+            return None
+        table = np.array(pairs, dtype=float)
+        try:
+            return kendall(table[:, 0], table[:, 1]).value
+        except UserError:
+            return None  # one of the two is the same for all: there is no order to compare
+
+    return of
+
+
+def exposure(quantizer: QuantizerOutcome) -> float:
+    """Return the AUC of adaptive LiRA."""
+    return quantizer.lira.value
+
+
+def paired(quantizer: QuantizerOutcome) -> float:
+    """Return the AUC of paired replicates."""
+    return quantizer.paired_replicates.value
+
+
+def exposed_by_indicator(quantizer: QuantizerOutcome) -> float | None:
+    """Return the indicator, negated: higher = predicted to give away more."""
+    return -quantizer.indicator.value if isinstance(quantizer.indicator, Estimate) else None
+
+
+def exposed_by_security(quantizer: QuantizerOutcome) -> float | None:
+    """Return security by theory, negated."""
+    return -quantizer.security.value if isinstance(quantizer.security, Estimate) else None

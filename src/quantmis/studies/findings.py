@@ -1,0 +1,166 @@
+"""What earlier work found, one claim at a time: confirmed by the outcomes of a study, contradicted, or undecided.
+
+A claim is a number over problems that is positive where the claim holds. Its interval takes problems that share data
+for one. The claim is confirmed where the whole interval is positive, contradicted where it is negative.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from quantmis.stats import Estimate, Unmeasured
+from quantmis.studies.contrasts import (
+    Number,
+    agreement,
+    between,
+    clustered,
+    exposed_by_indicator,
+    exposed_by_security,
+    exposure,
+    over,
+    paired,
+)
+from quantmis.studies.outcome import Outcome, QuantizerOutcome
+
+FULL, EIGHT, FOUR, TWO, SIGN = "identity", "uniform(bits=8)", "uniform(bits=4)", "uniform(bits=2)", "sign"
+THIRD, HALF, NINE_TENTHS = "ternary(sparsity=0.33)", "ternary(sparsity=0.5)", "ternary(sparsity=0.9)"
+EQUAL = 0.01
+"""An AUC that differs by less counts as equal."""
+
+PROTOTYPE = (NINE_TENTHS, TWO, SIGN, HALF, THIRD, "uniform(bits=3)", FOUR, EIGHT)
+"""The order from most to least private that prototypes of this project found."""
+
+PAPER, BITS, OURS = "Aubinais et al., 2026", "Bits for Privacy (arXiv 2512.15335)", "prototypes of this project"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Hold a claim, who made it, what the number is, and how it is found."""
+
+    text: str
+    source: str
+    meaning: str
+    number: Callable[[Sequence[Outcome], float], Estimate | Unmeasured]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Hold a claim with its number and the verdict."""
+
+    claim: Claim
+    found: Estimate | Unmeasured
+
+    @property
+    def verdict(self) -> str:
+        """Say "confirmed", "contradicted" or "undecided"."""
+        if isinstance(self.found, Unmeasured) or self.found.low <= 0 <= self.found.high:
+            return "undecided"
+        return "confirmed" if self.found.low > 0 else "contradicted"
+
+    def __str__(self) -> str:
+        """Write the verdict, the claim and the number."""
+        return f"{self.verdict}: {self.claim.text} ({self.claim.source}). {self.claim.meaning}: {spoken(self.found)}"
+
+
+def findings(outcomes: Sequence[Outcome], level: float = 0.95) -> list[Finding]:
+    """Return every claim with what the outcomes say of it."""
+    return [Finding(claim, claim.number(outcomes, level)) for claim in CLAIMS]
+
+
+def spoken(found: Estimate | Unmeasured, digits: int = 3) -> str:
+    """Write a number with its interval, or the reason why there is none."""
+    if isinstance(found, Unmeasured):
+        return f"not measured, {found.reason}"
+    return f"{found.value:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
+
+
+def _mean(number: Number) -> Callable[[Sequence[Outcome], float], Estimate | Unmeasured]:
+    return lambda outcomes, level: over(outcomes, number, level)
+
+
+def _less(private: str, exposed: str) -> Number:
+    """Return the function to how much more of a problem `exposed` gives away than `private`."""
+    return lambda outcome: exposure(outcome.of(exposed)) - exposure(outcome.of(private))
+
+
+def _closest(outcomes: Sequence[Outcome], level: float) -> Estimate | Unmeasured:
+    """Return the contrast of 90 % zeros with the quantizer that comes closest to it or beats it."""
+    others = [each.name for each in outcomes[0].quantizers if each.name != NINE_TENTHS]
+    found = [over(outcomes, _less(NINE_TENTHS, each), level) for each in others]
+    return min(found, key=lambda each: each.low if isinstance(each, Estimate) else 0.0)
+
+
+def _sparsity_against_bits(outcome: Outcome) -> float:
+    by_zeros = exposure(outcome.of(THIRD)) - exposure(outcome.of(NINE_TENTHS))
+    by_bits = exposure(outcome.of(EIGHT)) - exposure(outcome.of(SIGN))
+    return by_zeros - by_bits
+
+
+def _cost(cheap: str, dear: str) -> Number:
+    """Return the function to how much more skill `dear` costs in a problem where the model has any."""
+    return lambda outcome: outcome.lost(dear) - outcome.lost(cheap) if outcome.skilled else None
+
+
+_cost_of_zeros = _cost(THIRD, NINE_TENTHS)
+
+
+def _in_regression(outcomes: Sequence[Outcome], level: float) -> Estimate | Unmeasured:
+    costs = {
+        kind: clustered([each for each in outcomes if each.kind == kind], _cost_of_zeros)
+        for kind in ("regression", "classification")
+    }
+    return between(costs["regression"], costs["classification"], level)
+
+
+def _equality(outcome: Outcome) -> float:
+    return EQUAL - abs(exposure(outcome.of(FULL)) - exposure(outcome.of(FOUR)))
+
+
+def _prototype(quantizer: QuantizerOutcome) -> float | None:
+    return float(PROTOTYPE.index(quantizer.name)) if quantizer.name in PROTOTYPE else None
+
+
+def _as_prototype(outcome: Outcome) -> float | None:
+    known = [each for each in outcome.quantizers if _prototype(each) is not None]
+    return agreement(_prototype, exposure)(outcome.model_copy(update={"quantizers": known}))
+
+
+AUC = "AUC of adaptive LiRA, difference"
+SKILL = "share of the skill beyond chance that is lost, difference"
+TAU = "Kendall tau over the quantizers of a problem, mean"
+
+CLAIMS = (
+    Claim("1.58 bit with 90 % zeros is the most private", PAPER, f"{AUC} to the quantizer closest to it", _closest),
+    Claim("sign is less private than 1.58 bit with 33 % zeros", PAPER, AUC, _mean(_less(THIRD, SIGN))),
+    Claim(
+        "sparsity matters more than bits",
+        PAPER,
+        f"{AUC}: from 33 to 90 % zeros at 1.58 bit, less from 8 bit to 1 bit without zeros",
+        _mean(_sparsity_against_bits),
+    ),
+    Claim("more sparsity costs utility", PAPER, f"{SKILL}, 33 to 90 % zeros", _mean(_cost_of_zeros)),
+    Claim("above all in regression", PAPER, f"{SKILL}, regression less classification", _in_regression),
+    Claim(
+        "the indicator orders quantizers as the attack does",
+        PAPER,
+        TAU,
+        _mean(agreement(exposed_by_indicator, exposure)),
+    ),
+    Claim(
+        "4 bits give away as much as full precision",
+        BITS,
+        f"{EQUAL} less the absolute difference of AUC of adaptive LiRA",
+        _mean(_equality),
+    ),
+    Claim("2 bits give away less than 4", BITS, AUC, _mean(_less(TWO, FOUR))),
+    Claim("1.58 bit (half zeros) gives away less than 2 bits", BITS, AUC, _mean(_less(HALF, TWO))),
+    Claim("2 bits cost more utility than 4", BITS, SKILL, _mean(_cost(FOUR, TWO))),
+    Claim("sign is more private than 1.58 bit with 33 % zeros", OURS, AUC, _mean(_less(SIGN, THIRD))),
+    Claim("the order is 90 % zeros, 2 bit, sign, 50 %, 33 % zeros, 3, 4, 8 bit", OURS, TAU, _mean(_as_prototype)),
+    Claim("paired replicates order quantizers as the attack does", OURS, TAU, _mean(agreement(paired, exposure))),
+    Claim(
+        "security by theory orders quantizers as the attack does",
+        OURS,
+        TAU,
+        _mean(agreement(exposed_by_security, exposure)),
+    ),
+)

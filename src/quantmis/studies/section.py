@@ -1,0 +1,49 @@
+"""Write one section of a Markdown file of results and leave the others alone."""
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from quantmis.files import write_atomically
+
+TITLE = (
+    "# Results\n\nEvery section is written by the benchmark that it names; rerun one and only its section changes.\n"
+)
+PACKAGES = ("numpy", "scipy")
+
+
+def write_section(name: str, body: str, path: Path, packages: Sequence[str] = PACKAGES) -> None:
+    """Replace the section `name` of the file at `path`, or add it at the end, with machine and versions named in it."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    section = f"{begin}\n## {name}\n\n{machine(packages)}\n\n{body.strip()}\n{end}\n"
+    text = path.read_text() if path.exists() else TITLE
+    before, found, rest = text.partition(f"{begin}\n")
+    after = rest.partition(f"{end}\n")[2] if found else ""
+    write_atomically(path, f"{before if found else text + chr(10)}{section}{after}".encode())
+
+
+def machine(packages: Sequence[str]) -> str:
+    """Return one line: processor, cores, Python and package versions."""
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    return f"*{_processor()}; Python {platform.python_version()}, {versions}.*"
+
+
+def markdown(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
+    """Return a table in Markdown.
+
+    >>> print(markdown(["a", "b"], [[1, 2]]))
+    | a | b |
+    | --- | --- |
+    | 1 | 2 |
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"

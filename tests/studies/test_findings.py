@@ -1,0 +1,117 @@
+"""Claims about findings: each verdict follows from outcomes whose order is known."""
+
+import numpy as np
+import pytest
+from scipy.stats import t
+from studies.outcomes import PRIVATE_FIRST, outcome
+
+from quantmis.stats import Estimate, Unmeasured
+from quantmis.studies.contrasts import agreement, between, exposed_by_security, exposure, over, paired, ranks
+from quantmis.studies.findings import CLAIMS, Finding, findings
+
+SIGN, THIRD, NINE_TENTHS = "sign", "ternary(sparsity=0.33)", "ternary(sparsity=0.9)"
+
+
+def several(**options: object):
+    return [outcome(f"problem {index}", noise=0.001 * index, **options) for index in range(5)]
+
+
+def verdicts(outcomes) -> dict[str, str]:
+    return {each.claim.text: each.verdict for each in findings(outcomes)}
+
+
+def swapped(first: str, second: str) -> tuple[str, ...]:
+    other = {first: second, second: first}
+    return tuple(other.get(name, name) for name in PRIVATE_FIRST)
+
+
+def test_the_prototypes_order_confirms_what_they_found():
+    found = verdicts(several())
+    assert found["1.58 bit with 90 % zeros is the most private"] == "confirmed"
+    assert found["the order is 90 % zeros, 2 bit, sign, 50 %, 33 % zeros, 3, 4, 8 bit"] == "confirmed"
+    assert found["sign is more private than 1.58 bit with 33 % zeros"] == "confirmed"
+    assert found["sign is less private than 1.58 bit with 33 % zeros"] == "contradicted"
+    assert found["2 bits give away less than 4"] == "confirmed"
+    assert found["1.58 bit (half zeros) gives away less than 2 bits"] == "contradicted"
+
+
+def test_another_order_contradicts_it():
+    found = verdicts(several(order=swapped(NINE_TENTHS, THIRD)))
+    assert found["1.58 bit with 90 % zeros is the most private"] == "contradicted"
+    found = verdicts(several(order=swapped(SIGN, THIRD)))
+    assert found["sign is less private than 1.58 bit with 33 % zeros"] == "confirmed"
+
+
+def test_a_difference_that_changes_from_problem_to_problem_is_undecided():
+    mixed = [outcome(f"problem {i}", order=PRIVATE_FIRST if i % 2 else swapped(SIGN, THIRD)) for i in range(6)]
+    found = verdicts(mixed)
+    assert found["sign is less private than 1.58 bit with 33 % zeros"] == "undecided"
+
+
+def test_equality_is_shown_by_closeness_not_by_doubt():
+    text = "4 bits give away as much as full precision"
+    assert verdicts(several(step=0.001))[text] == "confirmed"
+    assert verdicts(several(step=0.02))[text] == "contradicted"
+
+
+@pytest.mark.parametrize(("cost", "verdict"), [(0.1, "confirmed"), (-0.1, "contradicted")])
+def test_the_cost_of_zeros_is_the_share_of_skill_lost(cost: float, verdict: str):
+    outcomes = [outcome(f"p{i}", costs={NINE_TENTHS: cost + 0.001 * i}) for i in range(4)]
+    assert verdicts(outcomes)["more sparsity costs utility"] == verdict
+    assert outcomes[0].lost(NINE_TENTHS) == pytest.approx(cost / 0.4)
+
+
+def test_regression_is_compared_with_classification():
+    cheap = [outcome(f"c{i}", costs={NINE_TENTHS: 0.05 + 0.001 * i}) for i in range(4)]
+    dear = [outcome(f"r{i}", kind="regression", costs={NINE_TENTHS: 0.2 + 0.001 * i}) for i in range(3)]
+    assert verdicts([*cheap, *dear])["above all in regression"] == "confirmed"
+    assert verdicts(cheap)["above all in regression"] == "undecided"
+
+
+def test_a_measure_that_was_not_measured_leaves_its_claim_undecided():
+    found = [each for each in findings(several()) if "security" in each.claim.text]
+    assert [each.verdict for each in found] == ["undecided"]
+    assert isinstance(found[0].found, Unmeasured)
+
+
+def test_every_claim_has_a_verdict_and_is_written_out():
+    said = [str(each) for each in findings(several())]
+    assert len(said) == len(CLAIMS) == 14
+    assert all(each.startswith(("confirmed: ", "contradicted: ", "undecided: ")) for each in said)
+
+
+def test_problems_of_one_cluster_count_once():
+    shared = [outcome(f"p{i}", noise=0.01 * (i % 3), cluster=f"task {i % 3}") for i in range(30)]
+    apart = [outcome(f"p{i}", noise=0.01 * i) for i in range(3)]
+    number = lambda each: exposure(each.of(SIGN))  # noqa: E731
+    assert over(shared, number).high == pytest.approx(over(apart, number).high)
+    assert isinstance(over(shared[:1], number), Unmeasured)
+
+
+def test_the_interval_of_a_mean_is_students():
+    values = [0.0, 0.01, 0.02, 0.05]
+    found = over([outcome(f"p{v}", noise=v) for v in values], lambda each: exposure(each.of(SIGN)) - 0.56)
+    low, high = t.interval(0.95, 3, np.mean(values), np.std(values, ddof=1) / 2)
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+
+
+def test_ranks_average_ties_and_count_from_the_least_exposed():
+    rank = ranks(several(), exposure)
+    assert [rank[name](outcome()) for name in PRIVATE_FIRST] == list(range(1, 11))
+    assert {rank[name](outcome(step=0.0)) for name in PRIVATE_FIRST} == {5.5}
+    assert ranks(several(), exposed_by_security)[SIGN](outcome()) is None
+
+
+def test_agreement_is_kendalls_tau():
+    assert agreement(paired, exposure)(outcome()) == pytest.approx(1.0)
+    assert agreement(lambda each: -each.lira.value, exposure)(outcome()) == pytest.approx(-1.0)
+    assert agreement(paired, exposure)(outcome(step=0.0)) is None
+
+
+def test_two_problems_of_each_kind_are_needed_to_compare_kinds():
+    assert isinstance(between([1.0], [1.0, 2.0]), Unmeasured)
+    assert isinstance(between([1.0, 2.0], [1.0, 2.0]), Estimate)
+
+
+def test_a_finding_at_zero_is_undecided():
+    assert Finding(CLAIMS[0], Estimate(0.1, 0.0, 0.2)).verdict == "undecided"
