@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from quantmis.audit.settings import check_folder
+from quantmis.audit.checks import check_folder
 from quantmis.audit.store import locked
 from quantmis.errors import require
 from quantmis.registry import suggestion

@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float
 import quantmis
 from quantmis import seeds
 from quantmis.attacks import LiRA, LossThreshold, PairedReplicates
+from quantmis.audit.checks import check
 from quantmis.audit.collect import collect
 from quantmis.audit.executors import Local
-from quantmis.audit.settings import check
 from quantmis.audit.tables import Table, assemble
 from quantmis.audit.work import Work
 from quantmis.data import Samples, complementary_halves
@@ -145,9 +145,9 @@ def _outcome(problem: Problem, design: Design, halves: Table, whole: Table) -> Q
     n = int(audited.member[0].sum())
     return QuantizerOutcome(
         name=halves.name,
-        bits_per_weight=float(np.mean([each.bits_per_weight for each in halves.traits])),
-        sparsity=float(np.mean([each.sparsity for each in halves.traits])),
-        utility=problem.worth(whole.worth[:, ~problem.trainable].astype(np.float64), design.level),
+        bits_per_weight=_mean([each.bits_per_weight for each in halves.traits]),
+        sparsity=_mean([each.sparsity for each in halves.traits]),
+        utility=problem.worth(np.asarray(whole.held_out_worth, dtype=np.float64), design.level),
         lira=lira.auc,
         advantage=lira.advantage,
         paired_replicates=_auc(PairedReplicates(), audited, design),
@@ -157,6 +157,10 @@ def _outcome(problem: Problem, design: Design, halves: Table, whole: Table) -> Q
         ),
         security=_or_reason(lambda: security(candidates.losses, n, DRAWS, design.seed, design.level)),
     )
+
+
+def _mean(values: list[float | None]) -> float:
+    return float(np.mean([value for value in values if value is not None]))
 
 
 def _auc(attack: PairedReplicates | LossThreshold, table: Evidence, design: Design) -> Estimate:
