@@ -35,6 +35,7 @@ def audit(
     checkpoint_every: int | None = None,
     keep_weights: bool = False,
     canaries: int = 0,
+    calibrate_on: str = "held_out",
     engine: str = "auto",
     executor: str = "local",
     out: str | Path | None = None,
@@ -57,9 +58,10 @@ def audit(
     `replicates`: how many of the models the indicator compares, by default all, at their end and, where
     `checkpoint_every` is given, after every so many epochs. `seed`: the same seed gives the same result. `level`: that
     of all intervals. `keep_weights`: whether `out` keeps the weights of the trained models. `canaries`: how many
-    wrongly labelled copies to train on as a control. `engine`: how models are
-    trained, "auto" takes the fastest. `executor`: "local", or "ray" for the cluster of this environment, with the same
-    result. `out`: a folder for `results.json`, `report.html`, the loss tables and the store of finished work: an audit
+    wrongly labelled copies to train on as a control. `calibrate_on`: what quantizers that look at data are shown,
+    "held_out" samples or, to measure what that leaks, "members" of the model. `engine`: how models are trained,
+    "auto" takes the fastest. `executor`: "local", or "ray" for the cluster of this environment, with the same result.
+    `out`: a folder for `results.json`, `report.html`, the loss tables and the store of finished work: an audit
     that was killed goes on from there. `progress`: whether to say on stderr how far it is. `command`: the command line
     that asked for the audit, for the report.
 
@@ -82,6 +84,7 @@ def audit(
         checkpoint_every=checkpoint_every,
         keep_weights=keep_weights,
         canaries=canaries,
+        calibrate_on=calibrate_on,
         engine=engine,
         executor=executor,
         out=None if out is None else Path(out),

@@ -49,6 +49,7 @@ def plan(asked: Assignment, member: np.ndarray, store: Store | None) -> Work:
         replicates=settings.replicates,
         keep_weights=settings.keep_weights,
         canaries=settings.canaries,
+        calibrate_on=settings.calibrate_on,
     )
 
 

@@ -122,6 +122,7 @@ def _config(asked: Assignment) -> Config:
         quantizers=settings.quantizer_names,
         attacks=settings.attack_names,
         level=settings.level,
+        calibrate_on=settings.calibrate_on,
     )
 
 
@@ -149,6 +150,7 @@ def _reproduce(measured: Measured) -> Reproduce:
         f"qm.audit(task, samples, quantizers={settings.quantizer_names}, attacks={settings.attack_names}, "
         f"shadows={settings.shadows}, replicates={settings.replicates}, held_out={settings.held_out}, "
         f"seed={settings.seed}, level={settings.level}, canaries={settings.canaries}, "
+        f"calibrate_on={settings.calibrate_on!r}, "
         f"checkpoint_every={settings.checkpoint_every}, engine={way!r}{', target=target' if asked.target else ''})  "
         f"# task: {asked.task.name}, samples: those of the digest"
     )

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from quantmis.attacks import ATTACKS, Attack
 from quantmis.audit.executors import EXECUTORS
+from quantmis.audit.work import CALIBRATE_ON
 from quantmis.errors import require
 from quantmis.models import CrossEntropy, Loss
 from quantmis.models.engine import WAYS
@@ -40,6 +41,7 @@ class Settings:
     `shadows`: the models of the attacks. `replicates`: how many of them, from the first, are the candidates of the
     indicator, at their end and, where `checkpoint_every` is given, after every so many epochs. `held_out`: the fraction
     of the samples that no model sees. `canaries`: how many wrongly labelled copies are trained on beside the samples.
+    `calibrate_on`: whether quantizers that look at data see held-out samples or members of the model.
     """
 
     quantizers: tuple[Quantizer, ...]
@@ -54,6 +56,7 @@ class Settings:
     canaries: int
     engine: str
     executor: str
+    calibrate_on: Literal["held_out", "members"] = "held_out"
 
     def __post_init__(self):
         enough = self.replicates >= 2 or self.depth == "as-is"
@@ -69,6 +72,7 @@ class Settings:
         )
         _require_known("engine", self.engine, WAYS)
         _require_known("executor", self.executor, EXECUTORS)
+        _require_known("calibrate_on", self.calibrate_on, CALIBRATE_ON)
         epochs = self.checkpoint_every
         require(epochs is None or epochs > 0, f"checkpoint_every: expected a number of epochs, got {epochs}")
 

@@ -46,7 +46,7 @@ def tables_of(asked: Assignment, member: Bool[np.ndarray, "models samples"]) -> 
     everything = np.ones(len(asked.samples), dtype=bool)
     shown = np.any(member[:, : len(asked.samples)], axis=0) if len(member) else everything
     calibrated = calibration_rows(asked.target, asked.settings, shown)
-    shown[calibrated] = False
+    shown[np.setdiff1d(calibrated, asked.target.members)] = False
     return list(_tables(asked, asked.target, shown, calibrated))
 
 
@@ -64,9 +64,11 @@ def _tables(
 
 
 def calibration_rows(target: Target, settings: Settings, shown: np.ndarray) -> Int[np.ndarray, " rows"]:
-    """Return the non-members to calibrate on, where any quantizer is: those attacks do not use, or a quarter of all."""
+    """Return the rows to calibrate on, where any quantizer is: non-members not attacked or a quarter, or members."""
     if not any(map(needs_calibration, settings.quantizers)):
         return np.empty(0, dtype=np.int64)
+    if settings.calibrate_on == "members":
+        return target.members[:CALIBRATION]
     spare = target.non_members[~shown[target.non_members]]
     quarter = target.non_members[: len(target.non_members) // 4]
     return (spare if len(spare) >= len(quarter) else quarter)[:CALIBRATION]

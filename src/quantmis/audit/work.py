@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool
-from torch import nn
+from torch import Tensor, nn
 
 import quantmis
 from quantmis import seeds
@@ -38,7 +38,9 @@ ROOMS = ("seeds.py", "evidence.py", "data", "models", "quantizers", "audit/work.
 
 
 CALIBRATION = 256
-"""Held-out samples that quantizers which look at data are given: members of no model."""
+"""Samples that quantizers which look at data are given."""
+CALIBRATE_ON = ("held_out", "members")
+"""Where they come from: members of no model, the same for all; or members of the very model, which may leak them."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Work:
 
     `checkpoints`: optimiser steps at which replicates (the first `replicates` models) also yield candidates for the
     indicator. `keep_weights`: whether the weights of the full-precision models are kept. `canaries`: how many samples,
-    the last, are canaries.
+    the last, are canaries. `calibrate_on`: one of `CALIBRATE_ON`.
     """
 
     task: Task
@@ -94,6 +96,7 @@ class Work:
     replicates: int = 0
     keep_weights: bool = False
     canaries: int = 0
+    calibrate_on: str = "held_out"
 
     @property
     def steps(self) -> int:
@@ -129,6 +132,7 @@ class Work:
             "seed": self.seed,
             "engine": [self.engine.way, self.engine.threads],
             "checkpoints": [*self.checkpoints, self.replicates, self.keep_weights],
+            "calibrate on": [self.calibrate_on, CALIBRATION],
         }
         return _digest(json.dumps(words).encode())
 
@@ -159,38 +163,58 @@ class _Filler:
 
     def checkpoint(self, step: int, modules: list[nn.Module]) -> None:
         """Put the replicates among `modules` through every quantizer and keep their losses on held-out samples."""
-        for index, module in zip(self._rows, modules, strict=True):
-            if index < self._work.replicates:
-                training = module.training
-                for number, (quantized, name) in enumerate(self._quantized(module.cpu(), index, step)):
-                    losses = row(quantized.model, self._work.task.loss, *self._held_out, name=name).losses
-                    self._earlier.setdefault((number, index), []).append(losses)
-                module.train(training)
+        chosen = {index: module for index, module in zip(self._rows, modules, strict=True) if self._compares(index)}
+        modes = [module.training for module in chosen.values()]
+        for number in range(len(self._work.quantizers)):
+            for index, (quantized, name) in zip(chosen, self._quantized(number, chosen, step), strict=True):
+                losses = row(quantized.model, self._work.task.loss, *self._held_out, name=name).losses
+                self._earlier.setdefault((number, index), []).append(losses)
+        for module, mode in zip(chosen.values(), modes, strict=True):
+            module.train(mode)
 
     def finish(self, modules: list[nn.Module]) -> Group:
         """Return the rows of the trained `modules`."""
-        entries = [
-            [self._entry(*each) for each in self._quantized(module, index)]
-            for index, module in zip(self._rows, modules, strict=True)
-        ]
+        trained = dict(zip(self._rows, modules, strict=True))
         arrays: dict[str, np.ndarray] = {}
-        for number, column in enumerate(zip(*entries, strict=True)):
-            arrays |= {f"{number}.{name}": value for name, value in _stacked([each for each, _ in column]).items()}
+        traits: list[list[Traits]] = []
+        for number in range(len(self._work.quantizers)):
+            entries = [self._entry(*each) for each in self._quantized(number, trained)]
+            arrays |= {f"{number}.{name}": value for name, value in _stacked([each for each, _ in entries]).items()}
+            traits.append([each for _, each in entries])
             earlier = [losses for index in self._rows for losses in self._earlier.get((number, index), [])]
             if earlier:
                 arrays[f"{number}.earlier"] = np.stack(earlier)
         if self._work.keep_weights:
-            for index, module in zip(self._rows, modules, strict=True):
+            for index, module in trained.items():
                 arrays |= {f"weights/{index}/{name}": value.numpy() for name, value in module.state_dict().items()}
-        return Group(arrays, [[traits for _, traits in column] for column in zip(*entries, strict=True)])
+        return Group(arrays, traits)
 
-    def _quantized(self, module: nn.Module, index: int, step: int | None = None) -> Iterator[tuple[Quantized, str]]:
-        for quantizer in self._work.quantizers:
-            name = spelling(quantizer)
-            address = ("shadow", index, "quantize", name, *([] if step is None else [step]))
-            stream = torch.Generator().manual_seed(seeds.integer(self._work.seed, *address))
-            calibration = self._held_out[0][:CALIBRATION] if needs_calibration(quantizer) else None
-            yield quantizer.quantize(module, calibration, stream), f"{seeds.spell('shadow', index)} after {name}"
+    def _compares(self, index: int) -> bool:
+        return index < self._work.replicates
+
+    def _quantized(
+        self, number: int, modules: dict[int, nn.Module], step: int | None = None
+    ) -> Iterator[tuple[Quantized, str]]:
+        """Yield what a quantizer makes of each model, all at once, and what it is called in messages."""
+        if not modules:
+            return
+        quantizer = self._work.quantizers[number]
+        name = spelling(quantizer)
+        calibration = [self._calibration(index) for index in modules] if needs_calibration(quantizer) else None
+        addresses = [("shadow", index, "quantize", name, *([] if step is None else [step])) for index in modules]
+        streams = [torch.Generator().manual_seed(seeds.integer(self._work.seed, *each)) for each in addresses]
+        made = quantizer.quantize_many([module.cpu() for module in modules.values()], calibration, streams)
+        for index, quantized in zip(modules, made, strict=True):
+            yield quantized, f"{seeds.spell('shadow', index)} after {name}"
+
+    def _calibration(self, index: int) -> Tensor:
+        """Return the inputs that the quantizers of model `index` look at, as many from wherever they come."""
+        held_out = self._held_out[0][:CALIBRATION]
+        if self._work.calibrate_on == "held_out":
+            return held_out
+        member = self._work.member[index, : self._work.member.shape[1] - self._work.canaries]
+        draw = seeds.generator(self._work.seed, "shadow", index, "calibration")
+        return self._inputs[0][torch.from_numpy(draw.permutation(np.flatnonzero(member))[: len(held_out)])]
 
     def _entry(self, quantized: Quantized, name: str) -> tuple[Row, Traits]:
         return row(quantized.model, self._work.task.loss, *self._inputs, name=name), Traits.of(quantized)

@@ -10,15 +10,16 @@ of the dequantized weights would not do, because rounding makes several floats o
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Integer, Real
 from torch import Tensor
 
+from quantmis.errors import require
 from quantmis.models.weights import raw_bytes
 
-PARTS = ("codes", "scale", "zero_point", "offset", "codebook")
+PARTS = ("codes", "scale", "zero_point", "offset", "codebook", "group")
 """The tensors of a record, in the order of its digest."""
 
 
@@ -28,7 +29,8 @@ class QuantizedLayer:
 
     `levels` is the number of values that a code can take. `scale`, and `zero_point` and `offset` where a format has
     them, are [rows, groups]. `codebook` holds what each code stands for; a `standard` one belongs to the format, is
-    known to every reader and takes no bits.
+    known to every reader and takes no bits. `group` names the group of each column of `matrix()` where groups are not
+    neighbours (act-order).
 
     >>> layer = QuantizedLayer("fc", torch.tensor([[-2, 1]], dtype=torch.int8), torch.tensor([[0.5]]), 4, group_size=2)
     >>> layer.dequantize().tolist(), layer.bits
@@ -45,6 +47,7 @@ class QuantizedLayer:
     offset: Float[Tensor, "rows groups"] | None = None
     codebook: Float[Tensor, " levels"] | None = None
     standard: bool = False
+    group: Integer[Tensor, " columns"] | None = None
 
     @property
     def shape(self) -> torch.Size:
@@ -59,7 +62,7 @@ class QuantizedLayer:
     @property
     def bits(self) -> float:
         """Bits of the codes and of all that is needed to read them: scales, zero points, offsets, a codebook."""
-        counted = [self.scale, self.zero_point, self.offset, None if self.standard else self.codebook]
+        counted = [self.scale, self.zero_point, self.offset, self.group, None if self.standard else self.codebook]
         return self.nominal_bits + sum(8.0 * part.nbytes for part in counted if part is not None)
 
     @property
@@ -79,6 +82,8 @@ class QuantizedLayer:
 
     def spread(self, part: Real[Tensor, "rows groups"]) -> Real[Tensor, "rows columns"]:
         """Return one entry of `part` per weight of `matrix()`, in a shape that broadcasts against it."""
+        if self.group is not None:
+            return part[:, self.group.long()]
         columns = self.matrix().shape[1]
         return part if part.shape[1] == 1 else part.repeat_interleave(self.group_size, dim=1)[:, :columns]
 
@@ -109,6 +114,16 @@ class QuantizedLayer:
     def _counts(self) -> Tensor:
         counts = torch.bincount(self.codes.flatten().int() + 128)  # a byte's worth of bins: no sort
         return counts[counts > 0]
+
+
+def transposed(layer: QuantizedLayer) -> QuantizedLayer:
+    """Return the record of the transposed weight; `UserError` where its scales belong to blocks of the flat weight."""
+    one = layer.axis is None
+    require(
+        layer.codes.ndim == 2 and not (one and layer.scale.numel() > 1),
+        f"{layer.name}: blocks of the flat weight cannot be transposed",
+    )
+    return replace(layer, codes=layer.codes.T.contiguous(), axis=None if layer.axis is None else 1 - layer.axis)
 
 
 def as_matrix(weight: Tensor, axis: int | None) -> Tensor:

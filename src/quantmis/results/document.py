@@ -33,6 +33,7 @@ class Config(Record):
     quantizers: list[str]
     attacks: list[str]
     level: float
+    calibrate_on: Literal["held_out", "members"] = "held_out"
 
 
 class Environment(Record):

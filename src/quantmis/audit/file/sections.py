@@ -104,6 +104,7 @@ class Options(Section):
     checkpoint_every: int | None = None
     keep_weights: bool = False
     canaries: int = 0
+    calibrate_on: str = "held_out"
     engine: str = "auto"
     executor: str = "local"
 

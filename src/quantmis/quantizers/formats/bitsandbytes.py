@@ -5,6 +5,7 @@ the sixteen levels; `.quant_state.bitsandbytes__nf4` (or fp4) JSON with the shap
 """
 
 import json
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ def fits(tensors: dict[str, Tensor]) -> bool:
     return any(STATE in name for name in tensors)
 
 
-def layers(tensors: dict[str, Tensor]) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
+def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
     """Return the quantized layers and the other tensors."""
     names = [name.partition(STATE)[0] for name in tensors if STATE in name]
     found = tuple(_layer(name, tensors) for name in names)

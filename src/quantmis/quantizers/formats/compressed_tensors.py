@@ -4,6 +4,8 @@
 `weight_shape` is the shape before packing; `weight_zero_point`, where there is one, is packed along the outputs.
 """
 
+from typing import Any
+
 from torch import Tensor
 
 from quantmis.errors import require
@@ -18,7 +20,7 @@ def fits(tensors: dict[str, Tensor]) -> bool:
     return any(name.endswith(".weight_packed") for name in tensors)
 
 
-def layers(tensors: dict[str, Tensor]) -> tuple[Layers, dict[str, Tensor]]:
+def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[Layers, dict[str, Tensor]]:
     """Return the quantized layers and the other tensors."""
     return parts_read(tensors, PARTS, _layer)
 
@@ -26,10 +28,10 @@ def layers(tensors: dict[str, Tensor]) -> tuple[Layers, dict[str, Tensor]]:
 def _layer(name: str, tensors: dict[str, Tensor]) -> QuantizedLayer:
     packed, scale = tensors[f"{name}.weight_packed"], tensors[f"{name}.weight_scale"]
     rows, columns = (int(size) for size in tensors[f"{name}.weight_shape"])
-    require(f"{name}.weight_g_idx" not in tensors, f"{name} was quantized with groups that are not neighbours")
     bits = packed.shape[1] * 32 // columns
     require(bits in (4, 8), f"{name} has codes of {bits} bits; read are 4 and 8")
     zeros = tensors.get(f"{name}.weight_zero_point")
     zero = None if zeros is None else unpacked(zeros.T, bits, rows).T
     scale = scale.reshape(rows, -1) if scale.shape[0] == rows else scale.reshape(1, 1)
-    return signed(name, bits, unpacked(packed, bits, columns), scale, zero, -(-columns // scale.shape[1]))
+    order = tensors.get(f"{name}.weight_g_idx")
+    return signed(name, bits, unpacked(packed, bits, columns), scale, zero, -(-columns // scale.shape[1]), order)

@@ -1,11 +1,13 @@
 """GPTQ checkpoints in safetensors, as AutoGPTQ and gptqmodel write them (format "gptq", version 1).
 
 `qweight` packs codes along the inputs, [inputs * bits / 32, outputs]; `qzeros` packs the zero points, less one, along
-the outputs; `scales` is [groups, outputs]; `g_idx` names the group of each input. With act-order the groups are not
-neighbours, and no group size describes them: such files are refused.
+the outputs; `scales` is [groups, outputs]; `g_idx` names the group of each input, which with act-order are no
+neighbours. Where the configuration says `checkpoint_format: gptq_v2`, zero points are packed as they are.
 """
 
-import torch
+from functools import partial
+from typing import Any
+
 from torch import Tensor
 
 from quantmis.errors import require
@@ -20,22 +22,17 @@ def fits(tensors: dict[str, Tensor]) -> bool:
     return any(name.endswith(".qweight") for name in tensors)
 
 
-def layers(tensors: dict[str, Tensor]) -> tuple[Layers, dict[str, Tensor]]:
+def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[Layers, dict[str, Tensor]]:
     """Return the quantized layers and the other tensors."""
-    return parts_read(tensors, PARTS, _layer)
+    return parts_read(tensors, PARTS, partial(_layer, less=words.get("checkpoint_format") != "gptq_v2"))
 
 
-def _layer(name: str, tensors: dict[str, Tensor]) -> QuantizedLayer:
-    scale, words, packed = (tensors[f"{name}.{part}"] for part in ("scales", "qweight", "qzeros"))
+def _layer(name: str, tensors: dict[str, Tensor], less: bool) -> QuantizedLayer:
+    scale, codes, packed = (tensors[f"{name}.{part}"] for part in ("scales", "qweight", "qzeros"))
     groups, outputs = scale.shape
     bits = packed.shape[1] * 32 // outputs
-    inputs = words.shape[0] * 32 // bits
-    require(bits in (2, 4, 8), f"{name} has codes of {bits} bits; read are 2, 4 and 8")
-    size = -(-inputs // groups)
+    inputs = codes.shape[0] * 32 // bits
+    require(bits in (2, 3, 4, 8), f"{name} has codes of {bits} bits; read are 2, 3, 4 and 8")
+    zero = (unpacked(packed, bits, outputs) + less) % 2**bits
     order = tensors.get(f"{name}.g_idx")
-    require(
-        order is None or torch.equal(order.long(), torch.arange(inputs) // size),
-        f"{name} was quantized with act-order, whose groups are not neighbours",
-    )
-    zero = (unpacked(packed, bits, outputs) + 1) % 2**bits
-    return signed(name, bits, unpacked(words.T, bits, inputs), scale.T, zero.T, size)
+    return signed(name, bits, unpacked(codes.T, bits, inputs), scale.T, zero.T, -(-inputs // groups), order)

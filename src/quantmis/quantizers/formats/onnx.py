@@ -7,7 +7,7 @@ a MatMulNBits node holds them in blocks. Weights that a matrix product reads as 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from quantmis.errors import UserError, require
 from quantmis.quantizers.formats.protobuf import Field, message, varints, whole
-from quantmis.quantizers.record import QuantizedLayer
+from quantmis.quantizers.record import QuantizedLayer, transposed
 
 GRAPH, NODES, TENSORS = 7, 1, 5
 DTYPES = {1: "<f4", 2: "<u1", 3: "<i1", 5: "<i2", 6: "<i4", 7: "<i8", 9: "<u1", 10: "<f2", 11: "<f8"}
@@ -140,7 +140,7 @@ def _layer(graph: Graph, name: str, parts: tuple[str, str], axis: int | None, bl
         axis=along,
         zero_point=None if zero is None or not bool(zero.any()) else _matrix(zero, codes, along, block),
     )
-    return turned(layer) if _is_turned(graph, name) else layer
+    return transposed(layer) if _is_turned(graph, name) else layer
 
 
 def _matrix(value: Tensor, codes: Tensor, axis: int | None, block: int) -> Tensor:
@@ -148,14 +148,6 @@ def _matrix(value: Tensor, codes: Tensor, axis: int | None, block: int) -> Tenso
     if block and axis == 1:
         return value.T.contiguous()
     return value.reshape(1 if axis is None else codes.shape[axis], -1).contiguous()
-
-
-def turned(layer: QuantizedLayer) -> QuantizedLayer:
-    """Return the record of the transposed weight; `UserError` where its scales belong to the flattened tensor."""
-    require(
-        layer.axis is not None or layer.scale.numel() == 1, f"{layer.name}: blocks of the flat weight cannot be turned"
-    )
-    return replace(layer, codes=layer.codes.T.contiguous(), axis=None if layer.axis is None else 1 - layer.axis)
 
 
 def _name(name: str) -> str:

@@ -25,14 +25,18 @@ def parts_read(
 
 
 def unpacked(words: Int[Tensor, "rows words"], bits: int, columns: int) -> Int[Tensor, "rows columns"]:
-    """Return the unsigned codes of each row, the lowest bits of a word first.
+    """Return the unsigned codes of each row, the lowest bits of a word first; a code may go on in the next word.
 
     >>> unpacked(torch.tensor([[0x21]], dtype=torch.int32), 4, 2).tolist()
     [[1, 2]]
     """
-    shifts = torch.arange(0, 32, bits, device=words.device)
-    codes = (words.long()[:, :, None] >> shifts) & (2**bits - 1)
-    return codes.flatten(1)[:, :columns]
+    width = bits if 32 % bits == 0 else 1
+    shifts = torch.arange(0, 32, width, device=words.device)
+    parts = ((words.long()[:, :, None] >> shifts) & (2**width - 1)).flatten(1)
+    if width == bits:
+        return parts[:, :columns]
+    single = parts[:, : parts.shape[1] // bits * bits].unflatten(1, (-1, bits))
+    return (single << torch.arange(bits, device=words.device)).sum(2)[:, :columns]
 
 
 def signed(
@@ -42,8 +46,13 @@ def signed(
     scale: Float[Tensor, "rows groups"],
     zero: Int[Tensor, "outputs groups"] | None,
     group_size: int,
+    group: Int[Tensor, " inputs"] | None = None,
 ) -> QuantizedLayer:
-    """Return the record of a layer whose unsigned `codes` and zero points have the middle of their range at zero."""
+    """Return the record of a layer whose unsigned `codes` and zero points have the middle of their range at zero.
+
+    `group` names the group of each input; it is left out where groups are runs of `group_size`.
+    """
+    runs = torch.arange(codes.shape[1]) // group_size
     middle = 2 ** (bits - 1)
     return QuantizedLayer(
         name=name,
@@ -53,4 +62,5 @@ def signed(
         group_size=group_size,
         axis=0,
         zero_point=None if zero is None else (zero - middle).to(torch.int8).contiguous(),
+        group=None if group is None or torch.equal(group.long(), runs) else group.to(torch.int32),
     )
