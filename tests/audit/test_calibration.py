@@ -75,6 +75,7 @@ def test_a_group_quantized_at_once_is_the_group_quantized_one_by_one(monkeypatch
     assert all(np.array_equal(value, alone.arrays[name]) for name, value in together.arrays.items())
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_another_source_of_calibration_is_refused():
     with pytest.raises(qm.UserError, match="unknown calibrate_on 'train'"):
         assignment(calibrate_on="train")

@@ -68,11 +68,14 @@ def test_a_gptq_checkpoint_is_read_as_it_was_packed(tmp_path: Path, bits: int):
     assert list(back.others) == ["0.bias"]
 
 
-def test_groups_that_are_not_neighbours_are_refused(tmp_path: Path):
+def test_groups_that_are_not_neighbours_are_read_by_the_index_of_the_file(tmp_path: Path):
     layer = Uniform(bits=4, per="channel", group_size=16, symmetric=False).quantize(torch.nn.Linear(64, 32)).layers[0]
-    gptq_file(tmp_path / "model.safetensors", layer, 4, order=torch.arange(63, -1, -1))
-    with pytest.raises(UserError, match="groups are not neighbours"):
-        read(tmp_path / "model.safetensors")
+    order = torch.arange(63, -1, -1)
+    gptq_file(tmp_path / "model.safetensors", layer, 4, order=order)
+    [back] = read(tmp_path / "model.safetensors").layers
+    of_column = (torch.arange(64) // 16)[order]
+    expected = (layer.codes.float() - layer.zero_point[:, of_column]) * layer.scale[:, of_column]
+    assert torch.allclose(back.dequantize(), expected)
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
