@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from quantmis.attacks import RMIA, Calibrated, GaussianPlugIn, LiRA, PairedReplicates
 from quantmis.evidence import Evidence
-from quantmis.theory import chernoff_rate, gaussian_rate, security
+from quantmis.theory import chernoff_rate, gaussian_rate
 from quantmis.theory.candidates import gaps
 
 BITS = (32, 8, 4, 4, 3, 2, 3, 2, 1, 1.58, 1.58, 1.58)
@@ -114,11 +114,6 @@ def apart(losses: np.ndarray) -> float:
     """Return how much trainings differ at a sample against how much samples differ, in probability."""
     probability = np.exp(-losses)
     return float(probability.var(0).mean() / probability.var(1).mean())
-
-
-def flux(losses: np.ndarray) -> float:
-    """Return security by boundary flux; a third of the samples trains a model, a third is held out."""
-    return security(losses, losses.shape[1], draws=2000).value
 
 
 THEORY: dict[str, tuple[int, Callable[[np.ndarray], float]]] = {

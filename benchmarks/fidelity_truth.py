@@ -1,6 +1,6 @@
 """One problem of the fidelity study: the truth of 64 shadow models, and what few trainings say of it.
 
-`python benchmarks/fidelity_truth.py FOLDER` writes FOLDER/NAME.json beside each FOLDER/NAME.npz that has none yet.
+`python benchmarks/fidelity_truth.py FOLDER [NAME]` writes FOLDER/NAME.json beside each FOLDER/NAME.npz without one.
 """
 
 import json
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from fidelity_measures import WITHOUT_TRAINING, Few, flux, measured, pairs
+from fidelity_measures import WITHOUT_TRAINING, Few, measured, pairs
 from fidelity_tables import CHEAP, SHADOWS, path
 from problems import PROBLEMS
 
@@ -86,9 +86,6 @@ def judged(file: dict[str, np.ndarray]) -> dict:
             same = few(file, slice(start, start + count), "shared_")
             values = [PairedReplicates().movement(table).value for table in same.tables]
             _add(draws, count, {"exposure, all trainings from one start": values})
-    for start in (0, 4):  # flux is slow
-        some = few(file, slice(SHADOWS + start, SHADOWS + start + 4))
-        _add(draws, 4, {"security by flux": [-flux(losses) for losses in some.held_out]})
     for name, values in WITHOUT_TRAINING.items():
         draws[name] = {"0": [values.tolist()]}
     many = few(file, slice(SHADOWS, SHADOWS + CHEAP))
@@ -103,8 +100,8 @@ def _add(draws: dict[str, dict[str, list]], count: int, found: dict[str, list[fl
 
 def main() -> None:
     """Judge every problem whose tables are there and that was not judged before."""
-    folder = Path(sys.argv[1])
-    for problem in PROBLEMS:
+    folder, wanted = Path(sys.argv[1]), sys.argv[2:]
+    for problem in (each for each in PROBLEMS if not wanted or each.name in wanted):
         source = path(folder, problem)
         target = source.with_suffix(".json")
         if not source.exists() or target.exists():
