@@ -1,0 +1,114 @@
+"""What users and disks can do to files: whatever stands in them, it is read whole or refused with a `UserError`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from documents import document
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from quantmis import results
+from quantmis.attacks import ATTACKS
+from quantmis.audit import file as audit_file
+from quantmis.audit.store import Damaged, Store
+from quantmis.audit.work import Group, Traits
+from quantmis.errors import UserError
+from quantmis.quantizers import QUANTIZERS
+
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+AUDIT = b"""
+[data]
+file = "data.npz"
+
+[model]
+function = "module:Model"
+arguments = { width = 4 }
+
+[training]
+epochs = 2
+
+[audit]
+quantizers = ["sign", "uniform(bits=4)"]
+shadows = 8
+"""
+DOCUMENT = document().model_dump_json().encode()
+
+
+def harmed(content: bytes) -> st.SearchStrategy[bytes]:
+    """Draw what becomes of a file: pieces replaced, cut out, doubled, or the rest lost."""
+
+    @st.composite
+    def one(draw: st.DrawFn) -> bytes:
+        harmed = bytearray(content)
+        for _ in range(draw(st.integers(1, 3))):
+            start = draw(st.integers(0, len(harmed)))
+            stop = draw(st.integers(start, min(len(harmed), start + 40)))
+            piece = draw(
+                st.one_of(
+                    st.binary(max_size=8),
+                    st.just(bytes(harmed[start:stop]) * 2),
+                    st.sampled_from([b"", b"NaN", b"1e999", b"-1", b"null", b"[]", b"{}", b'""', b"\xff", b"true"]),
+                )
+            )
+            harmed[start:stop] = piece
+        return bytes(harmed[: draw(st.sampled_from([len(harmed), draw(st.integers(0, len(harmed)))]))])
+
+    return one()
+
+
+@MANY
+@given(harmed(AUDIT))
+def test_an_audit_file_is_read_or_refused(tmp_path: Path, content: bytes):
+    path = tmp_path / "audit.toml"
+    path.write_bytes(content)
+    try:
+        audit_file.read(path)
+    except UserError as error:
+        assert str(path) in str(error) or error.hint
+
+
+@MANY
+@given(harmed(DOCUMENT))
+def test_a_result_is_read_or_refused(content: bytes):
+    try:
+        read = results.parse(content)
+    except UserError as error:
+        assert "results.json" in str(error)
+        return
+    assert results.parse(read.model_dump_json().encode()) == read
+
+
+@MANY
+@given(
+    st.one_of(st.text(max_size=60), st.from_regex(r"[a-z_]{1,12}\([a-z]{1,6}=[-0-9.a-z\"\[\]]{0,9}\)", fullmatch=True))
+)
+def test_a_name_is_understood_or_refused(spelled: str):
+    for registry in (ATTACKS, QUANTIZERS):
+        try:
+            registry.parse(spelled)
+        except UserError as error:
+            assert str(error)
+
+
+@pytest.fixture(scope="module")
+def group() -> Group:
+    """A group of the store."""
+    losses = np.random.default_rng(0).random((2, 30)).astype(np.float32)
+    return Group({"0.losses": losses}, [[Traits("f", 1.0, 0.5, 3, [])] * 2])
+
+
+@MANY
+@given(data=st.data())
+def test_a_stored_group_is_read_as_it_was_written_or_not_at_all(tmp_path: Path, group: Group, data):
+    store, written = Store(tmp_path), group
+    store.save("key", written)
+    store.path("key").write_bytes(data.draw(harmed(store.path("key").read_bytes())))
+    try:
+        found = store.load("key")
+    except Damaged as damage:
+        assert store.path("key").name in str(damage)
+        return
+    assert found is not None
+    assert found.traits == written.traits
+    assert found.arrays["0.losses"].tolist() == written.arrays["0.losses"].tolist()
