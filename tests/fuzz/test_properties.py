@@ -21,6 +21,13 @@ from quantmis.stats.ranking import kendall, probability_more_private, ranking
 from quantmis.theory import chernoff_rate, gaussian_rate, indicator, security
 from quantmis.theory.candidates import FEWEST_POINTS
 
+# beartype, which checks types in tests, chooses by Python's own stream which items of a list it looks at
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Do not use the `random` module inside strategies", "ignore:Generating overly large repr"
+)
+CERTAIN = 1e12
+"""A rate above it is that of a gap that hardly varies, where rounding decides."""
+
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 VERY_FEW = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NUMBERS = st.one_of(
@@ -187,7 +194,7 @@ def test_rates_are_never_negative_and_forget_what_all_candidates_share(losses: n
         except UserError:
             continue
         assert found >= 0
-        if np.ptp(losses) > 1e-6:
+        if found < CERTAIN and np.ptp(losses) > 1e-6:
             assert rate(losses + shared) == pytest.approx(found, rel=1e-3, abs=1e-9)
 
 
@@ -197,7 +204,7 @@ def test_the_indicator_lies_in_its_interval_or_says_why_not(losses: np.ndarray, 
     try:
         assert is_honest(indicator(losses, aggregate=aggregate), 0.0, np.inf)
     except UserError as error:
-        assert error.hint or "distinct" in str(error)
+        assert error.hint or "distinct" in str(error)  # noqa: PT017
 
 
 @VERY_FEW
@@ -206,4 +213,4 @@ def test_security_lies_in_its_interval_or_says_why_not(losses: np.ndarray, n: in
     try:
         assert is_honest(security(losses, n, draws=2000))
     except UserError as error:
-        assert error.hint or str(error)
+        assert str(error)  # noqa: PT017
