@@ -2,13 +2,14 @@
 # make test   everything that CI checks
 # make docs  the documentation, in docs/_build/html; a warning is an error
 # make bench  the slow studies, written to benchmarks/RESULTS.md
+# make chaos  audits that are killed, starved and harmed for MINUTES
 # make clean  remove what the others made
 
 PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= quantmis-demo
 
-.PHONY: demo test check bench clean browser docs
+.PHONY: demo test check bench clean browser docs chaos
 
 demo: .venv/installed
 	$(BIN)/quantmis demo --out $(OUT)
@@ -31,6 +32,11 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/attacks.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/quantizers.py
+
+# MINUTES of audits that are killed, starved and harmed: no wrong table, no traceback, no lost group
+MINUTES ?= 5
+chaos: .venv/installed
+	$(BIN)/python benchmarks/chaos.py --minutes $(MINUTES)
 
 clean:
 	rm -rf .venv $(OUT) dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -42,7 +42,7 @@ class UnresolvedAt(Unmeasured):
 class Record(BaseModel):
     """Refuse fields that the schema does not know, and changes after the fact."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Curve(Record):
