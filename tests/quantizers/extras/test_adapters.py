@@ -116,3 +116,10 @@ def test_a_model_that_cannot_be_exported_is_refused():
 def test_a_group_size_that_does_not_divide_the_columns_is_refused():
     with pytest.raises(UserError, match="torchao refuses this model"):
         QUANTIZERS.parse("torchao.intx(bits=4, group_size=7)").quantize(nn.Sequential(nn.Linear(64, 8)))
+
+
+def test_hqq_leaves_a_layer_whose_groups_do_not_fill_its_bytes():
+    model = torch.nn.Sequential(torch.nn.Linear(64, 32), torch.nn.ReLU(), torch.nn.Linear(32, 10))
+    quantized = QUANTIZERS.parse("hqq(bits=4)").quantize(model)  # 320 weights are 5 groups of 64
+    assert [layer.name for layer in quantized.layers] == ["0"]
+    assert quantized.untouched == ("2",)

@@ -20,7 +20,8 @@ from quantmis.quantizers.record import QuantizedLayer
 class HQQ(Adapter):
     """Round groups of `group_size` weights to `bits` bits, with scales and zero points that HQQ optimises.
 
-    A layer whose weights do not divide into groups stays as it is.
+    A layer whose weights do not divide into groups, or whose groups do not fill the bytes that HQQ packs them into (an
+    even number of groups of 4 bits), stays as it is.
 
     >>> HQQ(bits=4, group_size=64).extra
     'hqq'
@@ -46,7 +47,7 @@ class HQQ(Adapter):
         layers: list[QuantizedLayer] = []
         linear = {name: layer for name, layer in model.named_modules() if type(layer) is nn.Linear}
         for name, old in linear.items():
-            if old.weight.numel() % self.group_size:
+            if old.weight.numel() % (self.group_size * 8 // self.bits):
                 continue
             config = BaseQuantizeConfig(nbits=self.bits, group_size=self.group_size, axis=1)
             shape = old.weight.shape
