@@ -227,6 +227,17 @@ def reproduce(
     print(f"tables: {(results or folder / 'RESULTS.md').resolve()}")  # noqa: T201
 
 
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="The folder of an audit.", metavar="A")],
+    second: Annotated[Path, typer.Argument(help="The folder of another.", metavar="B")],
+) -> None:
+    """Say what every version gives away and is worth in A and in B; paired where models and samples are the same."""
+    from quantmis.compare import compared, table
+
+    Console().print(table(compared(first, second)))
+
+
 @app.command("list")
 def list_(what: Annotated[str, typer.Argument(help="quantizers or attacks", metavar="quantizers|attacks")]) -> None:
     """List the quantizers or the attacks that exist, third parties' included, with their parameters."""
