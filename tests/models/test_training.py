@@ -291,3 +291,24 @@ def test_a_mistake_in_a_recipe_of_the_users_own_is_told_with_its_line(digits: Sa
     with pytest.raises(UserError, match="recipe failed at seed address shadow/0: AttributeError") as refused:
         trained(Task(mlp, recipe=mistaken), digits.take(np.arange(40)), 2, "loop")
     assert "test_training.py, line" in (refused.value.hint or "")
+
+
+class Padded(nn.Module):
+    """Classify the mean of the embeddings of a sequence, whose padding is entry 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(12, 8, padding_idx=0)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.table(x).mean(1))
+
+
+def test_the_entry_that_pads_sequences_is_not_trained_in_a_stack_either():
+    draw = np.random.default_rng(0)
+    few = Samples(draw.integers(0, 12, (64, 5)), draw.integers(0, 3, 64))
+    task = Task(Padded, recipe=Recipe(epochs=5, optimizer="sgd", learning_rate=0.1))
+    together, alone = (trained(task, few, 4, way) for way in ("stacked", "loop"))
+    assert largest_difference(together, alone) < 1e-4
+    assert all(bool((module.table.weight[0] == 0).all()) for module in together)

@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from quantmis.models import loop
 from quantmis.models.convolution import Unfolded
+from quantmis.models.embedding import Padded
 from quantmis.models.task import Task
 
 STACKED, UNFOLDED = "stacked", "unfolded"
@@ -35,7 +36,8 @@ class Stack:
     def losses(self, x: Tensor, y: Tensor, batch: Tensor) -> Tensor:
         """Return the objective of each model on its own samples, [models]; `batch` is [models, batch]."""
         # the fused kernels of attention have no batching rule
-        with sdpa_kernel(SDPBackend.MATH), Unfolded() if self._way == UNFOLDED else nullcontext():
+        unfolded = Unfolded() if self._way == UNFOLDED else nullcontext()
+        with sdpa_kernel(SDPBackend.MATH), unfolded, Padded():
             return vmap(self._objective, randomness="different")(self._parameters, self._buffers, x[batch], y[batch])
 
     def backward(self, x: Tensor, y: Tensor, batch: Tensor) -> None:
