@@ -18,6 +18,7 @@ import pytest
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = (
     "tutorial.md",
+    "guides/audit-a-molecular-model.md",
     "guides/audit-your-own-model.md",
     "guides/write-a-quantizer.md",
     "guides/write-an-attack.md",
