@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quantmis.audit.result import AuditResult
     from quantmis.audit.target import Target, Version
     from quantmis.data import Samples
+    from quantmis.data.texts import Texts
     from quantmis.errors import UserError
     from quantmis.evidence import Evidence
     from quantmis.models import Recipe, Task
@@ -37,6 +38,7 @@ __all__ = [
     "Samples",
     "Target",
     "Task",
+    "Texts",
     "Unmeasured",
     "UserError",
     "Version",
@@ -56,6 +58,7 @@ _HOMES = {
     "Samples": "quantmis.data",
     "Target": "quantmis.audit.target",
     "Task": "quantmis.models",
+    "Texts": "quantmis.data.texts",
     "Unmeasured": "quantmis.stats",
     "UserError": "quantmis.errors",
     "Version": "quantmis.audit.target",

@@ -6,7 +6,8 @@ on what. An audit fills one table per quantizer over the same rows and columns. 
 is a pure function of these tables, and every number in a report was returned by such a function.
 """
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +18,8 @@ from quantmis.errors import require
 from quantmis.evidence_table import arrays_of
 
 NO_TWIN = -1
+APART = ("named", "label")
+"""The fields that are not one table [models, samples]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,8 @@ class Evidence:
     where the model was trained on the sample. `signal`: [models, samples], a score that is higher for members;
     the negated loss when it is not given. `entropy`: [models, samples], the modified entropy of the predictions
     (Song & Mittal 2021), lower for members, where the task has one. `label`: [samples], the class of each sample,
-    where the task has classes. Raises `UserError` for other shapes, an empty table, NaN or infinity.
+    where the task has classes. `named`: further signals by name, each [models, samples] and higher for members, such as
+    those of language models. Raises `UserError` for other shapes, an empty table, NaN or infinity.
 
     >>> table = Evidence(np.array([[0.1, 2.0], [1.5, 0.2]]), np.array([[True, False], [False, True]]))
     >>> table.models, table.samples, table.twin.tolist()
@@ -41,6 +45,7 @@ class Evidence:
     signal: Float[np.ndarray, "models samples"] | None = None
     entropy: Float[np.ndarray, "models samples"] | None = None
     label: Integer[np.ndarray, " samples"] | None = None
+    named: Mapping[str, Float[np.ndarray, "models samples"]] = field(default_factory=dict[str, np.ndarray])
 
     def __post_init__(self):
         shape = self.losses.shape
@@ -54,7 +59,7 @@ class Evidence:
             f"member: expected booleans, got {self.member.dtype}",
             hint="member.astype(bool)",
         )
-        for name, table in self._tables():
+        for name, table in (*self._tables(), *self.named.items()):
             require(table.shape == shape, f"{name}: expected shape {shape} like losses, got {table.shape}")
             _require_finite(name, table)
         if self.label is not None:
@@ -96,20 +101,23 @@ class Evidence:
 
     def rows(self, index: Any) -> "Evidence":
         """Return the table of the models at `index` (a slice, integers or booleans)."""
-        return Evidence(**{name: table[index] for name, table in self._tables()}, label=self.label)
+        return self._each(lambda table: table[index], self.label)
 
     def columns(self, index: Any) -> "Evidence":
         """Return the table of the samples at `index` (a slice, integers or booleans)."""
-        label = None if self.label is None else self.label[index]
-        return Evidence(**{name: table[:, index] for name, table in self._tables()}, label=label)
+        return self._each(lambda table: table[:, index], None if self.label is None else self.label[index])
 
     def relabelled(self, member: Bool[np.ndarray, "models samples"]) -> "Evidence":
         """Return the same losses under another membership: the shuffled control."""
         return replace(self, member=member)
 
     def _tables(self) -> list[tuple[str, np.ndarray]]:
-        named = ((field.name, getattr(self, field.name)) for field in fields(self) if field.name != "label")
-        return [(name, table) for name, table in named if table is not None]
+        tables = ((each.name, getattr(self, each.name)) for each in fields(self) if each.name not in APART)
+        return [(name, table) for name, table in tables if table is not None]
+
+    def _each(self, part: Callable[[np.ndarray], np.ndarray], label: np.ndarray | None) -> "Evidence":
+        tables = {name: part(table) for name, table in self._tables()}
+        return Evidence(**tables, named={name: part(table) for name, table in self.named.items()}, label=label)
 
 
 def _require_finite(name: str, table: np.ndarray) -> None:

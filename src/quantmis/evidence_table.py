@@ -17,6 +17,8 @@ from quantmis.registry import suggestion
 
 LONG = ("model", "sample", "loss", "member", "signal", "entropy", "label")
 WHOLE = ("losses", "member", "signal", "entropy", "label")
+NAMED = "named/"
+"""What the names of further signals begin with, as `named/min_k`."""
 PLURAL = {"loss": "losses"}
 
 
@@ -33,8 +35,10 @@ def read_columns(source: Any) -> dict[str, np.ndarray]:
     return {str(name): np.asarray(source[name]) for name in names or ()}
 
 
-def arrays_of(source: Any, needed: tuple[str, ...] = ("losses", "member")) -> dict[str, np.ndarray]:
+def arrays_of(source: Any, needed: tuple[str, ...] = ("losses", "member")) -> dict[str, Any]:
     """Return the arrays of a loss table [models, samples] by the names of `Evidence`; `label` is [samples].
+
+    Arrays `named/min_k` and the like, as audits save them, are further signals.
 
     Raises `UserError` where one `needed` is missing, or an entry is missing or there twice.
     """
@@ -43,7 +47,9 @@ def arrays_of(source: Any, needed: tuple[str, ...] = ("losses", "member")) -> di
     for name in needed:
         hint = suggestion(name, columns)
         require(name in found, f"the loss table has no {name}, only {', '.join(columns) or 'nothing'}", hint=hint)
-    return {name: value if name == "label" else _typed(name, value) for name, value in found.items()}
+    typed = {name: value if name == "label" else _typed(name, value) for name, value in found.items()}
+    named = {name.removeprefix(NAMED): _typed(name, columns[name]) for name in columns if name.startswith(NAMED)}
+    return typed | ({"named": named} if named else {})
 
 
 def _typed(name: str, value: np.ndarray) -> np.ndarray:

@@ -19,7 +19,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from quantmis.attacks import Attack
+from quantmis.attacks import ATTACKS, Attack
+from quantmis.attacks.text_signal import TextSignal
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
 from quantmis.quantizers import Quantizer, contract
@@ -49,7 +50,8 @@ def margins(margin: np.ndarray, member: np.ndarray) -> Evidence:
     """Return the table of binary classifiers with these margins (the log-odds of the right class)."""
     losses, other = np.logaddexp(0, -margin), np.logaddexp(0, margin)
     entropy = losses * np.exp(-other) + losses * np.exp(-other)  # both classes give the same term when there are two
-    return Evidence(losses, member, signal=margin, entropy=entropy, label=np.arange(margin.shape[1]) % 2)
+    named = {name: margin for name in ATTACKS.names() if issubclass(ATTACKS.find(name), TextSignal)}
+    return Evidence(losses, member, margin, entropy, label=np.arange(margin.shape[1]) % 2, named=named)
 
 
 class AttackContract:

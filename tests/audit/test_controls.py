@@ -98,7 +98,7 @@ def test_a_failed_control_is_the_first_finding(digits: qm.Samples, monkeypatch: 
 
 
 def test_canaries_carry_the_targets_of_others(digits: qm.Samples, rng: np.random.Generator):
-    planted = with_canaries(digits, 100, rng)
+    planted = with_canaries(digits, 100, rng).samples
     assert (planted.x[: len(digits)] == digits.x).all()
     for x, y in zip(planted.x[len(digits) :], planted.y[len(digits) :], strict=True):
         assert y not in digits.y[(digits.x == x).all(1)]

@@ -89,7 +89,7 @@ def test_samples_are_called_by_their_ids_or_row_numbers(digits: Samples):
     assert taken.names[[0, 1, 6]].tolist() == ["s5", "s0", "s5"]
     assert taken.notes == ("pixels",)
     assert named.digest() == digits.digest()
-    planted = with_canaries(named, 2, np.random.default_rng(0))
+    planted = with_canaries(named, 2, np.random.default_rng(0)).samples
     assert planted.names[-2:].tolist() == ["canary 0", "canary 1"]
 
 

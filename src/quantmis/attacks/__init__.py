@@ -5,10 +5,15 @@ from quantmis.attacks.calibrated import Calibrated
 from quantmis.attacks.gaussian_plug_in import GaussianPlugIn
 from quantmis.attacks.lira import LiRA
 from quantmis.attacks.loss_threshold import LossThreshold
+from quantmis.attacks.lowercase_ratio import LowercaseRatio
+from quantmis.attacks.min_k import MinK
+from quantmis.attacks.min_k_plus_plus import MinKPlusPlus
 from quantmis.attacks.modified_entropy import ModifiedEntropy
 from quantmis.attacks.paired_replicates import PairedReplicates
 from quantmis.attacks.quantile_regression import QuantileRegression
+from quantmis.attacks.reference_difference import ReferenceDifference
 from quantmis.attacks.rmia import RMIA
+from quantmis.attacks.zlib_ratio import ZlibRatio
 
 __all__ = [
     "ATTACKS",
@@ -18,7 +23,12 @@ __all__ = [
     "GaussianPlugIn",
     "LiRA",
     "LossThreshold",
+    "LowercaseRatio",
+    "MinK",
+    "MinKPlusPlus",
     "ModifiedEntropy",
     "PairedReplicates",
     "QuantileRegression",
+    "ReferenceDifference",
+    "ZlibRatio",
 ]

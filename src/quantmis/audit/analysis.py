@@ -1,5 +1,6 @@
 """From loss tables to the numbers of results.json: every one of them is a pure function of the tables."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from quantmis.registry import spelling
 from quantmis.results import (
     AttackMetrics,
     AttackResult,
+    CanaryExposure,
     ClassExposure,
     Curve,
     Measured,
@@ -26,9 +28,10 @@ from quantmis.results import (
     Utility,
 )
 from quantmis.stats import Bound, Estimate, Unmeasured, by_class, evaluate, most_exposed, security_upper_bound
-from quantmis.stats.average import average, average_difference
+from quantmis.stats.average import average, average_among, average_difference
 from quantmis.stats.cluster import kin
 from quantmis.stats.compare import difference
+from quantmis.stats.exposure import exposure_bits
 from quantmis.theory import indicator, security
 
 Scores = Float[np.ndarray, "models samples"]
@@ -45,6 +48,9 @@ NO_TRAINING = "compares several trainings of a model, and this is one model"
 ITSELF = "this is full precision itself"
 NO_REFERENCE_MODELS = "needs reference models, which an audit without training does not have"
 NOT_LIKE_THIS = "no reference model was quantized like this version: say which quantizer it is `like`"
+NO_CANARIES = "no random texts were planted: canaries = 8 plants eight at each of several repetition counts"
+NO_LOGITS = "this version computes in a runtime that shows no probabilities to decode from"
+LIKELIHOOD = "log_likelihood"
 UNKNOWN = "not known of a version that was quantized elsewhere"
 
 
@@ -126,6 +132,7 @@ def describe(scored: Scored, whole: Scored, settings: Settings, ids: np.ndarray 
         utility_change=_utility_change(table, whole.table, settings.level),
         by_class=_by_class(scored, settings),
         most_exposed=_most_exposed(scored, settings, ids),
+        canaries=_canaries(table, settings.level),
     )
 
 
@@ -151,8 +158,15 @@ def _utility(table: Table, level: float) -> Utility | Unmeasured:
     worth = table.held_out_worth
     if worth is None or worth.size == 0:
         return Unmeasured("no predictions were given, only losses")
-    mean = average(worth.astype(np.float64), table.evidence.member, level)
-    return Utility(mean.value, mean.low, mean.high, mean.level, mean.method, metric=table.metric)
+    mean = average(worth.astype(np.float64), table.evidence.member, level, table.held_out_weight)
+    perplexity = _perplexity(mean) if table.metric == LIKELIHOOD else None
+    return Utility(mean.value, mean.low, mean.high, mean.level, mean.method, metric=table.metric, perplexity=perplexity)
+
+
+def _perplexity(likelihood: Estimate) -> Estimate:
+    """Return exp of the negated log-likelihood of a token, which turns the ends of its interval round."""
+    value, low, high = (math.exp(-each) for each in (likelihood.value, likelihood.high, likelihood.low))
+    return Estimate(value, low, high, likelihood.level, likelihood.method)
 
 
 def _utility_change(table: Table, whole: Table, level: float) -> Measured:
@@ -161,7 +175,8 @@ def _utility_change(table: Table, whole: Table, level: float) -> Measured:
         return Unmeasured(ITSELF)
     if worth is None or before is None or worth.size == 0:
         return Unmeasured("no predictions were given, only losses")
-    return average_difference(worth.astype(np.float64), before.astype(np.float64), table.evidence.member, level)
+    both = worth.astype(np.float64), before.astype(np.float64)
+    return average_difference(*both, table.evidence.member, level, table.held_out_weight)
 
 
 def _change(scored: Scored, whole: Scored, level: float) -> Measured:
@@ -210,6 +225,33 @@ def _most_exposed(scored: Scored, settings: Settings, ids: np.ndarray | None) ->
         SampleExposure(sample=row, id=str(row if ids is None else ids[row]), exposure=each.exposure)
         for row, each in zip(rows, found, strict=True)
     ]
+
+
+def _canaries(table: Table, level: float) -> list[CanaryExposure] | Unmeasured:
+    """Return how well models remember the random texts in their training sets, by how often these stood there."""
+    if table.repeats is None:
+        return Unmeasured(NO_CANARIES)
+    return [_remembered(table, often, level) for often in np.unique(table.repeats[table.is_canary]).tolist() if often]
+
+
+def _remembered(table: Table, often: int, level: float) -> CanaryExposure:
+    assert table.repeats is not None  # noqa: S101 there are canaries
+    planted = table.repeats[table.is_canary & (table.repeats > 0)] == often
+    alternatives = table.evidence.columns(table.is_canary & (table.repeats == 0)).signals
+    found = table.canaries.columns(planted)
+
+    def said(way: str) -> Measured:
+        if way not in table.extracted:
+            return Unmeasured(NO_LOGITS)
+        return average_among(table.extracted[way][:, planted].astype(np.float64), found.member, level)
+
+    bits = exposure_bits(found.signals, alternatives)
+    return CanaryExposure(
+        repeats=often,
+        exposure=average_among(bits, found.member, level),
+        greedy=said("greedy"),
+        sampled=said("sampled"),
+    )
 
 
 def _of_candidates(table: Table, settings: Settings, measure: "Callable[[Table, Settings], Estimate]") -> Measured:

@@ -10,7 +10,7 @@ import warnings
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Integer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from quantmis import seeds
 from quantmis.data import Samples
+from quantmis.data.tokens import PADDING
 from quantmis.results import BlindBaseline
 from quantmis.stats import Metrics, evaluate
 
@@ -28,6 +29,7 @@ MOST = 4000
 """As many samples of a kind are enough to see any difference that matters."""
 
 COMPONENTS = 128
+BUCKETS = 512
 FOLDS = 5
 TRIED = 2
 
@@ -80,15 +82,26 @@ def _chosen(member: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _features(samples: Samples, classes: np.ndarray | None) -> Float[np.ndarray, "samples features"]:
-    """Return inputs and targets as columns; tokens as how often each occurs, classes as one column each."""
+    """Return inputs and targets as columns; tokens as how often they and their pairs occur, classes as one each."""
     x = samples.x
     inputs = _counts(x) if x.dtype.kind in "iu" and x.ndim == 2 else x.reshape(len(x), -1)
     targets = samples.y.reshape(len(x), -1) if classes is None else np.unique(classes) == classes[:, None]
     return np.concatenate([inputs, targets], axis=1).astype(np.float64)
 
 
-def _counts(tokens: np.ndarray) -> np.ndarray:
-    known, number = np.unique(tokens, return_inverse=True)
-    counts = np.zeros((len(tokens), len(known)), dtype=np.float32)
-    np.add.at(counts, (np.arange(len(tokens))[:, None], number.reshape(tokens.shape)), 1.0)
+def _counts(tokens: Integer[np.ndarray, "samples longest"]) -> Float[np.ndarray, "samples features"]:
+    """Return how often each token occurs in a sequence, and each pair of neighbours.
+
+    Where there are more of them than `BUCKETS`, some share a column (feature hashing), so that any vocabulary fits.
+    """
+    pairs = tokens[:, :-1].astype(np.int64) * (int(tokens.max()) + 1) + tokens[:, 1:]
+    pairs[tokens[:, 1:] == PADDING] = PADDING
+    return np.concatenate([_occurrences(tokens), _occurrences(pairs)], axis=1)
+
+
+def _occurrences(numbers: Integer[np.ndarray, "samples longest"]) -> Float[np.ndarray, "samples columns"]:
+    known, place = np.unique(numbers, return_inverse=True)
+    spread = np.random.default_rng(0).permutation(len(known)) % BUCKETS
+    counts = np.zeros((len(numbers), min(len(known), BUCKETS)), dtype=np.float32)
+    np.add.at(counts, (np.arange(len(numbers))[:, None], spread[place.reshape(numbers.shape)]), 1.0)
     return counts

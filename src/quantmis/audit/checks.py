@@ -1,5 +1,6 @@
 """What is tried before anything is spent: the model on a few samples, every attack, every quantizer, the folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +36,16 @@ def check(task: Task, samples: Samples) -> None:
     require(finite, "the untrained model already returns NaN or infinity", hint="scale the inputs")
 
 
-def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"]) -> None:
-    """Run every attack on random losses under the memberships of the audit, so that what cannot run says so now."""
+def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"], named: Sequence[str] = ()) -> None:
+    """Run every attack on random losses under the memberships of the audit, so that what cannot run says so now.
+
+    `named`: the further signals that the tables of the audit will have.
+    """
     if len(member) == 0:
         return
     shown = member[:, np.any(member, axis=0)]
     losses = seeds.generator(settings.seed, "rehearsal").random(shown.shape)
-    rehearsal = Evidence(losses, shown, entropy=losses)
+    rehearsal = Evidence(losses, shown, entropy=losses, named=dict.fromkeys(named, losses))
     for attack in settings.attacks:
         attack.score(rehearsal)
 

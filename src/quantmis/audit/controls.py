@@ -60,7 +60,8 @@ def planted_leak(table: Table, settings: Settings) -> list[Control]:
     leak = PLANTED * audited.losses.std() * audited.member
     signal = None if audited.signal is None else audited.signal + PLANTED * audited.signal.std() * audited.member
     entropy = None if audited.entropy is None else audited.entropy - PLANTED * audited.entropy.std() * audited.member
-    leaking = replace(audited, losses=audited.losses - leak, signal=signal, entropy=entropy)
+    named = {name: each + PLANTED * each.std() * audited.member for name, each in audited.named.items()}
+    leaking = replace(audited, losses=audited.losses - leak, signal=signal, entropy=entropy, named=named)
     expected = f"AUC above {FOUND}: the losses of members were lowered by {PLANTED:.0f} standard deviations"
     return [
         _judged(

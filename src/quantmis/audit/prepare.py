@@ -13,10 +13,10 @@ from quantmis.audit.store import Store
 from quantmis.audit.target import Target
 from quantmis.audit.work import Work
 from quantmis.data import Samples, complementary_halves
-from quantmis.data.canaries import with_canaries
+from quantmis.data.canaries import Planted, with_canaries, with_random_texts
 from quantmis.data.membership import hold_out
 from quantmis.errors import UserError
-from quantmis.models import Recipe, Task
+from quantmis.models import CausalLM, Recipe, Task
 from quantmis.models.engine import Engine, choose_engine, cores
 
 SPARE = 100
@@ -38,9 +38,11 @@ class Assignment:
 def plan(asked: Assignment, member: np.ndarray, store: Store | None) -> Work:
     """Return what is to be computed, in the way in which `store` was begun where it was."""
     task, settings = asked.task, asked.settings
+    behind = planted(asked)
+    texts = isinstance(task.loss, CausalLM) and settings.canaries
     return Work(
         task=task,
-        samples=planted(asked),
+        samples=behind.samples,
         member=member,
         quantizers=(*settings.quantizers, *settings.noises),
         seed=settings.seed,
@@ -48,15 +50,17 @@ def plan(asked: Assignment, member: np.ndarray, store: Store | None) -> Work:
         checkpoints=_checkpoints(task, int(member[0].sum()), settings.checkpoint_every),
         replicates=settings.replicates,
         keep_weights=settings.keep_weights,
-        canaries=settings.canaries,
+        canaries=behind.canaries,
         calibrate_on=settings.calibrate_on,
+        repeats=behind.repeats if texts else None,
     )
 
 
-def planted(asked: Assignment) -> Samples:
+def planted(asked: Assignment) -> Planted:
     """Return the samples with the canaries that were asked for behind them."""
     generator = seeds.generator(asked.settings.seed, "canaries")
-    return with_canaries(asked.samples, asked.settings.canaries, generator)
+    plant = with_random_texts if isinstance(asked.task.loss, CausalLM) else with_canaries
+    return plant(asked.samples, asked.settings.canaries, generator)
 
 
 def _engine(asked: Assignment, store: Store | None) -> Engine:
@@ -80,17 +84,23 @@ def _checkpoints(task: Task, members: int, every: int | None) -> tuple[int, ...]
     return tuple(range(stride, task.recipe.steps(members), stride))
 
 
-def membership(samples: int, settings: Settings, target: Target | None) -> Bool[np.ndarray, "models samples"]:
+def membership(behind: Planted, settings: Settings, target: Target | None) -> Bool[np.ndarray, "models samples"]:
     """Return who is trained on what; held-out samples are false in every row, canaries are the last columns.
 
-    With a target, models are trained on its members and non-members, so that attacks on it have references.
+    With a target, models are trained on its members and non-members, so that attacks on it have references. What stands
+    equally often in a training set is divided in halves by itself, so that all models are trained on as many samples.
     """
-    kept = _kept(samples, settings, target)
-    trained = [*kept, *range(samples, samples + settings.canaries)]
-    member = np.zeros((settings.models, samples + settings.canaries), dtype=bool)
-    if settings.models:
-        generator = seeds.generator(settings.seed, "membership")
-        member[:, trained] = complementary_halves(settings.models, len(trained), generator)
+    whole = len(behind.samples)
+    member = np.zeros((settings.models, whole), dtype=bool)
+    if not settings.models:
+        return member
+    may = np.zeros(whole, dtype=bool)
+    may[_kept(whole - behind.canaries, settings, target)] = True
+    may[whole - behind.canaries :] = True
+    generator = seeds.generator(settings.seed, "membership")
+    for often in np.unique(behind.repeats[behind.repeats > 0]):
+        rows = np.flatnonzero(may & (behind.repeats == often))
+        member[:, rows] = complementary_halves(settings.models, len(rows), generator)
     return member
 
 

@@ -23,7 +23,7 @@ from quantmis.audit.tables import Table, assemble
 from quantmis.audit.target import Target, disjoint
 from quantmis.audit.work import Group, Work
 from quantmis.data import Samples
-from quantmis.models import Task
+from quantmis.models import CausalLM, Task
 from quantmis.quantizers import Quantizer
 from quantmis.results import Control, Results
 from quantmis.results.seal import sealed
@@ -46,10 +46,11 @@ def request(
     **options: Any,
 ) -> Assignment:
     """Return what the arguments of `quantmis.audit` ask for; `UserError` for what cannot be."""
-    models = models_of(depth, shadows, replicates, given=target is not None, taught=task.taught)
+    deepest = "indicator" if isinstance(task.loss, CausalLM) else "shadow"
+    models = models_of(depth, shadows, replicates, target is not None, task.taught, deepest)
     settings = Settings(
         quantizers=quantizers_of(quantizers),
-        attacks=attacks_of(attacks, models, task.loss),
+        attacks=attacks_of(attacks, models, task.loss, task.loss.named_signals(samples)),
         shadows=models.shadows,
         replicates=models.replicates,
         **options,
@@ -74,12 +75,12 @@ def run(asked: Assignment, progress: bool) -> AuditResult:
 def checked(asked: Assignment) -> tuple[Assignment, Bool[np.ndarray, "models samples"]]:
     """Return what is to be done and who is trained on what, once everything that could go wrong before was tried."""
     check(asked.task, asked.samples)
-    planted(asked)
     if asked.target is not None:
         asked = replace(asked, target=disjoint(asked.target, asked.samples))
         this_model.check_target(asked)
-    member = membership(len(asked.samples), asked.settings, asked.target)
-    check_attacks(asked.settings, member)
+        this_model.check_confounded(asked)
+    member = membership(planted(asked), asked.settings, asked.target)
+    check_attacks(asked.settings, member, asked.task.loss.named_signals(asked.samples))
     check_quantizers(asked.settings, asked.task, asked.samples)
     executor(asked.settings.executor)
     return asked, member

@@ -119,18 +119,20 @@ class Models(NamedTuple):
 MODELS_BY_DEFAULT = {"shadow": Models(64, 64), "indicator": Models(0, 4), "as-is": Models(0, 0)}
 
 
-def models_of(depth: str | None, shadows: int | None, replicates: int | None, given: bool, taught: bool) -> Models:
+def models_of(
+    depth: str | None, shadows: int | None, replicates: int | None, given: bool, taught: bool, deepest: Depth = "shadow"
+) -> Models:
     """Return how many models to train: as many as were asked for, by default those of the depth.
 
     `given`: there is a trained model, and so a depth that trains nothing; `taught`: there is a recipe to train more
-    with. Without the one, or with the other, the default is to train shadow models.
+    with. Without the one, or with the other, the default is to train the models of the depth `deepest`.
     """
     known = depth is None or depth in DEPTHS
     require(known, f"unknown depth {depth!r}", hint=suggestion(str(depth), DEPTHS))
     for name, count in (("shadows", shadows), ("replicates", replicates)):
         _require_even(name, count or 0)
     asked = shadows is not None or replicates is not None
-    meant = depth or ("as-is" if given and not taught and not asked else "shadow")
+    meant = depth or ("as-is" if given and not taught and not asked else "shadow" if shadows else deepest)
     attacked = MODELS_BY_DEFAULT[meant].shadows if shadows is None else shadows
     compared = attacked if meant == "shadow" else MODELS_BY_DEFAULT[meant].replicates
     models = Models(attacked, compared if replicates is None else replicates)
@@ -153,12 +155,14 @@ def quantizers_of(asked: Sequence[str | Quantizer] | None) -> tuple[Quantizer, .
     return (Identity(), *(each for each in chosen if each != Identity()))
 
 
-def attacks_of(asked: Sequence[str | Attack] | None, models: Models, loss: Loss) -> tuple[Attack, ...]:
-    """Return the attacks asked for, by default those of the depth."""
+def attacks_of(
+    asked: Sequence[str | Attack] | None, models: Models, loss: Loss, named: Sequence[str] = ()
+) -> tuple[Attack, ...]:
+    """Return the attacks asked for, by default those of the depth and of the `named` signals that the samples have."""
     if asked is not None:
         return tuple(map(_attack, asked))
     entropy = ("modified_entropy",) if models.depth == "as-is" and isinstance(loss, CrossEntropy) else ()
-    return tuple(map(_attack, (*ATTACKS_BY_DEFAULT[models.depth], *entropy)))
+    return tuple(map(_attack, (*ATTACKS_BY_DEFAULT[models.depth], *entropy, *named)))
 
 
 def _quantizer(each: str | Quantizer) -> Quantizer:

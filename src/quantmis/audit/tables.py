@@ -10,15 +10,16 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from quantmis.audit.work import Group, Traits, Work
+from quantmis.audit.work import EXTRACTED, Group, Traits, Work
 from quantmis.evidence import Evidence
+from quantmis.evidence_table import NAMED
 from quantmis.files import write_atomically
 from quantmis.registry import spelling
 
@@ -39,7 +40,10 @@ class Table:
 
     `attacked` and `unseen` mark the columns of the two uses; the canaries, which only their control reads, are in
     neither. `earlier` holds the losses of the replicates' checkpoints on unseen samples, each replicate's in one piece.
-    `about` is "models" for the models of an audit, "target" for the one that was given.
+    `about` is "models" for the models of an audit, "target" for the one that was given. `weight`: how much each sample
+    counts in the utility, None for all alike. Where canaries are texts, `repeats` says how often each sample stands in
+    the training sets that it is in, and `extracted` which of the canaries that models were trained on each model says
+    by heart, "greedy" and "sampled", [models, canaries].
     """
 
     name: str
@@ -51,6 +55,9 @@ class Table:
     attacked: Bool[np.ndarray, " samples"]
     unseen: Bool[np.ndarray, " samples"]
     about: Literal["models", "target"] = "models"
+    weight: Float[np.ndarray, " samples"] | None = None
+    repeats: Int[np.ndarray, " samples"] | None = None
+    extracted: Mapping[str, Bool[np.ndarray, "models canaries"]] = field(default_factory=dict[str, np.ndarray])
 
     @property
     def path(self) -> str:
@@ -65,8 +72,13 @@ class Table:
 
     @property
     def canaries(self) -> Evidence:
-        """The columns of the canaries."""
-        return self.evidence.columns(~self.attacked & ~self.unseen)
+        """The columns of the canaries that models were trained on."""
+        return self.evidence.columns(self.is_canary & np.any(self.evidence.member, axis=0))
+
+    @property
+    def is_canary(self) -> Bool[np.ndarray, " samples"]:
+        """The columns of the canaries and, among texts, of those like them that no model was trained on."""
+        return ~self.attacked & ~self.unseen
 
     @property
     def held_out(self) -> Evidence:
@@ -77,6 +89,11 @@ class Table:
     def held_out_worth(self) -> Float[np.ndarray, "models samples"] | None:
         """What predictions on held-out samples are worth, where that is known."""
         return None if self.worth is None else self.worth[:, self.unseen]
+
+    @property
+    def held_out_weight(self) -> Float[np.ndarray, " unseen"] | None:
+        """How much each held-out sample counts in the utility; None for all alike."""
+        return None if self.weight is None else self.weight[self.unseen]
 
     def candidates(self, replicates: int) -> Candidates:
         """Return the held-out losses of the first `replicates` models, at their end and at their checkpoints."""
@@ -105,7 +122,11 @@ class Table:
             "weights": _numbers([traits.weights for traits in self.traits]),
             "untouched": np.array(json.dumps([traits.untouched for traits in self.traits])),
             "metric": np.array(self.metric),
+            "weight": self.weight,
+            "repeats": self.repeats,
         }
+        arrays |= {f"{NAMED}{name}": signal for name, signal in evidence.named.items()}
+        arrays |= {f"{EXTRACTED}{way}": hits for way, hits in self.extracted.items()}
         return {name: array for name, array in arrays.items() if array is not None}
 
     def digest(self) -> str:
@@ -147,25 +168,36 @@ def assemble(work: Work, groups: Mapping[range, Group]) -> list[Table]:
 
 
 def _table(work: Work, number: int, groups: list[Group]) -> Table:
-    def whole(name: str) -> np.ndarray | None:
-        parts = [group.arrays[f"{number}.{name}"] for group in groups if f"{number}.{name}" in group.arrays]
-        return np.concatenate(parts) if parts else None
-
-    losses, shown = whole("losses"), np.any(work.member, axis=0)
-    assert losses is not None  # noqa: S101 every group has them
+    arrays, shown = _joined(groups, f"{number}."), np.any(work.member, axis=0)
     return Table(
         name=spelling(work.quantizers[number]),
         evidence=Evidence(
-            losses=losses,
+            losses=arrays["losses"],
             member=work.member,
-            signal=whole("signals"),
-            entropy=whole("entropy"),
+            signal=arrays.get("signals"),
+            entropy=arrays.get("entropy"),
             label=work.task.loss.classes(work.samples.y),
+            named=beginning(NAMED, arrays),
         ),
-        worth=whole("worth"),
-        earlier=whole("earlier"),
+        worth=arrays.get("worth"),
+        earlier=arrays.get("earlier"),
         metric=work.task.loss.metric,
         traits=tuple(traits for group in groups for traits in group.traits[number]),
         attacked=shown & (np.arange(len(shown)) < len(shown) - work.canaries),
-        unseen=~shown,
+        unseen=work.unseen,
+        weight=work.task.loss.weights(work.samples.y),
+        repeats=work.repeats,
+        extracted=beginning(EXTRACTED, arrays),
     )
+
+
+def _joined(groups: list[Group], prefix: str) -> dict[str, np.ndarray]:
+    """Return the arrays of all groups whose names begin with `prefix`, one group below the other."""
+    found = [beginning(prefix, group.arrays) for group in groups]
+    names = sorted({name for each in found for name in each})
+    return {name: np.concatenate([each[name] for each in found if name in each]) for name in names}
+
+
+def beginning(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays whose names begin with `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

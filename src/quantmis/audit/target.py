@@ -7,7 +7,7 @@ were made elsewhere, with the shadow models as references where there are any.
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,8 @@ from quantmis.data import Samples
 from quantmis.data.overlap import Overlap, overlap
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
-from quantmis.models import Task
+from quantmis.models import CausalLM, Task
+from quantmis.models.hugging_face import trained_in
 from quantmis.models.weights import read_weights, with_weights
 from quantmis.quantizers import Quantized, formats
 
@@ -62,7 +63,9 @@ class Target:
     `weights`: a trained module, its state dict, or the path of either in safetensors (or as saved by
     `torch.save(model.state_dict(), path)`). `members` and `non_members`: numbers of rows; rows in neither are not
     used. `versions`: quantized elsewhere, by name. `overlap`: what to do about samples in both sets, "refuse" or
-    "drop". `name` is for the report. Raises `UserError` where the two sets are too small, or not sets.
+    "drop". `confounded`: what to do where members can be told from non-members by themselves, "refuse" the audit or
+    "report" it; by default texts are refused. `name` is for the report. Raises `UserError` where the two sets are too
+    small, or not sets.
     """
 
     weights: nn.Module | Mapping[str, Tensor] | str | Path
@@ -71,6 +74,7 @@ class Target:
     versions: Mapping[str, Version] = field(default_factory=dict)
     overlap: Literal["refuse", "drop"] = "refuse"
     name: str = ""
+    confounded: Literal["refuse", "report"] | None = None
 
     def __init__(
         self,
@@ -80,6 +84,7 @@ class Target:
         versions: Mapping[str, Version | Source] | None = None,
         overlap: Literal["refuse", "drop"] = "refuse",
         name: str | None = None,
+        confounded: Literal["refuse", "report"] | None = None,
     ):
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "members", _rows("members", members))
@@ -88,6 +93,7 @@ class Target:
         object.__setattr__(self, "versions", given)
         object.__setattr__(self, "overlap", overlap)
         object.__setattr__(self, "name", name or _named(weights))
+        object.__setattr__(self, "confounded", confounded)
         both = np.intersect1d(self.members, self.non_members)
         require(
             len(both) == 0,
@@ -95,6 +101,8 @@ class Target:
             hint="a sample was trained on or was not",
         )
         require(overlap in ("refuse", "drop"), f"overlap: expected 'refuse' or 'drop', got {overlap!r}")
+        known = (None, "refuse", "report")
+        require(confounded in known, f"confounded: expected 'refuse' or 'report', got {confounded!r}")
         require("identity" not in given, "identity is full precision itself", hint="name this version differently")
 
     def module(self, task: Task) -> nn.Module:
@@ -102,6 +110,10 @@ class Target:
         if isinstance(self.weights, nn.Module):
             return copy.deepcopy(self.weights).cpu().eval()
         return _with(task, self.weights, self.name)
+
+    def refuses_confounded(self, task: Task) -> bool:
+        """Whether members that can be told from non-members by themselves are not to be audited."""
+        return self.confounded == "refuse" or (self.confounded is None and isinstance(task.loss, CausalLM))
 
     def known(self, samples: int) -> Bool[np.ndarray, " samples"]:
         """Return which of the samples are members or non-members."""
@@ -125,7 +137,7 @@ def disjoint(target: Target, samples: Samples) -> Target:
     pairs = np.concatenate(found)
     members, others = np.delete(target.members, pairs[:, 0]), np.delete(target.non_members, np.unique(pairs[:, 1]))
     require_enough(members, others)
-    return Target(target.weights, members, others, target.versions, target.overlap, target.name)
+    return replace(target, members=members, non_members=others)
 
 
 def _refuse(found: Overlap, target: Target) -> None:
@@ -183,6 +195,8 @@ class _Computed(nn.Module):
 
 
 def _with(task: Task, weights: Mapping[str, Tensor] | str | Path, name: str) -> nn.Module:
+    if isinstance(weights, str | Path) and Path(weights).is_dir():
+        return trained_in(task.model, Path(weights)).eval()
     tensors = weights if isinstance(weights, Mapping) else read_weights(weights)
     return with_weights(task.build(0), tensors, name).eval()
 

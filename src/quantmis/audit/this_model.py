@@ -32,7 +32,10 @@ from quantmis.quantizers import Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling, suggestion
 from quantmis.results import BlindBaseline
-from quantmis.stats import Unmeasured
+from quantmis.stats import Estimate, Unmeasured
+
+CERTAIN = 0.999
+"""The level at which sets that differ by themselves are refused: one sound audit in a thousand is."""
 
 
 def tables_of(asked: Assignment, member: Bool[np.ndarray, "models samples"]) -> list[Table]:
@@ -108,6 +111,7 @@ def _table(
             signal=computed.signals[None],
             entropy=None if computed.entropy is None else computed.entropy[None],
             label=task.loss.classes(samples.y),
+            named={each: signal[None] for each, signal in computed.named.items()},
         ),
         worth=None if computed.worth is None else computed.worth[None],
         earlier=None,
@@ -116,6 +120,7 @@ def _table(
         attacked=known & shown,
         unseen=known & ~member,
         about="target",
+        weight=task.loss.weights(samples.y),
     )
 
 
@@ -141,13 +146,29 @@ def references_among(procedure: Sequence[Table], like: Mapping[str, str | None])
     return references
 
 
-def blind(asked: Assignment) -> BlindBaseline | Unmeasured:
-    """Return whether members differ from non-members by themselves."""
+def blind(asked: Assignment, level: float | None = None) -> BlindBaseline | Unmeasured:
+    """Return whether members differ from non-members by themselves; intervals are of `level`, or of the audit's."""
     if asked.target is None:
         return Unmeasured("no trained model was given: the audit drew members and non-members from one pool")
     rows = np.flatnonzero(asked.target.known(len(asked.samples)))
     chosen, member = asked.samples.take(rows), asked.target.is_member(len(asked.samples))[rows]
-    return blind_baseline(chosen, asked.task.loss.classes(chosen.y), member, asked.settings.level, asked.settings.seed)
+    loss, settings = asked.task.loss, asked.settings
+    seen, classes = loss.without_models(chosen), loss.classes(chosen.y)
+    return blind_baseline(seen, classes, member, settings.level if level is None else level, settings.seed)
+
+
+def check_confounded(asked: Assignment) -> None:
+    """Raise `UserError` where members can be told from non-members by themselves, and the target refuses that."""
+    if asked.target is None or not asked.target.refuses_confounded(asked.task):
+        return
+    found = blind(asked, CERTAIN)
+    if isinstance(found, BlindBaseline) and found.differs and isinstance(found.auc, Estimate):
+        raise UserError(
+            f"members can be told from non-members without the model: {found.method.partition(' on ')[0]} does so "
+            f"with an AUC of {found.auc.value:.2f} ({found.auc.low:.2f} to {found.auc.high:.2f}), a coin has 0.5",
+            hint="the two sets differ by themselves, and every number would show that; draw both from one shuffled "
+            'source, or pass confounded="report" ([target] confounded = "report") to see the numbers all the same',
+        )
 
 
 def check_target(asked: Assignment) -> None:

@@ -18,15 +18,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 import quantmis
 from quantmis import seeds
+from quantmis.data import canaries
 from quantmis.data.samples import Samples
-from quantmis.models import Task
+from quantmis.models import CausalLM, Task
 from quantmis.models.engine import Engine
-from quantmis.models.rows import Row, row
+from quantmis.models.extraction import extracted
+from quantmis.models.rows import row
 from quantmis.models.task import inputs
 from quantmis.models.training import Tick, Training, train
 from quantmis.quantizers import Quantized, Quantizer
@@ -36,6 +38,9 @@ from quantmis.registry import spelling
 ROOMS = ("seeds.py", "evidence.py", "data", "models", "quantizers", "audit/work.py")
 """The code that decides what stands in a row."""
 
+
+EXTRACTED = "extracted/"
+"""What the names of arrays begin with that say which canaries a language model says by heart."""
 
 CALIBRATION = 256
 """Samples that quantizers which look at data are given."""
@@ -83,7 +88,8 @@ class Work:
 
     `checkpoints`: optimiser steps at which replicates (the first `replicates` models) also yield candidates for the
     indicator. `keep_weights`: whether the weights of the full-precision models are kept. `canaries`: how many samples,
-    the last, are canaries. `calibrate_on`: one of `CALIBRATE_ON`.
+    the last, are canaries, and `repeats` [samples] how often each stands in the training sets that it is in.
+    `calibrate_on`: one of `CALIBRATE_ON`.
     """
 
     task: Task
@@ -97,11 +103,37 @@ class Work:
     keep_weights: bool = False
     canaries: int = 0
     calibrate_on: str = "held_out"
+    repeats: Int[np.ndarray, " samples"] | None = None
 
     @property
     def steps(self) -> int:
         """The optimiser steps of one model."""
-        return self.task.steps(int(self.member[0].sum()))
+        return self.task.steps(len(self.training(range(1)).rows(0)))
+
+    def training(self, rows: range) -> Training:
+        """Return the training of the models of a group."""
+        return Training(
+            self.task,
+            self.samples,
+            self.member[rows.start : rows.stop],
+            rows,
+            self.seed,
+            self.engine.way,
+            self.checkpoints,
+            self.repeats,
+        )
+
+    @property
+    def planted(self) -> Int[np.ndarray, " canaries"]:
+        """The columns of the canaries that models are trained on."""
+        behind = np.arange(len(self.samples) - self.canaries, len(self.samples))
+        return behind[np.any(self.member[:, behind], axis=0)]
+
+    @property
+    def unseen(self) -> Bool[np.ndarray, " samples"]:
+        """The samples that no model is trained on: not those that are like the canaries."""
+        behind = np.arange(len(self.samples)) >= len(self.samples) - self.canaries
+        return ~np.any(self.member, axis=0) & ~behind
 
     def groups(self) -> list[range]:
         """Return the rows of each group."""
@@ -133,6 +165,7 @@ class Work:
             "engine": [self.engine.way, self.engine.threads],
             "checkpoints": [*self.checkpoints, self.replicates, self.keep_weights],
             "calibrate on": [self.calibrate_on, CALIBRATION],
+            "repeats": None if self.repeats is None else self.repeats.tolist(),
         }
         return _digest(json.dumps(words).encode())
 
@@ -144,10 +177,7 @@ def compute(work: Work, rows: range, tick: Tick = lambda done: None) -> Group:
     """
     torch.set_num_threads(work.engine.threads)
     table = _Filler(work, rows)
-    training = Training(
-        work.task, work.samples, work.member[rows.start : rows.stop], rows, work.seed, work.engine.way, work.checkpoints
-    )
-    modules = train(training, tick, keep=table.checkpoint)
+    modules = train(work.training(rows), tick, keep=table.checkpoint)
     return table.finish(modules)
 
 
@@ -157,7 +187,7 @@ class _Filler:
     def __init__(self, work: Work, rows: range):
         self._work, self._rows = work, rows
         self._inputs = inputs(work.samples), work.task.loss.targets(work.samples.y)
-        held_out = torch.from_numpy(~np.any(work.member, axis=0))
+        held_out = torch.from_numpy(work.unseen)
         self._held_out = self._inputs[0][held_out], self._inputs[1][held_out]
         self._earlier: dict[tuple[int, int], list[np.ndarray]] = {}
 
@@ -216,13 +246,24 @@ class _Filler:
         draw = seeds.generator(self._work.seed, "shadow", index, "calibration")
         return self._inputs[0][torch.from_numpy(draw.permutation(np.flatnonzero(member))[: len(held_out)])]
 
-    def _entry(self, quantized: Quantized, name: str) -> tuple[Row, Traits]:
-        return row(quantized.model, self._work.task.loss, *self._inputs, name=name), Traits.of(quantized)
+    def _entry(self, quantized: Quantized, name: str) -> tuple[dict[str, np.ndarray], Traits]:
+        """Return the row of one quantized model, by the names of its arrays, and its traits."""
+        found = row(quantized.model, self._work.task.loss, *self._inputs, name=name)
+        return found.arrays() | self._extracted(quantized.model, name), Traits.of(quantized)
+
+    def _extracted(self, model: nn.Module, name: str) -> dict[str, np.ndarray]:
+        """Return which canaries among texts a language model says by heart, where there are any."""
+        columns = torch.from_numpy(self._work.planted)
+        if not len(columns) or not isinstance(self._work.task.loss, CausalLM):
+            return {}
+        texts = self._inputs[0][columns].flatten(1)[:, : canaries.LENGTH]
+        stream = torch.Generator().manual_seed(seeds.integer(self._work.seed, "extraction", name))
+        hits = extracted(model, texts, canaries.PREFIX, stream)
+        return {f"{EXTRACTED}{way}": hit for way, hit in hits.items()}
 
 
-def _stacked(rows: Sequence[Row]) -> dict[str, np.ndarray]:
-    named = {name: [getattr(each, name) for each in rows] for name in ("losses", "signals", "worth", "entropy")}
-    return {name: np.stack(values) for name, values in named.items() if values[0] is not None}
+def _stacked(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([each[name] for each in rows]) for name in rows[0]}
 
 
 def _digest(*parts: bytes) -> str:

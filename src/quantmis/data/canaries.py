@@ -1,32 +1,94 @@
-"""Samples that can only be remembered: copies with the targets of others."""
+"""Samples that can only be remembered: copies with the targets of others, and random texts."""
+
+from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int
 
 from quantmis.data.samples import Samples
+from quantmis.data.tokens import PADDING
 from quantmis.errors import require
 
 ATTEMPTS = 100
 
+REPEATS = (1, 4, 16)
+"""How often canaries among texts stand in the training set of a model that is trained on them."""
 
-def with_canaries(samples: Samples, number: int, generator: np.random.Generator) -> Samples:
+LENGTH, PREFIX = 16, 8
+"""Tokens of a canary among texts, and how many of them an attacker is given who wants the rest."""
+
+ALTERNATIVES = 255
+"""Random texts like the canaries on which no model is trained: what a canary's rank is taken among."""
+
+
+@dataclass(frozen=True, eq=False)
+class Planted:
+    """Hold samples, the last `canaries` of them canaries, and how often each stands in a training set that it is in.
+
+    `repeats` [samples] is 0 for what no model is trained on, and 1 for ordinary samples.
+    """
+
+    samples: Samples
+    canaries: int
+    repeats: Int[np.ndarray, " samples"]
+
+    @classmethod
+    def none(cls, samples: Samples) -> "Planted":
+        """Return samples without canaries."""
+        return cls(samples, 0, np.ones(len(samples), dtype=np.int64))
+
+
+def with_canaries(samples: Samples, number: int, generator: np.random.Generator) -> Planted:
     """Return `samples` and, behind them, `number` copies of some whose targets are those of others, all different.
 
     Raises `UserError` where there are not enough samples, or too few different targets.
 
     >>> twenty = Samples(np.arange(40.0).reshape(20, 2), np.arange(20) % 2)
-    >>> planted = with_canaries(twenty, 2, np.random.default_rng(0))
+    >>> planted = with_canaries(twenty, 2, np.random.default_rng(0)).samples
     >>> len(planted), bool((planted.y[20:] != 1 - planted.y[20:]).all())
     (22, True)
     """
     if number == 0:
-        return samples
+        return Planted.none(samples)
     half = len(samples) // 2
     require(number <= half and number % 2 == 0, f"canaries: expected an even number of at most {half}, got {number}")
     chosen = generator.choice(len(samples), number, replace=False)
     others = _of_others(samples.y, chosen, generator)
-    x = np.concatenate([samples.x, samples.x[chosen]])
-    names = None if samples.ids is None else [*samples.ids, *(f"canary {number}" for number in range(len(chosen)))]
-    return Samples(x, np.concatenate([samples.y, samples.y[others]]), names, samples.notes)
+    behind = _behind(samples, samples.x[chosen], samples.y[others], [f"canary {each}" for each in range(number)])
+    return Planted(behind, number, np.ones(len(behind), dtype=np.int64))
+
+
+def with_random_texts(samples: Samples, number: int, generator: np.random.Generator) -> Planted:
+    """Return texts and, behind them, random ones: `number` for each of `REPEATS`, and `ALTERNATIVES`.
+
+    Their tokens are drawn from those of the texts, all alike. `samples` are those of a causal language model.
+
+    >>> texts = Samples(np.arange(60).reshape(20, 3), np.ones((20, 2)))
+    >>> planted = with_random_texts(texts, 2, np.random.default_rng(0))
+    >>> planted.canaries, planted.samples.x.shape, planted.repeats[20:27].tolist()
+    (261, (281, 16), [1, 1, 4, 4, 16, 16, 0])
+    """
+    if number == 0:
+        return Planted.none(samples)
+    require(number > 0 and number % 2 == 0, f"canaries: expected an even number, got {number}")
+    repeats = np.array([*np.repeat(REPEATS, number), *[0] * ALTERNATIVES], dtype=np.int64)
+    known = np.unique(samples.x[samples.x != PADDING])
+    texts = generator.choice(known, (len(repeats), LENGTH)).astype(samples.x.dtype)
+    longest = max(LENGTH, samples.x.shape[-1])
+    x = np.full((len(samples), *samples.x.shape[1:-1], longest), PADDING, dtype=samples.x.dtype)
+    x[..., : samples.x.shape[-1]] = samples.x
+    canaries = np.full((len(repeats), *x.shape[1:]), PADDING, dtype=x.dtype)
+    canaries[..., :LENGTH] = texts if x.ndim == 2 else texts[:, None]  # in lower case they are what they are
+    y = np.tile(np.median(samples.y, axis=0), (len(repeats), 1)).astype(np.float32)
+    y[:, 0] = LENGTH - 1
+    wider = Samples(x, samples.y, samples.ids, samples.notes)
+    behind = _behind(wider, canaries, y, [f"canary {each}" for each in range(len(repeats))])
+    return Planted(behind, len(repeats), np.concatenate([np.ones(len(samples), dtype=np.int64), repeats]))
+
+
+def _behind(samples: Samples, x: np.ndarray, y: np.ndarray, names: list[str]) -> Samples:
+    ids = None if samples.ids is None else [*samples.ids, *names]
+    return Samples(np.concatenate([samples.x, x]), np.concatenate([samples.y, y]), ids, samples.notes)
 
 
 def _of_others(y: np.ndarray, chosen: np.ndarray, generator: np.random.Generator) -> np.ndarray:

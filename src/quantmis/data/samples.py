@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from quantmis.data.tokens import padded
 from quantmis.errors import UserError, require
+from quantmis.registry import suggestion
 
 FEWEST = 20
 
@@ -55,6 +57,13 @@ class Samples:
         taken = Samples(self.x[index], self.y[index], notes=self.notes)
         object.__setattr__(taken, "ids", None if self.ids is None else self.ids[index])
         return taken
+
+    def rows_of(self, source: str) -> Int[np.ndarray, " rows"]:
+        """Return the rows of the texts of one file, by its name; `UserError` where there are none."""
+        names = [] if self.ids is None else [name.rpartition(":")[0] for name in self.ids.tolist()]
+        rows = np.array([row for row, name in enumerate(names) if name == source], dtype=np.int64)
+        require(len(rows), f"no sample comes from {source!r}", hint=suggestion(source, dict.fromkeys(names)))
+        return rows
 
     @property
     def names(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 file = "people.csv"        # .csv and .parquet: target = "income", and if wanted features = [...] and id = "person"
 file = "arrays.npz"        # arrays x and y, or those that features = ["..."] and target = "..." name
 images = "pictures"        # a folder per class; size = 32
+texts = ["in.txt"]         # of a causal-lm: .txt by = "line" or "paragraph"; .jsonl, .csv, .parquet column = "text"
 function = "module:load"   # returns x, y or quantmis.Samples(x, y)
 """
 
@@ -17,6 +18,7 @@ from quantmis.data.images import read_images
 from quantmis.data.paths import inside, require_no_pickle
 from quantmis.data.samples import Samples
 from quantmis.data.table import Columns, read_csv, read_parquet, require_present
+from quantmis.data.texts import AT_MOST, Texts, read_texts
 from quantmis.errors import require
 from quantmis.registry import suggestion
 
@@ -27,20 +29,23 @@ GOES_WITH = {
     ".npz": {"file", "target", "features", "id"},
     "images": {"images", "size", "colour"},
     "function": {"function"},
+    "texts": {"texts", "by", "column", "at_most", "longest"},
 }
 KINDS = (".npz", ".csv", ".parquet")
 SAVE = "np.savez(path, x=x, y=y) saves arrays; .csv and .parquet hold tables"
 
 
 class Data(BaseModel):
-    """Say where inputs and targets are: in a `file`, in a folder of `images`, or in what a `function` returns.
+    """Say where inputs and targets are: in a `file`, in a folder of `images`, in what a `function` returns, in `texts`.
 
     For tables: `target` names the column that is predicted, `features` those that it is predicted from (by default all
     others but `id`), `id` the one that names samples in the report. `categories`: how columns of text become numbers,
     "one-hot" or "ordinal"; `categorical` names columns of numbers that are categories too. `scale = "standard"` brings
     the other columns to mean 0 and variance 1. `columns` names those of a CSV file without a header, `separator` is
     what divides them. For `.npz`: `target`, `features` and `id` name arrays, by default `y` and `x`. For images:
-    `size` is that of the squares that they are scaled to, `colour` is "rgb" or "grey".
+    `size` is that of the squares that they are scaled to, `colour` is "rgb" or "grey". For texts: `by` says what a text
+    of a `.txt` file is, "line" or "paragraph", `column` which column or key of other files holds it, `at_most` how many
+    of each file are drawn, and `longest` how many tokens of each are read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -48,6 +53,7 @@ class Data(BaseModel):
     file: str | None = None
     images: str | None = None
     function: str | None = None
+    texts: str | list[str] | None = None
     target: str | None = None
     features: list[str] | None = None
     id: str | None = None
@@ -58,22 +64,37 @@ class Data(BaseModel):
     columns: list[str] | None = None
     size: int | None = None
     colour: str = "rgb"
+    by: str = "line"
+    column: str = "text"
+    at_most: int = AT_MOST
+    longest: int | None = None
 
     @model_validator(mode="after")
     def _one(self) -> "Data":
-        if sum(each is not None for each in (self.file, self.images, self.function)) != 1:
-            choices = 'file = "data.csv", images = "folder" or function = "module:function"'
+        if sum(each is not None for each in (self.file, self.images, self.function, self.texts)) != 1:
+            choices = 'file = "data.csv", images = "folder", function = "module:function" or texts = ["texts.txt"]'
             raise ValueError(f"give either {choices}")
         return self
 
     def kind(self) -> str:
-        """Return which kind of source this is: the end of the name of a file, "images" or "function"."""
+        """Return which kind of source this is: the end of the name of a file, "images", "function" or "texts"."""
+        if self.texts is not None:
+            return "texts"
         return Path(self.file).suffix.lower() if self.file is not None else "images" if self.images else "function"
+
+
+def read_text(data: Data, folder: Path, distinct: bool) -> Texts:
+    """Return the texts of the files that lie in `folder`; `distinct`: whether one in two of them is left out once."""
+    require_fitting(data)
+    spelled = [data.texts] if isinstance(data.texts, str) else data.texts or []
+    paths = [inside(folder, each, "data.texts") for each in spelled]
+    return read_texts(paths, data.by, data.column, data.at_most, distinct=distinct)
 
 
 def read(data: Data, folder: Path) -> Samples:
     """Return the samples of a file or of images that lie in `folder`; `UserError` names the key that is at fault."""
     require_fitting(data)
+    require(data.texts is None, "data.texts: only a language model reads texts", hint='write kind = "causal-lm" first')
     return READERS[data.kind()](data, inside(folder, str(data.file or data.images), f"data.{_key(data)}"))
 
 
@@ -97,7 +118,7 @@ def _key(data: Data) -> str:
 
 
 def _words(kind: str) -> str:
-    return {"images": "images", "function": "a function"}.get(kind, f"a {kind} file")
+    return {"images": "images", "function": "a function", "texts": "texts"}.get(kind, f"a {kind} file")
 
 
 def _csv(data: Data, path: Path) -> Samples:

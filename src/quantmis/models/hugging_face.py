@@ -18,9 +18,12 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
+from quantmis.models import language, lora
 from quantmis.registry import suggestion
 
+CAUSAL_LM = "causal-lm"
 HEADS = {
+    CAUSAL_LM: "AutoModelForCausalLM",
     "sequence-classification": "AutoModelForSequenceClassification",
     "image-classification": "AutoModelForImageClassification",
 }
@@ -69,25 +72,28 @@ class HuggingFace:
     @property
     def source(self) -> str:
         """Where the model comes from, in a word."""
-        return str(self.config.get("model_type")) if self.hub is None and self.folder is None else self._place
+        return str(self.config.get("model_type")) if self.hub is None and self.folder is None else self.place
 
     def __call__(self) -> nn.Module:
         """Return a fresh model, whose new weights depend on torch's global stream alone."""
         with quiet(), _explained(self.source):
             kind = getattr(library(), HEADS[self.head])
             config = self._config()
-            if self._starts_from_weights():
+            if self.starts_from_weights:
                 options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "trust_remote_code": False}
-                model = kind.from_pretrained(self._place, config=config, **options)
+                model = kind.from_pretrained(self.place, config=config, **options)
             else:
                 model = kind.from_config(config, trust_remote_code=False)
-        return plain(model.float())
+        return language.plain(_open(model.float())) if self.head == CAUSAL_LM else plain(model.float())
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
+        """The folder or the hub id."""
         return str(self.hub if self.folder is None else self.folder)
 
-    def _starts_from_weights(self) -> bool:
+    @property
+    def starts_from_weights(self) -> bool:
+        """Whether fresh models start from weights that somebody trained."""
         there = self.hub is not None or (self.folder is not None and any(self.folder.glob(WEIGHTS)))
         return there if self.pretrained is None else self.pretrained
 
@@ -100,8 +106,21 @@ class HuggingFace:
             require(kind in known, f"model.config: unknown model_type {kind!r}", hint=_nearest(kind, known))
             _require_known(given, known[kind]())
             return auto.for_model(kind, **given)
-        _require_known(given, auto.from_pretrained(self._place, trust_remote_code=False))
-        return auto.from_pretrained(self._place, trust_remote_code=False, **given)
+        _require_known(given, auto.from_pretrained(self.place, trust_remote_code=False))
+        return auto.from_pretrained(self.place, trust_remote_code=False, **given)
+
+
+def trained_in(make: object, folder: Path) -> nn.Module:
+    """Return the trained model in `folder`: as `save_pretrained` wrote it, or an adapter of what `make` makes."""
+    require(
+        isinstance(make, HuggingFace),
+        f"{folder} is a folder, and holds weights only where the model is one of transformers",
+        hint="name the file: model.safetensors",
+    )
+    assert isinstance(make, HuggingFace)  # noqa: S101 for the type checker
+    if (folder / lora.ADAPTER).is_file():
+        return lora.with_adapter(make(), folder)
+    return HuggingFace(make.head, folder, pretrained=True)()
 
 
 def plain(model: Any) -> nn.Module:
@@ -110,10 +129,15 @@ def plain(model: Any) -> nn.Module:
         if model.config.pad_token_id is None:
             model.config.pad_token_id = 0  # hidden by the mask; models that read the last token look for it
         model.register_forward_pre_hook(_masked, with_kwargs=True)
-    if sum(weight.numel() for weight in model.parameters()) < SMALL:
-        model.set_attn_implementation("eager")
     model.register_forward_hook(_logits)
     model.samples_at_once = AT_ONCE
+    return _open(model)
+
+
+def _open(model: Any) -> Any:
+    """Let a small model compute its attention in the open."""
+    if sum(weight.numel() for weight in model.parameters()) < SMALL:
+        model.set_attn_implementation("eager")
     return model
 
 

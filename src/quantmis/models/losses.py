@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
 from quantmis.registry import Registry
 
@@ -44,8 +45,28 @@ class Loss(ABC):
     def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return what each prediction is worth, [..., samples]; its mean over samples is the utility `metric`."""
 
+    def objective(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return what training minimises, a number: the mean loss."""
+        return self.losses(outputs, y).mean()
+
     def entropy(self, outputs: Tensor, y: Tensor) -> Tensor | None:
         """Return the modified entropy at each sample, [..., samples], where the loss has one."""
+        return None
+
+    def named(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Return further membership signals at each sample by name, [..., samples], higher = more member-like."""
+        return {}
+
+    def named_signals(self, samples: Samples) -> tuple[str, ...]:
+        """Return the names of the signals that `named` has for such samples."""
+        return ()
+
+    def without_models(self, samples: Samples) -> Samples:
+        """Return of the samples what was made without any model: all of them, unless targets come from one."""
+        return samples
+
+    def weights(self, y: np.ndarray) -> np.ndarray | None:
+        """Return how much each sample counts in the utility, [samples]; None for all alike."""
         return None
 
     def classes(self, y: np.ndarray) -> np.ndarray | None:

@@ -21,8 +21,9 @@ class Recipe:
     `epochs` passes over its samples in mini-batches of `batch_size`, cut short after `max_steps` optimiser steps where
     that is given. `momentum` is that of SGD. The learning rate rises linearly over `warmup_steps` and then stays
     ("constant") or falls to 0 ("cosine", "linear"). `clip_norm` bounds the norm of each model's gradient.
-    `label_smoothing` is that of the training objective; the losses of an audit are never smoothed. Raises `UserError`
-    for a number out of range.
+    `label_smoothing` is that of the training objective; the losses of an audit are never smoothed. `lora_rank`:
+    language models learn low-rank differences alone, scaled by `lora_alpha` / `lora_rank` (2 where nothing is said),
+    which are merged into their weights at the end. Raises `UserError` for a number out of range.
 
     >>> Recipe(epochs=10, optimizer="sgd", learning_rate=0.1).steps(samples=100)
     40
@@ -39,6 +40,8 @@ class Recipe:
     clip_norm: float | None = None
     label_smoothing: float = 0.0
     max_steps: int | None = None
+    lora_rank: int | None = None
+    lora_alpha: float | None = None
 
     def __post_init__(self):
         _at_least("epochs", self.epochs, 1)
@@ -54,6 +57,11 @@ class Recipe:
             _positive("clip_norm", self.clip_norm)
         if self.max_steps is not None:
             _at_least("max_steps", self.max_steps, 1)
+        if self.lora_rank is not None:
+            _at_least("lora_rank", self.lora_rank, 1)
+        if self.lora_alpha is not None:
+            _positive("lora_alpha", self.lora_alpha)
+            require(self.lora_rank, "lora_alpha scales what lora_rank learns", hint="give lora_rank too")
 
     def steps(self, samples: int) -> int:
         """Return the number of optimiser steps on that many samples."""

@@ -1,13 +1,16 @@
 """From a model to its row of the loss table."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from quantmis.data.tokens import PADDING
 from quantmis.errors import require
+from quantmis.evidence_table import NAMED
 from quantmis.models.losses import Loss
 
 CHUNK = 8192
@@ -15,12 +18,22 @@ CHUNK = 8192
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Hold what one model makes of each sample: its loss, membership signal and, where known, worth and entropy."""
+    """Hold what one model makes of each sample: its loss, membership signal and, where known, worth and entropy.
+
+    `named` holds further membership signals by name.
+    """
 
     losses: Float[np.ndarray, " samples"]
     signals: Float[np.ndarray, " samples"]
     worth: Float[np.ndarray, " samples"] | None
     entropy: Float[np.ndarray, " samples"] | None
+    named: Mapping[str, Float[np.ndarray, " samples"]] = field(default_factory=dict[str, np.ndarray])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what is known, by name; further signals as `named/min_k`."""
+        tables = {name: getattr(self, name) for name in ("losses", "signals", "worth", "entropy")}
+        named = {f"{NAMED}{name}": signal for name, signal in self.named.items()}
+        return {name: values for name, values in tables.items() if values is not None} | named
 
 
 def row(module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the model") -> Row:
@@ -40,6 +53,7 @@ def row(module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the mo
         signals=loss.signals(outputs, y).numpy(),
         worth=loss.worth(outputs, y).numpy(),
         entropy=None if entropy is None else entropy.numpy(),
+        named={name: signal.numpy() for name, signal in loss.named(outputs, y).items()},
     )
 
 
@@ -47,8 +61,30 @@ def row(module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the mo
 def forward(module: nn.Module, x: Tensor) -> Tensor:
     """Return the outputs of `module` in evaluation mode, [samples, outputs], a chunk of samples at a time.
 
-    A module may have a number `samples_at_once` that fits its memory.
+    A module may have a number `samples_at_once`, or `tokens_at_once` of its inputs, that fits its memory. Sequences of
+    like length go through it together, so that little of a chunk is filling.
     """
     module.eval()
-    size = getattr(module, "samples_at_once", CHUNK)
-    return torch.cat([module(chunk) for chunk in x.split(size)]).float()
+    lengths = _lengths(x)
+    order = lengths.argsort(descending=True, stable=True)
+    outputs = torch.cat([module(x[rows]) for rows in _chunks(module, order, lengths)]).float()
+    if len(outputs) != len(x):
+        return outputs  # whoever asked says what is wrong with them
+    return torch.empty_like(outputs).index_copy_(0, order, outputs)
+
+
+def _lengths(x: Tensor) -> Tensor:
+    """Return the length of each sequence that is filled up, [samples]; of other inputs their numbers, the same."""
+    if x.is_floating_point() or x.ndim < 2:
+        return torch.full((len(x),), x[0].numel())
+    return (x != PADDING).flatten(1).sum(1)
+
+
+def _chunks(module: nn.Module, order: Tensor, lengths: Tensor) -> Iterator[Tensor]:
+    most = getattr(module, "tokens_at_once", None)
+    start = 0
+    while start < len(order):
+        longest = max(1, int(lengths[order[start]]))
+        size = max(1, most // longest) if most else getattr(module, "samples_at_once", CHUNK)
+        yield order[start : start + size]
+        start += size

@@ -1,7 +1,10 @@
 """What is audited: a model, the loss it was trained with, and the recipe that trains it."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,9 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from quantmis.data.samples import Samples
+from quantmis.data.texts import AT_MOST, Texts, read_texts
 from quantmis.errors import UserError, require
+from quantmis.models import lora
+from quantmis.models.causal_lm import CausalLM
+from quantmis.models.hugging_face import CAUSAL_LM, HuggingFace
 from quantmis.models.losses import CrossEntropy, Loss, as_loss
 from quantmis.models.recipe import Recipe
+from quantmis.models.texts import samples_of, tokenizer_at
 
 Train = Callable[[nn.Module, Samples, torch.Generator], nn.Module]
 
@@ -55,6 +63,64 @@ class Task:
             not smoothing or isinstance(self.loss, CrossEntropy),
             f"label_smoothing is defined for cross_entropy, not for {self.loss.name}",
         )
+        require(
+            self._rank is None or isinstance(self.loss, CausalLM),
+            "lora_rank is for causal language models",
+            hint="make the task with qm.Task.causal_lm, or train in a function of your own",
+        )
+
+    @classmethod
+    def causal_lm(
+        cls,
+        folder: str | Path | None = None,
+        *,
+        hub: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        pretrained: bool | None = None,
+        recipe: Recipe | Train | None = None,
+        name: str | None = None,
+    ) -> "Task":
+        """Return the task of a causal language model of transformers, whose samples are texts.
+
+        `folder` holds the model that is fine-tuned, with its tokenizer, as `save_pretrained` writes them; or `hub` is
+        the id of one. `config` changes its configuration. `pretrained`: whether models start from the weights there, by
+        default where there are some. Raises `UserError` as `HuggingFace` does.
+        """
+        home = None if folder is None else Path(folder)
+        make = HuggingFace(CAUSAL_LM, home, hub, config or {}, pretrained)
+        return cls(make, "causal_lm", recipe, name or make.source)
+
+    def samples(
+        self,
+        texts: "Texts | str | Path | Sequence[str | Path]",
+        *,
+        by: str = "line",
+        column: str = "text",
+        at_most: int = AT_MOST,
+        longest: int | None = None,
+        distinct: bool = True,
+        seed: int = 0,
+        reference: bool = True,
+    ) -> Samples:
+        """Return texts as the samples of a causal language model: paths of files, or `Texts.of` a list of strings.
+
+        `by`, `column`, `at_most`, `distinct` and `seed`: see `quantmis.data.texts.read_texts`. `longest`: how many
+        tokens of a text are read, by default 2,048 or as many as the model reads at once. `reference`: whether the
+        model before fine-tuning, where it has weights to start from, is what the difference to a reference is taken
+        from.
+        """
+        maker = self.model
+        require(
+            isinstance(maker, HuggingFace) and isinstance(self.loss, CausalLM),
+            "samples of texts need a causal language model",
+            hint="make the task with qm.Task.causal_lm",
+        )
+        assert isinstance(maker, HuggingFace)  # noqa: S101 for the type checker
+        paths = [texts] if isinstance(texts, str | Path) else texts
+        read = paths if isinstance(paths, Texts) else read_texts(paths, by, column, at_most, seed, distinct, "texts")
+        model = self.build(0)
+        base = model if reference and maker.starts_from_weights else None
+        return samples_of(read, tokenizer_at(maker.place), model, base, longest)
 
     def build(self, seed: int) -> nn.Module:
         """Return a fresh module whose initial weights depend on `seed` alone."""
@@ -65,11 +131,28 @@ class Task:
             raise UserError(f"model: expected it to return a torch.nn.Module, got {_a(module)}")
         return module
 
+    def learner(self, seed: int) -> nn.Module:
+        """Return what is trained: a fresh module, with adapters where the recipe asks for them."""
+        module = self.build(seed)
+        if self._rank is None or not isinstance(self.recipe, Recipe):
+            return module
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return lora.adapted(module, self._rank, self.recipe.lora_alpha or 2.0 * self._rank)
+
+    def learnt(self, module: nn.Module) -> nn.Module:
+        """Return what was trained as it is shipped: adapters become part of the weights, in a copy."""
+        return module if self._rank is None else lora.merged(copy.deepcopy(module))
+
+    @property
+    def _rank(self) -> int | None:
+        return self.recipe.lora_rank if isinstance(self.recipe, Recipe) else None
+
     def objective(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return what training minimises: the mean loss, smoothed where the recipe says so."""
         if isinstance(self.recipe, Recipe) and self.recipe.label_smoothing > 0:
             return functional.cross_entropy(outputs, y, label_smoothing=self.recipe.label_smoothing)
-        return self.loss.losses(outputs, y).mean()
+        return self.loss.objective(outputs, y)
 
     def steps(self, samples: int) -> int:
         """Return the optimiser steps of one training; a function of the user's counts as one."""

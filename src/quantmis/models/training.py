@@ -31,7 +31,8 @@ class Training:
     """Describe the training of a group: model `indices[k]` of the audit trains on the samples of `member[k]`.
 
     `way`: "stacked" and "unfolded" train the models together, "loop" one by one. `checkpoints`: the optimiser steps
-    after which the models are shown to whoever asked for it.
+    after which the models are shown to whoever asked for it. `repeats` [samples]: how often each sample stands in the
+    training sets that it is in, once where nothing is said.
     """
 
     task: Task
@@ -41,10 +42,11 @@ class Training:
     seed: int
     way: str = "stacked"
     checkpoints: Collection[int] = ()
+    repeats: Int[np.ndarray, " samples"] | None = None
 
     def modules(self) -> list[nn.Module]:
         """Return the freshly initialised models."""
-        return [self.task.build(seeds.integer(self.seed, "shadow", index, "weights")) for index in self.indices]
+        return [self.task.learner(seeds.integer(self.seed, "shadow", index, "weights")) for index in self.indices]
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         """Return inputs and targets on the device that trains."""
@@ -54,11 +56,16 @@ class Training:
     def batches(self, recipe: Recipe) -> Iterator[Tensor]:
         """Yield the samples of each step, [models, batch], every model in its own order."""
         streams = [
-            _batches(np.flatnonzero(row), recipe, seeds.generator(self.seed, "shadow", index, "order"))
-            for row, index in zip(self.member, self.indices, strict=True)
+            _batches(self.rows(row), recipe, seeds.generator(self.seed, "shadow", index, "order"))
+            for row, index in enumerate(self.indices)
         ]
-        for step, _ in zip(zip(*streams, strict=True), range(recipe.steps(int(self.member[0].sum()))), strict=False):
+        for step, _ in zip(zip(*streams, strict=True), range(recipe.steps(len(self.rows(0)))), strict=False):
             yield torch.from_numpy(np.stack(step))
+
+    def rows(self, model: int) -> Int[np.ndarray, " members"]:
+        """Return the samples that a model of the group is trained on; one that stands there twice comes twice."""
+        members = np.flatnonzero(self.member[model])
+        return members if self.repeats is None else np.repeat(members, self.repeats[members])
 
 
 def device() -> torch.device:
@@ -91,7 +98,7 @@ def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None
     together = training.way != "loop"
     group = ensemble.Stack(training.task, modules, training.way) if together else loop.Row(training.task, modules)
     optimizer = recipe.optimizer_over(group.parameters())
-    schedule = recipe.schedule_of(optimizer, recipe.steps(int(training.member[0].sum())))
+    schedule = recipe.schedule_of(optimizer, recipe.steps(len(training.rows(0))))
     for step, batch in enumerate(training.batches(recipe), start=1):
         optimizer.zero_grad()
         group.backward(x, y, batch)
@@ -101,8 +108,8 @@ def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None
         schedule.step()
         tick(len(modules))
         if keep is not None and step in training.checkpoints:
-            keep(step, group.modules())
-    return [module.cpu() for module in group.modules()]
+            keep(step, [training.task.learnt(module) for module in group.modules()])
+    return [training.task.learnt(module).cpu() for module in group.modules()]
 
 
 def _by_function(training: Training, row: int) -> nn.Module:
@@ -110,7 +117,7 @@ def _by_function(training: Training, row: int) -> nn.Module:
     index, function = training.indices[row], training.task.recipe
     address = seeds.spell("shadow", index)
     fresh = training.task.build(seeds.integer(training.seed, "shadow", index, "weights"))
-    members = training.samples.take(np.flatnonzero(training.member[row]))
+    members = training.samples.take(training.rows(row))
     stream = torch.Generator().manual_seed(seeds.integer(training.seed, "shadow", index, "order"))
     torch.manual_seed(seeds.integer(training.seed, "shadow", index, "dropout"))
     shapes = _shapes(fresh)

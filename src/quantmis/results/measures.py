@@ -13,9 +13,13 @@ EARLIER = Unmeasured("not measured by the version of quantmis that made this doc
 
 @dataclass(frozen=True, kw_only=True)
 class Utility(Estimate):
-    """Hold what a quantized model is worth on held-out samples; `metric` names the measure, higher is better."""
+    """Hold what a quantized model is worth on held-out samples; `metric` names the measure, higher is better.
+
+    `perplexity`: of a language model, whose metric is the log-likelihood of a token; lower is better.
+    """
 
     metric: str
+    perplexity: Estimate | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +96,20 @@ class SampleExposure(Record):
     exposure: Estimate
 
 
+class CanaryExposure(Record):
+    """Hold how well models remember random texts that stood `repeats` times in their training set.
+
+    `exposure` is in bits (Carlini et al. 2019): log2 of the number of random texts like them, less log2 of their rank
+    among these; a text that was not trained on has 1.4 on average. `greedy` and `sampled`: the share of them that
+    models say by heart when given their first half.
+    """
+
+    repeats: int
+    exposure: Measured
+    greedy: Measured
+    sampled: Measured
+
+
 class QuantizerResult(Record):
     """Hold everything that was measured about one quantizer.
 
@@ -101,6 +119,7 @@ class QuantizerResult(Record):
     its arrays. `change` is how much more often the strongest attacker is right than against full precision, below 0
     where quantizing protects, and `utility_change` the utility minus that of full precision: both paired, over the same
     models and samples. `by_class` and `most_exposed` are by the foremost attack, the most exposed sample first.
+    `canaries`: what became of random texts planted in the training sets of a language model.
     """
 
     name: str
@@ -121,3 +140,4 @@ class QuantizerResult(Record):
     utility_change: Measured = EARLIER
     by_class: list[ClassExposure] | Unmeasured = EARLIER
     most_exposed: list[SampleExposure] | Unmeasured = EARLIER
+    canaries: list[CanaryExposure] | Unmeasured = EARLIER

@@ -4,31 +4,31 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from quantmis.stats import interval
-from quantmis.stats.cluster import kin, spread
+from quantmis.stats.cluster import Spread, kin, spread
 from quantmis.stats.estimate import Estimate
 from quantmis.stats.metrics import clustering
 
 
 def average(
-    values: Float[np.ndarray, "models samples"], member: Bool[np.ndarray, "models others"], level: float = 0.95
+    values: Float[np.ndarray, "models samples"],
+    member: Bool[np.ndarray, "models others"],
+    level: float = 0.95,
+    weight: Float[np.ndarray, " samples"] | None = None,
 ) -> Estimate:
     """Return the mean of `values` [models, samples], clustered by sample and by models of one draw.
 
     `member` [models, others] says which models were trained on the same or complementary samples; its columns need not
-    be those of `values`. Zeros and ones get an interval within [0, 1], other numbers a symmetric one.
+    be those of `values`. Zeros and ones get an interval within [0, 1], other numbers a symmetric one. `weight`
+    [samples]: how much each sample counts, by default all alike; the mean is then a ratio, and its interval that of
+    its linearisation.
 
     >>> right = np.array([[1.0, 1.0, 0.0, 1.0]])
     >>> round(average(right, np.array([[True]])).value, 2)
     0.75
     """
-    value = float(values.mean(dtype=np.float64))
-    over = spread((values - value) / values.size, kin(member))
-    if np.isin(values, (0.0, 1.0)).all():
-        low, high = interval.wilson(value, over, level, units=values.shape[1])
-    else:
-        reach = interval.quantile(level, over.freedom) * float(np.sqrt(over.variance))
-        low, high = value - reach, value + reach
-    return Estimate(value, low, high, level, clustering(over))
+    value, apart = _centred(values, weight)
+    over = spread(apart, kin(member))
+    return _estimate(value, over, level, values, weight is None and bool(np.isin(values, (0.0, 1.0)).all()))
 
 
 def average_difference(
@@ -36,6 +36,7 @@ def average_difference(
     second: Float[np.ndarray, "models samples"],
     member: Bool[np.ndarray, "models others"],
     level: float = 0.95,
+    weight: Float[np.ndarray, " samples"] | None = None,
 ) -> Estimate:
     """Return the mean of `first` minus `second`, paired over the same models and samples; arguments as of `average`.
 
@@ -46,10 +47,46 @@ def average_difference(
     >>> average_difference(same, same, np.array([[True]])).value
     0.0
     """
-    apart = first - second
-    value, units = float(apart.mean()), apart.shape[1]
-    over = spread((apart - value) / apart.size, kin(member))
+    difference = first - second
+    value, apart = _centred(difference, weight)
+    over, units = spread(apart, kin(member)), difference.shape[1]
     reach = interval.quantile(level, over.freedom) * float(np.sqrt(over.variance))
-    if not apart.any() and np.isin(first, (0.0, 1.0)).all():
+    if not difference.any() and np.isin(first, (0.0, 1.0)).all():
         reach = interval.wilson(0.0, over, level, units=units)[1]
     return Estimate(value, value - reach, value + reach, level, "paired; " + clustering(over))
+
+
+def average_among(
+    values: Float[np.ndarray, "models samples"], among: Bool[np.ndarray, "models samples"], level: float = 0.95
+) -> Estimate:
+    """Return the mean of the entries of `values` that `among` marks, clustered by sample and by models of one draw.
+
+    `among` [models, samples] marks what models were trained on, say. Shares get an interval within [0, 1].
+
+    >>> average_among(np.array([[1.0, 9.0], [9.0, 2.0]]), np.eye(2, dtype=bool)).value
+    1.5
+    """
+    value = float(values[among].mean())
+    over = spread(np.where(among, values - value, 0.0) / among.sum(), kin(among))
+    return _estimate(value, over, level, values, bool(np.isin(values, (0.0, 1.0)).all()))
+
+
+def _estimate(value: float, over: Spread, level: float, values: np.ndarray, is_share: bool) -> Estimate:
+    if is_share:
+        low, high = interval.wilson(value, over, level, units=values.shape[1])
+    else:
+        reach = interval.quantile(level, over.freedom) * float(np.sqrt(over.variance))
+        low, high = value - reach, value + reach
+    return Estimate(value, low, high, level, clustering(over))
+
+
+def _centred(
+    values: Float[np.ndarray, "models samples"], weight: Float[np.ndarray, " samples"] | None
+) -> tuple[float, Float[np.ndarray, "models samples"]]:
+    """Return the mean, and what each entry moves it by."""
+    if weight is None:
+        value = float(values.mean(dtype=np.float64))
+        return value, (values - value) / values.size
+    share = np.broadcast_to(weight / weight.sum(), values.shape) / len(values)
+    value = float((values * share).sum(dtype=np.float64))
+    return value, (values - value) * share

@@ -112,3 +112,21 @@ def _ranks_among(
 def _exposure(value: float, over: Spread, level: float, together: float) -> Estimate:
     low, high = interval.wilson(value, over, together, units=int(over.freedom) + 1)
     return Estimate(value, low, high, level, "clustered by model; holds for all samples together (Bonferroni)")
+
+
+def exposure_bits(
+    signals: Float[np.ndarray, "models canaries"], alternatives: Float[np.ndarray, "models alternatives"]
+) -> Float[np.ndarray, "models canaries"]:
+    """Return the exposure of canaries in bits: log2 of the number of texts, less log2 of the rank among them.
+
+    A canary is ranked with the `alternatives`, texts of the same law that nobody trained on, by the signal of each
+    model, the highest first; ties share the mean of their ranks. It has at most log2(alternatives + 1) bits (Carlini,
+    Liu, Erlingsson, Kos & Song 2019, arXiv 1802.08232, section 4).
+
+    >>> exposure_bits(np.array([[5.0, -5.0]]), np.array([[0.0, 1.0, 2.0]])).tolist()
+    [[2.0, 0.0]]
+    """
+    above = (alternatives[:, None, :] > signals[:, :, None]).sum(-1)
+    level = (alternatives[:, None, :] == signals[:, :, None]).sum(-1)
+    rank = 1 + above + level / 2
+    return np.log2(alternatives.shape[1] + 1) - np.log2(rank)

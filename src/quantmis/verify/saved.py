@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from quantmis.audit.tables import Table
-from quantmis.audit.work import Traits
+from quantmis.audit.tables import Table, beginning
+from quantmis.audit.work import EXTRACTED, Traits
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
+from quantmis.evidence_table import NAMED
 
 MANY = 2**34
 """Bytes that a table may take in memory: a small file can claim any size."""
@@ -50,6 +51,7 @@ def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models",
             signal=arrays.get("signal"),
             entropy=arrays.get("entropy"),
             label=arrays.get("label"),
+            named=beginning(NAMED, arrays),
         ),
         worth=arrays.get("worth"),
         earlier=arrays.get("earlier"),
@@ -58,6 +60,9 @@ def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models",
         attacked=arrays["attacked"],
         unseen=arrays["unseen"],
         about=about,
+        weight=arrays.get("weight"),
+        repeats=arrays.get("repeats"),
+        extracted=beginning(EXTRACTED, arrays),
     )
 
 

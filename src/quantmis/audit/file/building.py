@@ -8,7 +8,7 @@ from quantmis.audit.file.functions import Maker, function, require_takes
 from quantmis.audit.file.sections import AuditFile, Training
 from quantmis.audit.file.target import target_of
 from quantmis.data.samples import Samples
-from quantmis.data.sources import columns_of, require_fitting
+from quantmis.data.sources import columns_of, read_text, require_fitting
 from quantmis.data.sources import read as read_samples
 from quantmis.errors import require
 from quantmis.models import Recipe, Task
@@ -45,6 +45,9 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
     """Return the samples that the file names; the column that marks members is no feature."""
     data, target = file.data, file.target
     require_fitting(data)
+    if file.kind is not None:
+        texts = read_text(data, folder, distinct=target is None)
+        return task_of(file, folder).samples(texts, longest=data.longest)
     if data.function is not None:
         return _called(function(data.function, folder, "data.function"), data.function)
     if target is not None and target.column is not None and data.features is None:

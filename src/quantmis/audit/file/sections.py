@@ -11,6 +11,7 @@ from quantmis import results
 from quantmis.audit.settings import DEPTHS
 from quantmis.data.sources import Data
 from quantmis.errors import UserError, require
+from quantmis.models.hugging_face import CAUSAL_LM
 from quantmis.models.sources import Model
 from quantmis.registry import suggestion
 
@@ -38,6 +39,8 @@ class Training(Section):
     clip_norm: float | int | None = None
     label_smoothing: float | int | None = None
     max_steps: int | None = None
+    lora_rank: int | None = None
+    lora_alpha: float | int | None = None
 
     def given(self) -> dict[str, Any]:
         """Return the recipe's fields that were given."""
@@ -75,10 +78,12 @@ class Elsewhere(Section):
 
 
 class Target(Section):
-    """Say where the weights of the trained model are, and who its members and non-members are.
+    """Say where the weights of the trained model are, a file or the folder of a model or adapter, and who was a member.
 
     `members` and `non_members`: files of row numbers or ids, a line each (`.txt`), or whole numbers (`.npy`); or, with
-    `column`, the values in that column of the data file that mark them. `overlap`: "refuse" or "drop" samples in both.
+    `column`, the values in that column of the data file that mark them; or, of texts, the names of files in `[data]
+    texts`. `overlap`: "refuse" or "drop" samples in both. `confounded`: "refuse" or "report" sets that differ by
+    themselves.
     """
 
     weights: str
@@ -86,6 +91,7 @@ class Target(Section):
     non_members: str
     column: str | None = None
     overlap: Literal["refuse", "drop"] = "refuse"
+    confounded: Literal["refuse", "report"] | None = None
     name: str | None = None
     versions: list[Elsewhere] = Field(default_factory=list)
 
@@ -115,14 +121,36 @@ class Options(Section):
         return self
 
 
-class AuditFile(Section):
-    """Hold an audit file as it was written."""
+CAUSAL = {"transformers": CAUSAL_LM, "loss": "causal_lm"}
+"""What the kind causal-lm says of the model."""
 
+
+class AuditFile(Section):
+    """Hold an audit file as it was written; `kind = "causal-lm"` is a language model, whose samples are texts."""
+
+    kind: Literal["causal-lm"] | None = None
     data: Data
     model: Model
     training: Training | None = None
     target: Target | None = None
     audit: Options = Options()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _language(cls, content: Any) -> Any:
+        model = content.get("model") if isinstance(content, dict) and content.get("kind") == CAUSAL_LM else None
+        if not isinstance(model, dict):
+            return content
+        for key, value in CAUSAL.items():
+            if model.get(key, value) != value:
+                raise ValueError(f"model.{key} of a causal-lm is {value!r}: leave it out")
+        return {**content, "model": {**model, **CAUSAL}}
+
+    @model_validator(mode="after")
+    def _texts(self) -> "AuditFile":
+        if self.kind is not None and self.data.texts is None:
+            raise ValueError('a causal-lm reads texts: data.texts = ["train.txt", "test.txt"]')
+        return self
 
 
 def read(path: Path) -> AuditFile:

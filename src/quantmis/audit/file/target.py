@@ -23,7 +23,7 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
     section = file.target
     if section is None:
         return None
-    members, others = _by_column(file, section, folder) if section.column else _by_files(section, samples, folder)
+    members, others = _sides(file, section, samples, folder)
     return Target(
         inside(folder, section.weights, "target.weights"),
         members,
@@ -31,7 +31,19 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
         {each.name: _version(each, folder) for each in section.versions},
         section.overlap,
         section.name or section.weights,
+        section.confounded,
     )
+
+
+def _sides(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
+    """Return the rows of members and of non-members, in whichever way the section tells them."""
+    named = (section.members, section.non_members)
+    texts = [file.data.texts] if isinstance(file.data.texts, str) else file.data.texts or []
+    if section.column:
+        return _by_column(file, section, folder)
+    if all(each in texts for each in named):
+        return [samples.rows_of(Path(each).name) for each in named]
+    return _by_files(section, samples, folder)
 
 
 def _by_column(file: AuditFile, section: Section, folder: Path) -> list[Int[np.ndarray, " rows"]]:
@@ -83,4 +95,5 @@ def _version(section: Elsewhere, folder: Path) -> Version:
         path = inside(folder, section.weights, key)
         return Version(Artefact(path, section.rename), section.like)
     arrays = arrays_of(inside(folder, str(section.table), key), needed=("losses",))
-    return Version(Evidence(**arrays | {"member": np.zeros(arrays["losses"].shape, dtype=bool)}), section.like)
+    arrays["member"] = np.zeros(arrays["losses"].shape, dtype=bool)
+    return Version(Evidence(**arrays), section.like)

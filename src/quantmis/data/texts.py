@@ -1,0 +1,249 @@
+"""Texts from files, read as a stream: memory holds the texts that are kept, never the file.
+
+A `.txt` file holds a text on each line, or in each paragraph; `.jsonl`, `.csv` and `.parquet` files hold one in a
+column of each row. Of more texts than asked for, a random choice is kept, the same for the same seed. What is no text
+(an empty line, bytes that are no UTF-8, a line of a megabyte) is left out, counted, and said in the notes.
+"""
+
+import csv
+import heapq
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+from quantmis import seeds
+from quantmis.data.paths import unreadable
+from quantmis.errors import UserError, require
+from quantmis.registry import suggestion
+
+AT_MOST = 20_000
+"""Texts of one file, where nothing else is asked for: hundreds say something, thousands say it to a percent."""
+
+LARGEST = 2**20
+"""Bytes of one text; a longer line is no text but a file that went astray."""
+
+WAYS = ("line", "paragraph")
+KINDS = (".txt", ".jsonl", ".csv", ".parquet")
+
+EMPTY, FOREIGN, GIGANTIC = "empty", "no UTF-8", "longer than a megabyte"
+NO_TEXT, TWICE = "without a text in that column", "there before"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Hold texts, the name of each (its file and where it stands there, from 1), and notes on what was left out.
+
+    >>> texts = Texts.of(["to be", "or not to be"])
+    >>> texts.names, len(texts)
+    (('text:1', 'text:2'), 2)
+    """
+
+    texts: tuple[str, ...]
+    names: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "Texts":
+        """Return a list of strings as texts."""
+        for number, text in enumerate(texts, 1):
+            good = isinstance(text, str) and bool(text.strip())  # pyright: ignore[reportUnnecessaryIsInstance]
+            require(good, f"texts: number {number} is no text but {str(text)[:40]!r}", hint="a list of strings")
+        return cls(tuple(texts), tuple(f"text:{number}" for number in range(1, len(texts) + 1)))
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def read_texts(
+    paths: Sequence[str | Path],
+    by: str = "line",
+    column: str = "text",
+    at_most: int = AT_MOST,
+    seed: int = 0,
+    distinct: bool = True,
+    key: str = "data.texts",
+) -> Texts:
+    """Return at most `at_most` texts of each file, in their order, without those that are there twice.
+
+    `by` says what a text of a `.txt` file is, "line" or "paragraph"; `column` names that of other files. `distinct`:
+    whether a text that stands in two files is one too; else only one that stands in a file twice. `key` names the files
+    in errors. Raises `UserError` for files that are not there, of another kind, or without texts.
+    """
+    require(by in WAYS, f"{key}: by must be one of {', '.join(WAYS)}, got {by!r}", hint=suggestion(by, WAYS))
+    require(at_most > 0, f"{key}: at_most must be positive, got {at_most}")
+    names = [Path(path).name for path in paths]
+    require(names, f"{key}: name at least one file")
+    require(len(set(names)) == len(names), f"{key}: two files have one name", hint="the report tells texts by it")
+    kept = [_kept(Path(path), by, column, at_most, seed, key) for path in paths]
+    return _distinct(kept, distinct)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Hold the texts kept of one file by where they stand, how many there were, and what was left out by reason."""
+
+    name: str
+    texts: dict[int, str]
+    found: int
+    left_out: Counter[str]
+
+
+def _kept(path: Path, by: str, column: str, at_most: int, seed: int, key: str) -> _Kept:
+    """Keep the texts with the highest of random numbers, one drawn for each."""
+    draw, left_out, found = seeds.generator(seed, "texts", path.name), Counter[str](), 0
+    heap: list[tuple[float, int, str]] = []
+    for place, text in enumerate(_stream(path, by, column, key), 1):
+        if text.why:
+            left_out[text.why] += 1
+            continue
+        found += 1
+        entry = (draw.random(), place, text.text)
+        heapq.heappush(heap, entry) if len(heap) < at_most else heapq.heappushpop(heap, entry)
+    return _Kept(path.name, {place: text for _, place, text in sorted(heap, key=lambda each: each[1])}, found, left_out)
+
+
+def _distinct(kept: Sequence[_Kept], everywhere: bool) -> Texts:
+    texts, names, notes, seen = list[str](), list[str](), list[str](), set[str]()
+    for file in kept:
+        seen = seen if everywhere else set()
+        for place, text in file.texts.items():
+            if text in seen:
+                file.left_out[TWICE] += 1
+                continue
+            seen.add(text)
+            texts.append(text)
+            names.append(f"{file.name}:{place}")
+        notes.append(_note(file))
+    return Texts(tuple(texts), tuple(names), tuple(notes))
+
+
+def _note(file: _Kept) -> str:
+    chosen = len(file.texts)
+    said = f"{file.name}: {file.found:,} texts" + (
+        f", {chosen:,} of them drawn at random" if chosen < file.found else ""
+    )
+    left = ", ".join(f"{count:,} {why}" for why, count in sorted(file.left_out.items()))
+    return said + (f"; left out: {left}" if left else "")
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Hold a text, or why there is none."""
+
+    text: str = ""
+    why: str = ""
+
+
+def _stream(path: Path, by: str, column: str, key: str) -> Iterator[_Piece]:
+    readers: dict[str, Callable[[], Iterator[_Piece]]] = {
+        ".txt": lambda: _lines(path) if by == "line" else _paragraphs(path),
+        ".jsonl": lambda: _json_lines(path, column, key),
+        ".csv": lambda: _csv_rows(path, column, key),
+        ".parquet": lambda: _parquet_rows(path, column, key),
+    }
+    kind = path.suffix.lower()
+    require(kind in readers, f"{key}: texts are read from {', '.join(KINDS)}, got {path.name}")
+    try:
+        yield from readers[kind]()
+    except OSError as error:
+        raise unreadable(path, key, error) from error
+
+
+def _lines(path: Path) -> Iterator[_Piece]:
+    with path.open("rb") as file:
+        while line := file.readline(LARGEST + 1):
+            if len(line) <= LARGEST:
+                yield _decoded(line)
+                continue
+            while line and not line.endswith(b"\n"):  # the rest of it, a piece at a time
+                line = file.readline(LARGEST)
+            yield _Piece(why=GIGANTIC)
+
+
+def _paragraphs(path: Path) -> Iterator[_Piece]:
+    """Yield what stands between empty lines; one bad line spoils its paragraph."""
+    for empty, pieces in itertools.groupby(_lines(path), key=lambda piece: piece.why == EMPTY):
+        if not empty:
+            yield _joined(pieces)
+
+
+def _joined(pieces: Iterator[_Piece]) -> _Piece:
+    """Return the lines of a paragraph as one text, holding no more of it than a text may have."""
+    held, size, why = list[str](), 0, ""
+    for piece in pieces:
+        size += len(piece.text) + 1
+        why = why or piece.why or (GIGANTIC if size > LARGEST else "")
+        held = [] if why else [*held, piece.text]
+    return _Piece(why=why) if why else _Piece("\n".join(held))
+
+
+def _decoded(line: bytes) -> _Piece:
+    try:
+        return _cleaned(line.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return _Piece(why=FOREIGN)
+
+
+def _cleaned(text: Any) -> _Piece:
+    if not isinstance(text, str):
+        return _Piece(why=NO_TEXT)
+    text = text.rstrip("\r\n")
+    if len(text) > LARGEST:
+        return _Piece(why=GIGANTIC)
+    return _Piece(text) if text.strip() else _Piece(why=EMPTY)
+
+
+def _json_lines(path: Path, column: str, key: str) -> Iterator[_Piece]:
+    for number, piece in enumerate(_lines(path), 1):
+        if piece.why:
+            yield piece
+            continue
+        try:
+            record = json.loads(piece.text)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{key}: line {number} of {path.name} is no JSON: {error}") from error
+        require(isinstance(record, dict), f"{key}: line {number} of {path.name} is no JSON object")
+        require(
+            number > 1 or column in record,
+            f"{key}: {path.name} has no column {column!r}",
+            hint=suggestion(column, [str(name) for name in record]),
+        )
+        yield _cleaned(record.get(column))
+
+
+def _csv_rows(path: Path, column: str, key: str) -> Iterator[_Piece]:
+    csv.field_size_limit(2 * LARGEST)
+    with path.open("rb") as raw, TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="") as file:
+        rows = csv.DictReader(file)
+        try:
+            _require_column(rows.fieldnames or (), column, path, key)
+            for row in rows:
+                text = row[column]
+                foreign = text is not None and any("\udc80" <= letter <= "\udcff" for letter in text)
+                yield _Piece(why=FOREIGN) if foreign else _cleaned(text)
+        except csv.Error as error:
+            raise UserError(f"{key}: {path.name} is no CSV, at line {rows.line_num}: {error}") from error
+
+
+def _parquet_rows(path: Path, column: str, key: str) -> Iterator[_Piece]:
+    try:
+        import pyarrow as arrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UserError(f"{key}: reading {path.name} needs pyarrow", hint="pip install 'quantmis[parquet]'") from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            _require_column(file.schema_arrow.names, column, path, key)
+            for batch in file.iter_batches(batch_size=1024, columns=[column]):
+                yield from map(_cleaned, batch.column(0).to_pylist())
+    except arrow.ArrowException as error:
+        raise UserError(f"{key}: {path.name} is no Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _require_column(names: Sequence[str], column: str, path: Path, key: str) -> None:
+    require(column in names, f"{key}: {path.name} has no column {column!r}", hint=suggestion(column, names))

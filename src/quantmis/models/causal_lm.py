@@ -1,0 +1,90 @@
+"""The loss of causal language models: a sample is a text, its loss the mean of -log p over its tokens.
+
+The targets hold what is known of a text without the model: the tokens that are predicted, the bytes that zlib makes of
+it and, where there is a reference model, that model's loss. The outputs are those of `quantmis.models.language`.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from quantmis.data.samples import Samples
+from quantmis.errors import require
+from quantmis.models.language import STATISTICS
+from quantmis.models.losses import LOSSES, Loss
+
+TARGETS = ("tokens", "zlib", "reference")
+"""The columns of the targets; the last where there is a reference model."""
+
+TEXTS = "make samples of texts with task.samples(texts), from files or a list of strings"
+
+
+@LOSSES.add
+@dataclass(frozen=True)
+class CausalLM(Loss):
+    """Read the losses of texts off a language model's statistics.
+
+    Training minimises the mean over the tokens of a batch. The utility is the log-likelihood of a token, averaged over
+    all tokens of the held-out texts: exp of its negative is the perplexity.
+    """
+
+    name: ClassVar[str] = "causal_lm"
+    metric: ClassVar[str] = "log_likelihood"
+
+    def check(self, y: np.ndarray, outputs: tuple[int, ...]) -> None:
+        """Refuse targets that are not those of texts, and models that do not return the statistics of texts."""
+        known = y.ndim == 2 and y.shape[1] in (len(TARGETS) - 1, len(TARGETS)) and bool((y[:, :2] > 0).all())
+        require(known, f"causal_lm: these are no targets of texts: shape {y.shape}", hint=TEXTS)
+        good = len(outputs) == 2 and outputs[1] in (len(STATISTICS) - 1, len(STATISTICS))
+        require(good, f"causal_lm: the model returned {list(outputs)}", hint="make the task with qm.Task.causal_lm")
+
+    def targets(self, y: np.ndarray) -> Tensor:
+        """Return targets as float32."""
+        return torch.from_numpy(y.astype(np.float32))
+
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the mean of -log p over the tokens of each text."""
+        return outputs[..., STATISTICS.index("loss")]
+
+    def objective(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the mean of -log p over the tokens of all texts."""
+        tokens = y[..., TARGETS.index("tokens")]
+        return (self.losses(outputs, y) * tokens).sum() / tokens.sum()
+
+    def signals(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the mean log-probability of the tokens of each text."""
+        return -self.losses(outputs, y)
+
+    def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the log-likelihood of a token of each text."""
+        return -self.losses(outputs, y)
+
+    def weights(self, y: np.ndarray) -> np.ndarray:
+        """Return the number of tokens of each text: every token counts alike."""
+        return y[:, TARGETS.index("tokens")].astype(np.float64)
+
+    def named(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
+        """Return the signals of the attacks on texts."""
+        loss = self.losses(outputs, y)
+        found = {name: outputs[..., STATISTICS.index(name)] for name in ("min_k", "min_k_plus_plus")}
+        found["zlib_ratio"] = -loss / y[..., TARGETS.index("zlib")]
+        if outputs.shape[-1] == len(STATISTICS):
+            lowercase = outputs[..., STATISTICS.index("lowercase_loss")]
+            found["lowercase_ratio"] = -loss / lowercase.clamp(min=torch.finfo(loss.dtype).eps)
+        if y.shape[-1] == len(TARGETS):
+            found["reference_difference"] = y[..., TARGETS.index("reference")] - loss
+        return found
+
+    def without_models(self, samples: Samples) -> Samples:
+        """Return the tokens of the texts, and of the targets what is not the loss of a reference model."""
+        x = samples.x if samples.x.ndim == 2 else samples.x[:, 0]
+        return Samples(x, samples.y[:, : TARGETS.index("reference")], samples.ids, samples.notes)
+
+    def named_signals(self, samples: Samples) -> tuple[str, ...]:
+        """Return the names of the signals that these texts have."""
+        lowercase = ("lowercase_ratio",) if samples.x.ndim == 3 else ()
+        reference = ("reference_difference",) if samples.y.shape[-1] == len(TARGETS) else ()
+        return ("min_k", "min_k_plus_plus", "zlib_ratio", *lowercase, *reference)

@@ -1,0 +1,162 @@
+"""Causal language models as plain modules: from token numbers alone to a few numbers for each text.
+
+Two hooks are put on a model of transformers. Before its forward, texts that were filled up with -1
+(`quantmis.data.tokens`) are cut into windows that fit its context; after it, the logits become the mean loss of each
+text and, where nothing is learnt, the signals of attacks. So the logits of a vocabulary live no longer than a batch.
+
+The filling stands behind each text, where the attention of a causal model does not reach it from any token of the text,
+so no mask is needed, and neither filling nor batching changes a number. Windows overlap by one token, so that each
+token but the first is predicted once, from as much of what came before it as its window holds.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from quantmis.data.tokens import PADDING
+
+SHARE = 0.2
+"""The share of a text's tokens that Min-K% and Min-K%++ look at, as in the papers' main results."""
+
+STATISTICS = ("loss", "min_k", "min_k_plus_plus", "lowercase_loss")
+"""What a model returns for each text where nothing is learnt; the last for texts that come with their lower case."""
+
+LOGITS = 2**26
+"""Logits of one batch where nothing is learnt."""
+
+MOST_TOKENS = 2**14
+
+
+@dataclass
+class Reading:
+    """Hold how a model reads texts, at most `context` tokens at once, and what it is reading: windows of `texts` texts.
+
+    `shows_logits`: its outputs are logits, not statistics.
+    """
+
+    context: int | None
+    shows_logits: bool = False
+    texts: int = 0
+    windows: Tensor | None = None
+
+
+def plain(model: Any) -> nn.Module:
+    """Return a causal language model that takes token numbers and returns `STATISTICS`, and only the loss in training.
+
+    It takes [texts, longest], or [texts, 2, longest] where each text comes with its lower case.
+    """
+    model.reading = Reading(context_of(model.config))
+    model.register_forward_pre_hook(_windows, with_kwargs=True)
+    model.register_forward_hook(_statistics)
+    model.tokens_at_once = max(1, min(MOST_TOKENS, LOGITS // vocabulary_of(model)))
+    return model
+
+
+def context_of(config: Any) -> int | None:
+    """Return the longest text that a model reads at once, None where there is no limit."""
+    known = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len"))
+    return next((int(each) for each in known if each), None)
+
+
+def vocabulary_of(model: nn.Module) -> int:
+    """Return the number of tokens that a model has embeddings of."""
+    embeddings: Any = model.get_input_embeddings()  # pyright: ignore[reportCallIssue]
+    return int(embeddings.weight.shape[0])
+
+
+@contextmanager
+def showing_logits(model: Any) -> Generator[None]:
+    """Let the model return its logits, [texts, tokens, vocabulary], while this lasts."""
+    model.reading.shows_logits = True
+    try:
+        yield
+    finally:
+        model.reading.shows_logits = False
+
+
+def _windows(module: Any, arguments: tuple[Tensor, ...], words: dict[str, Any]) -> tuple[tuple[()], dict[str, Any]]:
+    """Turn texts into windows of at most the context, and the filling into a token, whichever it is."""
+    tokens, reading = arguments[0].long(), module.reading
+    reading.texts = len(tokens)
+    if tokens.ndim == 3:
+        tokens = tokens[:, 0] if module.training else tokens.transpose(0, 1).flatten(0, 1)
+    reading.windows = windows(_trimmed(tokens), reading.context)
+    return (), {**words, "input_ids": reading.windows.flatten(0, 1).clamp(min=0), "use_cache": False}
+
+
+def _trimmed(tokens: Tensor) -> Tensor:
+    """Leave out the columns that hold nothing but filling; under vmap nobody can say which, and all are kept."""
+    try:
+        return tokens[:, : max(2, int((tokens >= 0).sum(1).max()))]
+    except RuntimeError:
+        return tokens
+
+
+def windows(tokens: Tensor, context: int | None) -> Tensor:
+    """Return texts [texts, longest] as windows [texts, windows, context] that overlap by one token, filled up with -1.
+
+    >>> windows(torch.arange(6)[None], context=3).tolist()
+    [[[0, 1, 2], [2, 3, 4], [4, 5, -1]]]
+    """
+    longest = tokens.shape[1]
+    if context is None or longest <= context:
+        return tokens.unsqueeze(1)
+    starts = torch.arange(0, longest - 1, context - 1)
+    filled = nn.functional.pad(tokens, (0, int(starts[-1]) + context - longest), value=PADDING)
+    return filled[:, starts[:, None] + torch.arange(context)]
+
+
+def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
+    """Turn the logits of windows into the statistics of texts, [texts, statistics]."""
+    reading, logits = module.reading, output.logits
+    tokens, reading.windows = reading.windows, None
+    if reading.shows_logits:
+        return logits
+    target = tokens[..., 1:]
+    logits = logits.unflatten(0, tokens.shape[:2])[..., :-1, :].float()
+    if module.training:
+        return _loss(_log_probability(logits, target.clamp(min=0)), target)[:, None]
+    found = text_statistics(logits, target)
+    own, lowercase = found[: reading.texts], found[reading.texts :, :1]
+    return torch.cat([own, lowercase], dim=1) if len(lowercase) else own
+
+
+def _log_probability(logits: Tensor, target: Tensor) -> Tensor:
+    picked = logits.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    return picked - torch.logsumexp(logits, -1)
+
+
+def _loss(log_p: Tensor, target: Tensor) -> Tensor:
+    seen = target >= 0
+    return -torch.where(seen, log_p, 0.0).flatten(1).sum(1) / seen.flatten(1).sum(1)
+
+
+def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
+    """Return loss, Min-K% and Min-K%++ of texts [texts, 3], from logits [texts, windows, tokens, vocabulary].
+
+    `target` [texts, windows, tokens] is the token that follows, negative where there is none.
+    """
+    highest = logits.amax(-1, keepdim=True)
+    below = logits - highest
+    weight = below.exp()
+    total = weight.sum(-1)
+    weighted = weight.mul_(below)
+    mean, square = weighted.sum(-1) / total, torch.linalg.vecdot(weighted, below) / total
+    picked = below.gather(-1, target.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    log_p = picked - total.log()
+    deviation = (square - mean.square()).clamp(min=torch.finfo(logits.dtype).eps).sqrt()
+    standard = (picked - mean) / deviation
+    return torch.stack([_loss(log_p, target), _lowest(log_p, target), _lowest(standard, target)], dim=1)
+
+
+def _lowest(values: Tensor, target: Tensor) -> Tensor:
+    """Return the mean of the lowest share of each text's values, of one at least, [texts]."""
+    seen = (target >= 0).flatten(1)
+    ordered = torch.where(seen, values.flatten(1), torch.inf).sort(1).values
+    count = (SHARE * seen.sum(1)).long().clamp(min=1)
+    within = torch.arange(ordered.shape[1], device=ordered.device) < count[:, None]
+    return torch.where(within, ordered, 0.0).sum(1) / count

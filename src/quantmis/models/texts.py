@@ -1,0 +1,114 @@
+"""From texts to samples: token numbers, their lower case where it differs, and what is known without the model.
+
+The tokenizer is the one in the model's folder and is used as it is: with the special tokens that it adds by itself.
+"""
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from quantmis.data.samples import Samples
+from quantmis.data.texts import Texts
+from quantmis.data.tokens import PADDING
+from quantmis.errors import UserError, require
+from quantmis.models.hugging_face import library, quiet
+from quantmis.models.language import context_of, vocabulary_of
+from quantmis.models.rows import forward
+
+FEWEST_TOKENS = 2
+"""One to read and one to predict."""
+
+LONGEST = 2048
+"""Tokens of a text that are read, where nothing else is asked for and the context is no longer."""
+
+TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt", "tokenizer.model")
+
+
+def tokenizer_at(place: str | Path) -> Any:
+    """Return the tokenizer in a folder, or of a hub id; `UserError` where there is none."""
+    folder = Path(place)
+    hint = "save it beside the model: tokenizer.save_pretrained(folder)"
+    if folder.is_dir():
+        there = any((folder / name).is_file() for name in TOKENIZERS)
+        require(there, f"model.folder: {folder} holds no tokenizer", hint=hint)
+    try:
+        with quiet():
+            return library().AutoTokenizer.from_pretrained(str(place), trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"cannot read the tokenizer of {place}: {first}", hint=hint) from error
+
+
+def samples_of(
+    texts: Texts, tokenizer: Any, model: nn.Module, reference: nn.Module | None = None, longest: int | None = None
+) -> Samples:
+    """Return texts as samples of a causal language model: x [texts, (2,) longest], y as `CausalLM` takes them.
+
+    `model` says how many tokens are known and how many are read at once. `reference`: a model whose losses the
+    difference to a reference is taken from. Of each text the first `longest` tokens are read, 2,048 by default or as
+    many as the model reads at once; longer texts are counted in the notes, and those of less than two tokens left out.
+    Raises `UserError` for a tokenizer that has more tokens than the model.
+    """
+    context = context_of(model.config)
+    limit = longest or max(LONGEST, context or 0)
+    require(limit >= FEWEST_TOKENS, f"longest: expected at least {FEWEST_TOKENS} tokens, got {limit}")
+    whole = _numbers(tokenizer, texts.texts)
+    _require_known(whole, model)
+    kept = [row for row, numbers in enumerate(whole) if len(numbers) >= FEWEST_TOKENS]
+    require(kept, "data.texts: no text has two tokens", hint="a text needs a token to read and one to predict")
+    tokens = [whole[row][:limit] for row in kept]
+    written = [texts.texts[row] for row in kept]
+    x = _with_lowercase(tokenizer, tokens, written, limit)
+    notes = [*texts.notes, *_said(len(whole) - len(kept), sum(len(whole[row]) > limit for row in kept), limit)]
+    known = [[len(row) - 1 for row in tokens], [len(zlib.compress(text.encode())) for text in written]]
+    y = np.array([*known, *_losses(reference, x)], dtype=np.float32).T
+    return Samples(x, y, [texts.names[row] for row in kept], notes)
+
+
+def _numbers(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    with quiet():
+        return [list(map(int, row)) for row in tokenizer(list(texts), truncation=False, padding=False)["input_ids"]]
+
+
+def _require_known(tokens: Sequence[Sequence[int]], model: nn.Module) -> None:
+    highest, known = max((max(row) for row in tokens if row), default=0), vocabulary_of(model)
+    require(
+        highest < known,
+        f"the tokenizer makes token {highest} of these texts, and the model has embeddings of 0 to {known - 1}",
+        hint="tokenizer and model must belong together: model.resize_token_embeddings(len(tokenizer))",
+    )
+
+
+def _with_lowercase(tokenizer: Any, tokens: list[list[int]], texts: Sequence[str], limit: int) -> np.ndarray:
+    """Return tokens [texts, longest], or [texts, 2, longest] with those in lower case where any text has capitals."""
+    lower = [text.lower() for text in texts]
+    if lower == list(texts):
+        return _filled(tokens, max(map(len, tokens)))
+    other = [row[:limit] for row in _numbers(tokenizer, lower)]
+    other = [row if len(row) >= FEWEST_TOKENS else own for row, own in zip(other, tokens, strict=True)]
+    longest = max(map(len, [*tokens, *other]))
+    return np.stack([_filled(tokens, longest), _filled(other, longest)], axis=1)
+
+
+def _filled(rows: Sequence[Sequence[int]], longest: int) -> np.ndarray:
+    table = np.full((len(rows), longest), PADDING, dtype=np.int32)
+    for number, row in enumerate(rows):
+        table[number, : len(row)] = row
+    return table
+
+
+def _losses(reference: nn.Module | None, x: np.ndarray) -> list[np.ndarray]:
+    if reference is None:
+        return []
+    own = x if x.ndim == 2 else x[:, 0]
+    return [forward(reference, torch.from_numpy(np.ascontiguousarray(own)))[:, 0].numpy()]
+
+
+def _said(short: int, cut: int, limit: int) -> list[str]:
+    found = [(short, "of less than two tokens left out"), (cut, f"read up to their token {limit:,}")]
+    return [f"{count:,} texts {what}" for count, what in found if count]
