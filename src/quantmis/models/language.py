@@ -9,6 +9,7 @@ so no mask is needed, and neither filling nor batching changes a number. Windows
 token but the first is predicted once, from as much of what came before it as its window holds.
 """
 
+import itertools
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ LOGITS = 2**26
 """Logits of one batch where nothing is learnt."""
 
 MOST_TOKENS = 2**14
+
+CACHED = 2**18
+"""Logits that are turned into statistics at once: so few that a processor's cache holds them."""
 
 
 @dataclass
@@ -116,8 +120,8 @@ def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
     tokens, reading.windows = reading.windows, None
     if reading.shows_logits:
         return logits
-    target = tokens[..., 1:]
-    logits = logits.unflatten(0, tokens.shape[:2])[..., :-1, :].float()
+    target = nn.functional.pad(tokens[..., 1:], (0, 1), value=PADDING)
+    logits = logits.unflatten(0, tokens.shape[:2]).float()
     if module.training:
         return _loss(_log_probability(logits, target.clamp(min=0)), target)[:, None]
     found = text_statistics(logits, target)
@@ -140,17 +144,23 @@ def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
 
     `target` [texts, windows, tokens] is the token that follows, negative where there is none.
     """
-    highest = logits.amax(-1, keepdim=True)
-    below = logits - highest
-    weight = below.exp()
-    total = weight.sum(-1)
-    weighted = weight.mul_(below)
-    mean, square = weighted.sum(-1) / total, torch.linalg.vecdot(weighted, below) / total
-    picked = below.gather(-1, target.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-    log_p = picked - total.log()
-    deviation = (square - mean.square()).clamp(min=torch.finfo(logits.dtype).eps).sqrt()
-    standard = (picked - mean) / deviation
+    at_once = max(1, CACHED // logits.shape[-1])
+    parts = zip(logits.flatten(0, -2).split(at_once), target.flatten().split(at_once), strict=True)
+    log_p, standard = (
+        torch.cat(each).view(target.shape) for each in zip(*itertools.starmap(_tokens, parts), strict=True)
+    )
     return torch.stack([_loss(log_p, target), _lowest(log_p, target), _lowest(standard, target)], dim=1)
+
+
+def _tokens(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the log-probability of each target [tokens], and how many deviations it lies above the mean of all."""
+    log_p = torch.log_softmax(logits, -1)
+    picked = log_p.gather(-1, target.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    p = log_p.exp()
+    mean = torch.linalg.vecdot(p, log_p)
+    above = log_p.sub_(mean.unsqueeze(-1))
+    variance = torch.linalg.vecdot(p.mul_(above), above).clamp(min=torch.finfo(logits.dtype).eps)
+    return picked, (picked - mean) / variance.sqrt()
 
 
 def _lowest(values: Tensor, target: Tensor) -> Tensor:
