@@ -105,7 +105,7 @@ def test_tables_sort_by_a_column_and_back_by_keyboard(show: Callable[..., Page])
     page.keyboard.press("Enter")
     assert first.inner_text() == "sign"
     page.keyboard.press("Enter")
-    assert first.inner_text() == "identity"
+    assert first.inner_text() == "full precision"
     assert page.locator("#ranking-table th[aria-sort=descending]").count() == 1
 
 

@@ -6,17 +6,19 @@ Samples appear by their identifier alone, never by their contents.
 from collections.abc import Sequence
 
 from quantmis.report import words
-from quantmis.report.reading import COIN, about_model, attacker, baseline, least_exposed, metric, numbers, places
+from quantmis.report.price import recommended
+from quantmis.report.reading import COIN, about_model, attacker, baseline, metric, numbers, places, rates_digits
 from quantmis.report.tables import (
     Cell,
     Notes,
     Quantity,
     Table,
+    areas,
     assemble,
     decimals,
     differences,
     numbered,
-    rates,
+    rights,
     rounded,
     utilities,
 )
@@ -29,10 +31,10 @@ MORE = Unmeasured("this version was not among those measured")
 
 
 def compared(results: Results) -> list[QuantizerResult]:
-    """Return the versions that exposure is shown for: full precision and the first of the least exposed."""
-    whole = baseline(results)
-    shown = [*([whole] if whole else []), *least_exposed(results)[:1]]
-    return shown or results.quantizers[:1]
+    """Return the versions that exposure is shown for: full precision and those that the choice is between."""
+    whole, known = baseline(results), {record.name: record for record in results.quantizers}
+    chosen = [known[each.name] for each in recommended(results) if each.name in known]
+    return [*([whole] if whole else []), *chosen] or results.quantizers[:1]
 
 
 def by_class(results: Results) -> dict[str, dict[int, Quantity]]:
@@ -61,7 +63,7 @@ def classes(results: Results, notes: Notes) -> Table:
     count = len(next(iter(found.values()), {}))
     of = "" if len(labels) == count else f"; the {len(labels)} most exposed of {count} classes"
     columns = [
-        (f"AUC, {words.title(name)}", column([of_class.get(label, MORE) for label in labels], notes))
+        (f"AUC, {words.title(name)}", areas([of_class.get(label, MORE) for label in labels], notes))
         for name, of_class in found.items()
     ]
     return assemble(
@@ -124,8 +126,14 @@ def versions(results: Results, notes: Notes) -> Table | None:
     records = [place.record for place in listed]
     columns = [
         ("Rank", [Cell(place.rank) for place in listed]),
-        ("An attacker is right, this very model", rates([place.attacker for place in listed], notes)),
-        ("…, models trained like it", rates([trained.get(each.name, MORE) for each in records], notes)),
+        (
+            "An attacker is right, this very model",
+            rights([place.attacker for place in listed], notes, rates_digits(view)),
+        ),
+        (
+            "…, models trained like it",
+            rights([trained.get(each.name, MORE) for each in records], notes, rates_digits(results)),
+        ),
         ("Against full precision, points", differences([each.change for each in records], notes)),
         (words.capital(words.plainly(metric(records))), utilities(records, notes)),
         ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),

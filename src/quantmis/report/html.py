@@ -14,12 +14,9 @@ import jinja2
 from markupsafe import Markup, escape
 
 from quantmis.report import exposed, glossary, tables, words
-from quantmis.report.cautions import blind
+from quantmis.report.cautions import blind, hinted
 from quantmis.report.gaps import gaps
 from quantmis.report.glossary import GLOSSARY
-from quantmis.report.headline import gained, headline, nothing_gained, undecided
-from quantmis.report.price import bargain, price
-from quantmis.report.reading import about_model
 from quantmis.report.verdict import verdict
 from quantmis.results import Control, Results, Target
 from quantmis.stats import Unmeasured
@@ -65,32 +62,27 @@ def render(results: Results) -> str:
 
 
 def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
+    said = verdict(results)
     style, script = f"{_asset('report.css')}\n{figure_styles}\n", _asset("report.js")
     return (
         _environment()
         .get_template("report.html")
         .render(
             results=results,
-            sentences=verdict(results),
+            sentences=said,
+            opening=next((index for index, each in enumerate(said) if each.kind == "detail"), len(said)),
             depth=DEPTHS[results.config.depth],
             glossary=GLOSSARY,
             attack_words=glossary.attacks(results.config.attacks),
-            model_sentences=_about_model(results),
             target=results.target if isinstance(results.target, Target) else None,
             blind=blind(results),
+            hinted=hinted(results),
             style=Markup(style),  # noqa: S704 -- our own file
             script=Markup(script),  # noqa: S704 -- our own file
             policy=policy(style, script),
             **parts,
         )
     )
-
-
-def _about_model(results: Results) -> list[str]:
-    """Return the sentences about the very model that was given beside a procedure."""
-    view = about_model(results)
-    rules = (headline, gained, nothing_gained, undecided, price, bargain)
-    return [] if view is None else [said for rule in rules if (said := rule(view))]
 
 
 def policy(style: str, script: str) -> str:
