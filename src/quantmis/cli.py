@@ -154,7 +154,10 @@ def report(
     from quantmis.documents.command import Asked, write_document
 
     asked = Asked(folder, form, out, into, tuple(weights or ()))
-    results = write_document(asked).results
+    source = write_document(asked)
+    results = source.results
+    if source.broken:
+        print(f"warning: {source.broken}\n\nhint: quantmis verify {folder} says what was changed", file=sys.stderr)  # noqa: T201
     if str(out) == "-":
         return
     if form == "html":

@@ -45,6 +45,9 @@ def render(source: Source) -> bytes:
     """Return the bill of materials as JSON; `UserError` where a file of weights cannot be read."""
     bom = json.loads(_written(source))
     bom["metadata"]["component"]["modelCard"] = model_card(source.results)
+    if source.broken:
+        considerations = bom["metadata"]["component"]["modelCard"]["considerations"]
+        considerations["technicalLimitations"].insert(0, f"{source.broken}.")
     text = json.dumps(bom, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     _require_valid(text)
     return text.encode()

@@ -49,8 +49,8 @@ def render(source: Source) -> bytes:
 
 
 def _opening(source: Source) -> str:
-    model = plain(source.results.config.model)
-    return OPENING.format(model=model)
+    opening = OPENING.format(model=plain(source.results.config.model))
+    return f"{opening}\n\n**{plain(source.broken)}.**" if source.broken else opening
 
 
 def _part_a(source: Source) -> str:

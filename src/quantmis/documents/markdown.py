@@ -33,6 +33,7 @@ def body(source: Source, level: int) -> str:
     """Return the report without its title; `level` is that of its headings."""
     results, heading = source.results, "#" * level
     parts = [
+        f"**{plain(source.broken)}. What follows may not be what the audit measured.**" if source.broken else "",
         sentences(results),
         *(_ranking(group, heading) for group in groups(results)),
         _findings(results.warnings, heading),

@@ -38,7 +38,7 @@ for _name in ("weasyprint", "fontTools"):
 
 def render(source: Source) -> bytes:
     """Return the report of an audit as a PDF."""
-    return layout(page(source.results))
+    return layout(page(source.results, source.document))
 
 
 def layout(html: str) -> bytes:

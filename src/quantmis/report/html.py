@@ -8,6 +8,8 @@ page was rendered with, by their digests; even a name that slipped through the e
 import base64
 import hashlib
 from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
 from typing import Any
 
 import jinja2
@@ -18,7 +20,8 @@ from quantmis.report.cautions import blind, hinted
 from quantmis.report.gaps import gaps
 from quantmis.report.glossary import GLOSSARY
 from quantmis.report.verdict import verdict
-from quantmis.results import Control, Results, Target
+from quantmis.results import Control, Results, Target, written
+from quantmis.results.seal import SAID, sealing
 from quantmis.stats import Unmeasured
 
 TEXT_LIMIT = 600
@@ -30,8 +33,12 @@ DEPTHS = {
 }
 
 
-def render(results: Results) -> str:
-    """Return the report of an audit as the text of one HTML file."""
+def render(results: Results, document: bytes | None = None) -> str:
+    """Return the report of an audit as the text of one HTML file.
+
+    `document` holds the bytes of the results.json that was read, by default those that `results` is written as. Where
+    they are not as they were sealed the page says so; it names the digest of those that are written.
+    """
     from quantmis.report import figures  # brings matplotlib, which only rendering should wait for
     from quantmis.report.svg import Styles
 
@@ -58,7 +65,14 @@ def render(results: Results) -> str:
         "without_samples": exposed.without_samples(results),
         "loss_tables": exposed.tables_of(results, notes),
     }
-    return _page(results, {**drawn, **listed, "gaps": found, "notes": notes}, styles.sheet())
+    whole = written(results)
+    origin = {"digest": sha256(whole).hexdigest(), "broken": SAID[sealing(results, document or whole)]}
+    return _page(results, {**drawn, **listed, **origin, "gaps": found, "notes": notes}, styles.sheet())
+
+
+def renderer() -> str:
+    """Return by which versions pages are rendered here: others may draw the same document differently."""
+    return ", ".join(f"{name} {version(name)}" for name in ("quantmis", "matplotlib", "jinja2"))
 
 
 def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
@@ -80,6 +94,7 @@ def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
             style=Markup(style),  # noqa: S704 -- our own file
             script=Markup(script),  # noqa: S704 -- our own file
             policy=policy(style, script),
+            renderer=renderer(),
             **parts,
         )
     )
