@@ -10,7 +10,7 @@ from documents import document
 from test_report_html import HOSTILE, Page
 
 from quantmis.errors import UserError
-from quantmis.report import exposed, render, words
+from quantmis.report import exposed, render, tables, words
 from quantmis.results import Results, SampleExposure, Target, read, write
 from quantmis.stats import Estimate, Unmeasured
 
@@ -68,14 +68,43 @@ def test_exposure_stands_by_class_and_by_sample():
     assert "patient 3" in section(results, "exposure")
     assert "AUC, full precision" in section(results, "exposure")
     assert "not resolvable with 3 non-members and 2 members" in section(results, "untested")
-    assert "that is so for every one of them" not in section(results, "exposure")
+    assert "None can be named" not in section(results, "exposure")
+
+
+def test_the_model_that_ships_has_its_own_figures_attacks_and_classes():
+    results = documents.given(documents.exposed(document()))
+    assert isinstance(results.target, Target)
+    own = documents.exposed(results.model_copy(update={"quantizers": results.target.versions})).quantizers
+    results = results.model_copy(update={"target": results.target.model_copy(update={"versions": own})})
+    page = section(results, "model")
+    assert page.count("<svg") == 7  # front and classes for two widths, beside the procedure, two attacks
+    assert "lira against this very model: adaptive attacker" in page
+    assert "1 further attack:" in page
+    assert "AUC, full precision" in page
+
+
+def test_checks_with_an_answer_and_comparisons_without_stand_apart():
+    noise = documents.controls()[0].model_copy(
+        update={"name": "matched noise, lira", "quantizer": "sign", "passed": None, "found": documents.around(-0.1)}
+    )
+    results = document().model_copy(update={"controls": [*documents.controls(), noise]})
+    checks, read = exposed.controls(results, {})
+    assert [row.cells[0].text for row in checks.rows] == ["passed", "not run"]
+    assert [row.cells[-1].text for row in read.rows] == ["protects more than noise of the same size"]
+
+
+def test_a_column_that_was_measured_for_no_version_is_left_out_and_told():
+    results = document()
+    (_, table), *_ = tables.attacks(results, {documents.FEW_OTHERS.reason: 2})
+    assert table.missing == (("Members found at 0.1 % false alarms", 2),)
+    assert "Members found at 0.1 % false alarms" not in table.head
 
 
 def test_samples_that_chance_allows_are_said_to_be_such():
     results = documents.exposed(document())
     wide = SampleExposure(sample=1, id="a", exposure=Estimate(0.9, 0.2, 1.0))
     records = [record.model_copy(update={"most_exposed": [wide]}) for record in results.quantizers]
-    assert "that is so for every one of them" in section(results.model_copy(update={"quantizers": records}), "exposure")
+    assert "None can be named" in section(results.model_copy(update={"quantizers": records}), "exposure")
 
 
 def test_many_classes_are_cut_to_the_most_exposed():

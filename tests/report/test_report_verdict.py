@@ -7,7 +7,7 @@ import pytest
 from documents import document
 
 import quantmis.report.verdict as rules
-from quantmis.report import tables, words
+from quantmis.report import choices, tables, words
 from quantmis.report.reading import attacker
 from quantmis.report.verdict import verdict
 from quantmis.results import BlindBaseline, Finding, Results, Target, UpperBound
@@ -200,7 +200,7 @@ def test_an_interval_that_leaves_out_zero_is_not_written_to_reach_it():
 
 def test_the_verdict_and_its_table_write_the_same_percentages():
     results = document(reach=0.013)
-    cells = {row.name: row.cells[0] for row in tables.choices(results, {}).rows}
+    cells = {row.name: row.cells[0] for row in choices.choices(results, {}).rows}
     assert f"{cells[documents.SPARSE].text} of the time" in rules.headline(results)
     assert f"against {cells['full precision'].text} for full precision" in rules.headline(results)
 

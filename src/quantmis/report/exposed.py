@@ -23,7 +23,7 @@ from quantmis.report.tables import (
     utilities,
 )
 from quantmis.report.tables import numbers as column
-from quantmis.results import QuantizerResult, Results, SampleExposure
+from quantmis.results import Control, QuantizerResult, Results, SampleExposure
 from quantmis.stats import Estimate, Unmeasured
 
 MOST_CLASSES = 40
@@ -80,19 +80,21 @@ def samples(results: Results, notes: Notes) -> Table:
     }
     rows = {key: each.sample for listed in found.values() for key, each in listed.items()}
     digits = decimals([each.exposure for listed in found.values() for each in listed.values()])
-    columns = [("Row in the data", [Cell(str(row)) for row in rows.values()])] + [
+    named = any(key != str(row) for key, row in rows.items())
+    columns = [("Row in the data", [Cell(str(row)) for row in rows.values()])] * named + [
         (f"Exposure, {words.title(name)}", [_exposure(listed.get(key), digits) for key in rows])
         for name, listed in found.items()
     ]
     caption = "How often a model that was trained on the sample scores it above a model that was not: 0.5 is a coin"
-    return assemble(caption, "Sample", [words.clean(key) for key in rows], columns)
+    return assemble(caption, "Sample" if named else "Row in the data", [words.clean(key) for key in rows], columns)
 
 
 def _exposure(found: SampleExposure | None, digits: int) -> Cell:
     if found is None:
         return Cell("not among its most exposed")
     three = (found.exposure.value, found.exposure.low, found.exposure.high)
-    value, low, high = (words.fixed(each, max(1, digits)) for each in three)
+    clear = words.clear(found.exposure, max(1, digits), apart=COIN)
+    value, low, high = (words.fixed(each, clear) for each in three)
     return Cell(value, f"{low} to {high}")
 
 
@@ -100,6 +102,55 @@ def by_chance(results: Results) -> bool:
     """Return whether none of the samples that are listed is exposed beyond what chance allows."""
     listed = [record.most_exposed for record in compared(results)]
     return all(each.exposure.low <= COIN for found in listed if not isinstance(found, Unmeasured) for each in found)
+
+
+def controls(results: Results, notes: Notes) -> tuple[Table, Table]:
+    """Return the checks whose right answer is known, and those that have none and are to be read."""
+    known = [control for control in results.controls if control.passed is not None or not _is_read(control)]
+    checks = [
+        ("Outcome", [Cell(outcome(control)) for control in known]),
+        ("Version", [Cell(words.title(control.quantizer)) for control in known]),
+        ("Expected", [Cell(words.clean(control.expected, 200)) for control in known]),
+        ("Found", [_found(control, notes) for control in known]),
+    ]
+    read = [control for control in results.controls if control not in known]
+    told = [
+        ("Version", [Cell(words.title(control.quantizer)) for control in read]),
+        ("Difference of AUC", column([control.found for control in read], notes)),
+        ("Meaning", [Cell(_meaning(control.found)) for control in read]),
+    ]
+    return (
+        assemble("Checks whose right answer is known beforehand", "Check", [_plain(each) for each in known], checks),
+        assemble("Comparisons without a right answer", "Comparison", [_plain(each) for each in read], told),
+    )
+
+
+def _is_read(control: Control) -> bool:
+    return control.passed is None and not isinstance(control.found, Unmeasured)
+
+
+def _plain(control: Control) -> str:
+    return words.plainly(control.name)
+
+
+def _found(control: Control, notes: Notes) -> Cell:
+    (only,) = column([control.found], notes, apart=COIN)
+    return only
+
+
+def _meaning(found: Quantity) -> str:
+    if isinstance(found, Unmeasured) or found.low <= 0 <= found.high:
+        return "not told from noise of the same size"
+    return (
+        "protects more than noise of the same size" if found.high < 0 else "protects less than noise of the same size"
+    )
+
+
+def outcome(control: Control) -> str:
+    """Return how a check ended, in a word or two."""
+    if control.passed is None:
+        return "not run"
+    return "passed" if control.passed else "failed"
 
 
 def without_samples(results: Results) -> str:

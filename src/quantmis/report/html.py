@@ -7,24 +7,32 @@ page was rendered with, by their digests; even a name that slipped through the e
 
 import base64
 import hashlib
+import re
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup, escape
 
 from quantmis.report import exposed, glossary, tables, words
 from quantmis.report.cautions import blind, hinted
+from quantmis.report.choices import choices
 from quantmis.report.gaps import gaps
 from quantmis.report.glossary import GLOSSARY
+from quantmis.report.reading import about_model, numbers
 from quantmis.report.verdict import verdict
-from quantmis.results import Control, Results, Target, written
+from quantmis.results import Results, Target, written
 from quantmis.results.seal import SAID, sealing
-from quantmis.stats import Unmeasured
+
+if TYPE_CHECKING:
+    from quantmis.report.svg import Styles
 
 TEXT_LIMIT = 600
+OWN_ATTACKS = 2
+"""How many attacks on the very model are shown in full; files for programs have them all."""
+
 DEPTHS = {
     "as-is": "The model was attacked as it is, without training another one.",
     "indicator": "A few models were trained again on other halves of the samples, and compared.",
@@ -51,8 +59,12 @@ def render(results: Results, document: bytes | None = None) -> str:
         "classes_drawn": figures.classes(results, styles),
         "rocs": figures.rocs(results, styles),
     }
+    checks, comparisons = exposed.controls(results, notes)
     listed = {
-        "choices": tables.choices(results, notes),
+        "checks": checks,
+        "comparisons": comparisons,
+        "own": _own(results, styles, notes),
+        "choices": choices(results, notes),
         "ranking": tables.ranking(results, notes),
         "attacks": tables.attacks(results, notes),
         "agreements": tables.agreements(results, notes),
@@ -68,6 +80,25 @@ def render(results: Results, document: bytes | None = None) -> str:
     whole = written(results)
     origin = {"digest": sha256(whole).hexdigest(), "broken": SAID[sealing(results, document or whole)]}
     return _page(results, {**drawn, **listed, **origin, "gaps": found, "notes": notes}, styles.sheet())
+
+
+def _own(results: Results, styles: "Styles", notes: tables.Notes) -> dict[str, Any] | None:
+    """Return the figures and tables about the very model that was given beside models trained like it."""
+    from quantmis.report import figures
+
+    view = about_model(results)
+    if view is None:
+        return None
+    number = numbers(results)
+    return {
+        "front": figures.front(view, styles, "own-front", number),
+        "beside": figures.beside(results, view, styles),
+        "rocs": figures.rocs(view, styles, "own-roc", OWN_ATTACKS, number),
+        "attacks": tables.attacks(view, notes, OWN_ATTACKS, number),
+        "others": max(0, len(results.config.attacks) - OWN_ATTACKS),
+        "classes": exposed.classes(view, notes),
+        "classes_drawn": figures.classes(view, styles, "own-classes"),
+    }
 
 
 def renderer() -> str:
@@ -126,9 +157,9 @@ def _environment() -> jinja2.Environment:
         "breakable": _breakable,
         "moment": words.moment,
         "svg": Markup,
-        "outcome": _outcome,
         "command": _command,
         "unbroken": _unbroken,
+        "said": _said,
     }
     return environment
 
@@ -142,20 +173,21 @@ def _unbroken(sentence: str) -> str:
     return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
+def _said(sentence: str) -> Markup:
+    """Return a sentence with what stands between backticks as code."""
+    shown = str(escape(_disarmed(_unbroken(sentence))))
+    return Markup(re.sub(r"`(quantmis \w+)`", r"<code>\1</code>", shown))  # noqa: S704 -- escaped above
+
+
 def _breakable(name: str) -> Markup:
     """Let a name break where its parameters begin rather than in the middle of a word."""
-    return escape(_disarmed(name)).replace("(", Markup("(<wbr>"))
+    shown = str(escape(_disarmed(name))).replace("&#34;", '"').replace("(", "(<wbr>")
+    return Markup(shown)  # noqa: S704 -- escaped above; a quotation mark in a text ends nothing
 
 
 def _command(text: str) -> Markup:
     """Keep the lines of a command, each cleaned."""
     return Markup("\n").join(words.clean(line, TEXT_LIMIT) for line in text.splitlines()[:100])
-
-
-def _outcome(control: Control) -> str:
-    if control.passed is None:
-        return "not run" if isinstance(control.found, Unmeasured) else "for information"
-    return "passed" if control.passed else "failed"
 
 
 def _asset(name: str) -> str:

@@ -161,7 +161,7 @@ def contrary(results: Results) -> str | None:
         for record in most_useful(least_exposed(view))[:1]
         if keeps(record, whole) and (lost := lost_alike(results, record))
     ]
-    return f"One model alone shows such a loss badly: models trained like it lose {said[0]}." if said else None
+    return f"One model alone hardly shows such a loss: models trained like it lose {said[0]}." if said else None
 
 
 def bargains(results: Results) -> list[QuantizerResult]:

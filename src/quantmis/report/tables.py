@@ -9,19 +9,13 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from quantmis.report import words
-from quantmis.report.price import bargains
+from quantmis.report.headline import subject
 from quantmis.report.reading import (
     COIN,
     Place,
     adaptive,
-    attacker,
-    baseline,
     foremost,
-    lead,
-    leaders,
-    least_exposed,
     metric,
-    most_useful,
     places,
     rates_digits,
 )
@@ -30,7 +24,7 @@ from quantmis.stats import Estimate, Unmeasured
 
 Notes = Mapping[str, int]
 Quantity = Estimate | Unmeasured
-MOST_LEADERS = 3
+MISSING = "not measured"
 
 
 @dataclass(frozen=True)
@@ -57,11 +51,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Hold a table; the first of `head` stands over the names."""
+    """Hold a table; the first of `head` stands over the names.
+
+    `missing` has the heading of each column that was left out because it was measured for no version, and the note
+    that says why.
+    """
 
     caption: str
     head: tuple[str, ...]
     rows: tuple[Row, ...]
+    missing: tuple[tuple[str, int], ...] = ()
 
 
 def role(place: Place) -> str:
@@ -78,7 +77,7 @@ def ranking(results: Results, notes: Notes) -> Table:
     columns = [
         ("Rank", [Cell(place.rank) for place in listed]),
         ("An attacker is right", rights([place.attacker for place in listed], notes, rates_digits(results))),
-        (_worth(records), utilities(records, notes)),
+        (worths(records), utilities(records, notes)),
         ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
         ("Zero weights", [share(record.sparsity, notes) for record in records]),
         ("Against full precision, points", differences([record.change for record in records], notes)),
@@ -101,58 +100,21 @@ def assemble(caption: str, corner: str, names: Sequence[str], columns: Sequence[
     return Table(caption, (corner, *(heading for heading, _ in columns)), rows)
 
 
-def _worth(records: Sequence[QuantizerResult]) -> str:
+def worths(records: Sequence[QuantizerResult]) -> str:
+    """Return the heading of the column of what the versions are worth."""
     return words.capital(words.plainly(metric(records)))
 
 
-def choices(results: Results, notes: Notes) -> Table:
-    """Return the versions that a decision is most likely between: least exposed, best at no price, full precision."""
-    chosen, view = _chosen(results), lead(results)
-    records = [view.quantizer(name) for name in chosen]
-    columns = [
-        ("An attacker is right", rights([attacker(record) for record in records], notes, rates_digits(view))),
-        (_worth(records), utilities(records, notes)),
-        ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
-        ("Why it is here", [Cell(why) for why in chosen.values()]),
-    ]
-    about = "" if view is results else ": versions of this very model"
-    return assemble(f"The choice in short{about}", "Version", list(map(words.title, chosen)), columns)
-
-
-def _chosen(results: Results) -> dict[str, str]:
-    """Return why each chosen version was chosen."""
-    view = lead(results)
-    least, best, whole = least_exposed(view), bargains(results), baseline(view)
-    reasons: dict[str, list[str]] = {}
-    for record in most_useful(least or leaders(view))[:MOST_LEADERS]:
-        reasons[record.name] = [_standing(view, least)]
-    for record in most_useful(best)[:1]:
-        why = "gives away less than full precision and keeps"
-        keep = f"its {words.plainly(metric(view.quantizers))}, as far as the data tell"
-        reasons.setdefault(record.name, []).append(f"{why} {keep}")
-    if whole is not None:
-        reasons[whole.name] = ["for comparison"]
-    return {name: ", and ".join(why) for name, why in reasons.items()}
-
-
-def _standing(results: Results, least: Sequence[QuantizerResult]) -> str:
-    if not least:
-        alone = baseline(results) is None
-        return f"cannot be told apart from {'any other version' if alone else 'full precision'} by what it gives away"
-    if [record.name for record in least] != [record.name for record in leaders(results)]:
-        return "gives away less than full precision"
-    return "gives away least" if len(least) == 1 else f"one of the {len(least)} least exposed"
-
-
-def attacks(results: Results, notes: Notes) -> list[tuple[str, Table]]:
+def attacks(
+    results: Results, notes: Notes, most: int | None = None, number: Mapping[str, int] | None = None
+) -> list[tuple[str, Table]]:
     """Return name and table of every attack, what it achieved against each version; the foremost attack first."""
     names = dict.fromkeys(name for record in results.quantizers for name in record.attacks)
-    first = sorted(names, key=lambda name: name != foremost(results))
-    return [(words.clean(name), _attack(results, name, notes)) for name in first]
+    first = sorted(names, key=lambda name: name != foremost(results))[:most]
+    return [(words.clean(name), _attack(results, name, notes, places(results, number))) for name in first]
 
 
-def _attack(results: Results, name: str, notes: Notes) -> Table:
-    listed = places(results)
+def _attack(results: Results, name: str, notes: Notes, listed: Sequence[Place]) -> Table:
     found = [adaptive(place.record, name) for place in listed]
     rates_at = list(dict.fromkeys(rate.fpr for each in found if isinstance(each, AttackMetrics) for rate in each.tpr))
     columns = [
@@ -162,7 +124,25 @@ def _attack(results: Results, name: str, notes: Notes) -> Table:
         ("Epsilon at least", _floors([_of(each, "epsilon_low") for each in found], notes)),
         ("AUC, transfer", areas([_of(_transfer(place.record, name), "auc") for place in listed], notes)),
     ]
-    return numbered("Adaptive attacker, unless the column says transfer", listed, columns)
+    about = f"{words.clean(name)} against {subject(results)}: adaptive attacker, unless the column says transfer"
+    return _without_empty(numbered(about, listed, columns))
+
+
+def _without_empty(table: Table) -> Table:
+    """Leave out the columns that were measured for no version, all for one reason."""
+    columns = [{row.cells[index] for row in table.rows} for index in range(len(table.head) - 1)]
+    empty = {
+        index: cell.note
+        for index, cells in enumerate(columns)
+        if len(cells) == 1 and (cell := next(iter(cells))).text == MISSING and cell.note
+    }
+    kept = [index for index in range(len(columns)) if index not in empty]
+    return replace(
+        table,
+        head=(table.head[0], *(table.head[1 + index] for index in kept)),
+        rows=tuple(replace(row, cells=tuple(row.cells[index] for index in kept)) for row in table.rows),
+        missing=tuple((table.head[1 + index], note) for index, note in empty.items()),
+    )
 
 
 def _found_at(fpr: float) -> str:
@@ -304,7 +284,7 @@ def decimals(quantities: Sequence[Quantity]) -> int:
 def cell(quantity: Quantity | float, notes: Notes, write: words.Writer) -> Cell:
     """Return the cell of a quantity; where it has none, or only a bound, the number of the note that says why."""
     if isinstance(quantity, Unmeasured):
-        return Cell("not measured", note=notes.get(quantity.reason))
+        return Cell(MISSING, note=notes.get(quantity.reason))
     if isinstance(quantity, int | float):
         return Cell(write(quantity))
     low, high = write(quantity.low).removesuffix(" %"), write(quantity.high)

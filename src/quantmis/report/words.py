@@ -81,12 +81,15 @@ def places(reach: float, most: int = 4) -> int:
 
 
 def clear(estimate: Estimate, decimals: int, apart: float = 0.0, most: int = 4) -> int:
-    """Return the decimals, `decimals` or more, at which an interval that leaves out `apart` is not written to reach it.
+    """Return the decimals, `decimals` or more, at which no end of an interval is written as `apart` that is not.
 
-    >>> clear(Estimate(-1.3, -2.2, -0.4), 0), clear(Estimate(-1.3, -2.2, 0.4), 0)
-    (1, 0)
+    Of an interval that contains `apart`, an end that all but touches it may be written as it.
+
+    >>> clear(Estimate(-1.3, -2.2, -0.4), 0), clear(Estimate(0.5, -0.4, 1.4), 0), clear(Estimate(1.0, -0.04, 2.0), 0)
+    (1, 1, 0)
     """
-    ends = () if estimate.low <= apart <= estimate.high else (estimate.low, estimate.high)
+    nothing = reach(estimate) / 10 if estimate.low <= apart <= estimate.high else 0.0
+    ends = [end for end in (estimate.low, estimate.high) if abs(end - apart) > nothing]
     while decimals < most and fixed(apart, decimals) in {fixed(end, decimals) for end in ends}:
         decimals += 1
     return decimals
