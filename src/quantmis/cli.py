@@ -242,8 +242,13 @@ def compare(
 
 
 @app.command("list")
-def list_(what: Annotated[str, typer.Argument(help="quantizers or attacks", metavar="quantizers|attacks")]) -> None:
-    """List the quantizers or the attacks that exist, third parties' included, with their parameters."""
+def list_(
+    what: Annotated[
+        str,
+        typer.Argument(help="quantizers, attacks, losses or recipes", metavar="quantizers|attacks|losses|recipes"),
+    ],
+) -> None:
+    """List the quantizers, attacks, losses or recipes that exist, third parties' included, with their parameters."""
     from quantmis.audit.catalogue import catalogue
 
     Console().print(catalogue(what))

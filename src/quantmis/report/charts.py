@@ -91,9 +91,8 @@ def _scatter(
         for role in reversed(MARKER):
             _points(axes, [mark for mark in marks if mark.role == role], role)
         _scale(axes, across, up, marks)
-        if across.share:
-            _coin(axes)
-        _label(figure, axes, marks, names=css_class == "wide")
+        taken = _coin(axes) if across.share else []
+        _label(figure, axes, marks, css_class == "wide", taken)
         return inline(figure, heading, styles, css_class, told(marks, across, up))
 
 
@@ -175,23 +174,28 @@ def _plain(value: float, position: float) -> str:
     return f"{value:.3g}"
 
 
-def _coin(axes: "Axes") -> None:
+def _coin(axes: "Axes") -> list[Box]:
+    """Draw where a coin is, and return the box of its label."""
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, COIN - 0.03 * (high - COIN)), high)
     axes.axvline(COIN, color=COLOUR["muted"], linewidth=1, linestyle=DOTTED)
     axes.text(
         COIN, 0.01, "\N{NO-BREAK SPACE}a coin", transform=axes.get_xaxis_transform(), fontsize=9, color=COLOUR["muted"]
     )
+    x, y = axes.get_xaxis_transform().transform((COIN, 0.01))
+    return [Box(float(x) + 19, float(y) + 6, 38, 13)]
 
 
-def _label(figure: "Figure", axes: "Axes", marks: Sequence[Mark], names: bool) -> None:
+def _label(figure: "Figure", axes: "Axes", marks: Sequence[Mark], names: bool, taken: Sequence[Box]) -> None:
     points = [_box(axes, mark, 11) for mark in marks]
     bars = [bar for mark in marks for bar in _bars(axes, mark)]
     x, y, width, height = map(float, axes.get_window_extent().bounds)
     area = Box(x + width / 2, y + height / 2, width, height)
     named, numbered = [_named(mark) for mark in marks], [str(mark.number) for mark in marks]
     wordings = ([named] if names else []) + [numbered]
-    tries = [(texts, nearest, clear) for texts in wordings for nearest in (True, False) for clear in (bars, [])]
+    blocked = ([*bars, *taken], taken)
+    blocked = ([*bars, *taken], taken)
+    tries = [(texts, nearest, clear) for texts in wordings for nearest in (True, False) for clear in blocked]
     for texts, nearest, obstacles in tries:
         placed = arrange(points, [(LETTER * len(text) + 4, 13) for text in texts], area, obstacles, nearest)
         if placed is not None:
