@@ -153,6 +153,15 @@ def test_the_glossary_explains_the_attacks_of_the_audit():
     assert "An attack of this audit" in section(own, "glossary")
 
 
+def test_the_page_says_what_it_cannot_answer_and_where_the_answer_is():
+    page = section(document(), "untested")
+    for answer in ("--format dpia", "--format cyclonedx --weights", "quantmis gate"):
+        assert answer in page
+    assert "It finds edits; it is no signature" in section(document(), "reproduce")
+    for word in ("Holm", "Kendall", "Matched noise", "Digest"):
+        assert word in section(document(), "glossary")
+
+
 def test_hostile_names_of_the_model_and_of_samples_stay_harmless():
     results = documents.given(documents.exposed(document()))
     assert isinstance(results.target, Target)

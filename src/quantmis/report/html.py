@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from quantmis.report import exposed, glossary, tables, words
 from quantmis.report.cautions import blind, hinted
 from quantmis.report.choices import choices
+from quantmis.report.findings import linked, shown
 from quantmis.report.gaps import gaps
 from quantmis.report.glossary import GLOSSARY
 from quantmis.report.reading import about_model, numbers
@@ -114,7 +115,7 @@ def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
         .get_template("report.html")
         .render(
             results=results,
-            sentences=said,
+            sentences=[(each.kind, _said(each.text, results)) for each in said],
             opening=next((index for index, each in enumerate(said) if each.kind == "detail"), len(said)),
             depth=DEPTHS[results.config.depth],
             glossary=GLOSSARY,
@@ -126,6 +127,7 @@ def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
             script=Markup(script),  # noqa: S704 -- our own file
             policy=policy(style, script),
             renderer=renderer(),
+            findings=shown(results.warnings),
             **parts,
         )
     )
@@ -159,7 +161,6 @@ def _environment() -> jinja2.Environment:
         "svg": Markup,
         "command": _command,
         "unbroken": _unbroken,
-        "said": _said,
     }
     return environment
 
@@ -173,10 +174,11 @@ def _unbroken(sentence: str) -> str:
     return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _said(sentence: str) -> Markup:
-    """Return a sentence with what stands between backticks as code."""
-    shown = str(escape(_disarmed(_unbroken(sentence))))
-    return Markup(re.sub(r"`(quantmis \w+)`", r"<code>\1</code>", shown))  # noqa: S704 -- escaped above
+def _said(sentence: str, results: Results) -> Markup:
+    """Return a sentence with commands as code, and with links from the codes of findings to where these stand."""
+    safe = str(escape(words.clean(_unbroken(sentence), TEXT_LIMIT * 3)))
+    coded = re.sub(r"`(quantmis \w+)`", r"<code>\1</code>", safe)
+    return Markup(linked(coded, results.warnings))  # noqa: S704 -- escaped above
 
 
 def _breakable(name: str) -> Markup:
