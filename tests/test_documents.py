@@ -25,8 +25,17 @@ from quantmis.documents.measures import by_attack, headline
 from quantmis.documents.source import PROCEDURE, THIS_MODEL, file_digest, groups
 from quantmis.errors import UserError
 from quantmis.report import verdict_lines
-from quantmis.results import EARLIER, BlindBaseline, ClassExposure, Results, SampleExposure, Target
-from quantmis.stats import Unmeasured
+from quantmis.results import (
+    EARLIER,
+    AttackMetrics,
+    AttackResult,
+    BlindBaseline,
+    ClassExposure,
+    Results,
+    SampleExposure,
+    Target,
+)
+from quantmis.stats import Estimate, Unmeasured
 
 DIGEST = "ab" * 32
 WORDS = ("safe", "secure", "compliant")
@@ -267,6 +276,19 @@ def test_the_pdf_says_what_the_page_says(pages: list[str]):
     assert "Skip to the verdict" not in text
 
 
+def test_the_curves_of_attacks_are_large_enough_to_read_in_the_pdf():
+    opened = pypdfium2.PdfDocument(pdf.render(source()))
+    widths: list[float] = []
+    for page in opened:
+        text = page.get_textpage()
+        found = text.search("members found")
+        while (place := found.get_next()) is not None:
+            left, bottom, right, top = text.get_charbox(place[0])
+            widths.append(max(right - left, top - bottom))
+    assert widths
+    assert min(widths) > 4  # points: the letters along the axes of a panel
+
+
 def test_figures_in_the_pdf_have_their_colours():
     html = (
         '<head><style>:root { --ink: #123456; }\n.s0{stroke:var(--ink)}\n</style></head><svg viewBox="0 0 1 1"></svg>'
@@ -311,6 +333,41 @@ def test_the_annex_names_the_most_exposed_classes_and_records():
     text = render("dpia", source(results)).decode()
     assert text.index("class 7") < text.index("class 3")
     assert "patient 41" in text
+
+
+def annexed(**measured: Any) -> Results:
+    [record] = document({"identity": 1.0}).quantizers
+    return document({"identity": 1.0}).model_copy(update={"quantizers": [record.model_copy(update=measured)]})
+
+
+def test_the_annex_calls_no_record_exposed_that_chance_allows():
+    wide = SampleExposure(sample=4, id="457", exposure=Estimate(0.89, 0.12, 1.0))
+    said = dpia.single_records(annexed(most_exposed=[wide], models=16))
+    assert "no record is shown to stand out beyond what chance allows, with 16 models" in said
+    assert "457" not in said
+
+
+def test_the_annex_orders_no_classes_that_the_intervals_do_not_tell_apart():
+    close = [ClassExposure(label=0, auc=around(0.49)), ClassExposure(label=1, auc=around(0.48))]
+    assert "the intervals do not tell the classes apart" in dpia.groups_of_people(annexed(by_class=close))
+    apart = [ClassExposure(label=0, auc=around(0.49)), ClassExposure(label=1, auc=around(0.9))]
+    assert "from the most exposed class to the least: class 1" in dpia.groups_of_people(annexed(by_class=apart))
+
+
+def test_the_annex_calls_no_false_alarm_rare_that_is_not():
+    assert "with false alarms on 1 % of the others" in dpia.few_false_alarms(document())
+    frequent = document().quantizers[0].attacks["lira"].adaptive
+    assert isinstance(frequent, AttackMetrics)
+    only = frequent.model_copy(update={"tpr": [rate for rate in frequent.tpr if rate.fpr == 0.1]})
+    said = dpia.few_false_alarms(annexed(attacks={"lira": AttackResult(adaptive=only, transfer=only)}))
+    assert "not measured for so rare false alarms; the rarest that the records resolve: " in said
+
+
+def test_the_annex_writes_changes_with_their_units():
+    said = dpia.gained(document())
+    assert "- full precision of this training procedure: what the others are held against" in said
+    assert "percentage points, between" in said
+    assert "points of accuracy, between" in said
 
 
 def test_the_annex_says_where_the_data_alone_tell_members_from_others():

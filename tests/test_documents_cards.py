@@ -186,6 +186,22 @@ def test_every_number_stands_in_the_bill_with_its_interval(make: Any):
     ]
 
 
+def test_the_bill_names_the_task_the_loss_and_every_quantized_version():
+    found = bill(given())
+    model = found["metadata"]["component"]
+    assert model["modelCard"]["modelParameters"]["task"] == "classification"
+    assert {"name": "quantmis:loss", "value": "cross_entropy"} in model["properties"]
+    versions = [each for each in found["components"] if each["bom-ref"].startswith("version:")]
+    assert {each["name"] for each in versions} == {"sign", "full precision"}
+    assert any(each["name"] == "quantmis:hash" and "--weights" in each["value"] for each in versions[0]["properties"])
+
+
+def test_the_considerations_are_about_the_model_that_ships():
+    (risk,) = bill(given())["metadata"]["component"]["modelCard"]["considerations"]["ethicalConsiderations"]
+    assert "members and non-members that were given differ" in risk["name"]
+    assert "this very model" in risk["name"]
+
+
 def test_what_an_edited_time_says_is_refused():
     results = document()
     edited = results.environment.model_copy(update={"started": "yesterday"})

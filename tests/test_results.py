@@ -1,12 +1,16 @@
 """Claims about results.json: it is read back whole, or refused with a reason."""
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from documents import document
 
 from quantmis import results
 from quantmis.errors import UserError
+from quantmis.results.seal import sealed, sealing
 
 
 @pytest.fixture
@@ -38,6 +42,66 @@ def test_a_document_that_was_harmed_is_refused(written: Path, old: str, new: str
         results.read(written)
     assert str(written) in str(refused.value)
     assert refused.value.hint
+
+
+def edited(change: Callable[[dict[str, Any]], None]) -> bytes:
+    content = json.loads(results.written(document()))
+    change(content)
+    return json.dumps(content).encode()
+
+
+def attack(content: dict[str, Any]) -> dict[str, Any]:
+    return content["quantizers"][0]["attacks"]["lira"]["adaptive"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["quantizers"][0]["security_upper_bound"].update(value=5, low=4, high=6), "between 0 and 1"),
+        (lambda d: d["quantizers"][0]["utility"].update(value=5, low=4, high=6), "utility: a value between 0 and 1"),
+        (lambda d: d["quantizers"][0]["indicator"].update(high=1e308), "quantizers.identity.indicator: an interval"),
+        (lambda d: d["quantizers"][0].update(sparsity=1.5), "share of zero weights"),
+        (lambda d: d["quantizers"][0].update(bits_per_weight=-1.0), "bits for a weight"),
+        (lambda d: d["quantizers"][0].update(distinct=65), "65 different models of 64"),
+        (lambda d: d["config"].update(level=7), "config.level: a probability"),
+        (lambda d: d["data"].update(samples=-5), "data.samples: a number of things"),
+        (lambda d: d["data"].update(held_out=10**30), "data.held_out: a number of things"),
+        (lambda d: d["data"].update(digest="none"), "data.digest: a SHA-256"),
+        (lambda d: d["environment"].update(started="<b>"), "environment.started: a date"),
+        (lambda d: d["environment"]["seconds"].update(training=-1), "environment.seconds.training: a duration"),
+        (lambda d: attack(d)["tpr"][0].update(fpr=0), "a false positive rate lies between 0 and 1"),
+        (lambda d: attack(d)["tpr"][2].update(fpr=-0.1), "a false positive rate lies between 0 and 1"),
+        (lambda d: attack(d)["roc"]["tpr"].pop(), "two lists of one length"),
+        (lambda d: attack(d)["roc"]["tpr"].reverse(), "rise from 0 to 1"),
+        (lambda d: attack(d)["roc"].update(fpr=[], tpr=[]), "two lists of one length"),
+        (lambda d: d["ranking"]["rows"].append(d["ranking"]["rows"][0]), "names a quantizer twice"),
+        (lambda d: d["ranking"]["rows"][0].update(tied=["identity"]), "with each other"),
+        (lambda d: d["ranking"]["rows"][0].update(rank=0), "a rank of the ranking"),
+    ],
+)
+def test_numbers_that_no_audit_writes_are_refused(change: Callable[[dict[str, Any]], None], message: str):
+    with pytest.raises(UserError, match=message) as refused:
+        results.parse(edited(change))
+    assert refused.value.hint
+
+
+def test_the_place_of_a_fault_is_printed_without_what_cannot_be_seen():
+    harmed = json.loads(results.written(document({"evil\u202ename": 0.5})))
+    harmed["quantizers"][0]["utility"].update(value=5, low=4, high=6)
+    with pytest.raises(UserError, match=r"quantizers\.evil\?name\.utility"):
+        results.parse(json.dumps(harmed).encode())
+
+
+def test_a_symmetric_interval_may_reach_beyond_what_is_possible():
+    wide = lambda d: d["quantizers"][1]["change"].update(value=0.9, low=0.7, high=1.1)  # noqa: E731
+    assert results.parse(edited(wide))
+
+
+def test_a_seal_is_intact_broken_or_missing():
+    whole = sealed(document())
+    assert sealing(whole, results.written(whole)) == "intact"
+    assert sealing(whole, results.written(whole).replace(b"DigitsMLP", b"Another")) == "broken"
+    assert sealing(document(), results.written(document())) == "missing"
 
 
 def test_a_truncated_document_is_refused(written: Path):

@@ -88,3 +88,23 @@ def test_without_mlflow_the_command_that_installs_it_is_named(monkeypatch: pytes
     with pytest.raises(UserError, match="not installed") as raised:
         qm.log_to_mlflow(qm.AuditResult(document()))
     assert "quantmis[mlflow]" in str(raised.value.hint)
+
+
+def test_another_audit_in_the_same_run_is_refused_before_anything_is_written(mlflow: Any):
+    other = document({"identity": 1.0, "sign": 0.2})
+    asked = other.config.model_copy(update={"seed": 7})
+    data = other.data.model_copy(update={"digest": "ab" * 32})
+    with mlflow.start_run() as run:
+        qm.log_to_mlflow(qm.AuditResult(document()))
+        before = mlflow.get_run(run.info.run_id).data.metrics
+        for each in (other.model_copy(update={"config": asked}), other.model_copy(update={"data": data})):
+            with pytest.raises(UserError, match="the run has another") as refused:
+                qm.log_to_mlflow(qm.AuditResult(each))
+            assert "a run of its own" in str(refused.value.hint)
+        assert mlflow.get_run(run.info.run_id).data.metrics == before
+        qm.log_to_mlflow(qm.AuditResult(document()))  # the same audit again is no other one
+
+
+def test_versions_that_were_given_have_their_names_as_tags():
+    named = {name: value for name, value in tracking.tags(given()).items() if name.startswith("quantmis.this_model.")}
+    assert named == {"quantmis.this_model.identity": "identity", "quantmis.this_model.sign": "sign"}

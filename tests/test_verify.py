@@ -16,6 +16,7 @@ import quantmis as qm
 from quantmis import results as schema
 from quantmis.audit.target import Target, Version
 from quantmis.errors import UserError
+from quantmis.results import EARLIER
 from quantmis.results.seal import seal, sealed
 from quantmis.verify import compare, verify
 
@@ -163,8 +164,11 @@ def test_an_edited_number_is_named_even_where_the_seal_was_renewed(
 @pytest.mark.parametrize("key", ["config", "data", "reproduce", "environment"])
 def test_an_edit_of_what_the_tables_do_not_determine_breaks_the_seal(copy: Path, key: str):
     field = {"config": "model", "data": "digest", "reproduce": "python", "environment": "device"}[key]
-    edit(copy, lambda content: content[key].update({field: "another"}))
-    assert verify(copy).edited == ["results.json was edited: it does not have the digest that it was sealed with"]
+    edit(copy, lambda content: content[key].update({field: "ab" * 32}))
+    assert verify(copy).edited == [
+        "results.json was edited: it does not have the digest that it was sealed with",
+        "report.html is not the page that results.json gives; `quantmis report` writes it again",
+    ]
 
 
 def test_another_seed_or_level_gives_other_numbers(copy: Path):
@@ -174,15 +178,62 @@ def test_another_seed_or_level_gives_other_numbers(copy: Path):
 
 def test_spaces_and_the_order_of_keys_are_no_edit(copy: Path):
     path = copy / "results.json"
-    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True, indent=4))
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=4))
     assert verify(copy).edited == []
+    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
+    assert not [line for line in verify(copy).edited if line.startswith("results.json")]
 
 
-def test_a_document_without_a_seal_is_not_called_edited(copy: Path):
+def test_a_seal_that_was_removed_is_an_edit(copy: Path):
     edit(copy, lambda content: content["environment"].pop("seal"))
+    assert verify(copy).edited[0].startswith("results.json has no seal, and every audit writes one")
+
+
+def forgotten(content: dict[str, Any]) -> None:
+    content["quantizers"][1]["change"] = {"reason": EARLIER.reason}
+
+
+def test_a_number_cannot_be_called_one_of_an_earlier_version(copy: Path):
+    edit(copy, forgotten, reseal=True)
+    assert any(line.startswith("quantizers.sign.change") for line in verify(copy).edited)
+
+
+# the page and what else lies in the folder
+
+
+def test_a_page_that_was_edited_is_named(copy: Path):
+    path = copy / "report.html"
+    path.write_text(path.read_text(encoding="utf-8").replace("right 5", "right 4") + " ", encoding="utf-8")
+    [line] = verify(copy).edited
+    assert line.startswith("report.html is not the page that results.json gives")
+
+
+def test_a_page_of_other_versions_or_none_is_not_checked_and_said_to_be_so(copy: Path):
+    path = copy / "report.html"
+    path.write_text(path.read_text(encoding="utf-8").replace("matplotlib ", "matplotlib 0."), encoding="utf-8")
     found = verify(copy)
     assert found.edited == []
-    assert "the seal" in found.unchecked[0]
+    assert "report.html: it was rendered by quantmis" in found.unchecked[0]
+    path.unlink()
+    assert verify(copy).unchecked[0] == "report.html: there is none in the folder"
+
+
+def test_what_is_written_again_from_an_edited_document_says_so(copy: Path):
+    edit(copy, lambda content: content["config"].update(model="another"))
+    done = subprocess.run(
+        [sys.executable, "-m", "quantmis", "report", str(copy)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: results.json was edited")
+    assert "results.json was edited" in (copy / "report.html").read_text(encoding="utf-8")
+
+
+def test_documents_and_tables_that_are_not_checked_are_named(copy: Path):
+    (copy / "report.md").write_text("# all is well")
+    shutil.copy(copy / "tables" / "sign.npz", copy / "tables" / "other.npz")
+    told = "\n".join(verify(copy).unchecked)
+    assert "report.md: report.html alone is rendered again" in told
+    assert "tables/other.npz: results.json names no such table" in told
 
 
 # edits of the tables
@@ -244,8 +295,7 @@ class Trap:
 
 def test_a_table_elsewhere_is_not_opened(copy: Path):
     edit(copy, lambda content: content["quantizers"][0].update(table="../../../etc/passwd"), reseal=True)
-    [line] = verify(copy).edited
-    assert "names '../../../etc/passwd'" in line
+    assert "names '../../../etc/passwd'" in verify(copy).edited[0]
 
 
 # what cannot be verified

@@ -154,7 +154,10 @@ def report(
     from quantmis.documents.command import Asked, write_document
 
     asked = Asked(folder, form, out, into, tuple(weights or ()))
-    results = write_document(asked).results
+    source = write_document(asked)
+    results = source.results
+    if source.broken:
+        print(f"warning: {source.broken}\n\nhint: quantmis verify {folder} says what was changed", file=sys.stderr)  # noqa: T201
     if str(out) == "-":
         return
     if form == "html":
@@ -239,8 +242,13 @@ def compare(
 
 
 @app.command("list")
-def list_(what: Annotated[str, typer.Argument(help="quantizers or attacks", metavar="quantizers|attacks")]) -> None:
-    """List the quantizers or the attacks that exist, third parties' included, with their parameters."""
+def list_(
+    what: Annotated[
+        str,
+        typer.Argument(help="quantizers, attacks, losses or recipes", metavar="quantizers|attacks|losses|recipes"),
+    ],
+) -> None:
+    """List the quantizers, attacks, losses or recipes that exist, third parties' included, with their parameters."""
     from quantmis.audit.catalogue import catalogue
 
     Console().print(catalogue(what))

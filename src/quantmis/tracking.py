@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from quantmis.documents.measures import by_attack, headline
 from quantmis.documents.source import PROCEDURE, Group, groups
 from quantmis.errors import UserError
-from quantmis.results import Measured, QuantizerResult, Results
+from quantmis.results import Measured, QuantizerResult, Results, Target
 from quantmis.stats import Estimate
 
 if TYPE_CHECKING:
     from quantmis.audit.result import AuditResult
 
-FOLDER = "quantmis"
+FOLDER, DATA = "quantmis", "quantmis.data"
 LONGEST_NAME, LONGEST_PARAMETER = 60, 500
 BATCH = 500
 
@@ -43,6 +43,7 @@ def log_to_mlflow(result: "AuditResult") -> str:
 
 def _log(mlflow: Any, run: str, result: "AuditResult") -> None:
     document = result.document
+    _require_same(mlflow.get_run(run).data, document)
     for batch in _batches(metrics(document), BATCH):
         mlflow.log_metrics(batch, run_id=run)
     mlflow.log_params(parameters(document))
@@ -51,6 +52,15 @@ def _log(mlflow: Any, run: str, result: "AuditResult") -> None:
         result.to_json(Path(folder) / "results.json")
         result.to_html(Path(folder) / "report.html")
         mlflow.log_artifacts(folder, artifact_path=FOLDER, run_id=run)
+
+
+def _require_same(logged: Any, results: Results) -> None:
+    """Refuse a run that holds another audit, before anything is written to it: MLflow keeps the first parameters."""
+    held, mine = {**logged.tags, **logged.params}, {DATA: results.data.digest, **parameters(results)}
+    for name, value in mine.items():
+        if held.get(name, str(value)) != str(value):
+            message = f"the run has another {name} already: {held[name]}, and that of this audit is {value}"
+            raise UserError(message, hint="log each audit to a run of its own: with mlflow.start_run(): ...")
 
 
 def metrics(results: Results) -> dict[str, float]:
@@ -110,8 +120,12 @@ def tags(results: Results) -> dict[str, str]:
         f"quantmis.version.{slug}": name
         for name, slug in _slugged([record.name for record in results.quantizers]).items()
     }
+    given = results.target.versions if isinstance(results.target, Target) else []
+    spelled |= {
+        f"quantmis.this_model.{slug}": name for name, slug in _slugged([record.name for record in given]).items()
+    }
     codes = ", ".join(sorted({finding.code for finding in results.warnings}))
-    whole = {"quantmis.data": results.data.digest, "quantmis.findings": codes, **spelled}
+    whole = {DATA: results.data.digest, "quantmis.findings": codes, **spelled}
     return {name: value[:LONGEST_PARAMETER] for name, value in whole.items()}
 
 

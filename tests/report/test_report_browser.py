@@ -1,5 +1,6 @@
 """The page in a real browser: three widths, both themes, on paper, by keyboard, without scripts, and hostile names."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,12 +9,13 @@ from pathlib import Path
 import documents
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from test_report_html import hostile
 
 from quantmis.report import render
 
-WIDTHS = (360, 1000, 1600)
+WIDTHS = (360, 1024, 1600)
 NAMES = ("ordinary", "as-is", "hostile", "many")
 
 
@@ -86,8 +88,45 @@ def test_narrow_pages_show_the_narrow_figures_and_wide_pages_the_wide(show: Call
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("name", "width"), [("ordinary", 360), ("ordinary", 1600), ("as-is", 1000), ("hostile", 1000)])
 def test_axe_finds_nothing_to_object_to(show: Callable[..., Page], name: str, width: int, theme: str):
-    found = Axe().run(show(name, width, color_scheme=theme))
+    page = show(name, width, color_scheme=theme)
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    found = Axe().run(page)
     assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found.response["violations"]] == []
+
+
+SHOTS = os.environ.get("QUANTMIS_SHOTS")
+"""A folder that keeps the pictures for people to look at; without it they are only looked at by the test."""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_of_the_page_is_as_wide_as_the_screen_and_shows_the_verdict_in_its_ink(
+    show: Callable[..., Page], tmp_path: Path, name: str, width: int
+):
+    path = Path(SHOTS or tmp_path) / f"{name}-{width}.png"
+    show(name, width, color_scheme="light").screenshot(path=path, full_page=True)
+    with Image.open(path) as picture:
+        assert picture.width == width
+        assert 2_000 < picture.height < 120_000
+        darkest, _ = picture.convert("L").crop((0, 0, width, 900)).getextrema()
+    assert darkest < 60
+
+
+def test_no_label_of_a_figure_covers_another(show: Callable[..., Page]):
+    for width in WIDTHS:
+        covered = show("ordinary", width).evaluate(COVERED)
+        assert covered == []
+
+
+COVERED = """
+[...document.querySelectorAll("svg.chart")].filter((svg) => svg.getBoundingClientRect().width).flatMap((svg) => {
+  const boxes = [...svg.querySelectorAll("text")].map((text) => [text.textContent, text.getBoundingClientRect()]);
+  return boxes.flatMap(([one, a], index) => boxes.slice(index + 1)
+    .filter(([_, b]) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+      && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4)
+    .map(([other]) => `${one} and ${other}`));
+})
+"""
 
 
 def test_axe_would_object_to_a_page_that_is_hard_to_read(show: Callable[..., Page]):
@@ -105,8 +144,25 @@ def test_tables_sort_by_a_column_and_back_by_keyboard(show: Callable[..., Page])
     page.keyboard.press("Enter")
     assert first.inner_text() == "sign"
     page.keyboard.press("Enter")
-    assert first.inner_text() == "identity"
+    assert first.inner_text() == "full precision"
     assert page.locator("#ranking-table th[aria-sort=descending]").count() == 1
+
+
+def test_what_has_no_number_stays_last_and_thousands_are_no_decimals(show: Callable[..., Page]):
+    page = show("ordinary")
+    order = """(values) => {
+      const body = document.querySelector("#ranking-table tbody");
+      [...body.rows].forEach((row, index) => { row.cells[4].textContent = values[index] ?? "not measured [1]"; });
+      const sorted = () => [...body.rows].slice(0, 4).map((row) => row.cells[4].textContent);
+      const button = document.querySelectorAll("#ranking-table thead button")[4];
+      button.click();
+      const up = sorted();
+      button.click();
+      return [up, sorted()];
+    }"""
+    up, down = page.evaluate(order, ["1,234", "9", "\u22125", "64, 64"])
+    assert up == ["\u22125", "9", "64, 64", "1,234"]
+    assert down == ["1,234", "64, 64", "9", "\u22125"]
 
 
 def test_tables_filter_by_name_and_say_how_many_are_left(show: Callable[..., Page]):

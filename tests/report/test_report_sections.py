@@ -10,7 +10,7 @@ from documents import document
 from test_report_html import HOSTILE, Page
 
 from quantmis.errors import UserError
-from quantmis.report import exposed, render, words
+from quantmis.report import exposed, render, tables, words
 from quantmis.results import Results, SampleExposure, Target, read, write
 from quantmis.stats import Estimate, Unmeasured
 
@@ -37,7 +37,7 @@ def test_a_version_has_the_same_number_wherever_it_stands():
     assert table is not None
     numbers = {row.name: row.number for row in table.rows}
     assert numbers[documents.SPARSE] == 1
-    assert numbers["identity"] == 10
+    assert numbers["full precision"] == 10
     assert numbers["made elsewhere"] == 11
     assert [row.name for row in table.rows] != sorted(numbers, key=lambda name: numbers[name])
 
@@ -52,7 +52,7 @@ def test_members_that_differ_from_non_members_are_said_first_and_in_their_sectio
 
 def test_an_audit_as_it_is_says_what_it_cannot_see_and_never_speaks_of_models_trained_like_it():
     page = text(documents.as_is())
-    assert "Of 10 versions of this very model" in page
+    assert "Of 9 quantized versions of this very model" in page
     assert "What an audit of the model as it is cannot see" in page
     assert "not tried" in page
     assert "models trained in this way" not in page
@@ -68,14 +68,43 @@ def test_exposure_stands_by_class_and_by_sample():
     assert "patient 3" in section(results, "exposure")
     assert "AUC, full precision" in section(results, "exposure")
     assert "not resolvable with 3 non-members and 2 members" in section(results, "untested")
-    assert "that is so for every one of them" not in section(results, "exposure")
+    assert "None can be named" not in section(results, "exposure")
+
+
+def test_the_model_that_ships_has_its_own_figures_attacks_and_classes():
+    results = documents.given(documents.exposed(document()))
+    assert isinstance(results.target, Target)
+    own = documents.exposed(results.model_copy(update={"quantizers": results.target.versions})).quantizers
+    results = results.model_copy(update={"target": results.target.model_copy(update={"versions": own})})
+    page = section(results, "model")
+    assert page.count("<svg") == 7  # front and classes for two widths, beside the procedure, two attacks
+    assert "lira against this very model: adaptive attacker" in page
+    assert "1 further attack:" in page
+    assert "AUC, full precision" in page
+
+
+def test_checks_with_an_answer_and_comparisons_without_stand_apart():
+    noise = documents.controls()[0].model_copy(
+        update={"name": "matched noise, lira", "quantizer": "sign", "passed": None, "found": documents.around(-0.1)}
+    )
+    results = document().model_copy(update={"controls": [*documents.controls(), noise]})
+    checks, read = exposed.controls(results, {})
+    assert [row.cells[0].text for row in checks.rows] == ["passed", "not run"]
+    assert [row.cells[-1].text for row in read.rows] == ["protects more than noise of the same size"]
+
+
+def test_a_column_that_was_measured_for_no_version_is_left_out_and_told():
+    results = document()
+    (_, table), *_ = tables.attacks(results, {documents.FEW_OTHERS.reason: 2})
+    assert table.missing == (("Members found at 0.1 % false alarms", 2),)
+    assert "Members found at 0.1 % false alarms" not in table.head
 
 
 def test_samples_that_chance_allows_are_said_to_be_such():
     results = documents.exposed(document())
     wide = SampleExposure(sample=1, id="a", exposure=Estimate(0.9, 0.2, 1.0))
     records = [record.model_copy(update={"most_exposed": [wide]}) for record in results.quantizers]
-    assert "that is so for every one of them" in section(results.model_copy(update={"quantizers": records}), "exposure")
+    assert "None can be named" in section(results.model_copy(update={"quantizers": records}), "exposure")
 
 
 def test_many_classes_are_cut_to_the_most_exposed():
@@ -122,6 +151,15 @@ def test_the_glossary_explains_the_attacks_of_the_audit():
     assert "likelihood-ratio attack" in glossary
     own = document(attacks={"lira": 1.0, "my_attack": 0.5})
     assert "An attack of this audit" in section(own, "glossary")
+
+
+def test_the_page_says_what_it_cannot_answer_and_where_the_answer_is():
+    page = section(document(), "untested")
+    for answer in ("--format dpia", "--format cyclonedx --weights", "quantmis gate"):
+        assert answer in page
+    assert "It finds edits; it is no signature" in section(document(), "reproduce")
+    for word in ("Holm", "Kendall", "Matched noise", "Digest"):
+        assert word in section(document(), "glossary")
 
 
 def test_hostile_names_of_the_model_and_of_samples_stay_harmless():

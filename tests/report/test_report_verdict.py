@@ -7,10 +7,11 @@ import pytest
 from documents import document
 
 import quantmis.report.verdict as rules
+from quantmis.report import choices, tables, words
 from quantmis.report.reading import attacker
 from quantmis.report.verdict import verdict
-from quantmis.results import Results, UpperBound
-from quantmis.stats import Unmeasured
+from quantmis.results import BlindBaseline, Finding, Results, Target, UpperBound
+from quantmis.stats import Estimate, Unmeasured
 
 
 def text(results: Results) -> str:
@@ -29,8 +30,8 @@ def test_the_headline_names_the_least_exposed_version_and_how_often_an_attacker_
     strengths = {"identity": 1.1, "sign": 0.6, documents.SPARSE: 0.15}
     said = rules.headline(document(strengths, reach=0.06))
     assert said == (
-        "Of 3 versions of the model, ternary(sparsity=0.9) gives away least: an attacker who knows everything we tried "
-        "is right 53 % of the time (at most 56 %), against 71 % for full precision."
+        "Of 2 quantized versions of the model, ternary(sparsity=0.9) gives away least: an attacker who knows "
+        "everything we tried is right 53 % of the time (at most 56 %), against 71 % for full precision."
     )
 
 
@@ -49,7 +50,9 @@ def test_ties_are_said_to_be_indistinguishable():
 
 def test_when_nothing_separates_the_versions_none_is_named_the_best():
     said = text(document(reach=0.4))
-    assert said.startswith("The 10 versions of the model cannot be told apart by what they give away")
+    assert said.startswith(
+        "The 10 versions of the model, full precision among them, cannot be told apart by what they give away"
+    )
     assert "gives away least" not in said
     assert "No quantized version gives away measurably less than the model it was made from." in said
 
@@ -85,7 +88,7 @@ def test_a_price_within_the_intervals_is_no_price():
 
 def test_tied_leaders_are_priced_from_the_most_to_the_least_useful():
     said = rules.price(document(reach=0.08))
-    assert said.startswith("The most useful of them, ternary(sparsity=0.5), costs 3.1 points of accuracy")
+    assert said.startswith("The most useful of the least exposed, ternary(sparsity=0.5), costs 3.1 points of accuracy")
     assert "the least useful, ternary(sparsity=0.9), costs 8.1 points of accuracy" in said
 
 
@@ -97,8 +100,109 @@ def test_the_least_exposed_version_at_no_measurable_price_is_named():
 def test_where_protection_always_costs_the_verdict_says_so():
     utilities = {**dict.fromkeys(documents.STRENGTHS, 0.9), "identity": 0.96}
     assert rules.bargain(document(utilities=utilities)).startswith(
-        "No version whose accuracy can pass for that of full precision"
+        "No version whose accuracy the data do not tell from that of full precision gives"
     )
+
+
+# which version may ship
+
+
+def decided(results: Results) -> str:
+    [said] = [each.text for each in verdict(results) if each.kind == "decision"]
+    return said
+
+
+def test_the_decision_names_the_versions_of_the_choice_with_their_exposure_and_leaves_the_limit_to_the_gate():
+    said = decided(document())
+    assert "uniform(bits=4), where no loss of accuracy may show (an attacker is right 68 %" in said
+    assert "ternary(sparsity=0.9), the least exposed, where little exposure is worth its price" in said
+    assert "95 % interval 51 to 53 %" in said
+    assert "`quantmis gate` holds the audit against them" in said
+
+
+def test_of_tied_leaders_the_most_useful_is_named_and_exposure_is_told_of_it():
+    results = document(reach=0.08)
+    assert "ternary(sparsity=0.5), the most useful of the least exposed" in decided(results)
+    assert "against ternary(sparsity=0.5)" in str(rules.most_exposed(results))
+
+
+def test_a_loss_that_the_data_still_allow_is_said():
+    said = decided(document(utilities=dict.fromkeys(documents.STRENGTHS, 0.96)))
+    assert "a loss of up to 0.4 points of accuracy stays possible" in said
+
+
+def test_where_nothing_is_told_from_full_precision_no_version_is_named():
+    assert "what they give away speaks for no version over full precision" in decided(document(reach=0.4))
+    only = {name: strength for name, strength in documents.STRENGTHS.items() if name != "identity"}
+    assert "speaks for no version over any other" in decided(document(only, reach=0.4))
+
+
+def test_an_audit_that_cannot_be_relied_on_names_no_version():
+    broken = document().model_copy(update={"controls": documents.controls(shuffled=0.56)})
+    assert decided(broken).endswith("none can be named, because the audit failed its own checks.")
+    assert "members and non-members differ" in decided(documents.given(document(), differs=True))
+
+
+def test_the_model_that_ships_leads_and_models_trained_like_it_follow():
+    lines = [each.text for each in verdict(documents.given(document()))]
+    assert lines[0].startswith("Of 9 quantized versions of this very model")
+    (alike,) = [line for line in lines if "models trained like it, ternary(sparsity=0.9) gives away least" in line]
+    assert lines.index(alike) > 3
+
+
+def test_a_version_keeps_its_utility_only_where_models_trained_like_it_keep_it_too():
+    alike = document({"identity": 1.1, "sign": 0.3}, {"identity": 0.96, "sign": 0.90})
+    results = documents.given(alike, strengths={"identity": 1.1, "sign": 0.2})
+    assert isinstance(results.target, Target)
+    unsure = [
+        each.model_copy(update={"utility_change": documents.around(-0.03, 0.05)}) if each.name == "sign" else each
+        for each in results.target.versions
+    ]
+    results = results.model_copy(update={"target": results.target.model_copy(update={"versions": unsure})})
+    said = text(results)
+    assert "models trained like it lose 6.0 points of accuracy, between 5.6 and 6.4, under sign" in said
+    assert "sign, the least exposed, where little exposure is worth its price" in decided(results)
+    assert "may show" not in decided(results)
+
+
+def test_a_bargain_that_is_tied_with_another_version_is_not_called_least():
+    strengths = {"identity": 1.0, "alpha": 0.6, "bravo": 0.8, "sign": 0.1}
+    results = document(strengths, {"identity": 0.96, "alpha": 0.96, "bravo": 0.96, "sign": 0.8}, reach=0.06)
+    said = rules.bargain(results)
+    assert "alpha gives away less than full precision" in said
+    assert said.endswith("But bravo cannot be told apart from it either.")
+
+
+def test_what_makes_the_attacks_weak_is_said_at_once():
+    weak = document().model_copy(update={"warnings": [Finding(code="QM002", text="few")]})
+    lines = [each.text for each in verdict(weak)]
+    assert lines[2].startswith("The exposure is probably larger than measured here: only 64 shadow models")
+    assert "their attacks were not tried" in str(rules.understated(documents.as_is()))
+
+
+def test_a_classifier_that_guesses_better_than_a_coin_is_mentioned_though_it_does_not_tell_the_sets_apart():
+    results = documents.given(document())
+    assert isinstance(results.target, Target)
+    assert isinstance(results.target.blind, BlindBaseline)
+    assert rules.hinted(results) is None
+    blind = results.target.blind.model_copy(update={"balanced_accuracy": documents.around(0.55, 0.03)})
+    results = results.model_copy(update={"target": results.target.model_copy(update={"blind": blind})})
+    assert "right 55 % (52 to 58 %) of the time" in str(rules.hinted(results))
+
+
+def test_an_interval_that_leaves_out_zero_is_not_written_to_reach_it():
+    change = Estimate(-0.013, -0.022, -0.004)
+    (cell,) = tables.differences([change], {})
+    assert cell.interval == f"{words.MINUS}2.2 to {words.MINUS}0.4"
+    (cell,) = tables.rights([Estimate(0.53, 0.502, 0.56)], {})
+    assert cell.interval == "50.2 to 56.0 %"
+
+
+def test_the_verdict_and_its_table_write_the_same_percentages():
+    results = document(reach=0.013)
+    cells = {row.name: row.cells[0] for row in choices.choices(results, {}).rows}
+    assert f"{cells[documents.SPARSE].text} of the time" in rules.headline(results)
+    assert f"against {cells['full precision'].text} for full precision" in rules.headline(results)
 
 
 def test_a_failed_attack_proves_nothing():
@@ -109,8 +213,9 @@ def test_a_failed_attack_proves_nothing():
 
 def test_the_most_exposed_records_are_not_hidden_behind_an_average():
     assert rules.most_exposed(document()) == (
-        "With one false alarm in 100, lira finds 11 % (10 to 12 %) of the members against full precision and "
-        "1.4 % (1.2 to 1.5 %) of the members against ternary(sparsity=0.9); a coin finds 1 %."
+        "With one false alarm in 100, lira finds 11 % (10 to 12 %) of the members against full precision, "
+        "1.4 % (1.2 to 1.5 %) against ternary(sparsity=0.9) and 8.4 % (7.6 to 9.3 %) against uniform(bits=4); "
+        "a coin finds 1 %."
     )
 
 

@@ -25,14 +25,16 @@ from quantmis.documents.measures import MEANINGS, by_attack, headline
 from quantmis.documents.source import Group, Source, file_digest, groups
 from quantmis.errors import UserError
 from quantmis.report.verdict import verdict
-from quantmis.report.words import clean
+from quantmis.report.words import NONE, clean, title
 from quantmis.results import Results, Target
-from quantmis.stats import Estimate
+from quantmis.stats import Estimate, Unmeasured
 
 NAMESPACE = uuid.UUID("6d1a7a4e-5d0e-5b9e-9d0b-7a2f3c9b8e11")
 MODEL, DATA = "model", "training-data"
 SHORT = 200
 HASHED = "SHA-256 of the names, types, shapes and bytes of the tensors of the audited model"
+UNHASHED = "none: an audit keeps the losses of a version, not its weights; name the file that ships with --weights"
+TASKS = {"cross_entropy": "classification", "multi_label": "multi-label classification", "mse": "regression"}
 LIMITATIONS = (
     "Every figure is what the attacks that were run achieved. A better attack may exist, so the figures say how much "
     "is given away at least.",
@@ -45,6 +47,9 @@ def render(source: Source) -> bytes:
     """Return the bill of materials as JSON; `UserError` where a file of weights cannot be read."""
     bom = json.loads(_written(source))
     bom["metadata"]["component"]["modelCard"] = model_card(source.results)
+    if source.broken:
+        considerations = bom["metadata"]["component"]["modelCard"]["considerations"]
+        considerations["technicalLimitations"].insert(0, f"{source.broken}.")
     text = json.dumps(bom, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     _require_valid(text)
     return text.encode()
@@ -53,10 +58,16 @@ def render(source: Source) -> bytes:
 def model_card(results: Results) -> dict[str, Any]:
     """Return the `modelCard` of the component."""
     return {
-        "modelParameters": {"task": clean(results.config.loss, SHORT), "datasets": [{"ref": DATA}]},
+        "modelParameters": {**_task(results), "datasets": [{"ref": DATA}]},
         "quantitativeAnalysis": {"performanceMetrics": [each for group in groups(results) for each in _metrics(group)]},
         "considerations": _considerations(results),
     }
+
+
+def _task(results: Results) -> dict[str, str]:
+    """Return what the model is for where the loss tells; a loss of the user's own does not."""
+    known = TASKS.get(results.config.loss) or ("classification" if results.data.classes else "")
+    return {"task": known} if known else {}
 
 
 def _metrics(group: Group) -> list[dict[str, Any]]:
@@ -77,7 +88,7 @@ def _considerations(results: Results) -> dict[str, Any]:
     said = verdict(results)
     findings = [f"{finding.code}: {clean(finding.text, 1000)}" for finding in results.warnings]
     traded = [sentence.text for sentence in said if sentence.kind == "detail"]
-    risk = " ".join(sentence.text for sentence in said if sentence.kind in {"alarm", "headline"})
+    risk = " ".join(sentence.text for sentence in said if sentence.kind in {"alarm", "headline", "decision"})
     return {
         "technicalLimitations": [*LIMITATIONS, *findings],
         "performanceTradeoffs": traded,
@@ -89,15 +100,18 @@ def _written(source: Source) -> str:
     """Return the bill without the model card, as the library writes it."""
     model = _model(source)
     data = _component(DATA, "training data", ComponentType.DATA, source.results.data.digest)
+    versions = _versions(source.results)
     bom = Bom(
         serial_number=uuid.uuid5(NAMESPACE, source.digest),
-        components=[data, *_files(source)],
+        components=[data, *versions, *_files(source)],
         metadata=BomMetaData(
             component=model, timestamp=_moment(source.results), tools=ToolRepository(components=[_tool(source)])
         ),
         properties=_properties({"note": "the hash of training-data is of the bytes of inputs and labels"}),
     )
     bom.register_dependency(model, [data])
+    for version in versions:
+        bom.register_dependency(version, [model])
     return JsonV1Dot6(bom).output_as_string()
 
 
@@ -108,7 +122,8 @@ def _model(source: Source) -> Component:
         MODEL, results.config.model, ComponentType.MACHINE_LEARNING_MODEL, target.digest if known else ""
     )
     model.properties.update(_properties({"hash": HASHED if known else "none: the training procedure was audited"}))
-    model.properties.update(_properties({"depth": results.config.depth, "level": repr(results.config.level)}))
+    asked = {"depth": results.config.depth, "level": repr(results.config.level)}
+    model.properties.update(_properties({**asked, "loss": clean(results.config.loss, SHORT)}))
     model.properties.update(_properties({f"metric:{name}": meaning for name, meaning in MEANINGS.items()}))
     model.external_references.add(_evidence(source))
     return model
@@ -116,6 +131,21 @@ def _model(source: Source) -> Component:
 
 def _component(reference: str, name: str, kind: ComponentType, digest: str) -> Component:
     return Component(type=kind, bom_ref=reference, name=clean(name, SHORT), hashes=_hashes(digest))
+
+
+def _versions(results: Results) -> list[Component]:
+    """Return a component for each quantized version of what leads the report, the least exposed first."""
+    found: list[Component] = []
+    for number, (rank, record, _) in enumerate(groups(results)[0].ordered, 1):
+        version = _component(f"version:{number}", title(record.name), ComponentType.MACHINE_LEARNING_MODEL, "")
+        told = {"version": clean(record.name, SHORT), "rank": NONE if rank is None else str(rank), "hash": UNHASHED}
+        known = (
+            {} if isinstance(record.bits_per_weight, Unmeasured) else {"bits_per_weight": repr(record.bits_per_weight)}
+        )
+        losses = {"losses_sha256": record.table_digest} if record.table_digest else {}
+        version.properties.update(_properties({**told, **known, **losses}))
+        found.append(version)
+    return found
 
 
 def _files(source: Source) -> list[Component]:

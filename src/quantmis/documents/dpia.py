@@ -9,16 +9,24 @@ for what only the controller can write. It draws no conclusion: that is the cont
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from quantmis.documents.markdown import bits, plain, share, table
-from quantmis.documents.source import Group, Source, groups
+from quantmis.documents.answers import (
+    blind,
+    few_false_alarms,
+    gained,
+    groups_of_people,
+    private_training,
+    right,
+    single_records,
+    trust,
+    untested,
+)
+from quantmis.documents.markdown import plain, table
+from quantmis.documents.source import Source
 from quantmis.report import words
-from quantmis.report.reading import adaptive, attacker, foremost, smallest_rate
 from quantmis.report.verdict import verdict
-from quantmis.results import QuantizerResult, RateAt, Results, Target
-from quantmis.stats import Estimate, Unmeasured
+from quantmis.results import Results, Target
 
 BLANK = "\\[to be filled in by the controller\\]"
-MOST_SHOWN = 5
 OPENING = """\
 # Annex to a data-protection impact assessment: {model}
 
@@ -49,8 +57,8 @@ def render(source: Source) -> bytes:
 
 
 def _opening(source: Source) -> str:
-    model = plain(source.results.config.model)
-    return OPENING.format(model=model)
+    opening = OPENING.format(model=plain(source.results.config.model))
+    return f"{opening}\n\n**{plain(source.broken)}.**" if source.broken else opening
 
 
 def _part_a(source: Source) -> str:
@@ -108,135 +116,6 @@ def _part_c() -> str:
 def _part_d(source: Source) -> str:
     said = "\n\n".join(plain(sentence.text) for sentence in verdict(source.results))
     return f"## D. The verdict of the audit, in full\n\n{said}"
-
-
-def right(results: Results) -> str:
-    """Say how often an attacker is right about each version."""
-    return "\n\n".join(_right(group) for group in groups(results))
-
-
-def _right(group: Group) -> str:
-    rows = [[plain(words.title(record.name)), share(attacker(record)), bits(record)] for _, record, _ in group.ordered]
-    head = [f"Version of {group.about}", "The strongest attack is right", "Bits per weight"]
-    return f"A coin is right 50 % of the time.\n\n{table(head, rows)}"
-
-
-def few_false_alarms(results: Results) -> str:
-    """Say how many members are found by an attacker who hardly ever accuses a non-member."""
-    return _each(results, _found)
-
-
-def _found(record: QuantizerResult, name: str) -> str:
-    found = adaptive(record, name)
-    if isinstance(found, Unmeasured):
-        return _why(found)
-    fpr = smallest_rate(found)
-    rates = [rate for rate in found.tpr if isinstance(rate, RateAt) and rate.fpr == fpr]
-    if not rates:
-        return "not measured: too few records that no model was trained on"
-    return f"{share(rates[0])} of the members, with false alarms on {words.probability(fpr)} of the others"
-
-
-def groups_of_people(results: Results) -> str:
-    """Say how exposed the classes are, as far as the intervals tell."""
-    return _each(results, lambda record, _: _classes(record))
-
-
-def _classes(record: QuantizerResult) -> str:
-    found = record.by_class
-    if isinstance(found, Unmeasured):
-        return _why(found)
-    known = [(each.label, each.auc) for each in found if isinstance(each.auc, Estimate)]
-    known.sort(key=lambda each: -each[1].value)
-    said = [f"class {label} {plain(words.number(auc))}" for label, auc in known[:MOST_SHOWN]]
-    return f"AUC by class, the most exposed first: {'; '.join(said)}" if said else "not measured for any class"
-
-
-def single_records(results: Results) -> str:
-    """Say how exposed the most exposed records are."""
-    return _each(results, lambda record, _: _records(record))
-
-
-def _records(record: QuantizerResult) -> str:
-    found = record.most_exposed
-    if isinstance(found, Unmeasured):
-        return _why(found)
-    said = [f"record {plain(each.id, 60)} {share(each.exposure)}" for each in found[:MOST_SHOWN]]
-    return f"a model trained on it stands out: {'; '.join(said)}" if said else "no record stands out"
-
-
-def gained(results: Results) -> str:
-    """Say what quantizing changes against full precision."""
-    return _each(results, lambda record, _: _change(record))
-
-
-def _change(record: QuantizerResult) -> str:
-    exposure, utility = (
-        _why(each) if isinstance(each, Unmeasured) else plain(words.number(each))
-        for each in (record.change, record.utility_change)
-    )
-    return f"how often the attacker is right changes by {exposure}, the utility by {utility}"
-
-
-def private_training(results: Results) -> str:
-    """Say which epsilon the attacks rule out."""
-    return _each(results, _epsilon)
-
-
-def _epsilon(record: QuantizerResult, name: str) -> str:
-    found = adaptive(record, name)
-    epsilon = found if isinstance(found, Unmeasured) else found.epsilon_low
-    if isinstance(epsilon, Unmeasured):
-        return _why(epsilon)
-    return f"epsilon is at least {words.significant(max(0.0, epsilon.low))}"
-
-
-def trust(results: Results) -> str:
-    """Say what the audit's own checks found, and what it warns of."""
-    passed = sum(control.passed is True for control in results.controls)
-    failed = [control for control in results.controls if control.passed is False]
-    said = [f"{passed} of its own checks with a known answer passed, {len(failed)} failed."]
-    said += [f"- **{plain(each.code)}** {plain(each.text)}" for each in results.warnings]
-    return "\n\n".join([said[0], "\n".join(said[1:])]).strip()
-
-
-def blind(results: Results) -> str:
-    """Say whether members and others differ without the model."""
-    target = results.target
-    found = target if isinstance(target, Unmeasured) else target.blind
-    if isinstance(found, Unmeasured):
-        return plain(f"Not measured: {found.reason}.")
-    auc = plain(words.number(found.auc))
-    if found.differs:
-        told = f"Yes: {plain(found.method)} tells them apart without the model, AUC {auc}."
-        return f"{told} The figures about this model mix both."
-    return f"Not shown: {plain(found.method)}, AUC {auc}, where 0.5 is a coin."
-
-
-def untested(_: Results) -> str:
-    """Say that an attack of another kind was not tried."""
-    return "Not tested by this audit."
-
-
-def _why(missing: Unmeasured) -> str:
-    return plain(missing.reason if missing.reason.startswith("not measured") else f"not measured: {missing.reason}")
-
-
-def _each(results: Results, say: Callable[[QuantizerResult, str], str]) -> str:
-    """Return a line for each version, one for all of those of which the same is to be said."""
-    name = str(foremost(results))
-    return "\n".join(line for group in groups(results) for line in _lines(group, lambda record: say(record, name)))
-
-
-def _lines(group: Group, say: Callable[[QuantizerResult], str]) -> list[str]:
-    alike: dict[str, list[str]] = {}
-    for _, record, _ in group.ordered:
-        alike.setdefault(say(record), []).append(words.title(record.name))
-    every = len(group.records)
-    return [
-        f"- {f'all {every} versions' if len(names) == every > 1 else plain(words.some(names))} of {group.about}: {said}"
-        for said, names in alike.items()
-    ]
 
 
 QUESTIONS = (

@@ -6,4 +6,4 @@ from quantmis.documents.source import Source
 
 def render(source: Source) -> bytes:
     """Return the report of an audit as one HTML file."""
-    return report.render(source.results).encode()
+    return report.render(source.results, source.document).encode()

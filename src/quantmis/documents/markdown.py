@@ -5,13 +5,14 @@ another cell of a table is written so that it stays text.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from quantmis.documents.source import Group, Source, groups
 from quantmis.report import words
 from quantmis.report.gaps import gaps
 from quantmis.report.reading import attacker
-from quantmis.report.tables import decimals
+from quantmis.report.tables import Cell, rights
 from quantmis.report.verdict import verdict
 from quantmis.results import Finding, QuantizerResult, Results
 from quantmis.stats import Estimate, Unmeasured
@@ -32,6 +33,7 @@ def body(source: Source, level: int) -> str:
     """Return the report without its title; `level` is that of its headings."""
     results, heading = source.results, "#" * level
     parts = [
+        f"**{plain(source.broken)}. What follows may not be what the audit measured.**" if source.broken else "",
         sentences(results),
         *(_ranking(group, heading) for group in groups(results)),
         _findings(results.warnings, heading),
@@ -58,7 +60,7 @@ def _broken(link: re.Match[str]) -> str:
 
 def sentences(results: Results) -> str:
     """Return the verdict: what leads in bold, each sentence a paragraph."""
-    loud = {"alarm", "headline"}
+    loud = {"alarm", "headline", "decision"}
     return "\n\n".join(
         f"**{plain(each.text)}**" if each.kind in loud else plain(each.text) for each in verdict(results)
     )
@@ -82,12 +84,14 @@ def _ranking(group: Group, heading: str) -> str:
         "Bits per weight",
         "Cannot be told from",
     ]
-    digits = min(1, max(0, decimals([attacker(record) for record in group.records]) - 2))
+    told = rights([attacker(record) for record in group.records], {})
+    cells = dict(zip([record.name for record in group.records], told, strict=True))
+    shared = Counter(rank for rank, _, _ in group.ordered)
     rows = [
         [
-            words.NONE if rank is None else str(rank),
+            words.NONE if rank is None else f"{rank}{'=' if shared[rank] > 1 else ''}",
             plain(words.title(record.name)),
-            share(attacker(record), digits),
+            _right(record, cells[record.name]),
             _utility(record),
             bits(record),
             plain(words.some([words.title(name) for name in tied])) or words.NONE,
@@ -96,6 +100,11 @@ def _ranking(group: Group, heading: str) -> str:
     ]
     title = f"{heading} The versions of {group.about}, the least exposed first"
     return f"{title}\n\n{table([head[0], *map(plain, head[1:])], rows)}"
+
+
+def _right(record: QuantizerResult, found: Cell) -> str:
+    right = attacker(record)
+    return share(right) if isinstance(right, Unmeasured) else f"{found.text} ({found.interval})"
 
 
 def share(quantity: Estimate | Unmeasured, digits: int | None = None) -> str:

@@ -26,11 +26,16 @@ h1 { font-size: 20pt; }
 nav, .skip, .filter, script, svg.narrow { display: none; }
 section { margin-top: 18pt; }
 h2, h3 { break-after: avoid; }
-figure, tr, .verdict { break-inside: avoid; }
+figure, tr, .verdict p { break-inside: avoid; }
 table { font-size: 7.5pt; width: 100%; }
 th, td, thead th, tbody th, .verdict td:last-child { min-width: 0; padding: 3pt 5pt 3pt 0; overflow-wrap: break-word; }
 thead th { overflow-wrap: normal; }
-svg.panel { width: 48%; }
+tbody th { width: 34mm; }
+.numbered tbody th { padding-left: 14pt; }
+.panels { display: block; }
+.panels figure { display: inline-block; width: 48%; margin: 0 1% 8pt 0; max-width: none; vertical-align: top; }
+svg.panel { width: 55%; max-width: none; }
+.panels svg.panel { width: 100%; }
 """
 for _name in ("weasyprint", "fontTools"):
     logging.getLogger(_name).setLevel(logging.ERROR)  # a property that only browsers know is no news
@@ -38,7 +43,7 @@ for _name in ("weasyprint", "fontTools"):
 
 def render(source: Source) -> bytes:
     """Return the report of an audit as a PDF."""
-    return layout(page(source.results))
+    return layout(page(source.results, source.document))
 
 
 def layout(html: str) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from quantmis import results
 from quantmis.errors import UserError
 from quantmis.results import QuantizerResult, Ranking, Results
+from quantmis.results.seal import SAID, sealing
 from quantmis.stats import Unmeasured
 
 THIS_MODEL, PROCEDURE = "this model", "this training procedure"
@@ -14,18 +15,28 @@ THIS_MODEL, PROCEDURE = "this model", "this training procedure"
 
 @dataclass(frozen=True)
 class Source:
-    """Hold an audit and the SHA-256 of its results.json; `weights` are files of the model that is shipped."""
+    """Hold an audit and the SHA-256 of its results.json; `weights` are files of the model that is shipped.
+
+    `document` holds the bytes of results.json where it was read from a file.
+    """
 
     results: Results
     digest: str
     weights: tuple[Path, ...] = ()
+    document: bytes | None = None
 
     @classmethod
     def read(cls, folder: Path, weights: tuple[Path, ...] = ()) -> "Source":
         """Read DIR/results.json; `UserError` where it is missing, damaged or of a newer schema."""
         path = folder / "results.json"
         read = results.read(path)
-        return cls(read, file_digest(path), weights)
+        document = path.read_bytes()
+        return cls(read, hashlib.sha256(document).hexdigest(), weights, document)
+
+    @property
+    def broken(self) -> str:
+        """What is wrong with the seal of the document that was read, an empty text where nothing is."""
+        return "" if self.document is None else SAID[sealing(self.results, self.document)]
 
 
 @dataclass(frozen=True)

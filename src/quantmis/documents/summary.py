@@ -21,6 +21,7 @@ def render(source: Source) -> bytes:
         "model": results.config.model,
         "depth": results.config.depth,
         "results_sha256": source.digest,
+        "integrity": source.broken or "results.json is as it was sealed",
         "verdict": [{"kind": sentence.kind, "text": sentence.text} for sentence in verdict(results)],
         "versions": [version for group in groups(results) for version in _versions(group)],
         "findings": [finding.model_dump() for finding in results.warnings],

@@ -1,6 +1,7 @@
 """What the verdict holds against its own numbers: failed checks, sets that differ, attacks that were not tried."""
 
 from quantmis.report import words
+from quantmis.report.price import recommended
 from quantmis.report.reading import (
     COIN,
     about_model,
@@ -8,7 +9,7 @@ from quantmis.report.reading import (
     attacker,
     baseline,
     foremost,
-    least_exposed,
+    lead,
     rate_at,
     smallest_rate,
 )
@@ -52,17 +53,52 @@ def confounded(results: Results) -> str | None:
     )
 
 
+def hinted(results: Results) -> str | None:
+    """Say where a classifier that never saw the model beats a coin though it does not tell the sets apart."""
+    found = blind(results)
+    right = None if found is None or found.differs else found.balanced_accuracy
+    if not isinstance(right, Estimate) or right.low <= COIN:
+        return None
+    return (
+        f"A classifier that never saw the model is right {_share(right)} of the time about who was a member, more "
+        "often than a coin; its ranking of the records does not show it. So members and non-members may differ a "
+        "little by themselves, and figures about this very model may show some of that."
+    )
+
+
+def understated(results: Results) -> str | None:
+    """Say why the exposure is probably larger than measured, where the audit found that its attacks were weak."""
+    codes, config, target = {finding.code for finding in results.warnings}, results.config, results.target
+    why: list[str] = []
+    if config.depth == "as-is":
+        why.append("attackers who train models of their own usually find more, and their attacks were not tried")
+    if "QM002" in codes:
+        why.append(f"only {config.shadows} shadow models were trained (QM002)")
+    if "QM012" in codes and isinstance(target, Target):
+        size = f"{results.data.members_per_model:,} samples each and this model on {target.members:,}"
+        why.append(f"the models that attack were trained on {size} (QM012)")
+    return f"The exposure is probably larger than measured here: {listing(why)}." if why else None
+
+
+def hardly_learned(results: Results) -> str | None:
+    """Repeat the finding that the models hardly learned: what learned nothing gives nothing away."""
+    found = [finding.text for finding in results.warnings if finding.code == "QM010"]
+    return words.clean(found[0], 400) if found else None
+
+
 def most_exposed(results: Results) -> str | None:
     """Say how many members an attacker finds who hardly ever accuses a non-member: averages hide the most exposed."""
-    attack, fpr = foremost(results), _smallest_rate(results)
-    whole, least = baseline(results), least_exposed(results)
-    records = [record for record in [whole, *least[:1]] if record is not None]
+    view = lead(results)
+    attack, fpr, whole = foremost(view), _smallest_rate(view), baseline(view)
+    records = [*([whole] if whole else []), *recommended(results)]
     found = {record.name: rate for record in records if (rate := rate_at(adaptive(record, str(attack)), fpr))}
     if not found:
         return None
-    shares = listing([f"{_share(rate)} of the members against {title(name)}" for name, rate in found.items()])
-    coin = f"a coin finds {words.probability(fpr)}"
-    return f"With one false alarm in {1 / fpr:,.0f}, {words.clean(str(attack))} finds {shares}; {coin}."
+    (first, rate), *others = found.items()
+    shares = [f"{_share(rate)} of the members against {title(first)}"]
+    shares += [f"{_share(rate)} against {title(name)}" for name, rate in others]
+    alarm, coin = f"With one false alarm in {1 / fpr:,.0f}", f"a coin finds {words.probability(fpr)}"
+    return f"{alarm}, {words.clean(str(attack))} finds {listing(shares)}; {coin}."
 
 
 def _smallest_rate(results: Results) -> float:
@@ -112,10 +148,7 @@ def no_control(results: Results) -> str | None:
 def about_what(results: Results) -> str | None:
     """Say whether the figures are about the weights that will ship or about models trained like them."""
     if results.config.depth == "as-is":
-        return (
-            "The figures are about this very model, and no other model was trained. Attackers who train models of "
-            "their own usually find more, and their attacks were not tried, so the exposure is probably larger."
-        )
+        return "The figures are about this very model, and no other model was trained."
     if about_model(results) is None:
         return (
             "The figures are about models trained in this way on data like these. The weights that will ship were not "

@@ -6,17 +6,16 @@ Points carry the number of their row in the ranking table, and their name where 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from quantmis.report.labels import Box, arrange
 from quantmis.report.reading import COIN
 from quantmis.report.svg import COLOUR, Styles, drawing, inline
-from quantmis.report.words import clean, title
-from quantmis.results import Curve
+from quantmis.report.words import clean, percent, significant, title
 from quantmis.stats import Estimate
 
 if TYPE_CHECKING:
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 WIDE, NARROW, PANEL = (760, 440), (350, 350), (340, 320)
 MARKER = {"baseline": ("s", "ink"), "leader": ("D", "good"), "other": ("o", "accent")}
 DOTTED = (0, (2, 3))
+TINY = 1e-12
+"""What is smaller, or larger than its inverse, is not drawn apart on a logarithmic axis."""
+
 LETTER = 5.6
 """Points that a letter of the labels takes at most, on average."""
 
@@ -50,18 +52,27 @@ class Axis:
     log: bool = False
 
 
-@dataclass(frozen=True)
-class Line:
-    """Hold one ROC curve and the role of its version."""
-
-    role: str
-    curve: Curve
-
-
 def scatter(name: str, heading: str, marks: Sequence[Mark], across: Axis, up: Axis, styles: Styles) -> str:
     """Draw points with intervals on both axes, once for wide and once for narrow pages; the page shows one of them."""
     sizes = {"wide": WIDE, "narrow": NARROW}
     return "".join(_scatter(f"{name}-{size}", heading, marks, across, up, styles, size, sizes[size]) for size in sizes)
+
+
+def single(name: str, heading: str, marks: Sequence[Mark], across: Axis, up: Axis, styles: Styles) -> str:
+    """Draw points with intervals on both axes once, in a size that fits every page."""
+    return _scatter(name, heading, marks, across, up, styles, "panel", NARROW)
+
+
+def told(marks: Sequence[Mark], across: Axis, up: Axis) -> str:
+    """Say in words which points lie farthest out, for those who cannot see them."""
+    ends = dict.fromkeys([min(marks, key=lambda mark: mark.x.value), max(marks, key=lambda mark: mark.x.value)])
+    ends |= dict.fromkeys(mark for mark in marks if mark.role != "other")
+    said = [f"{title(mark.name)}: {_spoken(mark.x, across)} across, {_spoken(mark.y, up)} up" for mark in [*ends][:5]]
+    return f"{across.label} against {up.label}. {'; '.join(said)}"
+
+
+def _spoken(found: Estimate, axis: Axis) -> str:
+    return percent(found.value, 1) if axis.share else significant(found.value)
 
 
 def _scatter(
@@ -75,23 +86,23 @@ def _scatter(
     size: tuple[int, int],
 ) -> str:
     with drawing(name):
-        figure, axes = _blank(size, left=58, bottom=46)
+        figure, axes = blank(size, left=58, bottom=46)
         axes.grid(True)
         for role in reversed(MARKER):
             _points(axes, [mark for mark in marks if mark.role == role], role)
         _scale(axes, across, up, marks)
-        if across.share:
-            _coin(axes)
-        _label(figure, axes, marks, names=css_class == "wide")
-        return inline(figure, heading, styles, css_class)
+        taken = _coin(axes) if across.share else []
+        _label(figure, axes, marks, css_class == "wide", taken)
+        return inline(figure, heading, styles, css_class, told(marks, across, up))
 
 
-def _blank(size: tuple[int, int], left: int, bottom: int) -> "tuple[Figure, Axes]":
+def blank(size: tuple[int, int], left: int, bottom: int, top: int = 12) -> "tuple[Figure, Axes]":
+    """Return an empty figure of this size in points, and its axes between these margins."""
     from matplotlib.figure import Figure
 
     width, height = size
     figure = Figure(figsize=(width / 72, height / 72), dpi=72)
-    axes = figure.add_axes((left / width, bottom / height, 1 - (left + 22) / width, 1 - (bottom + 12) / height))
+    axes = figure.add_axes((left / width, bottom / height, 1 - (left + 22) / width, 1 - (bottom + top) / height))
     axes.set_axisbelow(True)
     return figure, axes
 
@@ -111,24 +122,46 @@ def _points(axes: "Axes", marks: Sequence[Mark], role: str) -> None:
 def _scale(axes: "Axes", across: Axis, up: Axis, marks: Sequence[Mark]) -> None:
     axes.set(xscale="log" if across.log else "linear", yscale="log" if up.log else "linear")
     axes.set(xlim=_limits(across, [mark.x for mark in marks]), ylim=_limits(up, [mark.y for mark in marks]))
-    _write_along(axes, across, up)
+    axes.minorticks_off()
+    write_along(axes, across, up)
+    for side, axis in ((axes.xaxis, across), (axes.yaxis, up)):
+        _tick(axes, side, axis)
+
+
+def _tick(axes: "Axes", side: Any, axis: Axis) -> None:
+    """Space the numbers along an axis so that they do not run into each other."""
+    from matplotlib.ticker import FixedLocator, MaxNLocator
+
+    length = axes.get_window_extent().width if side is axes.xaxis else axes.get_window_extent().height
+    room = int(length // (64 if side is axes.xaxis else 44))
+    if not axis.log:
+        side.set_major_locator(MaxNLocator(nbins=max(2, room), steps=[1, 2, 5, 10]))
+        return
+    low, high = side.get_view_interval()
+    side.set_major_locator(FixedLocator(_decades(float(low), float(high), max(2, room))))
+
+
+def _decades(low: float, high: float, most: int) -> list[float]:
+    """Return up to `most` round numbers between two, evenly spaced by factors as far as that goes."""
+    powers, places = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1), list[float]()
+    for digits in ((1, 2, 5), (1, 3), (1,)):
+        places = [place for power in powers for digit in digits if low <= (place := digit * 10.0**power) <= high]
+        if len(places) <= most:
+            return places
+    return places[:: -(-len(places) // most)]
 
 
 def _limits(axis: Axis, ends: Sequence[Estimate]) -> tuple[float, float]:
     low, high = min(end.low for end in ends), max(end.high for end in ends)
     if axis.log:
-        return low / 1.4, high * 1.4
+        return max(low, TINY) / 1.4, min(high, 1 / TINY) * 1.4
     margin = 0.06 * ((high - low) or abs(high) or 1)
     return low - margin, high + margin
 
 
-def _write_along(axes: "Axes", across: Axis, up: Axis) -> None:
-    from matplotlib.ticker import LogLocator
-
-    axes.minorticks_off()
+def write_along(axes: "Axes", across: Axis, up: Axis) -> None:
+    """Write what is along the axes, and their numbers."""
     for side, axis in ((axes.xaxis, across), (axes.yaxis, up)):
-        if axis.log:
-            side.set_major_locator(LogLocator(subs=(1, 2, 5)))
         side.set_label_text(axis.label, parse_math=False)
         side.set_major_formatter(_per_cent if axis.share else _plain)
 
@@ -141,25 +174,32 @@ def _plain(value: float, position: float) -> str:
     return f"{value:.3g}"
 
 
-def _coin(axes: "Axes") -> None:
+def _coin(axes: "Axes") -> list[Box]:
+    """Draw where a coin is, and return the box of its label."""
     low, high = axes.get_xlim()
     axes.set_xlim(min(low, COIN - 0.03 * (high - COIN)), high)
     axes.axvline(COIN, color=COLOUR["muted"], linewidth=1, linestyle=DOTTED)
     axes.text(
         COIN, 0.01, "\N{NO-BREAK SPACE}a coin", transform=axes.get_xaxis_transform(), fontsize=9, color=COLOUR["muted"]
     )
+    x, y = axes.get_xaxis_transform().transform((COIN, 0.01))
+    return [Box(float(x) + 19, float(y) + 6, 38, 13)]
 
 
-def _label(figure: "Figure", axes: "Axes", marks: Sequence[Mark], names: bool) -> None:
+def _label(figure: "Figure", axes: "Axes", marks: Sequence[Mark], names: bool, taken: Sequence[Box]) -> None:
     points = [_box(axes, mark, 11) for mark in marks]
     bars = [bar for mark in marks for bar in _bars(axes, mark)]
     x, y, width, height = map(float, axes.get_window_extent().bounds)
     area = Box(x + width / 2, y + height / 2, width, height)
     named, numbered = [_named(mark) for mark in marks], [str(mark.number) for mark in marks]
-    for texts, obstacles in [(named, bars), (named, [])] * names + [(numbered, bars), (numbered, [])]:
-        placed = arrange(points, [(LETTER * len(text) + 4, 13) for text in texts], area, obstacles)
+    wordings = ([named] if names else []) + [numbered]
+    blocked = ([*bars, *taken], taken)
+    blocked = ([*bars, *taken], taken)
+    tries = [(texts, nearest, clear) for texts in wordings for nearest in (True, False) for clear in blocked]
+    for texts, nearest, obstacles in tries:
+        placed = arrange(points, [(LETTER * len(text) + 4, 13) for text in texts], area, obstacles, nearest)
         if placed is not None:
-            return _write(figure, points, placed, texts)
+            return _write(figure, points, placed, texts, always=not nearest)
     return None  # not even the numbers find room; the table tells which version is where
 
 
@@ -184,13 +224,14 @@ def ascii_only(name: str) -> str:
     return clean(name, 34).encode("ascii", "replace").decode()
 
 
-def _write(figure: "Figure", points: Sequence[Box], placed: Sequence[Box], texts: Sequence[str]) -> None:
+def _write(figure: "Figure", points: Sequence[Box], placed: Sequence[Box], texts: Sequence[str], always: bool) -> None:
+    """Write labels, joined to their points by a line where they stand far away, or `always`."""
     from matplotlib.lines import Line2D
 
     for point, box, text in zip(points, placed, texts, strict=True):
         near_x = min(max(point.x, box.x - box.width / 2), box.x + box.width / 2)
         near_y = min(max(point.y, box.y - box.height / 2), box.y + box.height / 2)
-        if (near_x - point.x) ** 2 + (near_y - point.y) ** 2 > 15**2:
+        if always or (near_x - point.x) ** 2 + (near_y - point.y) ** 2 > 15**2:
             figure.add_artist(
                 Line2D([point.x, near_x], [point.y, near_y], transform=None, color=COLOUR["muted"], linewidth=0.6)
             )
@@ -198,72 +239,8 @@ def _write(figure: "Figure", points: Sequence[Box], placed: Sequence[Box], texts
         figure.text(x, y, text, ha="center", va="center_baseline", fontsize=9.5, parse_math=False)
 
 
-def curves(name: str, heading: str, lines: Sequence[Line], resolved: float, styles: Styles) -> str:
-    """Draw ROC curves on logarithmic axes; left of the false positive rate `resolved` the data say nothing."""
-    with drawing(name):
-        figure, axes = _blank(PANEL, left=62, bottom=48)
-        low = 10 ** math.floor(math.log10(resolved / 10))  # one decade of what cannot be read is enough to see why
-        axes.set(xscale="log", yscale="log", xlim=(low, 1), ylim=(low, 1))
-        axes.grid(True)
-        axes.axvspan(low, resolved, color=COLOUR["shade"], linewidth=0)
-        axes.plot([low, 1], [low, 1], color=COLOUR["muted"], linewidth=1, linestyle=DOTTED, label="a coin")
-        for line in sorted(lines, key=lambda line: list(MARKER).index(line.role), reverse=True):
-            _curve(axes, line, low)
-        _write_along(axes, Axis("non-members taken for members", share=True), Axis("members found", share=True))
-        _legend(axes)
-        return inline(figure, heading, styles, "panel")
-
-
-def _curve(axes: "Axes", line: Line, low: float) -> None:
-    width, dashes = {"baseline": (1.8, "solid"), "leader": (1.8, (0, (6, 2))), "other": (0.8, "solid")}[line.role]
-    colour = COLOUR["accent" if line.role == "other" else MARKER[line.role][1]]
-    fpr, tpr = np.array(line.curve.fpr), np.array(line.curve.tpr)
-    seen = fpr >= low
-    label = {"baseline": "full precision", "leader": "least exposed", "other": "other versions"}[line.role]
-    axes.plot(fpr[seen], np.maximum(tpr[seen], low), color=colour, linewidth=width, linestyle=dashes, label=label)
-
-
-def _legend(axes: "Axes") -> None:
+def legend(axes: "Axes", **where: Any) -> None:
+    """Write what the lines and markers stand for, each once."""
     handles, labels = axes.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
-    axes.legend(once.values(), once.keys(), loc="lower right", fontsize=9, frameon=False, handlelength=1.8)
-
-
-@dataclass(frozen=True)
-class Series:
-    """Hold one version over classes: its name, its role, and its estimate in each class where there is one."""
-
-    name: str
-    role: str
-    values: Mapping[int, Estimate]
-
-
-def strips(name: str, heading: str, series: Sequence[Series], labels: Sequence[int], up: Axis, styles: Styles) -> str:
-    """Draw estimates with intervals beside each other for each label, for wide and for narrow pages."""
-    sizes = {"wide": (760, 300), "narrow": NARROW}
-    drawn: list[str] = []
-    for size, across in sizes.items():
-        with drawing(f"{name}-{size}"):
-            figure, axes = _blank(across, left=58, bottom=46)
-            axes.grid(True, axis="y")
-            for index, each in enumerate(series):
-                _strip(axes, each, labels, (index - (len(series) - 1) / 2) * 0.3)
-            axes.axhline(COIN, color=COLOUR["muted"], linewidth=1, linestyle=DOTTED, label="a coin")
-            step = -(-len(labels) // (40 if size == "wide" else 12))
-            axes.set(xlim=(-0.8, len(labels) - 0.2), xticks=range(0, len(labels), step))
-            axes.set_xticklabels([str(label) for label in labels[::step]])
-            axes.set_xlabel("class")
-            axes.set_ylabel(up.label)
-            _legend(axes)
-            drawn.append(inline(figure, heading, styles, size))
-    return "".join(drawn)
-
-
-def _strip(axes: "Axes", series: Series, labels: Sequence[int], shift: float) -> None:
-    shape, colour = MARKER[series.role]
-    known = [(place + shift, series.values[label]) for place, label in enumerate(labels) if label in series.values]
-    bars = [(place, end) for place, each in known for end in (each.low, each.high, math.nan)]
-    axes.plot(*np.array(bars).reshape(-1, 2).T, color=COLOUR[colour], linewidth=1)
-    values = np.array([(place, each.value) for place, each in known]).reshape(-1, 2)
-    label = ascii_only(title(series.name))
-    axes.plot(*values.T, shape, color=COLOUR[colour], markersize=6, markeredgecolor=COLOUR["paper"], label=label)
+    axes.legend(once.values(), once.keys(), fontsize=9, frameon=False, handlelength=1.8, **where)

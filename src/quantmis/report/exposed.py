@@ -6,22 +6,24 @@ Samples appear by their identifier alone, never by their contents.
 from collections.abc import Sequence
 
 from quantmis.report import words
-from quantmis.report.reading import COIN, about_model, attacker, baseline, least_exposed, metric, numbers, places
+from quantmis.report.price import recommended
+from quantmis.report.reading import COIN, about_model, attacker, baseline, metric, numbers, places, rates_digits
 from quantmis.report.tables import (
     Cell,
     Notes,
     Quantity,
     Table,
+    areas,
     assemble,
     decimals,
     differences,
     numbered,
-    rates,
+    rights,
     rounded,
     utilities,
 )
 from quantmis.report.tables import numbers as column
-from quantmis.results import QuantizerResult, Results, SampleExposure
+from quantmis.results import Control, QuantizerResult, Results, SampleExposure
 from quantmis.stats import Estimate, Unmeasured
 
 MOST_CLASSES = 40
@@ -29,10 +31,10 @@ MORE = Unmeasured("this version was not among those measured")
 
 
 def compared(results: Results) -> list[QuantizerResult]:
-    """Return the versions that exposure is shown for: full precision and the first of the least exposed."""
-    whole = baseline(results)
-    shown = [*([whole] if whole else []), *least_exposed(results)[:1]]
-    return shown or results.quantizers[:1]
+    """Return the versions that exposure is shown for: full precision and those that the choice is between."""
+    whole, known = baseline(results), {record.name: record for record in results.quantizers}
+    chosen = [known[each.name] for each in recommended(results) if each.name in known]
+    return [*([whole] if whole else []), *chosen] or results.quantizers[:1]
 
 
 def by_class(results: Results) -> dict[str, dict[int, Quantity]]:
@@ -61,7 +63,7 @@ def classes(results: Results, notes: Notes) -> Table:
     count = len(next(iter(found.values()), {}))
     of = "" if len(labels) == count else f"; the {len(labels)} most exposed of {count} classes"
     columns = [
-        (f"AUC, {words.title(name)}", column([of_class.get(label, MORE) for label in labels], notes))
+        (f"AUC, {words.title(name)}", areas([of_class.get(label, MORE) for label in labels], notes))
         for name, of_class in found.items()
     ]
     return assemble(
@@ -78,19 +80,21 @@ def samples(results: Results, notes: Notes) -> Table:
     }
     rows = {key: each.sample for listed in found.values() for key, each in listed.items()}
     digits = decimals([each.exposure for listed in found.values() for each in listed.values()])
-    columns = [("Row in the data", [Cell(str(row)) for row in rows.values()])] + [
+    named = any(key != str(row) for key, row in rows.items())
+    columns = [("Row in the data", [Cell(str(row)) for row in rows.values()])] * named + [
         (f"Exposure, {words.title(name)}", [_exposure(listed.get(key), digits) for key in rows])
         for name, listed in found.items()
     ]
     caption = "How often a model that was trained on the sample scores it above a model that was not: 0.5 is a coin"
-    return assemble(caption, "Sample", [words.clean(key) for key in rows], columns)
+    return assemble(caption, "Sample" if named else "Row in the data", [words.clean(key) for key in rows], columns)
 
 
 def _exposure(found: SampleExposure | None, digits: int) -> Cell:
     if found is None:
         return Cell("not among its most exposed")
     three = (found.exposure.value, found.exposure.low, found.exposure.high)
-    value, low, high = (words.fixed(each, max(1, digits)) for each in three)
+    clear = words.clear(found.exposure, max(1, digits), apart=COIN)
+    value, low, high = (words.fixed(each, clear) for each in three)
     return Cell(value, f"{low} to {high}")
 
 
@@ -98,6 +102,55 @@ def by_chance(results: Results) -> bool:
     """Return whether none of the samples that are listed is exposed beyond what chance allows."""
     listed = [record.most_exposed for record in compared(results)]
     return all(each.exposure.low <= COIN for found in listed if not isinstance(found, Unmeasured) for each in found)
+
+
+def controls(results: Results, notes: Notes) -> tuple[Table, Table]:
+    """Return the checks whose right answer is known, and those that have none and are to be read."""
+    known = [control for control in results.controls if control.passed is not None or not _is_read(control)]
+    checks = [
+        ("Outcome", [Cell(outcome(control)) for control in known]),
+        ("Version", [Cell(words.title(control.quantizer)) for control in known]),
+        ("Expected", [Cell(words.clean(control.expected, 200)) for control in known]),
+        ("Found", [_found(control, notes) for control in known]),
+    ]
+    read = [control for control in results.controls if control not in known]
+    told = [
+        ("Version", [Cell(words.title(control.quantizer)) for control in read]),
+        ("Difference of AUC", column([control.found for control in read], notes)),
+        ("Meaning", [Cell(_meaning(control.found)) for control in read]),
+    ]
+    return (
+        assemble("Checks whose right answer is known beforehand", "Check", [_plain(each) for each in known], checks),
+        assemble("Comparisons without a right answer", "Comparison", [_plain(each) for each in read], told),
+    )
+
+
+def _is_read(control: Control) -> bool:
+    return control.passed is None and not isinstance(control.found, Unmeasured)
+
+
+def _plain(control: Control) -> str:
+    return words.plainly(control.name)
+
+
+def _found(control: Control, notes: Notes) -> Cell:
+    (only,) = column([control.found], notes, apart=COIN)
+    return only
+
+
+def _meaning(found: Quantity) -> str:
+    if isinstance(found, Unmeasured) or found.low <= 0 <= found.high:
+        return "not told from noise of the same size"
+    return (
+        "protects more than noise of the same size" if found.high < 0 else "protects less than noise of the same size"
+    )
+
+
+def outcome(control: Control) -> str:
+    """Return how a check ended, in a word or two."""
+    if control.passed is None:
+        return "not run"
+    return "passed" if control.passed else "failed"
 
 
 def without_samples(results: Results) -> str:
@@ -124,8 +177,14 @@ def versions(results: Results, notes: Notes) -> Table | None:
     records = [place.record for place in listed]
     columns = [
         ("Rank", [Cell(place.rank) for place in listed]),
-        ("An attacker is right, this very model", rates([place.attacker for place in listed], notes)),
-        ("…, models trained like it", rates([trained.get(each.name, MORE) for each in records], notes)),
+        (
+            "An attacker is right, this very model",
+            rights([place.attacker for place in listed], notes, rates_digits(view)),
+        ),
+        (
+            "…, models trained like it",
+            rights([trained.get(each.name, MORE) for each in records], notes, rates_digits(results)),
+        ),
         ("Against full precision, points", differences([each.change for each in records], notes)),
         (words.capital(words.plainly(metric(records))), utilities(records, notes)),
         ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),

@@ -1,18 +1,20 @@
 """Which figures the report shows, of what, and what they say in words to those who cannot see them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from quantmis.report import charts, exposed, reading, words
-from quantmis.report.charts import Axis, Line, Mark, Series
+from quantmis.report import charts, exposed, lines, reading, words
+from quantmis.report.charts import Axis, Mark
+from quantmis.report.lines import Line, Series
 from quantmis.report.reading import Place, adaptive, foremost, places, smallest_rate
 from quantmis.report.svg import Styles
 from quantmis.report.tables import role
 from quantmis.results import AttackMetrics, Measured, Results
 from quantmis.stats import Estimate
 
-MOST_PANELS, MOST_CURVES = 6, 8
+Numbers = Mapping[str, int]
+MOST_PANELS, MOST_CURVES = 6, 7
 RIGHT = Axis("An attacker is right (further left: gives away less)", share=True)
 
 
@@ -24,9 +26,9 @@ class Figure:
     caption: str
 
 
-def front(results: Results, styles: Styles) -> Figure:
+def front(results: Results, styles: Styles, name: str = "front", number: Numbers | None = None) -> Figure:
     """Draw what each version gives away against what it is worth."""
-    listed = places(results)
+    listed = places(results, number)
     marks = [
         Mark(place.position, place.record.name, role(place), place.attacker, place.record.utility)
         for place in listed
@@ -41,7 +43,25 @@ def front(results: Results, styles: Styles) -> Figure:
         "Up and to the left is better: more useful, less given away. Bars are "
         f"{words.percent(results.config.level)} intervals. Numbers are those of the ranking below. {_shapes()}"
     )
-    return Figure(charts.scatter("front", heading, marks, RIGHT, up, styles), caption)
+    return Figure(charts.scatter(name, heading, marks, RIGHT, up, styles), caption)
+
+
+def beside(results: Results, view: Results, styles: Styles) -> Figure:
+    """Draw how often an attacker is right about the very model against models trained like it."""
+    alike = {record.name: reading.attacker(record) for record in results.quantizers}
+    marks = [
+        Mark(place.position, place.record.name, role(place), trained, place.attacker)
+        for place in places(view, reading.numbers(results))
+        if isinstance(trained := alike.get(place.record.name), Estimate) and isinstance(place.attacker, Estimate)
+    ]
+    if not marks:
+        return Figure("", "No version was measured both in this model and in models trained like it.")
+    across, up = Axis("Right about models trained like it", share=True), Axis("Right about this very model", share=True)
+    heading = f"How often an attacker is right about {len(marks)} versions of this very model and of models like it"
+    caption = (
+        "The very model is one draw of the procedure: where its bars are long, the models trained like it tell more."
+    )
+    return Figure(charts.single("beside", heading, marks, across, up, styles), f"{caption} {_shapes()}")
 
 
 def _counted(marks: Sequence[Mark], listed: Sequence[Place]) -> str:
@@ -105,47 +125,65 @@ def security(results: Results, styles: Styles) -> Figure:
     return Figure(charts.scatter("security", heading, marks, across, up, styles), caption)
 
 
-def classes(results: Results, styles: Styles) -> Figure:
+def classes(results: Results, styles: Styles, name: str = "classes") -> Figure:
     """Draw how well members are told from non-members within each class."""
     found, labels = exposed.by_class(results), exposed.shown_classes(results)
     roles = {place.record.name: role(place) for place in places(results)}
     series = [
-        Series(name, roles[name], {label: auc for label, auc in of_class.items() if isinstance(auc, Estimate)})
-        for name, of_class in found.items()
+        Series(each, roles[each], {label: auc for label, auc in of_class.items() if isinstance(auc, Estimate)})
+        for each, of_class in found.items()
     ]
     if not any(each.values for each in series):
         return Figure("", exposed.without_classes(results) or "No class has members and non-members enough.")
     heading = f"AUC of the foremost attack within each of {len(labels)} classes; the table has the numbers"
     up = Axis("AUC within the class")
-    return Figure(charts.strips("classes", heading, series, labels, up, styles), "Bars are intervals; 0.5 is a coin.")
+    return Figure(lines.strips(name, heading, series, labels, up, styles), "Bars are intervals; 0.5 is a coin.")
 
 
-def rocs(results: Results, styles: Styles) -> list[tuple[str, Figure]]:
+def rocs(
+    results: Results, styles: Styles, name: str = "roc", most: int = MOST_PANELS, number: Numbers | None = None
+) -> list[tuple[str, Figure]]:
     """Draw a panel of ROC curves per attack, the foremost attack first, for as many as fit on a page."""
     names = list(dict.fromkeys(name for record in results.quantizers for name in record.attacks))
-    first = sorted(names, key=lambda name: name != foremost(results))[:MOST_PANELS]
-    return [(words.clean(name), _panel(results, name, index, styles)) for index, name in enumerate(first)]
+    first, listed = sorted(names, key=lambda name: name != foremost(results))[:most], places(results, number)
+    strokes = _strokes(results)
+    return [
+        (words.clean(attack), _panel(listed, attack, f"{name}-{index}", strokes, styles))
+        for index, attack in enumerate(first)
+    ]
 
 
-def _panel(results: Results, attack: str, index: int, styles: Styles) -> Figure:
-    found = [(place, adaptive(place.record, attack)) for place in places(results)]
+def _panel(listed: Sequence[Place], attack: str, name: str, strokes: Mapping[str, str], styles: Styles) -> Figure:
+    found = [(place, adaptive(place.record, attack)) for place in listed]
     measured = [(place, each) for place, each in found if isinstance(each, AttackMetrics)]
     if not measured:
         return Figure("", f"{words.clean(attack)} was measured against no version.")
-    lines = [Line(role(place), each.roc) for place, each in _spread(measured)]
+    drawn = _spread(measured, strokes)
+    curves = [Line(place.record.name, strokes.get(place.record.name, "other"), each.roc) for place, each in drawn]
     resolved = max(smallest_rate(each) for _, each in measured)
-    heading = f"ROC curves of {words.clean(attack)} against {len(lines)} versions, logarithmic axes"
-    return Figure(charts.curves(f"roc-{index}", heading, lines, resolved, styles), _drawn(len(lines), len(measured)))
+    heading = f"ROC curves of {words.clean(attack)} against {len(curves)} versions, logarithmic axes"
+    return Figure(lines.curves(name, heading, curves, resolved, styles), _drawn(drawn, len(measured)))
 
 
-def _drawn(lines: int, measured: int) -> str:
-    return "" if lines == measured else f"{lines} of {measured} versions are drawn."
+def _strokes(results: Results) -> dict[str, str]:
+    """Return how the curves that stand out are drawn: full precision, and the versions that the choice is between."""
+    names = [record.name for record in exposed.compared(results) if record.name != words.BASELINE]
+    return {words.BASELINE: "baseline", **dict(zip(names, ("first", "second"), strict=False))}
 
 
-def _spread(measured: Sequence[tuple[Place, AttackMetrics]]) -> list[tuple[Place, AttackMetrics]]:
-    """Keep the first, the last, full precision and an even choice of the others, `MOST_CURVES` and two at most."""
-    step = -(-len(measured) // MOST_CURVES)
-    last = len(measured) - 1
-    return [
-        each for index, each in enumerate(measured) if index % step == 0 or index == last or role(each[0]) == "baseline"
-    ]
+def _drawn(drawn: Sequence[tuple[Place, AttackMetrics]], measured: int) -> str:
+    """Name the versions that are drawn where not all are, by their numbers in the ranking."""
+    if len(drawn) == measured:
+        return ""
+    numbers = words.ranges([place.position for place, _ in drawn])
+    return f"{len(drawn)} of {measured} versions are drawn, by their numbers in the ranking: {numbers}."
+
+
+def _spread(
+    measured: Sequence[tuple[Place, AttackMetrics]], strokes: Mapping[str, str]
+) -> list[tuple[Place, AttackMetrics]]:
+    """Keep what stands out, the first, the last and an even choice of the others, about `MOST_CURVES`."""
+    others = [each for each in measured if each[0].record.name not in strokes]
+    step = max(1, -(-len(others) // max(1, MOST_CURVES - len(strokes))))
+    kept = [*others[::step], *others[-1:]]
+    return [each for each in measured if each[0].record.name in strokes or each in kept]

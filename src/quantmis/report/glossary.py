@@ -7,7 +7,7 @@ GLOSSARY = {
     "model gives away something about the people or things in its training data, be it only that they were in it.",
     "Member": "A sample that the model under attack was trained on; a non-member is one that it never saw.",
     "Version, quantizer": "The same model with its weights rounded to few values, to save memory and time. A quantizer "
-    "is the rule of the rounding. Full precision (identity) is the model before any rounding.",
+    "is the rule of the rounding. Full precision is the model before any rounding; programs call it identity.",
     "An attacker is right": "How often the strongest attack decides rightly, when half the records it is asked about "
     "are members: 50 % is a coin, 100 % is certainty. A better attack may exist, so it says how much is given away "
     "at least.",
@@ -33,6 +33,14 @@ GLOSSARY = {
     "Membership inference security (MIS)": "A defined quantity, no promise: one minus the advantage of the best attack "
     "there could ever be. Every attack that was run bounds it from above, none from below.",
     "Control": "A test of the audit itself whose right answer is known beforehand.",
+    "Matched noise": "Random noise that changes the weights as much as a quantizer does. Where the quantizer protects "
+    "no more than that, it is the disturbance that protects and not the low precision.",
+    "Holm's correction": "Where many pairs are compared, some would seem to differ by chance. Each difference must "
+    "therefore be the clearer, the more pairs there are.",
+    "Kendall's tau": "How alike two measures order the versions: 1 is the same order, \N{MINUS SIGN}1 the reverse, 0 "
+    "no relation.",
+    "Digest (SHA-256), seal": "A number computed from every byte of a file or table, which no other content has in "
+    "practice. The seal is the digest that results.json carries of itself, so that an edit shows.",
 }
 
 ATTACKS = {

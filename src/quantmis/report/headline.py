@@ -15,8 +15,10 @@ from quantmis.report.reading import (
     leaders,
     least_exposed,
     protects,
+    rate,
+    rates_digits,
 )
-from quantmis.report.words import percent, reach, some, title
+from quantmis.report.words import some, title
 from quantmis.results import QuantizerResult, Results
 from quantmis.stats import Estimate, Unmeasured
 
@@ -29,21 +31,31 @@ def headline(results: Results) -> str:
     if count == 1:
         record = results.quantizers[0]
         return f"One version of {subject(results)} was audited, {title(record.name)}: {_rightness([record], results)}."
-    of = f"Of {count} versions of {subject(results)}"
     if least:
-        return f"{of}, {_leading(least, first)}: {_rightness(least, results)}."
+        return f"{_of(results)}, {_leading(least, first)}: {_rightness(least, results)}."
     if not first:
         return f"The audit could not rank the versions of {subject(results)} by what they give away."
     if len(first) == count:
-        every = f"The {count} versions of {subject(results)} cannot be told apart by what they give away"
+        whole = ", full precision among them," if baseline(results) else ""
+        every = f"The {count} versions of {subject(results)}{whole} cannot be told apart by what they give away"
         return f"{every}: {_rightness(first, results)}."
     told = [record for record in [baseline(results)] if record] or first
-    return f"{of}, none gives away measurably less than full precision: {_rightness(told, results)}."
+    return f"{_of(results)}, none gives away measurably less than full precision: {_rightness(told, results)}."
 
 
 def subject(results: Results) -> str:
     """Return what the versions are versions of: the very weights that were given, or a model trained like them."""
-    return "this very model" if results.config.depth == "as-is" else "the model"
+    if results.config.depth == "as-is":
+        return "this very model"
+    return "the model" if about_model(results) is None else "models trained like it"
+
+
+def _of(results: Results) -> str:
+    """Count the quantized versions; full precision is what they are held against and is not counted."""
+    count = len(results.quantizers) - (baseline(results) is not None)
+    if count == 1:
+        return f"Of full precision and the one quantized version of {subject(results)}"
+    return f"Of {count} {'quantized ' if baseline(results) else ''}versions of {subject(results)}"
 
 
 def _leading(least: Sequence[QuantizerResult], first: Sequence[QuantizerResult]) -> str:
@@ -55,22 +67,22 @@ def _leading(least: Sequence[QuantizerResult], first: Sequence[QuantizerResult])
 
 
 def _rightness(records: Sequence[QuantizerResult], results: Results) -> str:
-    often = rightness(records)
+    often = rightness(records, results)
     if often is None:
         return "how often an attacker is right was not measured"
     return f"an attacker who knows everything we tried is {often}{_against_baseline(records, results)}"
 
 
-def rightness(records: Sequence[QuantizerResult]) -> str | None:
+def rightness(records: Sequence[QuantizerResult], results: Results) -> str | None:
     """Say how often an attacker is right about some versions, and how often at most; None where it was not measured."""
     known = [each for each in map(attacker, records) if isinstance(each, Estimate)]
     if not known:
         return None
-    most = max(known, key=lambda each: each.high)
-    digits = _digits(most)
-    lowest, highest = (percent(choose(each.value for each in known), digits) for choose in (min, max))
+    digits = rates_digits(results)
+    lowest = rate(min(known, key=lambda each: each.value), digits)[0]
+    highest = rate(max(known, key=lambda each: each.value), digits)[0]
     span = lowest if lowest == highest else f"{lowest.removesuffix(' %')} to {highest}"
-    return f"right {span} of the time (at most {percent(most.high, digits)})"
+    return f"right {span} of the time (at most {rate(max(known, key=lambda each: each.high), digits)[2]})"
 
 
 def _against_baseline(records: Sequence[QuantizerResult], results: Results) -> str:
@@ -80,11 +92,7 @@ def _against_baseline(records: Sequence[QuantizerResult], results: Results) -> s
     right = attacker(whole)
     if isinstance(right, Unmeasured):
         return "; for full precision that was not measured"
-    return f", against {percent(right.value, _digits(right))} for full precision"
-
-
-def _digits(right: Estimate) -> int:
-    return words.places(100 * reach(right), most=1)
+    return f", against {rate(right, rates_digits(results))[0]} for full precision"
 
 
 def gained(results: Results) -> str | None:
@@ -93,11 +101,11 @@ def gained(results: Results) -> str | None:
     change = least[0].change if len(least) == 1 else None
     if baseline(results) is None or not isinstance(change, Estimate):
         return None
-    digits = words.places(10 * reach(change), most=1)
-    low, high = (words.fixed(-100 * each, digits) for each in (change.high, change.low))
-    points = words.fixed(-100 * change.value, digits)
+    points = words.scaled(change, -100)
+    digits = words.clear(points, words.places(words.reach(points) / 10, most=1))
+    value, low, high = (words.fixed(each, digits) for each in (points.value, points.low, points.high))
     return (
-        f"Compared on the same models and samples, the attacker is right about {title(least[0].name)} {points} "
+        f"Compared on the same models and samples, the attacker is right about {title(least[0].name)} {value} "
         f"percentage points less often than about full precision (between {low} and {high})."
     )
 
@@ -129,10 +137,9 @@ def undecided(results: Results) -> str | None:
     return f"{names} cannot be told apart from {them}, and neither from full precision."
 
 
-def very_model(results: Results) -> str | None:
-    """Say the same of the very model that was given, where the rest is about models trained like it."""
-    view = about_model(results)
-    return None if view is None or not view.quantizers else headline(view)
+def trained_alike(results: Results) -> str | None:
+    """Say the same of models trained like the very model that leads the verdict."""
+    return headline(results) if about_model(results) and results.quantizers else None
 
 
 def _verb(records: Sequence[QuantizerResult], plural: str) -> str:

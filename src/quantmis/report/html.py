@@ -7,24 +7,33 @@ page was rendered with, by their digests; even a name that slipped through the e
 
 import base64
 import hashlib
+import re
 from functools import cache
-from typing import Any
+from hashlib import sha256
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup, escape
 
 from quantmis.report import exposed, glossary, tables, words
-from quantmis.report.cautions import blind
+from quantmis.report.cautions import blind, hinted
+from quantmis.report.choices import choices
+from quantmis.report.findings import linked, shown
 from quantmis.report.gaps import gaps
 from quantmis.report.glossary import GLOSSARY
-from quantmis.report.headline import gained, headline, nothing_gained, undecided
-from quantmis.report.price import bargain, price
-from quantmis.report.reading import about_model
+from quantmis.report.reading import about_model, numbers
 from quantmis.report.verdict import verdict
-from quantmis.results import Control, Results, Target
-from quantmis.stats import Unmeasured
+from quantmis.results import Results, Target, written
+from quantmis.results.seal import SAID, sealing
+
+if TYPE_CHECKING:
+    from quantmis.report.svg import Styles
 
 TEXT_LIMIT = 600
+OWN_ATTACKS = 2
+"""How many attacks on the very model are shown in full; files for programs have them all."""
+
 DEPTHS = {
     "as-is": "The model was attacked as it is, without training another one.",
     "indicator": "A few models were trained again on other halves of the samples, and compared.",
@@ -33,8 +42,12 @@ DEPTHS = {
 }
 
 
-def render(results: Results) -> str:
-    """Return the report of an audit as the text of one HTML file."""
+def render(results: Results, document: bytes | None = None) -> str:
+    """Return the report of an audit as the text of one HTML file.
+
+    `document` holds the bytes of the results.json that was read, by default those that `results` is written as. Where
+    they are not as they were sealed the page says so; it names the digest of those that are written.
+    """
     from quantmis.report import figures  # brings matplotlib, which only rendering should wait for
     from quantmis.report.svg import Styles
 
@@ -47,8 +60,12 @@ def render(results: Results) -> str:
         "classes_drawn": figures.classes(results, styles),
         "rocs": figures.rocs(results, styles),
     }
+    checks, comparisons = exposed.controls(results, notes)
     listed = {
-        "choices": tables.choices(results, notes),
+        "checks": checks,
+        "comparisons": comparisons,
+        "own": _own(results, styles, notes),
+        "choices": choices(results, notes),
         "ranking": tables.ranking(results, notes),
         "attacks": tables.attacks(results, notes),
         "agreements": tables.agreements(results, notes),
@@ -61,36 +78,59 @@ def render(results: Results) -> str:
         "without_samples": exposed.without_samples(results),
         "loss_tables": exposed.tables_of(results, notes),
     }
-    return _page(results, {**drawn, **listed, "gaps": found, "notes": notes}, styles.sheet())
+    whole = written(results)
+    origin = {"digest": sha256(whole).hexdigest(), "broken": SAID[sealing(results, document or whole)]}
+    return _page(results, {**drawn, **listed, **origin, "gaps": found, "notes": notes}, styles.sheet())
+
+
+def _own(results: Results, styles: "Styles", notes: tables.Notes) -> dict[str, Any] | None:
+    """Return the figures and tables about the very model that was given beside models trained like it."""
+    from quantmis.report import figures
+
+    view = about_model(results)
+    if view is None:
+        return None
+    number = numbers(results)
+    return {
+        "front": figures.front(view, styles, "own-front", number),
+        "beside": figures.beside(results, view, styles),
+        "rocs": figures.rocs(view, styles, "own-roc", OWN_ATTACKS, number),
+        "attacks": tables.attacks(view, notes, OWN_ATTACKS, number),
+        "others": max(0, len(results.config.attacks) - OWN_ATTACKS),
+        "classes": exposed.classes(view, notes),
+        "classes_drawn": figures.classes(view, styles, "own-classes"),
+    }
+
+
+def renderer() -> str:
+    """Return by which versions pages are rendered here: others may draw the same document differently."""
+    return ", ".join(f"{name} {version(name)}" for name in ("quantmis", "matplotlib", "jinja2"))
 
 
 def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
+    said = verdict(results)
     style, script = f"{_asset('report.css')}\n{figure_styles}\n", _asset("report.js")
     return (
         _environment()
         .get_template("report.html")
         .render(
             results=results,
-            sentences=verdict(results),
+            sentences=[(each.kind, _said(each.text, results)) for each in said],
+            opening=next((index for index, each in enumerate(said) if each.kind == "detail"), len(said)),
             depth=DEPTHS[results.config.depth],
             glossary=GLOSSARY,
             attack_words=glossary.attacks(results.config.attacks),
-            model_sentences=_about_model(results),
             target=results.target if isinstance(results.target, Target) else None,
             blind=blind(results),
+            hinted=hinted(results),
             style=Markup(style),  # noqa: S704 -- our own file
             script=Markup(script),  # noqa: S704 -- our own file
             policy=policy(style, script),
+            renderer=renderer(),
+            findings=shown(results.warnings),
             **parts,
         )
     )
-
-
-def _about_model(results: Results) -> list[str]:
-    """Return the sentences about the very model that was given beside a procedure."""
-    view = about_model(results)
-    rules = (headline, gained, nothing_gained, undecided, price, bargain)
-    return [] if view is None else [said for rule in rules if (said := rule(view))]
 
 
 def policy(style: str, script: str) -> str:
@@ -119,7 +159,6 @@ def _environment() -> jinja2.Environment:
         "breakable": _breakable,
         "moment": words.moment,
         "svg": Markup,
-        "outcome": _outcome,
         "command": _command,
         "unbroken": _unbroken,
     }
@@ -135,20 +174,22 @@ def _unbroken(sentence: str) -> str:
     return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
+def _said(sentence: str, results: Results) -> Markup:
+    """Return a sentence with commands as code, and with links from the codes of findings to where these stand."""
+    safe = str(escape(words.clean(_unbroken(sentence), TEXT_LIMIT * 3)))
+    coded = re.sub(r"`(quantmis \w+)`", r"<code>\1</code>", safe)
+    return Markup(linked(coded, results.warnings))  # noqa: S704 -- escaped above
+
+
 def _breakable(name: str) -> Markup:
     """Let a name break where its parameters begin rather than in the middle of a word."""
-    return escape(_disarmed(name)).replace("(", Markup("(<wbr>"))
+    shown = str(escape(_disarmed(name))).replace("&#34;", '"').replace("(", "(<wbr>")
+    return Markup(shown)  # noqa: S704 -- escaped above; a quotation mark in a text ends nothing
 
 
 def _command(text: str) -> Markup:
     """Keep the lines of a command, each cleaned."""
     return Markup("\n").join(words.clean(line, TEXT_LIMIT) for line in text.splitlines()[:100])
-
-
-def _outcome(control: Control) -> str:
-    if control.passed is None:
-        return "not run" if isinstance(control.found, Unmeasured) else "for information"
-    return "passed" if control.passed else "failed"
 
 
 def _asset(name: str) -> str:

@@ -12,6 +12,9 @@ import numpy as np
 from jaxtyping import Float
 
 DIRECTIONS = 16
+CLEARLY = 1.3
+"""How many times nearer a label must be to its own point than to any other."""
+
 DISTANCES = (9, 14, 20, 28, 38, 50, 66, 84, 104)
 
 
@@ -32,19 +35,29 @@ class Box(NamedTuple):
 
 
 def arrange(
-    points: Sequence[Box], sizes: Sequence[tuple[float, float]], area: Box, obstacles: Sequence[Box] = ()
+    points: Sequence[Box],
+    sizes: Sequence[tuple[float, float]],
+    area: Box,
+    obstacles: Sequence[Box] = (),
+    nearest: bool = False,
 ) -> list[Box] | None:
     """Return a place for a label of each size near its point, None where one of them finds no room.
 
-    Labels keep clear of all points, of each other and of further `obstacles`.
+    Labels keep clear of all points, of each other and of further `obstacles`; with `nearest` no label is nearer to
+    another point than to its own.
 
     >>> arrange([Box(50, 50, 6, 6)], [(30, 10)], Box(50, 50, 100, 100))
     [Box(x=74.0, y=50.0, width=30, height=10)]
     """
     placed: list[Box] = []
-    for point, size in zip(points, sizes, strict=True):
+    middles = np.array([point[:2] for point in points], dtype=float).reshape(-1, 2)
+    for index, (point, size) in enumerate(zip(points, sizes, strict=True)):
         taken = np.array([*points, *placed, *obstacles], dtype=float)
-        free = (box for box in _around(point, size) if box.within(area) and _is_free(box, taken))
+        free = (
+            box
+            for box in _around(point, size)
+            if box.within(area) and _is_free(box, taken) and (not nearest or _is_nearest(box, index, middles))
+        )
         if (box := next(free, None)) is None:
             return None
         placed.append(box)
@@ -54,6 +67,14 @@ def arrange(
 def _is_free(box: Box, taken: Float[np.ndarray, "boxes 4"]) -> bool:
     apart = 2 * np.abs(taken[:, :2] - box[:2]) >= taken[:, 2:] + box[2:]
     return bool(apart.any(axis=1).all())
+
+
+def _is_nearest(box: Box, own: int, points: Float[np.ndarray, "points 2"]) -> bool:
+    """Return whether a label is clearly nearer to its own point than to any other."""
+    apart = np.maximum(np.abs(points - np.array(box[:2])) - np.array(box[2:]) / 2, 0.0)
+    away = np.hypot(*apart.T)
+    others = np.delete(away, own)
+    return not len(others) or bool(away[own] * CLEARLY <= others.min())
 
 
 def _around(point: Box, size: tuple[float, float]) -> Iterator[Box]:

@@ -1,21 +1,27 @@
 """What protection costs: the utility of the least exposed versions, and the least exposed that cost nothing measurable.
 
 A version costs something where its paired difference from full precision lies below zero beyond doubt. Where it does
-not, the sentence says how large a loss the interval still allows, because nothing was shown to be free.
+not, the sentence says how large a loss the interval still allows, because nothing was shown to be free. Where the very
+model was given beside models trained like it, the sentences are about the very model; it is one model and shows small
+losses badly, so a version counts as costing nothing only where those trained like it lose nothing measurable either.
 """
+
+from collections.abc import Sequence
 
 from quantmis.report import words
 from quantmis.report.headline import rightness
 from quantmis.report.reading import (
+    about_model,
     baseline,
     front,
     keeps,
+    lead,
     least_exposed,
     metric,
+    most_useful,
     protects,
     tied,
     utility_change,
-    worth,
 )
 from quantmis.report.words import some, title
 from quantmis.results import QuantizerResult, Results
@@ -24,22 +30,23 @@ from quantmis.stats import Estimate, Unmeasured
 
 def price(results: Results) -> str | None:
     """Say what the least exposed version costs in utility against full precision."""
-    least, whole = least_exposed(results), baseline(results)
+    view = lead(results)
+    least, whole = least_exposed(view), baseline(view)
     if whole is None or not least:
         return None
     if len(least) == 1:
-        return f"{title(least[0].name)} {_cost(least[0], whole)}."
-    by_worth = sorted(least, key=worth)
-    dearest, cheapest = by_worth[0], by_worth[-1]
-    if _cost(dearest, whole) == _cost(cheapest, whole):
-        return f"Each of them {_cost(cheapest, whole)}."
+        return f"{title(least[0].name)} {cost(least[0], whole)}."
+    cheapest, *_, dearest = most_useful(least)
+    if cost(dearest, whole) == cost(cheapest, whole):
+        return f"Each of them {cost(cheapest, whole)}."
     return (
-        f"The most useful of them, {title(cheapest.name)}, {_cost(cheapest, whole)}; "
-        f"the least useful, {title(dearest.name)}, {_cost(dearest, whole)}."
+        f"The most useful of the least exposed, {title(cheapest.name)}, {cost(cheapest, whole)}; "
+        f"the least useful, {title(dearest.name)}, {cost(dearest, whole)}."
     )
 
 
-def _cost(record: QuantizerResult, whole: QuantizerResult) -> str:
+def cost(record: QuantizerResult, whole: QuantizerResult) -> str:
+    """Say what a version costs or gains in utility against full precision, as the rest of a sentence about it."""
     change, name = utility_change(record, whole), metric([record, whole])
     if isinstance(change, Unmeasured):
         return f"has {_article(name)} whose difference from full precision was not measured"
@@ -49,8 +56,7 @@ def _cost(record: QuantizerResult, whole: QuantizerResult) -> str:
         return (
             f"has {_article(name)} that the data do not tell from that of full precision (a difference of {span}{both})"
         )
-    low, high = sorted((abs(change.low), abs(change.high)))
-    lost = Estimate(abs(change.value), low, high)
+    lost = change if change.low > 0 else words.scaled(change, -1)
     return f"{'costs' if change.high < 0 else 'gains'} {difference(lost, name)}{both}"
 
 
@@ -62,8 +68,9 @@ def difference(change: Estimate, name: str) -> str:
     """
     share = words.is_share(name)
     factor, unit = (100, " points") if share else (1, "")
-    digits = words.places(factor * words.reach(change) / 10, most=1 if share else 4)
-    value, low, high = (words.fixed(factor * each, digits) for each in (change.value, change.low, change.high))
+    told = words.scaled(change, factor)
+    digits = words.clear(told, words.places(words.reach(told) / 10, most=1 if share else 4))
+    value, low, high = (words.fixed(each, digits) for each in (told.value, told.low, told.high))
     return f"{value}{unit} of {words.plainly(name)}, between {low} and {high}"
 
 
@@ -81,29 +88,80 @@ def _article(name: str) -> str:
 
 def bargain(results: Results) -> str | None:
     """Say which version gives away least among those whose utility is not told from that of full precision."""
-    whole, least = baseline(results), least_exposed(results)
+    view = lead(results)
+    whole, least, best = baseline(view), least_exposed(view), bargains(results)
     if whole is None or not least:
         return None
-    best, name = bargains(results), words.plainly(metric(results.quantizers))
+    name = words.plainly(metric(view.quantizers))
     if not best:
         return _no_bargain(results, whole, name)
-    if best[0] in least and all(record in best for record in least):
+    if all(record in best for record in least):
         return None
-    among = f"Of those whose {name} the data do not tell from that of full precision"
+    among = f"Of those whose {name} the data do not tell from that of full precision{_too(results) or ','}"
+    alone = [record.name for record in front(view, kept(results))] == [record.name for record in best]
+    less = "least" if alone else "less than full precision"
     alike, verb = (" and cannot be told apart", "give") if len(best) > 1 else ("", "gives")
-    often = rightness(best)
-    said = f"{among}, {some([title(record.name) for record in best])} {verb} away least{alike}"
-    return said + (f": the attacker is {often}." if often else ".")
+    often = rightness(best, view)
+    said = f"{among} {some([title(record.name) for record in best])} {verb} away {less}{alike}"
+    return f"{said}{f': the attacker is {often}' if often else ''}.{_tied_with(results, best)}"
+
+
+def _too(results: Results) -> str:
+    return "" if about_model(results) is None else ", in this model and in those trained like it,"
+
+
+def _tied_with(results: Results, best: Sequence[QuantizerResult]) -> str:
+    """Name those that keep their utility too and are tied with all of `best` without being told from full precision."""
+    view = lead(results)
+    others = [
+        title(record.name)
+        for record in kept(results)
+        if record not in best and all(tied(view, record, each) for each in best) and not protects(view, record)
+    ]
+    them = "it" if len(best) == 1 else "them"
+    return f" But {some(others)} cannot be told apart from {them} either." if others else ""
 
 
 def _no_bargain(results: Results, whole: QuantizerResult, name: str) -> str:
-    kept = [record for record in results.quantizers if record is not whole and keeps(record, whole)]
-    none = f"No version whose {name} can pass for that of full precision gives away measurably less than it does"
-    alike = [title(record.name) for record in kept if tied(results, record, whole)]
+    of = f"No version whose {name} the data do not tell from that of full precision{_too(results)}"
+    none = f"{of} gives away measurably less than it does"
+    alike = [title(record.name) for record in kept(results) if tied(lead(results), record, whole)]
     if not alike:
         return f"{none}."
     give = "they give" if len(alike) > 1 else "it gives"
     return f"{none}: {some(alike)} cannot be told apart from full precision by what {give} away."
+
+
+def kept(results: Results) -> list[QuantizerResult]:
+    """Return the quantized versions that lead the report and are not shown to lose utility, here or in like models."""
+    view = lead(results)
+    whole = baseline(view)
+    if whole is None:
+        return []
+    others = [record for record in view.quantizers if record is not whole and keeps(record, whole)]
+    return others if view is results else [record for record in others if not lost_alike(results, record)]
+
+
+def lost_alike(results: Results, record: QuantizerResult) -> Estimate | None:
+    """Return what a version of models trained like the very model loses in utility beyond doubt, None for nothing."""
+    known = {each.name: each for each in results.quantizers}
+    mine, whole = known.get(record.name), baseline(results)
+    change = utility_change(mine, whole) if mine and whole else None
+    return words.scaled(change, -1) if isinstance(change, Estimate) and change.high < 0 else None
+
+
+def contrary(results: Results) -> str | None:
+    """Say where the very model alone does not show a loss of utility that models trained like it do."""
+    view = lead(results)
+    whole = baseline(view)
+    if view is results or whole is None:
+        return None
+    said = [
+        f"{difference(lost, metric([record]))}, under {title(record.name)}"
+        for record in most_useful(least_exposed(view))[:1]
+        if keeps(record, whole) and (lost := lost_alike(results, record))
+    ]
+    return f"One model alone hardly shows such a loss: models trained like it lose {said[0]}." if said else None
 
 
 def bargains(results: Results) -> list[QuantizerResult]:
@@ -111,7 +169,11 @@ def bargains(results: Results) -> list[QuantizerResult]:
 
     Where the data cannot tell some of them apart, they are all returned, in the order of the ranking.
     """
-    whole = baseline(results)
-    if whole is None:
-        return []
-    return front(results, [each for each in results.quantizers if keeps(each, whole) and protects(results, each)])
+    view = lead(results)
+    return front(view, [record for record in kept(results) if protects(view, record)])
+
+
+def recommended(results: Results) -> list[QuantizerResult]:
+    """Return the versions that a decision is between: the most useful of the least exposed, and that at no price."""
+    found = [*most_useful(least_exposed(lead(results)))[:1], *most_useful(bargains(results))[:1]]
+    return list({record.name: record for record in found}.values())

@@ -9,7 +9,9 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
+from quantmis.report import words
 from quantmis.report.words import BASELINE, NONE
 from quantmis.results import AttackMetrics, QuantizerResult, RateAt, Results
 from quantmis.stats import Estimate, Unmeasured
@@ -49,6 +51,23 @@ def about_model(results: Results) -> Results | None:
     records, ranking = found
     config = results.config.model_copy(update={"depth": "as-is"})
     return results.model_copy(update={"config": config, "quantizers": records, "ranking": ranking, "agreement": []})
+
+
+def lead(results: Results) -> Results:
+    """Return what the report leads with: the very model where it was given, else the audit as it is."""
+    return about_model(results) or results
+
+
+def rates_digits(results: Results) -> int:
+    """Return the decimals of every percentage that says how often an attacker is right, in words and in tables."""
+    reaches = [words.reach(right) for record in results.quantizers if isinstance(right := attacker(record), Estimate)]
+    return words.places(100 * median(reaches), most=1) if reaches else 0
+
+
+def rate(right: Estimate, digits: int) -> tuple[str, str, str]:
+    """Write how often an attacker is right, and the ends of its interval; what is no coin is not written as one."""
+    clear = words.clear(words.scaled(right, 100), digits, apart=100 * COIN)
+    return (words.percent(right.value, clear), words.percent(right.low, clear), words.percent(right.high, clear))
 
 
 def numbers(results: Results) -> dict[str, int]:
@@ -177,6 +196,11 @@ def keeps(record: QuantizerResult, whole: QuantizerResult) -> bool:
 def metric(records: Sequence[QuantizerResult]) -> str:
     """Return the name of the utility of the versions, `utility` where it was measured for none."""
     return next((each.utility.metric for each in records if not isinstance(each.utility, Unmeasured)), "utility")
+
+
+def most_useful(records: Sequence[QuantizerResult]) -> list[QuantizerResult]:
+    """Return the versions by what they are worth, the most useful first; of equals the first named is first."""
+    return sorted(records, key=lambda record: -worth(record))
 
 
 def worth(record: QuantizerResult) -> float:

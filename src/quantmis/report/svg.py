@@ -71,8 +71,8 @@ class Styles:
         return "\n".join(f".{name}{{{style}}}" for style, name in self.classes.items())
 
 
-def inline(figure: "Figure", title: str, styles: Styles, css_class: str) -> str:
-    """Return the figure as an `<svg>` element that says `title` to those who cannot see it."""
+def inline(figure: "Figure", title: str, styles: Styles, css_class: str, told: str = "") -> str:
+    """Return the figure as an `<svg>` element that says `title`, and what was `told`, to those who cannot see it."""
     with io.BytesIO() as stream:
         figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
         root = ElementTree.fromstring(stream.getvalue())  # noqa: S314 -- written by matplotlib one line above
@@ -80,7 +80,9 @@ def inline(figure: "Figure", title: str, styles: Styles, css_class: str) -> str:
     used = set(re.findall(r"#(\w+)", " ".join(_references(root))))
     for element in root.iter():
         _restyle(element, styles, used)
-    root.attrib = {"viewBox": root.attrib["viewBox"], "class": f"chart {css_class}", "role": "img", "aria-label": title}
+    _unwrap(root)
+    label = f"{title}. {told}" if told else title
+    root.attrib = {"viewBox": root.attrib["viewBox"], "class": f"chart {css_class}", "role": "img", "aria-label": label}
     ElementTree.register_namespace("", SVG)
     return ElementTree.tostring(root, encoding="unicode").replace(f' xmlns="{SVG}"', "", 1)
 
@@ -91,6 +93,18 @@ def _prune(element: ElementTree.Element) -> None:
             element.remove(child)
         else:
             _prune(child)
+
+
+def _unwrap(element: ElementTree.Element) -> None:
+    """Take out groups that say nothing, and elements without content."""
+    for child in list(element):
+        _unwrap(child)
+        place = list(element).index(child)
+        if child.tag in {f"{{{SVG}}}g", f"{{{SVG}}}defs"} and (not len(child) or not child.attrib):
+            inside = list(child) if child.tag.endswith("}g") or not len(child) else [child]
+            element.remove(child)
+            for offset, each in enumerate(inside):
+                element.insert(place + offset, each)
 
 
 def _references(root: ElementTree.Element) -> Iterator[str]:
@@ -109,6 +123,10 @@ def _restyle(element: ElementTree.Element, styles: Styles, used: set[str]) -> No
     for key in ("d", "x", "y", "transform"):
         if key in element.attrib:
             element.set(key, " ".join(re.sub(r"\d+\.\d{2,}", _rounded, element.attrib[key]).split()))
+    if element.get("transform", "").startswith("rotate(-0 "):
+        del element.attrib["transform"]
+    if "d" in element.attrib:  # after M and L, pairs of numbers are lines
+        element.set("d", re.sub(r" ?([MLz]) ?", r"\1", re.sub(r"(?<=\d) L (?=[-\d])", " ", element.attrib["d"])))
     element.text, element.tail = (part if part and part.strip() else None for part in (element.text, element.tail))
 
 

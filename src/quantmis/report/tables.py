@@ -4,30 +4,27 @@ A column has one number of decimals, the one that its intervals support. A cell 
 the note that says why.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
 from quantmis.report import words
-from quantmis.report.price import bargains
+from quantmis.report.headline import subject
 from quantmis.report.reading import (
+    COIN,
     Place,
     adaptive,
-    attacker,
-    baseline,
     foremost,
-    leaders,
-    least_exposed,
     metric,
     places,
-    worth,
+    rates_digits,
 )
 from quantmis.results import Agreement, AttackMetrics, QuantizerResult, Results
 from quantmis.stats import Estimate, Unmeasured
 
 Notes = Mapping[str, int]
 Quantity = Estimate | Unmeasured
-MOST_LEADERS = 3
+MISSING = "not measured"
 
 
 @dataclass(frozen=True)
@@ -54,11 +51,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Hold a table; the first of `head` stands over the names."""
+    """Hold a table; the first of `head` stands over the names.
+
+    `missing` has the heading of each column that was left out because it was measured for no version, and the note
+    that says why.
+    """
 
     caption: str
     head: tuple[str, ...]
     rows: tuple[Row, ...]
+    missing: tuple[tuple[str, int], ...] = ()
 
 
 def role(place: Place) -> str:
@@ -74,8 +76,8 @@ def ranking(results: Results, notes: Notes) -> Table:
     records = [place.record for place in listed]
     columns = [
         ("Rank", [Cell(place.rank) for place in listed]),
-        ("An attacker is right", rates([place.attacker for place in listed], notes)),
-        (_worth(records), utilities(records, notes)),
+        ("An attacker is right", rights([place.attacker for place in listed], notes, rates_digits(results))),
+        (worths(records), utilities(records, notes)),
         ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
         ("Zero weights", [share(record.sparsity, notes) for record in records]),
         ("Against full precision, points", differences([record.change for record in records], notes)),
@@ -86,7 +88,7 @@ def ranking(results: Results, notes: Notes) -> Table:
 
 def numbered(caption: str, listed: Sequence[Place], columns: Sequence[Column]) -> Table:
     """Return a table of versions, each with its number and its role."""
-    table = assemble(caption, "Version", [words.clean(place.record.name) for place in listed], columns)
+    table = assemble(caption, "Version", [words.title(place.record.name) for place in listed], columns)
     rows = zip(table.rows, listed, strict=True)
     return replace(table, rows=tuple(replace(row, number=each.position, role=role(each)) for row, each in rows))
 
@@ -98,70 +100,49 @@ def assemble(caption: str, corner: str, names: Sequence[str], columns: Sequence[
     return Table(caption, (corner, *(heading for heading, _ in columns)), rows)
 
 
-def _worth(records: Sequence[QuantizerResult]) -> str:
+def worths(records: Sequence[QuantizerResult]) -> str:
+    """Return the heading of the column of what the versions are worth."""
     return words.capital(words.plainly(metric(records)))
 
 
-def choices(results: Results, notes: Notes) -> Table:
-    """Return the versions that a decision is most likely between: least exposed, best at no price, full precision."""
-    chosen = _chosen(results)
-    records = [results.quantizer(name) for name in chosen]
-    columns = [
-        ("An attacker is right", rates([attacker(record) for record in records], notes)),
-        (_worth(records), utilities(records, notes)),
-        ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
-        ("Why it is here", [Cell(why) for why in chosen.values()]),
-    ]
-    return assemble("The choice in short", "Version", list(map(words.clean, chosen)), columns)
-
-
-def _chosen(results: Results) -> dict[str, str]:
-    """Return why each chosen version was chosen."""
-    least, best, whole = least_exposed(results), bargains(results), baseline(results)
-    reasons: dict[str, list[str]] = {}
-    for record in _most_useful(least or leaders(results)):
-        reasons[record.name] = [_standing(results, least)]
-    for record in best[:1]:
-        why = "gives away least" if len(best) == 1 else f"one of the {len(best)} least exposed"
-        keep = f"of those whose {words.plainly(metric(results.quantizers))} can pass for that of full precision"
-        reasons.setdefault(record.name, []).append(f"{why} {keep}")
-    if whole is not None:
-        reasons[whole.name] = ["full precision, for comparison"]
-    return {name: ", and ".join(why) for name, why in reasons.items()}
-
-
-def _most_useful(records: Sequence[QuantizerResult]) -> list[QuantizerResult]:
-    return sorted(records, key=lambda record: -worth(record))[:MOST_LEADERS]
-
-
-def _standing(results: Results, least: Sequence[QuantizerResult]) -> str:
-    if not least:
-        alone = baseline(results) is None
-        return f"cannot be told apart from {'any other version' if alone else 'full precision'} by what it gives away"
-    if [record.name for record in least] != [record.name for record in leaders(results)]:
-        return "gives away less than full precision"
-    return "gives away least" if len(least) == 1 else f"one of the {len(least)} least exposed"
-
-
-def attacks(results: Results, notes: Notes) -> list[tuple[str, Table]]:
+def attacks(
+    results: Results, notes: Notes, most: int | None = None, number: Mapping[str, int] | None = None
+) -> list[tuple[str, Table]]:
     """Return name and table of every attack, what it achieved against each version; the foremost attack first."""
     names = dict.fromkeys(name for record in results.quantizers for name in record.attacks)
-    first = sorted(names, key=lambda name: name != foremost(results))
-    return [(words.clean(name), _attack(results, name, notes)) for name in first]
+    first = sorted(names, key=lambda name: name != foremost(results))[:most]
+    return [(words.clean(name), _attack(results, name, notes, places(results, number))) for name in first]
 
 
-def _attack(results: Results, name: str, notes: Notes) -> Table:
-    listed = places(results)
+def _attack(results: Results, name: str, notes: Notes, listed: Sequence[Place]) -> Table:
     found = [adaptive(place.record, name) for place in listed]
     rates_at = list(dict.fromkeys(rate.fpr for each in found if isinstance(each, AttackMetrics) for rate in each.tpr))
     columns = [
-        ("AUC", numbers([_of(each, "auc") for each in found], notes)),
+        ("AUC", areas([_of(each, "auc") for each in found], notes)),
         ("Advantage", numbers([_of(each, "advantage") for each in found], notes)),
         *((_found_at(fpr), rates([_rate(each, fpr) for each in found], notes)) for fpr in rates_at),
         ("Epsilon at least", _floors([_of(each, "epsilon_low") for each in found], notes)),
-        ("AUC, transfer", numbers([_of(_transfer(place.record, name), "auc") for place in listed], notes)),
+        ("AUC, transfer", areas([_of(_transfer(place.record, name), "auc") for place in listed], notes)),
     ]
-    return numbered("Adaptive attacker, unless the column says transfer", listed, columns)
+    about = f"{words.clean(name)} against {subject(results)}: adaptive attacker, unless the column says transfer"
+    return _without_empty(numbered(about, listed, columns))
+
+
+def _without_empty(table: Table) -> Table:
+    """Leave out the columns that were measured for no version, all for one reason."""
+    columns = [{row.cells[index] for row in table.rows} for index in range(len(table.head) - 1)]
+    empty = {
+        index: cell.note
+        for index, cells in enumerate(columns)
+        if len(cells) == 1 and (cell := next(iter(cells))).text == MISSING and cell.note
+    }
+    kept = [index for index in range(len(columns)) if index not in empty]
+    return replace(
+        table,
+        head=(table.head[0], *(table.head[1 + index] for index in kept)),
+        rows=tuple(replace(row, cells=tuple(row.cells[index] for index in kept)) for row in table.rows),
+        missing=tuple((table.head[1 + index], note) for index, note in empty.items()),
+    )
 
 
 def _found_at(fpr: float) -> str:
@@ -216,22 +197,53 @@ def _alike(tau: Quantity) -> str:
     return "contrary to each other" if contrary else "alike, more often than chance would"
 
 
-def numbers(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
-    """Return a column of numbers with their intervals."""
-    digits = decimals(quantities)
-    return [cell(each, notes, lambda value: words.fixed(value, digits)) for each in quantities]
+def numbers(quantities: Sequence[Quantity], notes: Notes, apart: float = 0.0) -> list[Cell]:
+    """Return a column of numbers with their intervals; no end is written as `apart` that is not."""
+    return _column(quantities, notes, words.fixed, decimals(quantities), apart)
+
+
+def areas(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
+    """Return a column of AUCs."""
+    return numbers(quantities, notes, apart=COIN)
 
 
 def rates(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
     """Return a column of shares in per cent."""
-    digits = min(1, max(0, decimals(quantities) - 2))
-    return [cell(each, notes, lambda value: words.percent(value, digits)) for each in quantities]
+    return _column(quantities, notes, words.percent, decimals(quantities), 0.0, share=True)
+
+
+def rights(quantities: Sequence[Quantity], notes: Notes, digits: int | None = None) -> list[Cell]:
+    """Return a column of how often an attacker is right, with the decimals that the verdict has too."""
+    places = decimals(quantities) if digits is None else digits + 2
+    return _column(quantities, notes, words.percent, places, COIN, share=True)
 
 
 def differences(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
     """Return a column of differences between shares, in percentage points."""
-    digits = min(1, max(0, decimals(quantities) - 2))
-    return [cell(each, notes, lambda value: words.fixed(100 * value, digits)) for each in quantities]
+
+    def points(value: float, digits: int) -> str:
+        return words.fixed(100 * value, digits)
+
+    return _column(quantities, notes, points, decimals(quantities), 0.0, share=True)
+
+
+def _column(
+    quantities: Sequence[Quantity],
+    notes: Notes,
+    write: Callable[[float, int], str],
+    digits: int,
+    apart: float,
+    share: bool = False,
+) -> list[Cell]:
+    """Return cells of `digits` decimals of the fraction, more where an end would be taken for `apart`."""
+    factor, digits = (100, min(1, max(0, digits - 2))) if share else (1, digits)
+
+    def one(quantity: Quantity) -> Cell:
+        measured = isinstance(quantity, Estimate)
+        told = words.clear(words.scaled(quantity, factor), digits, factor * apart) if measured else digits
+        return cell(quantity, notes, lambda value: write(value, told))
+
+    return [one(each) for each in quantities]
 
 
 def _floors(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
@@ -272,7 +284,7 @@ def decimals(quantities: Sequence[Quantity]) -> int:
 def cell(quantity: Quantity | float, notes: Notes, write: words.Writer) -> Cell:
     """Return the cell of a quantity; where it has none, or only a bound, the number of the note that says why."""
     if isinstance(quantity, Unmeasured):
-        return Cell("not measured", note=notes.get(quantity.reason))
+        return Cell(MISSING, note=notes.get(quantity.reason))
     if isinstance(quantity, int | float):
         return Cell(write(quantity))
     low, high = write(quantity.low).removesuffix(" %"), write(quantity.high)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from quantmis.report import tables, words
-from quantmis.report.reading import Place, adaptive, foremost, metric, places
+from quantmis.report.reading import Place, adaptive, foremost, metric, places, rates_digits
 from quantmis.report.tables import Cell
 from quantmis.report.verdict import verdict
 from quantmis.results import AttackMetrics, Results
@@ -41,7 +41,7 @@ def table(results: Results, width: int | None = None) -> Table:
     for column in chosen:
         drawn.add_column(column.heading, overflow="fold")
     for index, place in enumerate(listed):
-        cells = (place.rank, words.clean(place.record.name), *(column.cells[index] for column in chosen))
+        cells = (place.rank, words.title(place.record.name), *(column.cells[index] for column in chosen))
         drawn.add_row(*map(Text, cells), style=STYLES[tables.role(place)])
     return drawn
 
@@ -49,7 +49,10 @@ def table(results: Results, width: int | None = None) -> Table:
 def _columns(results: Results, listed: Sequence[Place]) -> list[Column]:
     records = [place.record for place in listed]
     return [
-        Column("attacker is right", _spelled(tables.rates([place.attacker for place in listed], {}))),
+        Column(
+            "attacker is right",
+            _spelled(tables.rights([place.attacker for place in listed], {}, rates_digits(results))),
+        ),
         Column(words.plainly(metric(records)), _spelled(tables.utilities(records, {})), width=70),
         Column("bits", _spelled([tables.size(record.bits_per_weight, {}) for record in records]), width=90),
         Column("zeros", _spelled([tables.share(record.sparsity, {}) for record in records]), width=96),
@@ -63,7 +66,7 @@ def _attack(results: Results, listed: Sequence[Place]) -> list[Column]:
     if name is None:
         return []
     found = [adaptive(place.record, name) for place in listed]
-    cells = tables.numbers([each.auc if isinstance(each, AttackMetrics) else each for each in found], {})
+    cells = tables.areas([each.auc if isinstance(each, AttackMetrics) else each for each in found], {})
     return [Column(f"AUC of {words.clean(name, 20)}", _spelled(cells), width=118)]
 
 

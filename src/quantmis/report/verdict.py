@@ -1,8 +1,9 @@
 """The verdict in plain words, generated from numbers and intervals.
 
-Each rule is a small function of the results that returns one sentence, or None where it has nothing to say. Two
-things are never said: that a version gives nothing away, because an attack that fails proves nothing about a better
-one; and that one version is better than another where the intervals do not tell them apart.
+Each rule is a small function of the results that returns one sentence, or None where it has nothing to say. Where the
+very model that ships was given, the rules speak of it first, and of models trained like it after. Two things are never
+said: that a version gives nothing away, because an attack that fails proves nothing about a better one; and that one
+version is better than another where the intervals do not tell them apart.
 """
 
 from collections.abc import Callable
@@ -13,17 +14,22 @@ from quantmis.report.cautions import (
     about_what,
     confounded,
     failed_controls,
+    hardly_learned,
+    hinted,
     most_exposed,
     no_better_than_a_coin,
     no_control,
     reservation,
+    understated,
     unmeasured,
 )
-from quantmis.report.headline import gained, headline, nothing_gained, undecided, very_model
-from quantmis.report.price import bargain, price
+from quantmis.report.decision import decision, worst_off
+from quantmis.report.headline import gained, headline, nothing_gained, trained_alike, undecided
+from quantmis.report.price import bargain, contrary, price
+from quantmis.report.reading import lead
 from quantmis.results import Results
 
-Kind = Literal["alarm", "headline", "detail", "caution"]
+Kind = Literal["alarm", "headline", "decision", "detail", "caution"]
 Rule = Callable[[Results], str | None]
 
 
@@ -40,20 +46,31 @@ def verdict(results: Results) -> list[Sentence]:
     return [Sentence(kind, text) for kind, rule in RULES if (text := rule(results))]
 
 
+def leading(rule: Rule) -> Rule:
+    """Return a rule about the very model where it was given, else about the models of the audit."""
+    return lambda results: rule(lead(results))
+
+
 RULES: tuple[tuple[Kind, Rule], ...] = (
     ("alarm", failed_controls),
     ("alarm", confounded),
-    ("headline", headline),
-    ("detail", gained),
-    ("detail", nothing_gained),
-    ("detail", undecided),
+    ("headline", leading(headline)),
+    ("decision", decision),
+    ("caution", understated),
+    ("caution", hardly_learned),
+    ("caution", hinted),
+    ("detail", leading(gained)),
+    ("detail", leading(nothing_gained)),
+    ("detail", leading(undecided)),
     ("detail", price),
+    ("detail", contrary),
     ("detail", bargain),
-    ("detail", very_model),
+    ("detail", trained_alike),
     ("detail", most_exposed),
-    ("detail", unmeasured),
+    ("detail", worst_off),
+    ("detail", leading(unmeasured)),
     ("caution", about_what),
-    ("caution", no_better_than_a_coin),
+    ("caution", leading(no_better_than_a_coin)),
     ("caution", no_control),
     ("caution", reservation),
 )

@@ -80,6 +80,28 @@ def places(reach: float, most: int = 4) -> int:
     return most if reach <= 0 else min(most, max(0, -math.floor(math.log10(reach))))
 
 
+def clear(estimate: Estimate, decimals: int, apart: float = 0.0, most: int = 4) -> int:
+    """Return the decimals, `decimals` or more, at which no end of an interval is written as `apart` that is not.
+
+    Of an interval that contains `apart`, an end that all but touches it may be written as it.
+
+    >>> clear(Estimate(-1.3, -2.2, -0.4), 0), clear(Estimate(0.5, -0.4, 1.4), 0), clear(Estimate(1.0, -0.04, 2.0), 0)
+    (1, 1, 0)
+    """
+    nothing = reach(estimate) / 10 if estimate.low <= apart <= estimate.high else 0.0
+    ends = [end for end in (estimate.low, estimate.high) if abs(end - apart) > nothing]
+    while decimals < most and fixed(apart, decimals) in {fixed(end, decimals) for end in ends}:
+        decimals += 1
+    return decimals
+
+
+def scaled(estimate: Estimate, factor: float) -> Estimate:
+    """Return an estimate in another unit, such as points for a fraction."""
+    low, high = sorted((factor * estimate.low, factor * estimate.high))
+    value = min(max(factor * estimate.value, low), high)
+    return Estimate(value, low, high, estimate.level, estimate.method, estimate.reason)
+
+
 def reach(estimate: Estimate) -> float:
     """Return half the width of an interval."""
     return (estimate.high - estimate.low) / 2

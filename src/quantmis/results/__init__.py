@@ -18,6 +18,7 @@ from quantmis.results.document import (
     parse,
     read,
     write,
+    written,
 )
 from quantmis.results.measures import (
     EARLIER,
@@ -68,4 +69,5 @@ __all__ = [
     "parse",
     "read",
     "write",
+    "written",
 ]

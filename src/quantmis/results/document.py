@@ -14,10 +14,12 @@ from pydantic import BaseModel, model_validator
 from quantmis.errors import UserError
 from quantmis.files import write_atomically
 from quantmis.results.measures import EARLIER, Measured, QuantizerResult, Record
+from quantmis.results.ranges import faults
 from quantmis.stats import EstimateError, Unmeasured
 
 SCHEMA_VERSION = 1
 DOCUMENT = "results.json"
+LONGEST = 300
 
 
 class Config(Record):
@@ -199,11 +201,23 @@ def _require_agree(records: list[QuantizerResult], ranking: Ranking) -> None:
     ranked = {name for row in ranking.rows for name in (row.name, *row.tied)}
     if len(set(names)) < len(names) or not ranked <= set(names):
         raise ValueError("the ranking names other quantizers than were measured, or one was measured twice")
+    rows = {row.name: set(row.tied) for row in ranking.rows}
+    if len(rows) < len(ranking.rows):
+        raise ValueError("the ranking names a quantizer twice")
+    if any(name == other or name not in rows.get(other, ()) for name, tied in rows.items() for other in tied):
+        raise ValueError("a tie in the ranking is not of two different quantizers with each other")
+    if any(not 1 <= row.rank <= len(rows) for row in ranking.rows):
+        raise ValueError("a rank of the ranking is not among as many as there are quantizers")
+
+
+def written(results: Results) -> bytes:
+    """Return the document as the bytes of `results.json`."""
+    return results.model_dump_json(indent=1, exclude_none=True).encode() + b"\n"
 
 
 def write(results: Results, path: Path) -> None:
     """Write the document at `path`, whole or not at all."""
-    write_atomically(path, results.model_dump_json(indent=1, exclude_none=True).encode() + b"\n")
+    write_atomically(path, written(results))
 
 
 def read(path: Path) -> Results:
@@ -224,18 +238,22 @@ def parse(document: bytes, source: str = "results.json") -> Results:
     try:
         version = _Versioned.model_validate_json(document).schema_version
         _refuse_other_version(version, source)
-        return Results.model_validate_json(document)
+        found = Results.model_validate_json(document)
     except EstimateError as error:
         raise _invalid(source, str(error)) from error
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the document"
         raise _invalid(source, f"{place}: {first['msg']}") from error
+    fault = next(faults(found), None)
+    if fault is not None:
+        raise _invalid(source, fault)
+    return found
 
 
 def _invalid(source: str, why: str) -> UserError:
     hint = "the file is truncated or was edited; run the audit again"
-    return UserError(f"{source} is no valid result: {why}", hint=hint)
+    return UserError(f"{source} is no valid result: {why[:LONGEST]}", hint=hint)
 
 
 def _refuse_other_version(version: int, source: str) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 from quantmis import __version__, results
 from quantmis.errors import UserError
-from quantmis.results import EARLIER, Results, Target
-from quantmis.results.seal import seal
+from quantmis.results import Results, Target
+from quantmis.results.seal import SAID, sealing
 from quantmis.verify.compare import count, differences
-from quantmis.verify.recompute import Saved, read_tables, recompute
+from quantmis.verify.page import rendered
+from quantmis.verify.recompute import Saved, read_tables, recompute, unnamed
 
 DOCUMENT = "results.json"
 RAN = {"QM004", "QM007"}
@@ -36,22 +37,16 @@ def verify(folder: Path) -> Checked:
     """Check the audit in `folder`; `UserError` where that is not possible."""
     path = folder / DOCUMENT
     document = results.read(path)
-    edited, unchecked = _seal(document, path)
+    content = path.read_bytes()
+    page_edited, unchecked = rendered(folder, document, content)
+    edited = list(filter(None, [SAID[sealing(document, content)]]))
     saved = read_tables(folder, document)
     tables = len([*saved.procedure, *saved.this_model, *saved.noises])
     if saved.damaged:  # numbers computed from another table say nothing
-        return Checked(tables, 0, [*edited, *saved.damaged], unchecked)
+        return Checked(tables, 0, [*edited, *saved.damaged, *page_edited], unchecked)
     numbers, differing, skipped = _numbers(document, saved)
     edited += [*differing, *_newer(document)] if differing else []
-    return Checked(tables, numbers, edited, [*unchecked, *TAKEN, *skipped])
-
-
-def _seal(document: Results, path: Path) -> tuple[list[str], list[str]]:
-    if not document.environment.seal:
-        return [], ["the seal: the document was written without one, by an earlier version"]
-    if seal(path.read_bytes()) != document.environment.seal:
-        return [f"{DOCUMENT} was edited: it does not have the digest that it was sealed with"], []
-    return [], []
+    return Checked(tables, numbers, [*edited, *page_edited], [*unchecked, *unnamed(folder, document), *TAKEN, *skipped])
 
 
 def _numbers(document: Results, saved: Saved) -> tuple[int, list[str], list[str]]:
@@ -62,7 +57,6 @@ def _numbers(document: Results, saved: Saved) -> tuple[int, list[str], list[str]
         raise UserError(f"cannot compute the numbers again: {error}", hint=error.hint) from error
     for each in (written, found):
         _leave_out(each, document)
-    _forget_what_was_not_written(written, found)
     return count(found), list(differences(written, found)), skipped
 
 
@@ -98,14 +92,6 @@ def _leave_out(found: dict[str, Any], document: Results) -> None:
         exposed = record["most_exposed"]
         for each in exposed if isinstance(exposed, list) else []:
             each.pop("id")
-
-
-def _forget_what_was_not_written(written: dict[str, Any], found: dict[str, Any]) -> None:
-    """Drop fields that an earlier version did not measure."""
-    for one, other in zip(written["quantizers"], found["quantizers"], strict=False):
-        for key in [key for key, value in one.items() if value == {"reason": EARLIER.reason}]:
-            one.pop(key)
-            other.pop(key, None)
 
 
 def _newer(document: Results) -> list[str]:

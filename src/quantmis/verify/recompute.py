@@ -63,6 +63,17 @@ def _read_at(path: Path, shown: str, name: str, saved: Saved, side: list[Table])
         saved.damaged.append(f"{shown} {why}")
 
 
+def unnamed(folder: Path, results: Results) -> list[str]:
+    """Return a line for each table in the folder that the document does not name."""
+    targets = results.target.versions if isinstance(results.target, Target) else []
+    noises = [f"matched_noise(of={each.quantizer})" for each in results.controls if each.name.startswith(NOISE)]
+    named = {record.table for record in [*results.quantizers, *targets]} | {
+        f"tables/{slug(each)}.npz" for each in noises
+    }
+    found = sorted(path.relative_to(folder).as_posix() for path in (folder / "tables").rglob("*.npz"))
+    return [f"{path}: results.json names no such table" for path in found if path not in named]
+
+
 def settings_of(results: Results, saved: Saved) -> Settings:
     """Return what the audit was asked to do, as far as numbers depend on it."""
     config = results.config

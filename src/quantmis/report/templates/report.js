@@ -2,17 +2,18 @@
 "use strict";
 // Tables read well as they are; with scripts they also sort by any column, and long ones filter by name.
 function value(row, column) {
-  const text = row.cells[column].textContent.trim(), number = parseFloat(text.replaceAll("\u2212", "-"));
+  const text = row.cells[column].textContent.trim();
+  const number = parseFloat(text.replaceAll("\u2212", "-").replace(/(\d),(?=\d{3}(?!\d))/g, "$1"));
   return Number.isNaN(number) ? text : number;
 }
-function compare(one, other) {
-  if (typeof one === typeof other) return typeof one === "number" ? one - other : one.localeCompare(other);
-  return typeof one === "number" ? -1 : 1;
+function compare(one, other, down) {
+  if (typeof one !== typeof other) return typeof one === "number" ? -1 : 1;  // what has no number stays last
+  return down * (typeof one === "number" ? one - other : one.localeCompare(other));
 }
 function sort(table, column, header) {
   const down = header.getAttribute("aria-sort") === "ascending" ? -1 : 1;
   const rows = [...table.tBodies[0].rows];
-  rows.sort((one, other) => down * compare(value(one, column), value(other, column)));
+  rows.sort((one, other) => compare(value(one, column), value(other, column), down));
   table.tBodies[0].append(...rows);
   for (const each of table.tHead.rows[0].cells) each.removeAttribute("aria-sort");
   header.setAttribute("aria-sort", down === 1 ? "ascending" : "descending");

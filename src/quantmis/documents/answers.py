@@ -1,0 +1,169 @@
+"""What an audit answers to the questions of a data-protection impact assessment, as Markdown.
+
+An answer claims no more than its interval: a record that chance allows is not called exposed, classes that the
+intervals do not tell apart are not ordered, and a change is written with its unit.
+"""
+
+from collections.abc import Callable
+
+from quantmis.documents.markdown import bits, plain, share, table
+from quantmis.documents.source import Group, groups
+from quantmis.report import words
+from quantmis.report.cautions import hinted
+from quantmis.report.price import difference
+from quantmis.report.reading import COIN, adaptive, attacker, foremost, metric, smallest_rate
+from quantmis.results import EARLIER, QuantizerResult, RateAt, Results
+from quantmis.stats import Estimate, Unmeasured
+
+MOST_SHOWN = 5
+RARE = 0.02
+"""False alarms that are rarer than this are called rare."""
+
+
+def right(results: Results) -> str:
+    """Say how often an attacker is right about each version."""
+    return "\n\n".join(_right(group) for group in groups(results))
+
+
+def _right(group: Group) -> str:
+    rows = [[plain(words.title(record.name)), share(attacker(record)), bits(record)] for _, record, _ in group.ordered]
+    head = [f"Version of {group.about}", "The strongest attack is right", "Bits per weight"]
+    return f"A coin is right 50 % of the time.\n\n{table(head, rows)}"
+
+
+def few_false_alarms(results: Results) -> str:
+    """Say how many members are found by an attacker who hardly ever accuses a non-member."""
+    return _each(results, _found)
+
+
+def _found(record: QuantizerResult, name: str) -> str:
+    found = adaptive(record, name)
+    if isinstance(found, Unmeasured):
+        return _why(found)
+    fpr = smallest_rate(found)
+    rates = [rate for rate in found.tpr if isinstance(rate, RateAt) and rate.fpr == fpr]
+    if not rates:
+        return "not measured: too few records that no model was trained on"
+    often = f"{share(rates[0])} of the members, with false alarms on {words.probability(fpr)} of the others"
+    if fpr <= RARE:
+        return often
+    return f"not measured for so rare false alarms; the rarest that the records resolve: {often}"
+
+
+def groups_of_people(results: Results) -> str:
+    """Say how exposed the classes are, as far as the intervals tell."""
+    return _each(results, lambda record, _: _classes(record))
+
+
+def _classes(record: QuantizerResult) -> str:
+    found = record.by_class
+    if isinstance(found, Unmeasured):
+        return _why(found)
+    known = [(each.label, each.auc) for each in found if isinstance(each.auc, Estimate)]
+    if not known:
+        return "not measured for any class"
+    known.sort(key=lambda each: -each[1].value)
+    shown = known if len(known) <= MOST_SHOWN else [*known[: MOST_SHOWN - 1], known[-1]]
+    said = "; ".join(f"class {label} {plain(words.number(auc))}" for label, auc in shown)
+    if max(auc.low for _, auc in known) <= min(auc.high for _, auc in known):
+        return f"the intervals do not tell the classes apart; AUC, where 0.5 is a coin: {said}"
+    return f"some more than others; AUC, where 0.5 is a coin, from the most exposed class to the least: {said}"
+
+
+def single_records(results: Results) -> str:
+    """Say how exposed the most exposed records are."""
+    return _each(results, lambda record, _: _records(record))
+
+
+def _records(record: QuantizerResult) -> str:
+    found = record.most_exposed
+    if isinstance(found, Unmeasured):
+        return _why(found)
+    beyond = [each for each in found if each.exposure.low > COIN]
+    if not beyond:
+        return f"no record is shown to stand out beyond what chance allows, with {record.models} models"
+    said = "; ".join(f"record {plain(each.id, 60)} {share(each.exposure)}" for each in beyond[:MOST_SHOWN])
+    return f"a model trained on it stands out, more often than chance allows: {said}"
+
+
+def gained(results: Results) -> str:
+    """Say what quantizing changes against full precision."""
+    return _each(results, lambda record, _: _change(record))
+
+
+def _change(record: QuantizerResult) -> str:
+    if record.name == words.BASELINE and record.change != EARLIER:
+        return "what the others are held against"
+    exposure, utility = record.change, record.utility_change
+    right = _why(exposure) if isinstance(exposure, Unmeasured) else _points(exposure)
+    worth = _why(utility) if isinstance(utility, Unmeasured) else plain(difference(utility, metric([record])))
+    return f"how often the attacker is right changes by {right}; the utility changes by {worth}"
+
+
+def _points(change: Estimate) -> str:
+    told = words.scaled(change, 100)
+    digits = words.clear(told, words.places(words.reach(told) / 10, most=1))
+    value, low, high = (words.fixed(each, digits) for each in (told.value, told.low, told.high))
+    return f"{value} percentage points, between {low} and {high}"
+
+
+def private_training(results: Results) -> str:
+    """Say which epsilon the attacks rule out."""
+    return _each(results, _epsilon)
+
+
+def _epsilon(record: QuantizerResult, name: str) -> str:
+    found = adaptive(record, name)
+    epsilon = found if isinstance(found, Unmeasured) else found.epsilon_low
+    if isinstance(epsilon, Unmeasured):
+        return _why(epsilon)
+    return f"epsilon is at least {words.significant(max(0.0, epsilon.low))}"
+
+
+def trust(results: Results) -> str:
+    """Say what the audit's own checks found, and what it warns of."""
+    passed = sum(control.passed is True for control in results.controls)
+    failed = [control for control in results.controls if control.passed is False]
+    said = [f"{passed} of its own checks with a known answer passed, {len(failed)} failed."]
+    said += [f"- **{plain(each.code)}** {plain(each.text)}" for each in results.warnings]
+    return "\n\n".join([said[0], "\n".join(said[1:])]).strip()
+
+
+def blind(results: Results) -> str:
+    """Say whether members and others differ without the model."""
+    target = results.target
+    found = target if isinstance(target, Unmeasured) else target.blind
+    if isinstance(found, Unmeasured):
+        return plain(f"Not measured: {found.reason}.")
+    auc = plain(words.number(found.auc))
+    if found.differs:
+        told = f"Yes: {plain(found.method)} tells them apart without the model, AUC {auc}."
+        return f"{told} The figures about this model mix both."
+    hint = hinted(results)
+    return f"Not shown by {plain(found.method)}, AUC {auc}, where 0.5 is a coin. {plain(hint) if hint else ''}".strip()
+
+
+def untested(_: Results) -> str:
+    """Say that an attack of another kind was not tried."""
+    return "Not tested by this audit."
+
+
+def _why(missing: Unmeasured) -> str:
+    return plain(missing.reason if missing.reason.startswith("not measured") else f"not measured: {missing.reason}")
+
+
+def _each(results: Results, say: Callable[[QuantizerResult, str], str]) -> str:
+    """Return a line for each version, one for all of those of which the same is to be said."""
+    name = str(foremost(results))
+    return "\n".join(line for group in groups(results) for line in _lines(group, lambda record: say(record, name)))
+
+
+def _lines(group: Group, say: Callable[[QuantizerResult], str]) -> list[str]:
+    alike: dict[str, list[str]] = {}
+    for _, record, _ in group.ordered:
+        alike.setdefault(say(record), []).append(words.title(record.name))
+    every = len(group.records)
+    return [
+        f"- {f'all {every} versions' if len(names) == every > 1 else plain(words.some(names))} of {group.about}: {said}"
+        for said, names in alike.items()
+    ]

@@ -1,0 +1,50 @@
+"""The choice in short: the few versions that a decision is most likely between, and why each of them."""
+
+from collections.abc import Sequence
+
+from quantmis.report import words
+from quantmis.report.price import bargains
+from quantmis.report.reading import attacker, baseline, lead, leaders, least_exposed, metric, most_useful, rates_digits
+from quantmis.report.tables import Cell, Notes, Table, assemble, rights, size, utilities, worths
+from quantmis.results import QuantizerResult, Results
+
+MOST_LEADERS = 3
+
+
+def choices(results: Results, notes: Notes) -> Table:
+    """Return the versions that a decision is most likely between: least exposed, best at no price, full precision."""
+    chosen, view = _chosen(results), lead(results)
+    records = [view.quantizer(name) for name in chosen]
+    columns = [
+        ("An attacker is right", rights([attacker(record) for record in records], notes, rates_digits(view))),
+        (worths(records), utilities(records, notes)),
+        ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
+        ("Why it is here", [Cell(why) for why in chosen.values()]),
+    ]
+    about = "" if view is results else ": versions of this very model"
+    return assemble(f"The choice in short{about}", "Version", list(map(words.title, chosen)), columns)
+
+
+def _chosen(results: Results) -> dict[str, str]:
+    """Return why each chosen version was chosen."""
+    view = lead(results)
+    least, best, whole = least_exposed(view), bargains(results), baseline(view)
+    reasons: dict[str, list[str]] = {}
+    for record in most_useful(least or leaders(view))[:MOST_LEADERS]:
+        reasons[record.name] = [_standing(view, least)]
+    for record in most_useful(best)[:1]:
+        why = "gives away less than full precision and keeps"
+        keep = f"its {words.plainly(metric(view.quantizers))}, as far as the data tell"
+        reasons.setdefault(record.name, []).append(f"{why} {keep}")
+    if whole is not None:
+        reasons[whole.name] = ["for comparison"]
+    return {name: ", and ".join(why) for name, why in reasons.items()}
+
+
+def _standing(results: Results, least: Sequence[QuantizerResult]) -> str:
+    if not least:
+        alone = baseline(results) is None
+        return f"cannot be told apart from {'any other version' if alone else 'full precision'} by what it gives away"
+    if [record.name for record in least] != [record.name for record in leaders(results)]:
+        return "gives away less than full precision"
+    return "gives away least" if len(least) == 1 else f"one of the {len(least)} least exposed"

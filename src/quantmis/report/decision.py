@@ -1,0 +1,94 @@
+"""Which version may ship, as far as an audit can say: what the choice is between, how exposed, how sure.
+
+An audit measures; it knows no limit. So the sentences name the versions that the measurements speak for, on which
+ground, and leave the decision to whoever sets a limit, which `quantmis gate` holds an audit against.
+"""
+
+from quantmis.report.cautions import confounded, failed_controls
+from quantmis.report.price import bargains, recommended
+from quantmis.report.reading import (
+    COIN,
+    attacker,
+    baseline,
+    lead,
+    least_exposed,
+    metric,
+    rate,
+    rates_digits,
+    utility_change,
+)
+from quantmis.report.words import fixed, is_share, percent, plainly, significant, some, title
+from quantmis.results import QuantizerResult, Results
+from quantmis.stats import Estimate, Unmeasured
+
+MAY = "Which version may ship, as far as this audit can tell"
+GATE = "Whether that is little enough is for your limits to say: `quantmis gate` holds the audit against them."
+
+
+def decision(results: Results) -> str | None:
+    """Name the versions that the measurements speak for, each with how exposed it is."""
+    if len(results.quantizers) < 2:
+        return None
+    if failed_controls(results):
+        return f"{MAY}: none can be named, because the audit failed its own checks."
+    if confounded(results):
+        return f"{MAY}: none can be named, because members and non-members differ without the model."
+    chosen, view = recommended(results), lead(results)
+    if not chosen:
+        alike = "full precision" if baseline(view) else "any other"
+        return f"{MAY}: what they give away speaks for no version over {alike}; choose by size and utility. {GATE}"
+    return f"{MAY}: {'; or '.join(_ground(results, record) for record in reversed(chosen))}. {GATE}"
+
+
+def _ground(results: Results, record: QuantizerResult) -> str:
+    view = lead(results)
+    name, exposed = title(record.name), _exposure(view, record)
+    if record in bargains(results):
+        useful = plainly(metric(view.quantizers))
+        return f"{name}, where no loss of {useful} may show ({exposed}{_still_allowed(view, record)})"
+    least = least_exposed(view)
+    which = "the most useful of the least exposed" if len(least) > 1 else "the least exposed"
+    worth = ", where little exposure is worth its price" if baseline(view) else ""
+    return f"{name}, {which}{worth} ({exposed})"
+
+
+def _still_allowed(view: Results, record: QuantizerResult) -> str:
+    """Say how large a loss of utility the data still allow."""
+    whole, useful = baseline(view), metric(view.quantizers)
+    change = utility_change(record, whole) if whole else None
+    if not isinstance(change, Estimate) or change.low >= 0:
+        return ""
+    lost = f"{fixed(-100 * change.low, 1)} points" if is_share(useful) else significant(-change.low)
+    return f"; a loss of up to {lost} of {plainly(useful)} stays possible"
+
+
+def _exposure(view: Results, record: QuantizerResult) -> str:
+    right = attacker(record)
+    if isinstance(right, Unmeasured):
+        return "how often an attacker is right was not measured"
+    value, low, high = rate(right, rates_digits(view))
+    sure = f"{percent(right.level)} interval {low.removesuffix(' %')} to {high}"
+    return f"an attacker is right {value} of the time, {sure}"
+
+
+def worst_off(results: Results) -> str | None:
+    """Say how exposed the most exposed single record is under the versions that the choice is between."""
+    known = {record.name: record for record in results.quantizers}
+    found = [known[each.name] for each in recommended(results) if each.name in known]
+    worst = {record.name: each for record in found if (each := _worst(record))}
+    by_chance = [name for name, each in worst.items() if each.low <= COIN]
+    said = [f"under {title(name)} {_stands_out(each)}" for name, each in worst.items() if name not in by_chance]
+    if by_chance:
+        names, models = some(list(map(title, by_chance))), known[by_chance[0]].models
+        said.append(f"under {names} no single record could be shown to be exposed beyond chance ({models} models)")
+    return f"The worst-off record: {'; '.join(said)}." if said else None
+
+
+def _worst(record: QuantizerResult) -> Estimate | None:
+    found = [] if isinstance(record.most_exposed, Unmeasured) else [each.exposure for each in record.most_exposed]
+    return max(found, key=lambda each: (each.low, each.value), default=None)
+
+
+def _stands_out(worst: Estimate) -> str:
+    value, low, high = rate(worst, 0)
+    return f"a model that was trained on it stands out {value} of the time ({low.removesuffix(' %')} to {high})"
