@@ -165,3 +165,54 @@ def test_ragged_broken_and_missing_files_are_refused(tmp_path: Path):
             Precomputed(name).compute(molecules(), tmp_path)
     with pytest.raises(UserError, match=r"expected an \.npz or \.parquet file"):
         Precomputed("e.pkl")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("named", [True, False])
+def test_embeddings_that_are_no_numbers_are_refused_with_the_molecule(tmp_path: Path, value: float, named: bool):
+    table = np.zeros((5, 3))
+    table[2, 1] = value
+    np.savez(tmp_path / "e.npz", embeddings=table, **({"smiles": np.array(SMILES)} if named else {}))
+    with pytest.raises(UserError, match=r"1 of 5 molecules are NaN or infinite, the first \['CC\(=O\)O'\]"):
+        Precomputed("e.npz").compute(molecules(), tmp_path)
+
+
+def test_embeddings_of_a_broken_model_are_refused_and_not_kept(
+    model: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+):
+    monkeypatch.setattr(embeddings, "embed", lambda *_: np.full((5, 4), np.nan, dtype=np.float32))
+    with pytest.raises(UserError, match="5 of 5 molecules are NaN or infinite"):
+        Transformer(str(model)).compute(molecules(), Path())
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_a_file_that_was_harmed_anywhere_is_read_or_refused(
+    tmp_path: Path, numbers: np.ndarray, compressed: bool, rng: np.random.Generator
+):
+    path = tmp_path / "e.npz"
+    (np.savez_compressed if compressed else np.savez)(path, embeddings=numbers)
+    whole, refused = path.read_bytes(), 0
+    cut = [whole[:length] for length in range(0, len(whole), 5)]
+    for content in (*cut, *(harmed(whole, rng) for _ in range(300))):
+        path.write_bytes(content)
+        try:
+            Precomputed("e.npz").compute(molecules(), tmp_path)
+        except UserError:
+            refused += 1
+    assert refused >= len(cut)
+
+
+def harmed(content: bytes, rng: np.random.Generator) -> bytes:
+    found = bytearray(content)
+    for place in rng.integers(len(found), size=rng.integers(1, 4)):
+        found[place] = rng.integers(256)
+    return bytes(found)
+
+
+def test_an_array_that_is_no_archive_is_refused(tmp_path: Path, numbers: np.ndarray):
+    with (tmp_path / "e.npz").open("wb") as stream:
+        np.save(stream, numbers)
+    with pytest.raises(UserError, match=r"e\.npz is no \.npz file") as refused:
+        Precomputed("e.npz").compute(molecules(), tmp_path)
+    assert "np.savez" in (refused.value.hint or "")

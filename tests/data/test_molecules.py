@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 from rdkit import Chem
 from rdkit.Chem import AllChem, Descriptors
 
+from quantmis.audit.checks import check
+from quantmis.audit.command import audit_file
+from quantmis.audit.file.building import samples_of, task_of
+from quantmis.audit.file.sections import read as read_file
 from quantmis.data.molecules import FEATURES, Molecules, canonical, clean, molecules_of, samples_from_smiles
 from quantmis.data.molecules.features import standardised
 from quantmis.data.molecules.scaffolds import scaffold, scaffold_split
+from quantmis.data.sources import Data, read
 from quantmis.errors import UserError
 
 DRUGS = {
@@ -71,8 +76,13 @@ def test_rows_point_at_the_rows_that_were_given():
         (ALCOHOLS[:99], np.arange(99), "at least 100 distinct molecules, got 99 molecules in 99 rows", "half of them"),
         (["CCO"] * 120, np.arange(120), "got 1 molecules in 120 rows; 119 duplicates removed", "half of them"),
         (ALCOHOLS, np.ones(120), "every molecule has the same target, 1", "one class"),
-        (ALCOHOLS, np.where(np.arange(120) == 7, np.nan, 1.0), "1 targets are NaN or infinite, in rows 8", "measured"),
-        (ALCOHOLS, np.full(120, np.inf), "120 targets are NaN or infinite, in rows 1, 2, 3, 4, 5 and 115 more", ""),
+        (ALCOHOLS, np.where(np.arange(120) == 7, np.nan, 1.0), "1 targets are NaN or infinite: row 8", "measured"),
+        (
+            ALCOHOLS,
+            np.full(120, np.inf),
+            "120 targets are NaN or infinite: row 1, row 2, row 3, row 4, row 5 and 115 more",
+            "",
+        ),
         (ALCOHOLS, np.arange(119), "120 SMILES and 119 targets", "one target per molecule"),
         (ALCOHOLS, np.array(["1"] * 120), "expected one number per molecule", ""),
         (ALCOHOLS, np.zeros((120, 2)), "expected one number per molecule", ""),
@@ -196,3 +206,121 @@ def test_text_targets_are_classes():
 def test_columns_that_are_not_there_are_refused(smiles: str, name: str, y: list[float], message: str):
     with pytest.raises(UserError, match=message):
         molecules_of(columns(ALCOHOLS, y), smiles, name)
+
+
+EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "molecules"
+
+
+def table(folder: Path, rows: list[str], header: str = "name,drug,y") -> Path:
+    (folder / "drugs.csv").write_text("\n".join([header, *rows]) + "\n")
+    return folder
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Path:
+    rows = [f"d{row},{smiles},{row / 10}" for row, smiles in enumerate([*ALCOHOLS, "OC"])]
+    return table(tmp_path, rows)
+
+
+def test_a_table_of_molecules_is_read_without_a_program(listed: Path):
+    found = read(Data(file="drugs.csv", smiles="drug", target="y"), listed)
+    assert found.x.shape == (120, 1024)
+    assert found.names[:2].tolist() == ["CO", "CCO"]
+    assert found.notes == (
+        "y from ecfp of drug",
+        "120 molecules in 121 rows; 1 duplicates removed; 1 of them disagree with the target that was kept",
+    )
+    named = read(Data(file="drugs.csv", smiles="drug", target="y", id="name", fingerprint="maccs"), listed)
+    assert (named.x.shape, named.names[0]) == ((120, 167), "d0")
+    assert read(Data(file="drugs.csv", smiles="drug", target="y", fingerprint="ecfp(bits=64)"), listed).x.shape == (
+        120,
+        64,
+    )
+
+
+def test_a_measured_target_is_scaled_by_a_rule_that_is_stated(listed: Path):
+    plain = read(Data(file="drugs.csv", smiles="drug", target="y"), listed).y.astype(np.float64)
+    found = read(Data(file="drugs.csv", smiles="drug", target="y", target_scale="standard"), listed)
+    assert found.y == pytest.approx((plain - plain.mean()) / plain.std(), abs=1e-5)
+    assert found.notes[-1] == f"y: less {plain.mean():.6g}, divided by {plain.std():.6g}"
+    numbers = read(
+        Data(file="drugs.csv", features=["y"], target="y2", target_scale="standard"),
+        table(listed, [f"{k},{k + 1}" for k in range(30)], "y,y2"),
+    )
+    assert (numbers.y.mean(), numbers.y.std()) == (pytest.approx(0, abs=1e-6), pytest.approx(1))
+
+
+@pytest.mark.parametrize(
+    ("keys", "message", "hint"),
+    [
+        ({"smiles": "smile"}, "data.smiles: there is no column 'smile'", ""),
+        ({"fingerprint": "ecpf"}, "unknown features 'ecpf'", "did you mean 'ecfp'"),
+        ({"features": ["y"]}, "data.features does not go with smiles", ""),
+        ({"scale": "standard"}, "data.scale does not go with smiles", ""),
+        ({"target": "group", "target_scale": "standard"}, "data.target_scale: group holds classes", "measured"),
+        ({"target_scale": "standart"}, "unknown rule 'standart'", "did you mean 'standard'"),
+        ({"smiles": None, "fingerprint": "maccs"}, "data.fingerprint needs smiles", 'smiles = "'),
+        ({"target": None}, "say which column is to be predicted", ""),
+    ],
+)
+def test_keys_that_do_not_fit_molecules_are_refused(tmp_path: Path, keys: dict[str, object], message: str, hint: str):
+    rows = [f"{smiles},{row / 10},{'ab'[row % 2]}" for row, smiles in enumerate(ALCOHOLS)]
+    given = {"file": "drugs.csv", "smiles": "smiles", "target": "y"} | keys
+    data = Data(**{key: value for key, value in given.items() if value is not None})
+    with pytest.raises(UserError, match=message) as refused:
+        read(data, table(tmp_path, rows, "smiles,y,group"))
+    assert hint in (refused.value.hint or "")
+
+
+def test_what_is_no_molecule_is_named_by_its_row_or_left_out_and_listed(tmp_path: Path):
+    folder = table(tmp_path, [f"{smiles},{row % 2}" for row, smiles in enumerate([*ALCOHOLS, "C1CC"])], "smiles,y")
+    with pytest.raises(UserError, match="row 121 'C1CC'") as refused:
+        read(Data(file="drugs.csv", smiles="smiles", target="y"), folder)
+    assert "skip_unparsable = true" in (refused.value.hint or "")
+    found = read(Data(file="drugs.csv", smiles="smiles", target="y", skip_unparsable=True), folder)
+    assert len(found) == 120
+    assert "1 unparsable rows left out: 121" in found.notes[-1]
+
+
+def test_members_of_molecules_are_not_told_by_a_column(tmp_path: Path):
+    rows = [f"{smiles},{row % 2},{'in' if row % 3 else 'out'}" for row, smiles in enumerate(ALCOHOLS)]
+    table(tmp_path, rows, "smiles,y,split")
+    (tmp_path / "audit.toml").write_text(
+        '[data]\nfile = "drugs.csv"\nsmiles = "smiles"\ntarget = "y"\n'
+        '[model]\nfunction = "quantmis.models.heads:Head"\narguments = { features = 1024, outputs = 2 }\n'
+        '[target]\nweights = "w.safetensors"\ncolumn = "split"\nmembers = "in"\nnon_members = "out"\n'
+    )
+    file = read_file(tmp_path / "audit.toml")
+    with pytest.raises(UserError, match=r"target\.column does not go with data\.smiles"):
+        samples_of(file, tmp_path)
+
+
+def test_the_example_is_the_guides_and_its_table_that_of_the_guides_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    page = (EXAMPLE.parents[1] / "guides" / "audit-a-molecular-model.md").read_text(encoding="utf-8")
+    for name in ("audit.toml", "regression.toml"):
+        assert f"```toml\n{(EXAMPLE / name).read_text()}```" in page
+    program = page.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(program, {})
+    assert (tmp_path / "molecules.csv").read_text() == (EXAMPLE / "molecules.csv").read_text()
+
+
+@pytest.mark.parametrize("name", ["audit.toml", "regression.toml"])
+def test_the_heads_of_the_example_fit_its_fingerprints(name: str):
+    file = read_file(EXAMPLE / name)
+    check(task_of(file, EXAMPLE), samples_of(file, EXAMPLE))
+
+
+def test_a_regression_that_is_worse_than_the_mean_is_warned_of(tmp_path: Path):
+    rows = [f"{smiles},{500 + row % 7}" for row, smiles in enumerate(ALCOHOLS)]
+    table(tmp_path, rows, "smiles,y")
+    (tmp_path / "audit.toml").write_text(
+        '[data]\nfile = "drugs.csv"\nsmiles = "smiles"\ntarget = "y"\nfingerprint = "maccs"\n'
+        '[model]\nfunction = "quantmis.models.heads:Head"\nloss = "mse"\n'
+        "arguments = { features = 167, outputs = 1, hidden = 16 }\n"
+        '[training]\nepochs = 2\n[audit]\nquantizers = ["sign"]\nshadows = 4\nattacks = ["loss_threshold"]\n'
+    )
+    found = audit_file(tmp_path / "audit.toml", tmp_path / "out", {"engine": None})
+    assert "QM010" in [each.code for each in found.document.warnings]

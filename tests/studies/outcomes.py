@@ -26,6 +26,8 @@ def outcome(
     step: float = 0.02,
     costs: dict[str, float] | None = None,
     cluster: str | None = None,
+    metric: str = "accuracy",
+    chance: float = 0.5,
 ) -> Outcome:
     """Return an outcome in which LiRA finds `step` more under each quantizer of `order`."""
     made = [
@@ -36,8 +38,8 @@ def outcome(
         problem=problem,
         cluster=cluster or problem,
         kind=kind,
-        metric="accuracy",
-        chance=0.5,
+        metric=metric,
+        chance=chance,
         members=100,
         trained=200,
         held_out=100,

@@ -7,8 +7,9 @@ from studies.outcomes import PRIVATE_FIRST, outcome
 
 from quantmis.stats import Estimate, Unmeasured
 from quantmis.studies.contrasts import agreement, between, exposed_by_security, exposure, over, paired, ranks
-from quantmis.studies.findings import CLAIMS, Finding, findings
+from quantmis.studies.findings import CLAIMS, Finding, findings, spoken
 
+ORDER = "the order is 90 % zeros, 2 bit, sign, 50 %, 33 % zeros, 3, 4, 8 bit"
 SIGN, THIRD, NINE_TENTHS = "sign", "ternary(sparsity=0.33)", "ternary(sparsity=0.9)"
 
 
@@ -28,7 +29,7 @@ def swapped(first: str, second: str) -> tuple[str, ...]:
 def test_the_prototypes_order_confirms_what_they_found():
     found = verdicts(several())
     assert found["1.58 bit with 90 % zeros is the most private"] == "confirmed"
-    assert found["the order is 90 % zeros, 2 bit, sign, 50 %, 33 % zeros, 3, 4, 8 bit"] == "confirmed"
+    assert found[ORDER] == "confirmed"
     assert found["sign is more private than 1.58 bit with 33 % zeros"] == "confirmed"
     assert found["sign is less private than 1.58 bit with 33 % zeros"] == "contradicted"
     assert found["2 bits give away less than 4"] == "confirmed"
@@ -66,6 +67,51 @@ def test_regression_is_compared_with_classification():
     dear = [outcome(f"r{i}", kind="regression", costs={NINE_TENTHS: 0.2 + 0.001 * i}) for i in range(3)]
     assert verdicts([*cheap, *dear])["above all in regression"] == "confirmed"
     assert verdicts(cheap)["above all in regression"] == "undecided"
+
+
+def test_a_model_worse_than_knowing_nothing_has_no_skill_to_lose():
+    for metric, chance, skilled in (
+        ("mae", 0.95, True),
+        ("mae", 0.85, False),
+        ("auroc", 0.85, True),
+        ("auroc", 0.95, False),
+    ):
+        assert outcome(metric=metric, chance=chance).skilled == skilled  # its utility is 0.9, 0.89 to 0.91
+    for metric, chance in (("mae", 0.905), ("auroc", 0.895), ("spearman", 0.95)):
+        assert not outcome(metric=metric, chance=chance).skilled
+
+
+def test_models_without_skill_do_not_turn_a_cost_round():
+    able = [outcome(f"p{i}", metric="mae", chance=1.2, costs={NINE_TENTHS: -0.1 - 0.001 * i}) for i in range(4)]
+    unable = [outcome(f"q{i}", metric="mae", chance=0.8, costs={NINE_TENTHS: -0.1 - 0.001 * i}) for i in range(4)]
+    assert verdicts(able)["more sparsity costs utility"] == "confirmed"
+    assert verdicts([*able, *unable]) == verdicts(able) | {}
+    assert verdicts(unable)["more sparsity costs utility"] == "undecided"
+
+
+def test_one_quantizer_out_of_place_refutes_an_order():
+    moved = [name for name in PRIVATE_FIRST if name != "uniform(bits=2)"]
+    moved.insert(5, "uniform(bits=2)")  # rank 6 instead of 2
+    outcomes = several(order=tuple(moved))
+    tau = agreement(lambda each: PRIVATE_FIRST.index(each.name), exposure)(outcomes[0])
+    assert tau > 0.8  # far better than chance, and yet not the order
+    assert verdicts(outcomes)[ORDER] == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [
+        ((0.9, 0.91, 0.92), "confirmed"),
+        ((0.5, 0.52, 0.54), "contradicted"),
+        ((0.7, 0.8, 0.9), "undecided"),
+    ],
+)
+def test_orders_agree_from_nine_pairs_of_ten_on(values: tuple[float, ...], verdict: str):
+    claim = next(each for each in CLAIMS if each.text.startswith("the indicator orders"))
+    found = Estimate(values[1], values[0], values[2])
+    assert claim.bar == 0.8
+    assert Finding(claim, found).verdict == verdict
+    assert "must exceed 0.8" in claim.meaning
 
 
 def test_a_measure_that_was_not_measured_leaves_its_claim_undecided():
@@ -108,9 +154,27 @@ def test_agreement_is_kendalls_tau():
     assert agreement(paired, exposure)(outcome(step=0.0)) is None
 
 
-def test_two_problems_of_each_kind_are_needed_to_compare_kinds():
-    assert isinstance(between([1.0], [1.0, 2.0]), Unmeasured)
-    assert isinstance(between([1.0, 2.0], [1.0, 2.0]), Estimate)
+def test_three_problems_of_each_kind_are_needed_to_compare_kinds():
+    assert isinstance(between([1.0, 2.0], [1.0, 2.0, 3.0]), Unmeasured)
+    assert isinstance(between([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]), Estimate)
+
+
+def test_fewer_than_three_problems_have_no_interval():
+    found = over(several()[:2], lambda each: exposure(each.of(SIGN)))
+    assert isinstance(found, Unmeasured)
+    assert found.reason.startswith("too few")
+
+
+def test_no_interval_leaves_what_the_number_can_be():
+    wide = [outcome(f"p{value}", noise=value) for value in (-0.55, 0.0, 0.43)]
+    number = lambda each: exposure(each.of(SIGN))  # noqa: E731
+    free, bounded = over(wide, number), over(wide, number, within=(0.0, 1.0))
+    assert free.low < 0 < 1 < free.high
+    assert (bounded.low, bounded.value, bounded.high) == (0.0, free.value, 1.0)
+
+
+def test_a_number_that_never_changes_says_so_instead_of_an_interval_of_no_width():
+    assert spoken(over(several(), ranks(several(), exposure)[NINE_TENTHS]), 1) == "1.0 (every time)"
 
 
 def test_a_finding_at_zero_is_undecided():

@@ -205,6 +205,53 @@ def test_embeddings_of_other_molecules_are_refused_before_anything_is_trained(
     assert not out.exists()
 
 
+def test_embeddings_that_are_nan_are_refused_and_not_scaled_to_zero(tmp_path: Path):
+    folder = admet_folder(tmp_path, "hia_hou", np.tile([0, 1], 100))
+
+    class Broken(ECFP):
+        def compute(self, molecules: object, folder: Path) -> np.ndarray:
+            found = np.ones((200, 4), dtype=np.float32)
+            found[7, 2] = np.nan
+            return found
+
+    with pytest.raises(UserError, match="hia_hou, broken: the features of 1 of 200 molecules are NaN"):
+        admet.problem(read_task(folder, "hia_hou"), "broken", Broken(), folder)
+
+
+def test_a_file_of_results_that_is_no_text_is_refused_before_anything_is_trained(tmp_path: Path):
+    results = tmp_path / "RESULTS.md"
+    results.write_bytes(b"\xff\xfe\x00R")
+    with pytest.raises(UserError, match=r"cannot read .*RESULTS\.md") as refused:
+        command.reproduce("synthetic", tmp_path / "out", results=results)
+    assert "--results" in (refused.value.hint or "")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_of_a_section_names_what_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    small_study(monkeypatch, ("one",))
+    results = tmp_path / "my results" / "RESULTS.md"
+    run = command.reproduce("synthetic", tmp_path / "out", Path("data"), seed=3, results=results)
+    assert run.command == f"quantmis reproduce synthetic --data data --seed 3 --results '{results}'"
+
+
+def test_fewer_than_three_embedders_give_means_without_intervals(tmp_path: Path):
+    outcomes = [outcome(f"p{i}", noise=0.1 * i, cluster="task") for i in range(2)]
+    write_report(Run("admet", "quantmis reproduce admet", Design(), outcomes), tmp_path / "RESULTS.md")
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "| 0.750 (2 problems, too few for an interval) |" in text
+    assert "1.450" not in text
+
+
+def test_the_synthetic_study_has_every_codebook_quantizer():
+    from quantmis.quantizers import QUANTIZERS
+    from quantmis.quantizers.codebook import Codebook
+    from quantmis.quantizers.stochastic_rounding import StochasticRounding
+
+    codebooks = {each for each in Codebook.__subclasses__() if each.__module__.startswith("quantmis.quantizers.")}
+    measured = {type(QUANTIZERS.parse(name)) for name in (*command.NAMES, *command.MORE)}
+    assert codebooks | {StochasticRounding} <= measured
+
+
 def test_what_cannot_be_reproduced_is_refused(tmp_path: Path):
     with pytest.raises(UserError, match="unknown study 'admit'") as refused:
         command.reproduce("admit", tmp_path)

@@ -59,6 +59,16 @@ def test_a_model_that_always_says_the_same_has_the_utility_of_chance():
     assert utility("mae", y, constant + np.median(y)).value == chance("mae", y, y)
 
 
+def test_no_interval_leaves_what_a_metric_can_be(rng: np.random.Generator):
+    y = (np.arange(60) % 6 == 0).astype(float)
+    almost = np.tile(y, (3, 1))
+    almost[:, 0] = 0.4
+    for metric, least, most in (("auroc", 0, 1), ("auprc", 0, 1), ("spearman", -1, 1), ("mae", 0, np.inf)):
+        for predicted in (almost, -almost, rng.normal(size=(3, 60))):
+            found = utility(metric, y, predicted)
+            assert least <= found.low <= found.value <= found.high <= most
+
+
 def test_too_few_test_samples_are_refused():
     with pytest.raises(UserError, match="at least 40 test samples, got 39"):
         utility("auroc", np.arange(39) % 2.0, np.zeros((2, 39)))

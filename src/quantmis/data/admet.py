@@ -15,6 +15,7 @@ from jaxtyping import Bool
 
 from quantmis.data.encode import require_columns
 from quantmis.data.molecules import Molecules, clean
+from quantmis.data.molecules.smiles import counted
 from quantmis.data.table import read_csv
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
@@ -81,12 +82,16 @@ def read_task(folder: Path, name: str) -> AdmetTask:
     """
     require(name in OFFICIAL, f"unknown ADMET task {name!r}", hint=suggestion(name, OFFICIAL))
     home = _home(folder) / name
-    parts = [_part(home / f"{part}.csv") for part in ("train_val", "test")]
+    (train, y_train), (test, y_test) = (_part(home / f"{part}.csv") for part in ("train_val", "test"))
+
+    def called(row: int) -> str:
+        return f"train_val.csv {counted(row)}" if row < len(train) else f"test.csv {counted(row - len(train))}"
+
     try:
-        found = clean([*parts[0][0], *parts[1][0]], np.concatenate([y for _, y in parts]))
+        found = clean([*train, *test], np.concatenate([y_train, y_test]), called=called)
     except UserError as error:
         raise UserError(f"{name}: {error}", hint=error.hint) from error
-    task = AdmetTask(name, OFFICIAL[name], found, found.rows >= len(parts[0][0]))
+    task = AdmetTask(name, OFFICIAL[name], found, found.rows >= len(train))
     _require_both_sides(task)
     return task
 

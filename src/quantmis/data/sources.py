@@ -1,6 +1,7 @@
 """Where the samples of an audit file come from: the keys of its section `[data]`, and what each kind of source reads.
 
 file = "people.csv"        # .csv and .parquet: target = "income", and if wanted features = [...] and id = "person"
+file = "molecules.csv"     # with smiles = "column": molecules, as fingerprint = "ecfp", "maccs", "descriptors", ...
 file = "arrays.npz"        # arrays x and y, or those that features = ["..."] and target = "..." name
 images = "pictures"        # a folder per class; size = 32
 texts = ["in.txt"]         # of a causal-lm: .txt by = "line" or "paragraph"; .jsonl, .csv, .parquet column = "text"
@@ -10,10 +11,11 @@ function = "module:load"   # returns x, y or quantmis.Samples(x, y)
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from quantmis.data.arrays import read_npz
-from quantmis.data.encode import features, is_whole, require_columns, target
+from quantmis.data.encode import SCALES, features, is_whole, require_columns, target
 from quantmis.data.images import read_images
 from quantmis.data.paths import inside, require_no_pickle
 from quantmis.data.samples import Samples
@@ -22,10 +24,11 @@ from quantmis.data.texts import AT_MOST, Texts, read_texts
 from quantmis.errors import require
 from quantmis.registry import suggestion
 
-TABLE = ("categories", "categorical", "scale", "separator", "columns")
+INPUTS = ("features", "categories", "categorical", "scale")
+MOLECULES = ("smiles", "fingerprint", "skip_unparsable")
 GOES_WITH = {
-    ".csv": {"file", "target", "features", "id", *TABLE},
-    ".parquet": {"file", "target", "features", "id", "categories", "categorical", "scale"},
+    ".csv": {"file", "target", "target_scale", "id", "separator", "columns", *INPUTS, *MOLECULES},
+    ".parquet": {"file", "target", "target_scale", "id", *INPUTS, *MOLECULES},
     ".npz": {"file", "target", "features", "id"},
     "images": {"images", "size", "colour"},
     "function": {"function"},
@@ -42,10 +45,14 @@ class Data(BaseModel):
     others but `id`), `id` the one that names samples in the report. `categories`: how columns of text become numbers,
     "one-hot" or "ordinal"; `categorical` names columns of numbers that are categories too. `scale = "standard"` brings
     the other columns to mean 0 and variance 1. `columns` names those of a CSV file without a header, `separator` is
-    what divides them. For `.npz`: `target`, `features` and `id` name arrays, by default `y` and `x`. For images:
-    `size` is that of the squares that they are scaled to, `colour` is "rgb" or "grey". For texts: `by` says what a text
-    of a `.txt` file is, "line" or "paragraph", `column` which column or key of other files holds it, `at_most` how many
-    of each file are drawn, and `longest` how many tokens of each are read.
+    what divides them. `target_scale = "standard"` brings a target that is measured to mean 0 and variance 1. `smiles`
+    names a column of molecules, which then are the inputs, as the `fingerprint` that is named: "ecfp", "maccs",
+    "descriptors", "precomputed(file=...)", "transformer(model=...)", with parameters if wanted; copies of a molecule
+    are removed, and with `skip_unparsable` what is no molecule is left out and listed. For `.npz`: `target`, `features`
+    and `id` name arrays, by default `y` and `x`. For images: `size` is that of the squares that they are scaled to,
+    `colour` is "rgb" or "grey". For texts: `by` says what a text of a `.txt` file is, "line" or "paragraph", `column`
+    which column or key of other files holds it, `at_most` how many of each file are drawn, and `longest` how many
+    tokens of each are read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -55,6 +62,10 @@ class Data(BaseModel):
     function: str | None = None
     texts: str | list[str] | None = None
     target: str | None = None
+    target_scale: str = "none"
+    smiles: str | None = None
+    fingerprint: str = "ecfp"
+    skip_unparsable: bool = False
     features: list[str] | None = None
     id: str | None = None
     categories: str = "one-hot"
@@ -111,6 +122,9 @@ def require_fitting(data: Data) -> None:
         f"data.{strangers[0] if strangers else ''} does not go with {_words(kind)}",
         hint=f"with it go {', '.join(sorted(GOES_WITH[kind]))}",
     )
+    clash = sorted(data.model_fields_set & {*(MOLECULES[1:] if data.smiles is None else INPUTS)})
+    words = "needs smiles" if data.smiles is None else "does not go with smiles: molecules are the inputs"
+    require(not clash, f"data.{clash[0] if clash else ''} {words}", hint='smiles = "the column of molecules"')
 
 
 def _key(data: Data) -> str:
@@ -122,7 +136,7 @@ def _words(kind: str) -> str:
 
 
 def _csv(data: Data, path: Path) -> Samples:
-    return _table(data, read_csv(path, "data.file", data.separator, data.columns))
+    return _samples(data, read_csv(path, "data.file", data.separator, data.columns), path.parent)
 
 
 def columns_of(data: Data, folder: Path) -> Columns:
@@ -136,15 +150,38 @@ def columns_of(data: Data, folder: Path) -> Columns:
 
 
 def _parquet(data: Data, path: Path) -> Samples:
-    return _table(data, read_parquet(path, "data.file"))
+    return _samples(data, read_parquet(path, "data.file"), path.parent)
 
 
-def _table(data: Data, columns: Columns) -> Samples:
+def _samples(data: Data, columns: Columns, folder: Path) -> Samples:
     hint = suggestion(data.target or "target", columns)
     require(data.target is not None, "data.target: say which column is to be predicted", hint=hint)
+    ids = None if data.id is None else _ids(columns, data.id)
+    if data.smiles is None:
+        found = _table(data, columns, ids)
+    else:
+        from quantmis.data.molecules import samples_from_smiles
+
+        skip = data.skip_unparsable
+        found = samples_from_smiles(columns, data.smiles, str(data.target), data.fingerprint, skip, folder, ids)
+    return _target_scaled(found, data, columns[str(data.target)].dtype.kind in "US")
+
+
+def _target_scaled(samples: Samples, data: Data, words: bool) -> Samples:
+    rule = data.target_scale
+    require(rule in SCALES, f"data.target_scale: unknown rule {rule!r}", hint=suggestion(rule, SCALES))
+    if rule == "none":
+        return samples
+    require(not words, f"data.target_scale: {data.target} holds classes", hint="only what is measured has a scale")
+    mean, deviation = float(samples.y.mean(dtype=np.float64)), float(samples.y.std(dtype=np.float64))
+    require(deviation > 0, f"data.target: {data.target} is the same everywhere")
+    note = f"{data.target}: less {mean:.6g}, divided by {deviation:.6g}"
+    return Samples(samples.x, (samples.y - mean) / deviation, samples.ids, [*samples.notes, note])
+
+
+def _table(data: Data, columns: Columns, ids: list[str] | None) -> Samples:
     name = str(data.target)
     y, said = target(columns, name, "data")
-    ids = None if data.id is None else _ids(columns, data.id)
     spoken = (name, data.id)
     chosen = [each for each in columns if each not in spoken] if data.features is None else data.features
     overlap = [each for each in spoken if each in chosen]

@@ -14,6 +14,7 @@ import numpy as np
 from quantmis.data import Samples
 from quantmis.data.admet import AdmetTask, read_task
 from quantmis.data.molecules import ECFP, Features, Precomputed
+from quantmis.data.molecules.features import require_finite
 from quantmis.errors import require
 from quantmis.models import Recipe, Task
 from quantmis.models.heads import Head
@@ -84,7 +85,9 @@ def problem(task: AdmetTask, name: str, features: Features, data: Path) -> Probl
 
     Inputs and the targets of a regression are brought to mean 0 and deviation 1 over the training set.
     """
-    x = _scaled(features.compute(task.molecules, data), ~task.test)[0]
+    computed = features.compute(task.molecules, data)
+    require_finite(computed, task.molecules, f"{task.name}, {name}")
+    x = _scaled(computed, ~task.test)[0]
     y, centre, spread = task.molecules.y, 0.0, 1.0
     if task.regression:
         scaled, centre, spread = _scaled(y[:, None].astype(np.float64), ~task.test)

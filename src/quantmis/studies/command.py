@@ -1,6 +1,7 @@
 """What `quantmis reproduce` does: measure the problems of a study that are not measured yet, and say what was found."""
 
 import re
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -15,9 +16,17 @@ from quantmis.studies.findings import findings
 from quantmis.studies.outcome import Outcome, keep, kept
 from quantmis.studies.problem import NAMES, Design, Problem, measure
 from quantmis.studies.reports import Run, write_report
+from quantmis.studies.section import written
 
 STUDIES = ("synthetic", "admet")
-MORE = ("normal_float(bits=4)", "k_means(bits=2)", "k_means(bits=3)", "uniform(bits=2, narrow=True)")
+MORE = (
+    "normal_float(bits=4)",
+    "k_means(bits=2)",
+    "k_means(bits=3)",
+    "uniform(bits=2, narrow=True)",
+    "stochastic_rounding(bits=2)",
+    "stochastic_rounding(bits=4)",
+)
 """The other codebooks, which the synthetic study adds."""
 
 RESULTS = "RESULTS.md"
@@ -28,18 +37,30 @@ def reproduce(
 ) -> Run:
     """Run a study into the folder `out` and write its section into `results`, by default `out/RESULTS.md`.
 
-    Problems that `out` already holds are not measured again. Raises `UserError` for an unknown study and for data that
-    are missing or broken, before anything is trained.
+    Problems that `out` already holds are not measured again. Raises `UserError` for an unknown study, for data that are
+    missing or broken, and for a file of results that cannot be written, before anything is trained.
     """
     require(study in STUDIES, f"unknown study {study!r}", hint=suggestion(study, STUDIES))
+    report = results or out / RESULTS
+    written(report)
     design, problems = _planned(study, data, fast, seed)
     check_folder(out)
+    check_folder(report.parent)
     with locked(out):
         outcomes = _measured(problems, design, out)
-    words = ["quantmis reproduce", study, *(["--fast"] if fast else []), *([f"--seed {seed}"] if seed else [])]
-    run = Run(study, " ".join(words), design, outcomes)
-    write_report(run, results or out / RESULTS)
+    run = Run(study, _command(study, data, fast, seed, results), design, outcomes)
+    write_report(run, report)
     return run
+
+
+def _command(study: str, data: Path | None, fast: bool, seed: int, results: Path | None) -> str:
+    """Return the command that makes the same section; where what is measured is kept changes nothing in it."""
+    words = ["quantmis", "reproduce", study]
+    words += ["--data", str(data)] if data is not None else []
+    words += ["--fast"] if fast else []
+    words += ["--seed", str(seed)] if seed else []
+    words += ["--results", str(results)] if results is not None else []
+    return shlex.join(words)
 
 
 def spoken_findings(run: Run) -> list[str]:

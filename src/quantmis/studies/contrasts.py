@@ -14,21 +14,29 @@ from quantmis.studies.outcome import Outcome, QuantizerOutcome
 
 Number = Callable[[Outcome], float | None]
 Score = Callable[[QuantizerOutcome], float | None]
-FEWEST = 2
-"""Clusters that an interval needs."""
+Range = tuple[float, float]
+
+FEWEST = 3
+"""Clusters that an interval needs: Student's over two of them is 13 standard errors wide to either side."""
+
+ANY, PROPORTION, CORRELATION = (-math.inf, math.inf), (0.0, 1.0), (-1.0, 1.0)
 
 
-def over(outcomes: Sequence[Outcome], number: Number, level: float = 0.95) -> Estimate | Unmeasured:
+def over(
+    outcomes: Sequence[Outcome], number: Number, level: float = 0.95, within: Range = ANY
+) -> Estimate | Unmeasured:
     """Return the mean of a number over clusters of problems that have it, with Student's interval.
 
-    Where fewer than two clusters have the number, the result says so.
+    `within` is what the number can be; the interval does not leave it. Where fewer than three clusters have the
+    number, the result says so.
     """
     means = clustered(outcomes, number)
     if len(means) < FEWEST:
-        return Unmeasured(f"{len(means)} independent problems have this number, {FEWEST} are needed")
+        return Unmeasured(f"too few: {len(means)} independent problems have this number, {FEWEST} are needed")
     value, error = float(np.mean(means)), float(np.std(means, ddof=1)) / math.sqrt(len(means))
     reach = quantile(level, len(means) - 1) * error
-    return Estimate(value, value - reach, value + reach, level, f"Student's interval over {len(means)} problems")
+    low, high = max(value - reach, within[0]), min(value + reach, within[1])
+    return Estimate(value, min(low, value), max(high, value), level, f"Student's interval over {len(means)} problems")
 
 
 def clustered(outcomes: Sequence[Outcome], number: Number) -> list[float]:
@@ -43,8 +51,8 @@ def clustered(outcomes: Sequence[Outcome], number: Number) -> list[float]:
 
 def between(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> Estimate | Unmeasured:
     """Return the mean of `first` minus that of `second`, with Welch's interval."""
-    if min(len(first), len(second)) < 2:
-        return Unmeasured("two problems of each kind are needed")
+    if min(len(first), len(second)) < FEWEST:
+        return Unmeasured(f"too few: {FEWEST} independent problems of each kind are needed")
     found = ttest_ind(first, second, equal_var=False).confidence_interval(level)
     value = float(np.mean(first) - np.mean(second))
     return Estimate(value, min(float(found.low), value), max(float(found.high), value), level, "Welch's interval")

@@ -8,25 +8,34 @@ import numpy as np
 
 from quantmis.results import Measured
 from quantmis.stats import Estimate
-from quantmis.studies.outcome import Outcome, QuantizerOutcome
+from quantmis.studies.outcome import LOWER_IS_BETTER, Outcome, QuantizerOutcome
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#999999")
 COLUMNS = 4
+ATTACK, INDICATOR, SECURITY = "AUC of adaptive LiRA", "indicator r_Q", "membership inference security, MIS"
+
+Across = Callable[[QuantizerOutcome], Measured]
 
 
 def indicator_against_attack(outcomes: Sequence[Outcome], path: Path) -> None:
-    """Draw r_Q and security by theory against what LiRA finds, a point for each quantizer of each problem."""
+    """Draw r_Q against the attack and against MIS, and MIS by theory against the attack.
+
+    A point is a quantizer of a problem. MIS is known in two ways: by theory (dots) and at most, by the best threshold
+    on LiRA's scores (rings).
+    """
     members = sorted({each.members for each in outcomes})
-    figure, (left, right) = _panels(1, 2, (9, 4))
+    figure, (attack, security, theory) = _panels(1, 3, (13.5, 4.2))
     for n, colour in zip(members, COLOURS, strict=False):
         some = [each for outcome in outcomes if outcome.members == n for each in outcome.quantizers]
-        _points(left, some, lambda each: each.indicator, colour, f"n = {n:,}")
-        _points(right, some, lambda each: each.security, colour, f"n = {n:,}")
-    left.set(
-        xscale="log", xlabel="indicator r_Q", ylabel="AUC of adaptive LiRA", title="The indicator against the attack"
-    )
-    right.set(xlabel="membership inference security by theory", title="Security against the attack")
-    left.legend(frameon=False)
+        _points(attack, some, _indicator, _lira, colour, f"n = {n:,}")
+        _points(security, some, _indicator, _security, colour, f"by theory, n = {n:,}")
+        _points(security, some, _indicator, _at_most, colour, f"at most, n = {n:,}", markerfacecolor="none")
+        _points(theory, some, _security, _lira, colour, f"n = {n:,}")
+    attack.set(xscale="log", xlabel=INDICATOR, ylabel=ATTACK, title="The indicator against the attack")
+    security.set(xscale="log", xlabel=INDICATOR, ylabel=SECURITY, title="The indicator against MIS")
+    theory.set(xlabel=f"{SECURITY}, by theory", ylabel=ATTACK, title="MIS by theory against the attack")
+    for panel in (attack, security):
+        panel.legend(frameon=False, fontsize=7)
     _save(figure, path)
 
 
@@ -53,19 +62,43 @@ def _front(panel: Any, outcomes: Sequence[Outcome], task: str) -> None:
         marker = "o" if index < len(COLOURS) else "^"
         panel.plot(x, y, marker, ms=5, color=COLOURS[index % len(COLOURS)], label=each.name)
     panel.set(title=task, xlabel="AUC of adaptive LiRA", ylabel=outcomes[0].metric.upper())
-    if outcomes[0].metric == "mae":
+    if outcomes[0].metric in LOWER_IS_BETTER:
         panel.invert_yaxis()
 
 
 def _points(
     panel: Any,
     quantizers: Sequence[QuantizerOutcome],
-    across: Callable[[QuantizerOutcome], Measured],
+    across: Across,
+    up: Across,
     colour: str,
     label: str,
+    **style: str,
 ) -> None:
-    pairs = [(found.value, each.lira.value) for each in quantizers if isinstance(found := across(each), Estimate)]
-    panel.plot(*zip(*pairs, strict=True), "o", ms=3, color=colour, label=label)
+    """Draw the quantizers of which both quantities were measured."""
+    pairs = [(across(each), up(each)) for each in quantizers]
+    known = [(x.value, y.value) for x, y in pairs if isinstance(x, Estimate) and isinstance(y, Estimate)]
+    panel.plot([x for x, _ in known], [y for _, y in known], "o", ms=3, color=colour, label=label, **style)
+
+
+def _indicator(quantizer: QuantizerOutcome) -> Measured:
+    return quantizer.indicator
+
+
+def _security(quantizer: QuantizerOutcome) -> Measured:
+    return quantizer.security
+
+
+def _lira(quantizer: QuantizerOutcome) -> Measured:
+    return quantizer.lira
+
+
+def _at_most(quantizer: QuantizerOutcome) -> Measured:
+    """Return the largest MIS that LiRA's advantage leaves."""
+    found = quantizer.advantage
+    if not isinstance(found, Estimate):
+        return found
+    return Estimate(1 - found.value, 1 - found.high, 1 - found.low, found.level, "1 less the advantage of LiRA")
 
 
 def _exposure(quantizer: QuantizerOutcome) -> float:

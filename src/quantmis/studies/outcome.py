@@ -10,6 +10,8 @@ from quantmis.files import write_atomically
 from quantmis.results import Measured, Record
 from quantmis.stats import Estimate
 
+LOWER_IS_BETTER = ("mae",)
+
 
 class QuantizerOutcome(Record):
     """Hold what was measured of one quantizer.
@@ -60,10 +62,13 @@ class Outcome(Record):
     def skilled(self) -> bool:
         """Whether the full-precision model is beyond doubt better than knowing nothing."""
         full = self.quantizers[0].utility
-        return not full.low <= self.chance <= full.high
+        return full.high < self.chance if self.metric in LOWER_IS_BETTER else full.low > self.chance
 
     def lost(self, name: str) -> float:
-        """Return the share of its skill, its utility beyond chance, that the model loses to the quantizer `name`."""
+        """Return the share of its skill, its utility beyond chance, that the model loses to the quantizer `name`.
+
+        It means nothing of a model that has no skill, that is not `skilled`.
+        """
         full = self.quantizers[0].utility.value
         return (full - self.of(name).utility.value) / (full - self.chance)
 

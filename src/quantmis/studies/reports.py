@@ -13,7 +13,8 @@ from quantmis.studies.tables import by_problem, by_rank, by_task, found, utiliti
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
 RANKS = """Mean ranks of the quantizers over independent problems, 1 = gives away least, with Student's intervals.
-"Skill lost" is the share of the utility beyond chance that quantization takes."""
+"Skill lost" is the share of the utility beyond chance that quantization takes, over the problems in which the
+full-precision model is beyond doubt better than chance."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def write_report(run: Run, path: Path) -> None:
 
 
 CAPTIONS = {
-    "synthetic": "r_Q and security by theory against the AUC of adaptive LiRA",
+    "synthetic": "r_Q against the AUC of adaptive LiRA and against MIS; MIS by theory against the AUC of adaptive LiRA",
     "admet": "Utility on the official test set against the AUC of adaptive LiRA, a panel for each task",
 }
 
@@ -94,6 +95,9 @@ test set, which holds other scaffolds.
 {figure}
 
 ### Utility in full precision
+
+One recipe for all tasks. The section "Heads for ADMET" sets it against others on scaffold splits of the training sets,
+and against a linear probe.
 
 {utilities(run.outcomes)}
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from quantmis.errors import UserError
 from quantmis.files import write_atomically
 
 TITLE = (
@@ -18,10 +19,19 @@ def write_section(name: str, body: str, path: Path, packages: Sequence[str] = PA
     """Replace the section `name` of the file at `path`, or add it at the end, with machine and versions named in it."""
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     section = f"{begin}\n## {name}\n\n{machine(packages)}\n\n{body.strip()}\n{end}\n"
-    text = path.read_text() if path.exists() else TITLE
+    text = written(path)
     before, found, rest = text.partition(f"{begin}\n")
     after = rest.partition(f"{end}\n")[2] if found else ""
     write_atomically(path, f"{before if found else text + chr(10)}{section}{after}".encode())
+
+
+def written(path: Path) -> str:
+    """Return what stands in the file at `path`, the title where there is none; `UserError` where it is no text."""
+    try:
+        return path.read_text(encoding="utf-8") if path.exists() else TITLE
+    except (OSError, UnicodeDecodeError) as error:
+        hint = "a section is added to text in UTF-8; name another file with --results"
+        raise UserError(f"cannot read {path}: {error}", hint=hint) from error
 
 
 def machine(packages: Sequence[str]) -> str:

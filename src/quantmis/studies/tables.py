@@ -1,12 +1,18 @@
 """The tables of a study, in Markdown: pure functions of its outcomes."""
 
+import math
 from collections.abc import Sequence
+from statistics import mean
 
 from quantmis.stats import Estimate
 from quantmis.studies.contrasts import (
+    ANY,
+    PROPORTION,
     Number,
+    Range,
     Score,
     agreement,
+    clustered,
     exposed_by_indicator,
     exposed_by_security,
     exposure,
@@ -15,10 +21,12 @@ from quantmis.studies.contrasts import (
     ranks,
 )
 from quantmis.studies.findings import Finding, spoken
-from quantmis.studies.outcome import Outcome, QuantizerOutcome
+from quantmis.studies.outcome import LOWER_IS_BETTER, Outcome, QuantizerOutcome
 from quantmis.studies.section import markdown
+from quantmis.studies.utility import RANGES
 
 WORDS = {"accuracy": "accuracy", "auroc": "AUROC", "auprc": "AUPRC", "mae": "MAE", "spearman": "Spearman"}
+NOT_NEGATIVE = (0.0, math.inf)
 
 
 def by_rank(outcomes: Sequence[Outcome], level: float) -> str:
@@ -31,16 +39,17 @@ def by_rank(outcomes: Sequence[Outcome], level: float) -> str:
     }
     numbers = {word: ranks(outcomes, score) for word, score in scores.items()}
     first = outcomes[0].quantizers
+    places = (1.0, float(len(first)))
     rows = [
         [
             f"`{each.name}`",
             f"{each.bits_per_weight:.2f}",
             f"{each.sparsity:.0%}",
-            *(spoken(over(outcomes, numbers[word][each.name], level), 1) for word in scores),
-            spoken(over(outcomes, _of(each.name, exposure), level)),
-            spoken(over(outcomes, _lost(each.name), level), 2),
+            *(_cell(outcomes, numbers[word][each.name], level, places, 1) for word in scores),
+            _cell(outcomes, _of(each.name, exposure), level, PROPORTION),
+            _cell(outcomes, _lost(each.name), level, digits=2),
         ]
-        for each in sorted(first, key=lambda each: _sorted(over(outcomes, numbers["LiRA"][each.name], level)))
+        for each in sorted(first, key=lambda each: mean(clustered(outcomes, numbers["LiRA"][each.name])))
     ]
     header = ["quantizer", "bits", "zeros", *(f"rank by {word}" for word in scores), "LiRA AUC", "skill lost"]
     return markdown(header, rows)
@@ -49,6 +58,7 @@ def by_rank(outcomes: Sequence[Outcome], level: float) -> str:
 def by_problem(outcomes: Sequence[Outcome], fact: Sequence[str], level: float) -> str:
     """Return a row for each problem: the two ends of what is given away, and whether the theory orders quantizers."""
     taus = [agreement(score, exposure) for score in (exposed_by_indicator, exposed_by_security, paired)]
+    taus.append(agreement(exposed_by_indicator, exposed_by_security))
     rows = [
         [
             *(outcome.facts[name] for name in fact),
@@ -63,23 +73,27 @@ def by_problem(outcomes: Sequence[Outcome], fact: Sequence[str], level: float) -
     ]
     utility = f"{WORDS[outcomes[0].metric]}, full precision"
     header = [*fact, "n", utility, "LiRA AUC, full precision", "LiRA AUC, least", "of"]
-    return markdown([*header, "tau: r_Q", "tau: security", "tau: paired replicates"], rows)
+    names = ("r_Q and LiRA", "security by theory and LiRA", "paired replicates and LiRA", "r_Q and security by theory")
+    return markdown([*header, *(f"tau: {each}" for each in names)], rows)
 
 
 def by_task(outcomes: Sequence[Outcome], level: float) -> str:
-    """Return the privacy-utility table of one task: the mean over its embedders, with Student's interval over them."""
+    """Return the privacy-utility table of one task: the mean over its embedders, with Student's interval over them.
+
+    Fewer than three embedders give the mean alone.
+    """
     apart = [each.model_copy(update={"cluster": each.problem}) for each in outcomes]
     measures: dict[str, Score] = {"LiRA AUC": exposure, "paired replicates AUC": paired}
     rows = [
         [
             f"`{each.name}`",
-            spoken(over(apart, _of(each.name, _utility), level)),
-            *(spoken(over(apart, _of(each.name, score), level)) for score in measures.values()),
-            _rate(apart, each.name, level),
+            _cell(apart, _of(each.name, _utility), level, RANGES.get(outcomes[0].metric, PROPORTION)),
+            *(_cell(apart, _of(each.name, score), level, PROPORTION) for score in measures.values()),
+            _cell(apart, _of(each.name, _thousandfold), level, NOT_NEGATIVE, 2),
         ]
         for each in outcomes[0].quantizers
     ]
-    better = "lower is better" if outcomes[0].metric == "mae" else "higher is better"
+    better = "lower is better" if outcomes[0].metric in LOWER_IS_BETTER else "higher is better"
     return markdown(["quantizer", f"{WORDS[outcomes[0].metric]} ({better})", *measures, "1000 r_Q"], rows)
 
 
@@ -97,7 +111,7 @@ def found(findings: Sequence[Finding]) -> str:
         [f"**{each.verdict}**", each.claim.text, each.claim.source, each.claim.meaning, spoken(each.found)]
         for each in findings
     ]
-    return markdown(["verdict", "claim", "whose", "the number (positive where the claim holds)", "value"], rows)
+    return markdown(["verdict", "claim", "whose", "the number (above 0, or its bar, where it holds)", "value"], rows)
 
 
 def _row(outcomes: Sequence[Outcome], embedders: Sequence[str]) -> list[str]:
@@ -117,19 +131,20 @@ def _utility(quantizer: QuantizerOutcome) -> float:
     return quantizer.utility.value
 
 
-def _rate(outcomes: Sequence[Outcome], name: str, level: float) -> str:
-    def thousandfold(quantizer: QuantizerOutcome) -> float | None:
-        return 1000 * quantizer.indicator.value if isinstance(quantizer.indicator, Estimate) else None
+def _thousandfold(quantizer: QuantizerOutcome) -> float | None:
+    return 1000 * quantizer.indicator.value if isinstance(quantizer.indicator, Estimate) else None
 
-    return spoken(over(outcomes, _of(name, thousandfold), level), 2)
+
+def _cell(outcomes: Sequence[Outcome], number: Number, level: float, within: Range = ANY, digits: int = 3) -> str:
+    """Write the mean of a number with its interval; where there are too few problems for one, that."""
+    found, means = over(outcomes, number, level, within), clustered(outcomes, number)
+    if isinstance(found, Estimate) or not means:
+        return spoken(found, digits)
+    return f"{mean(means):.{digits}f} ({len(means)} problems, too few for an interval)"
 
 
 def _least(outcome: Outcome) -> QuantizerOutcome:
     return min(outcome.quantizers, key=exposure)
-
-
-def _sorted(rank: object) -> float:
-    return rank.value if isinstance(rank, Estimate) else 0.0
 
 
 def _plain(tau: float | None) -> str:

@@ -37,6 +37,9 @@ METRICS: dict[str, Score] = {
     "spearman": _spearman,
 }
 
+RANGES = {"auroc": (0.0, 1.0), "auprc": (0.0, 1.0), "mae": (0.0, math.inf), "spearman": (-1.0, 1.0)}
+"""What each metric can be; no interval leaves it."""
+
 
 def utility(
     metric: str, y: Float[np.ndarray, " samples"], predicted: Float[np.ndarray, "models samples"], level: float = 0.95
@@ -56,7 +59,8 @@ def utility(
     between = float(np.var(each, ddof=1)) / models if models > 1 else 0.0
     reach = quantile(level, BLOCKS - 1) * math.sqrt(between + _jackknife(METRICS[metric], y, predicted))
     method = f"mean of {models} models; {BLOCKS} blocks of test samples left out in turn"
-    return Estimate(value, value - reach, value + reach, level, method)
+    least, most = RANGES[metric]
+    return Estimate(value, max(value - reach, least), min(value + reach, most), level, method)
 
 
 def chance(metric: str, trained: Float[np.ndarray, " samples"], y: Float[np.ndarray, " tests"]) -> float:

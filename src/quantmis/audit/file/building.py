@@ -50,7 +50,13 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
         return task_of(file, folder).samples(texts, longest=data.longest)
     if data.function is not None:
         return _called(function(data.function, folder, "data.function"), data.function)
-    if target is not None and target.column is not None and data.features is None:
+    by_column = target is not None and target.column is not None
+    require(
+        data.smiles is None or not by_column,
+        "target.column does not go with data.smiles: rows that repeat a molecule are removed",
+        hint='list members by the ids of [data] id = "..." in a file, or, without it, by canonical SMILES',
+    )
+    if target is not None and by_column and data.features is None:
         spoken = (data.target, data.id, target.column)
         features = [name for name in columns_of(data, folder) if name not in spoken]
         data = data.model_copy(update={"features": features})

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from quantmis.data.molecules.features import FEATURES, Features
+from quantmis.data.molecules.features import FEATURES, Features, require_finite
 from quantmis.data.molecules.smiles import Molecules
 from quantmis.errors import UserError, require
 from quantmis.files import write_atomically
@@ -45,6 +45,7 @@ class Transformer(Features):
         kept = _kept(path)
         if kept is None:
             kept = embed(molecules.smiles, home, self.length, self.code)
+            require_finite(kept, molecules, f"transformer: {self.model}")
             path.parent.mkdir(parents=True, exist_ok=True)
             digest = hashlib.sha256(kept.tobytes()).hexdigest()
             write_atomically(path, save({"embeddings": kept}, metadata={"sha256": digest}))

@@ -93,6 +93,17 @@ class Descriptors(Features):
         return standardised(_imputed(np.array(rows, dtype=np.float64)))
 
 
+def require_finite(table: Float[np.ndarray, "molecules features"], molecules: Molecules, name: str) -> None:
+    """Raise `UserError`, which names a molecule, where features are NaN or infinite: scaling would hide them."""
+    bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
+    require(
+        not len(bad),
+        f"{name}: the features of {len(bad):,} of {len(molecules):,} molecules are NaN or infinite, "
+        f"the first {[molecules.smiles[row] for row in bad[:1]]}",
+        hint="compute them again, or leave these molecules out",
+    )
+
+
 def standardised(table: Float[np.ndarray, "molecules features"]) -> Float[np.ndarray, "molecules features"]:
     """Return float32 columns of mean 0 and deviation 1, clipped at 10 deviations; a constant column becomes 0.
 

@@ -1,5 +1,8 @@
 """Embeddings that somebody else computed: a file with one row per molecule, matched by SMILES or by row."""
 
+import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +10,27 @@ from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
+from numpy.lib.npyio import NpzFile
 
 from quantmis.data.molecules.chemistry import canonical
-from quantmis.data.molecules.features import FEATURES, Features
+from quantmis.data.molecules.features import FEATURES, Features, require_finite
 from quantmis.data.molecules.smiles import Molecules
 from quantmis.data.paths import inside
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
+
+SAVE = "np.savez(path, smiles=smiles, embeddings=embeddings) saves plain arrays"
+BROKEN = (
+    ValueError,
+    EOFError,
+    KeyError,
+    SyntaxError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
+"""What NumPy raises for an archive that was cut short or harmed, and for pickled objects, which can run code."""
 
 
 @FEATURES.add
@@ -43,7 +60,10 @@ class Precomputed(Features):
         good = table.ndim == 2 and table.dtype.kind in "biuf"
         require(good, f"precomputed: expected rows of numbers, got {self.array} {table.dtype} of shape {table.shape}")
         rows = _by_molecule(columns["smiles"], table, molecules) if "smiles" in columns else _by_row(table, molecules)
-        return table[rows].astype(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
+            found = table[rows].astype(np.float32)
+        require_finite(found, molecules, f"precomputed: {self.array} in {path.name}")
+        return found
 
 
 def _by_molecule(smiles: np.ndarray, table: np.ndarray, molecules: Molecules) -> list[int]:
@@ -73,13 +93,15 @@ def _by_row(table: np.ndarray, molecules: Molecules) -> list[int]:
 
 def _npz(path: Path) -> Mapping[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream:  # NumPy leaves a file open that it opened itself and cannot read
+            arrays = np.load(stream, allow_pickle=False)
+            require(isinstance(arrays, NpzFile), f"precomputed: {path.name} is no .npz file", hint=SAVE)
             return {name: arrays[name] for name in arrays}
     except OSError as error:
         raise UserError(f"precomputed: cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        hint = "pickled objects are refused: they can run code; save plain arrays"
-        raise UserError(f"precomputed: cannot read {path}: {error}", hint=hint) from error
+    except BROKEN as error:
+        message = f"precomputed: cannot read {path}: {error or 'it is empty'}"
+        raise UserError(message, hint=f"was it cut short, or does it hold pickled objects? {SAVE}") from error
 
 
 def _parquet(path: Path) -> Mapping[str, Any]:

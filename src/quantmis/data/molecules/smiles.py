@@ -1,6 +1,6 @@
 """Clean a column of SMILES: one row per molecule, each written canonically, and a record of what was left out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,8 @@ from jaxtyping import Int, Shaped
 
 from quantmis.data.molecules.chemistry import canonical
 from quantmis.errors import UserError, require
+
+Called = Callable[[int], str]
 
 FEWEST = 100
 NAMED = 5
@@ -45,26 +47,40 @@ class Molecules:
         return "; ".join(parts)
 
 
+def counted(row: int) -> str:
+    """Return what words call a row: its number, from 1.
+
+    >>> counted(0)
+    'row 1'
+    """
+    return f"row {row + 1}"
+
+
 def clean(
-    smiles: Sequence[str], y: Shaped[np.ndarray, " rows"], skip_unparsable: bool = False, fewest: int = FEWEST
+    smiles: Sequence[str],
+    y: Shaped[np.ndarray, " rows"],
+    skip_unparsable: bool = False,
+    fewest: int = FEWEST,
+    called: Called = counted,
 ) -> Molecules:
     """Return the distinct molecules of a column of SMILES, the first row of each, with its target.
 
     `smiles`: [rows], written in any way. `y`: [rows], numbers. `skip_unparsable`: leave out and list the rows that
-    hold no molecule instead of refusing them. Raises `UserError` for those, for lengths that differ, targets that are
-    NaN or all the same, and fewer than `fewest` molecules.
+    hold no molecule instead of refusing them. `called` says what a row is called where it is refused. Raises
+    `UserError` for those, for lengths that differ, targets that are NaN or all the same, and fewer than `fewest`
+    molecules.
 
     >>> drugs = clean(["CCO", "OCC", "c1ccccc1"], np.array([1, 1, 0]), fewest=2)
     >>> drugs.smiles, drugs.y.tolist(), drugs.describe()
     (('CCO', 'c1ccccc1'), [1, 0], '2 molecules in 3 rows; 1 duplicates removed')
     """
     require(len(smiles) == len(y), f"{len(smiles):,} SMILES and {len(y):,} targets", hint="one target per molecule")
-    _require_numbers(y)
+    _require_numbers(y, called)
     written = [canonical(each) for each in smiles]
     unparsable = tuple(row for row, each in enumerate(written) if each is None)
     require(
         skip_unparsable or not unparsable,
-        f"{len(unparsable):,} of {len(smiles):,} SMILES are no molecules: {_quoted(smiles, unparsable)}",
+        f"{len(unparsable):,} of {len(smiles):,} SMILES are no molecules: {_quoted(smiles, unparsable, called)}",
         hint="mend these rows, or leave them out with skip_unparsable = true; they are then listed",
     )
     found = _distinct(written, y, unparsable)
@@ -84,12 +100,12 @@ def _distinct(written: Sequence[str | None], y: np.ndarray, unparsable: tuple[in
     return Molecules(tuple(first), y[rows], rows, len(written), unparsable, duplicates, disagreeing)
 
 
-def _require_numbers(y: np.ndarray) -> None:
+def _require_numbers(y: np.ndarray, called: Called) -> None:
     require(y.ndim == 1 and y.dtype.kind in "biuf", f"expected one number per molecule, got {y.dtype} {y.shape}")
     missing = np.flatnonzero(~np.isfinite(y.astype(np.float64))).tolist()
     require(
         not missing,
-        f"{len(missing):,} targets are NaN or infinite, in rows {_listed(missing)}",
+        f"{len(missing):,} targets are NaN or infinite: {', '.join(map(called, missing[:NAMED]))}{_more(missing)}",
         hint="leave out the molecules that were not measured: a model cannot be trained on them",
     )
 
@@ -107,10 +123,12 @@ def _require_enough(found: Molecules, fewest: int) -> None:
 
 
 def _listed(rows: Sequence[int]) -> str:
-    more = f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
-    return ", ".join(str(row + 1) for row in rows[:NAMED]) + more
+    return ", ".join(str(row + 1) for row in rows[:NAMED]) + _more(rows)
 
 
-def _quoted(smiles: Sequence[str], rows: Sequence[int]) -> str:
-    more = f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
-    return ", ".join(f"row {row + 1} {smiles[row]!r}" for row in rows[:NAMED]) + more
+def _quoted(smiles: Sequence[str], rows: Sequence[int], called: Called) -> str:
+    return ", ".join(f"{called(row)} {smiles[row]!r}" for row in rows[:NAMED]) + _more(rows)
+
+
+def _more(rows: Sequence[int]) -> str:
+    return f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
