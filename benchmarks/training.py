@@ -8,14 +8,13 @@ choose and by a loop over models as every tutorial writes it. Written to RESULTS
 
 import argparse
 import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from _results import write_section
+from _results import peak, write_section
 from sklearn.datasets import load_digits
 from torch import nn
 
@@ -102,7 +101,7 @@ def _cost(models: int) -> tuple[float, float]:
     samples = Samples(images[:1198] / 16, labels[:1198])
     start = time.perf_counter()
     collect(work(Task(digits_mlp, recipe=Recipe(epochs=40)), samples, models), Local(), None, tick=lambda done: None)
-    return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return time.perf_counter() - start, peak() / 1024
 
 
 def main() -> None:

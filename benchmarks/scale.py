@@ -1,0 +1,272 @@
+"""What an audit costs against its size, models M, samples N, quantizers Q, weights P, and what a huge one would cost.
+
+    python benchmarks/scale.py [--fast]
+
+Every point is measured in a process that did nothing before: the processor time of one thread, and the most memory that
+it held beyond what it held with everything imported. Power laws are fitted by least squares of the logarithms.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+import scipy.stats as st
+import torch
+from _results import FIGURES, markdown, peak, write_section
+from problems import mixture, mlp
+from scale_plans import plans
+from subsets import covered
+
+from quantmis import seeds
+from quantmis.attacks import RMIA, LiRA
+from quantmis.audit.collect import collect
+from quantmis.audit.executors import Local
+from quantmis.audit.work import Work
+from quantmis.data import complementary_halves
+from quantmis.evidence import Evidence
+from quantmis.models import Recipe, Task
+from quantmis.models.engine import choose_engine
+from quantmis.quantizers import QUANTIZERS, Quantizer
+from quantmis.stats import evaluate
+
+FEATURES, CLASSES, GROUP, EPOCHS, BATCH = 64, 10, 16, 4, 32
+FIGURE = FIGURES / "scale.svg"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Hold the size of an audit; `width`: of two hidden layers."""
+
+    models: int = 32
+    samples: int = 1024
+    quantizers: int = 4
+    width: int = 128
+
+    @property
+    def weights(self) -> int:
+        """The parameters of one model."""
+        return sum((a + 1) * b for a, b in ((FEATURES, self.width), (self.width, self.width), (self.width, CLASSES)))
+
+
+AXES: dict[str, tuple[int, ...]] = {
+    "models": (16, 32, 64, 128, 256),
+    "samples": (512, 1024, 2048, 4096, 8192),
+    "quantizers": (1, 2, 4, 8, 16),
+    "width": (32, 64, 128, 256, 512),
+}
+LETTERS = {"models": "M", "samples": "N", "quantizers": "Q", "width": "P"}
+TABLE = Size(models=64, samples=8192)
+LARGER: dict[str, tuple[int, ...]] = {"models": (16, 32, 64, 128, 256), "samples": (2048, 4096, 8192, 16384, 32768)}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Hold what a piece of work took: processor seconds, and MiB beyond those held before it."""
+
+    seconds: float
+    memory: float
+
+
+def chosen(count: int) -> tuple[Quantizer, ...]:
+    """Return so many codebooks."""
+    names = ["identity", *(f"uniform(bits={bits})" for bits in range(2, 9)), "sign"]
+    names += [f'uniform(bits={bits}, per="channel")' for bits in range(2, 9)]
+    return tuple(QUANTIZERS.parse(name) for name in names[:count])
+
+
+def filled(size: Size, trained: bool) -> Cost:
+    """Train models and fill their tables; or, not `trained`, take one step, so that filling is nearly all the work."""
+    torch.set_num_threads(1)
+    recipe = Recipe(epochs=EPOCHS, batch_size=BATCH, max_steps=None if trained else 1)
+    task = Task(partial(mlp, FEATURES, size.width, size.width, CLASSES), recipe=recipe)
+    samples = mixture(size.samples, FEATURES, CLASSES, apart=3.0)
+    member = complementary_halves(size.models, size.samples, seeds.generator(0, "membership"))
+    engine = replace(choose_engine(task, samples, size.models, "stacked"), group=GROUP, threads=1, workers=1)
+    work = Work(task, samples, member, chosen(size.quantizers), 0, engine)
+    return spent(lambda: collect(work, Local(), None, tick=lambda done: None))
+
+
+def scored(size: Size, how: str) -> Cost:
+    """Score a table by an attack, or measure what scores are worth, with intervals."""
+    draw = np.random.default_rng(0)
+    member = complementary_halves(size.models, size.samples, draw)
+    losses = 2 * draw.normal(size=size.samples) ** 2 + draw.normal(size=member.shape) ** 2 - 0.3 * member
+    table = Evidence(losses, member)
+    ways: dict[str, Callable[[], object]] = {
+        "LiRA": lambda: LiRA().score(table),
+        "RMIA": lambda: RMIA().score(table),
+        "metrics with intervals": lambda: evaluate(-losses, member),
+    }
+    return spent(ways[how])
+
+
+def spent(work: Callable[[], object]) -> Cost:
+    """Return what a piece of work takes: the memory of the first time, the lesser time of two."""
+    before, times = peak(), [time.process_time()]
+    work()
+    memory = peak() - before
+    times.append(time.process_time())
+    work()
+    times.append(time.process_time())
+    return Cost(float(np.diff(times).min()), memory)
+
+
+STAGES: dict[str, tuple[Callable[[Size], Cost], Size, dict[str, tuple[int, ...]]]] = {
+    "training": (
+        partial(filled, trained=True),
+        Size(quantizers=1),
+        {name: AXES[name] for name in ("models", "samples", "width")},
+    ),
+    "quantizing and filling": (partial(filled, trained=False), Size(), AXES),
+    "LiRA": (partial(scored, how="LiRA"), TABLE, LARGER),
+    "RMIA": (partial(scored, how="RMIA"), TABLE, LARGER),
+    "metrics with intervals": (partial(scored, how="metrics with intervals"), TABLE, LARGER),
+}
+
+
+@dataclass(frozen=True)
+class Law:
+    """Hold a fitted power law cost = scale * size ** exponent, and the points that it was fitted to."""
+
+    sizes: np.ndarray
+    costs: np.ndarray
+    exponent: float
+    reach: float
+    scale: float
+
+    @classmethod
+    def fitted(cls, sizes: np.ndarray, costs: np.ndarray) -> "Law":
+        """Fit by least squares of logarithms; `reach` is half of Student's 95 % interval of the exponent."""
+        line = st.linregress(np.log(sizes), np.log(costs))
+        reach = float(st.t.ppf(0.975, len(sizes) - 2) * line.stderr)
+        return cls(sizes, costs, float(line.slope), reach, float(np.exp(line.intercept)))
+
+    def __str__(self) -> str:
+        return f"{self.exponent:.2f} ({self.exponent - self.reach:.2f} to {self.exponent + self.reach:.2f})"
+
+    def at(self, sizes: np.ndarray) -> np.ndarray:
+        """Return the costs that the law gives."""
+        return self.scale * sizes**self.exponent
+
+
+def abscissa(axis: str, size: Size) -> int:
+    """Return the size that a law is fitted against: weights where the width varies."""
+    return size.weights if axis == "width" else getattr(size, axis)
+
+
+Points = dict[tuple[str, str], list[tuple[Size, Cost]]]
+
+
+def measure(fast: bool) -> Points:
+    """Return the cost at every point of every axis of every stage, each in a process that did nothing but import."""
+    found: Points = {}
+    for stage, (work, base, axes) in STAGES.items():
+        for axis, values in axes.items():
+            sizes = [replace(base, **{axis: value}) for value in (values[:3] if fast else values)]
+            with get_context("forkserver").Pool(1, maxtasksperchild=1) as pool:
+                costs = pool.map(work, sizes, chunksize=1)
+            found[stage, axis] = list(zip(sizes, costs, strict=True))
+            print(stage, axis, *(f"{each.seconds:.2f} s {each.memory:.0f} MiB;" for each in costs), flush=True)
+    return found
+
+
+def laws(points: Points) -> dict[tuple[str, str], Law]:
+    """Return the law of every stage and axis."""
+    return {
+        (stage, axis): Law.fitted(
+            np.array([abscissa(axis, size) for size, _ in each]), np.array([cost.seconds for _, cost in each])
+        )
+        for (stage, axis), each in points.items()
+    }
+
+
+def exponents(points: Points, found: dict[tuple[str, str], Law]) -> str:
+    """Return the table of exponents and of the memory at the smallest and the largest size."""
+    rows: list[list[object]] = []
+    for (stage, axis), law in found.items():
+        (_, low), (_, high) = points[stage, axis][0], points[stage, axis][-1]
+        span = f"{law.sizes[0]:,} to {law.sizes[-1]:,}"
+        memory = f"{low.memory:.0f} to {high.memory:.0f}"
+        rows.append([stage, LETTERS[axis], span, f"{low.seconds:.2f} to {high.seconds:.2f}", str(law), memory])
+    return markdown(["stage", "against", "from, to", "seconds", "exponent", "MiB"], rows)
+
+
+def figure(found: dict[tuple[str, str], Law]) -> None:
+    """Draw the measured costs and the fitted laws, a panel for each of M, N, Q, P."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "quantmis"
+    from matplotlib import pyplot as plt
+
+    drawing, panels = plt.subplots(1, 4, figsize=(12, 3.4), layout="constrained", sharey=True)
+    colours = dict(zip(STAGES, ("#0b6e4f", "#3b7dd8", "#7a3e9d", "#b8860b", "#c0392b"), strict=True))
+    titles = {"models": "models M", "samples": "samples N", "quantizers": "quantizers Q", "width": "weights P"}
+    for panel, (axis, title) in zip(panels, titles.items(), strict=True):
+        for stage in (each for each, along in found if along == axis):
+            law = found[stage, axis]
+            panel.loglog(law.sizes, law.costs, "o", color=colours[stage], markersize=4)
+            panel.loglog(law.sizes, law.at(law.sizes), color=colours[stage], label=f"{stage}: {law.exponent:.2f}")
+        panel.set_xlabel(title)
+        panel.grid(alpha=0.3, which="both")
+        panel.legend(fontsize=6.5, title="exponent", title_fontsize=7)
+    panels[0].set_ylabel("processor seconds, one thread")
+    FIGURE.parent.mkdir(exist_ok=True)
+    drawing.savefig(FIGURE, metadata={"Date": None})
+    plt.close(drawing)
+
+
+def rate(points: Points) -> tuple[float, Size]:
+    """Return the floating-point operations per second of training the widest model, 6 a weight and sample."""
+    size, cost = points["training", "width"][-1]
+    return 6 * size.weights * size.models * size.samples / 2 * EPOCHS / cost.seconds, size
+
+
+def per_cell(points: Points, stage: str) -> float:
+    """Return the seconds per entry of the largest table that a stage read."""
+    size, cost = points[stage, "samples"][-1]
+    return cost.seconds / (size.models * size.samples)
+
+
+def report(points: Points, fast: bool) -> str:
+    """Return the section of RESULTS.md."""
+    found = laws(points)
+    figure(found)
+    speed, widest = rate(points)
+    scoring = per_cell(points, "LiRA") + per_cell(points, "metrics with intervals")
+    base = Size()
+    return f"""`python benchmarks/scale.py`. Each point in a fresh process: processor seconds of one thread, the lesser
+of two, and MiB that the process held at most beyond those before the work. MLPs {FEATURES}-w-w-{CLASSES} on a Gaussian
+mixture, trained stacked in groups of {GROUP}; where an axis does not vary: {base.models} models, {base.samples:,}
+samples, {EPOCHS} epochs, w = {base.width} ({base.weights:,} weights), {base.quantizers} quantizers (1 where training is
+measured); tables that are scored: {TABLE.models} models x {TABLE.samples:,} samples. Exponents with Student's 95 %
+intervals; an exponent below 1 says that a cost which does not grow is still part of the smallest sizes.
+
+{exponents(points, found)}
+
+![Processor seconds against models, samples, quantizers and weights, with fitted power laws](figures/scale.svg)
+
+{plans(speed, widest.weights, scoring)}
+
+{covered(fast)}
+"""
+
+
+def main() -> None:
+    """Measure and write the section."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fast", action="store_true", help="a part of the work, to see that it runs; writes nothing")
+    fast = parser.parse_args().fast
+    body = report(measure(fast), fast)
+    if fast:
+        print(body)
+    else:
+        write_section("scale", body, packages=("torch", "numpy", "scipy"))
+
+
+if __name__ == "__main__":
+    main()
