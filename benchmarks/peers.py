@@ -1,6 +1,7 @@
 """The same score table through Privacy Meter, LeakPro, PrivacyGuard and SACRO-ML, and the same training: at what cost?
 
-    python benchmarks/peers.py FOLDER
+    python benchmarks/peers.py FOLDER                scores: the section `peers`
+    python benchmarks/peers.py FOLDER --training     shadow models: the section `peers, training`
 
 FOLDER holds one virtual environment per peer (`docs/guides/peers.md` says how they are made); a peer whose environment
 is missing, or which cannot run, is a line that says so. Nothing of theirs is part of this repository. The programs in
@@ -135,10 +136,7 @@ one core, training excluded: ours scores all {MODELS} at once, the peers one aft
 {markdown(header, lines)}
 
 Memory of the process, MiB with everything imported, and at most while scoring: {"; ".join(memory)}.
-
-{raced(run)}
-
-None of the peers trains shadow models together: each trains one after the other, by a loop of its own or of the user.
+How long they train: section `peers, training`.
 """
 
 
@@ -151,7 +149,12 @@ def main() -> None:
     """Measure and write the section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    write_section("peers", report(parser.parse_args().folder), packages=("torch", "numpy", "scipy"))
+    parser.add_argument("--training", action="store_true", help="race the training of shadow models, not the scoring")
+    options = parser.parse_args()
+    if options.training:
+        write_section("peers, training", raced(partial(called, options.folder)), packages=("torch", "numpy"))
+        return
+    write_section("peers", report(options.folder), packages=("torch", "numpy", "scipy"))
 
 
 if __name__ == "__main__":

@@ -33,8 +33,9 @@ from quantmis.models.engine import choose_engine
 from quantmis.quantizers import QUANTIZERS, Quantizer
 from quantmis.stats import evaluate
 
-FEATURES, CLASSES, GROUP, EPOCHS, BATCH = 64, 10, 16, 4, 32
+FEATURES, CLASSES, GROUP, EPOCHS, BATCH = 64, 10, 16, 2, 32
 FIGURE = FIGURES / "scale.svg"
+AT_ONCE = 3
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Size:
     """Hold the size of an audit; `width`: of two hidden layers."""
 
     models: int = 32
-    samples: int = 1024
+    samples: int = 512
     quantizers: int = 4
-    width: int = 128
+    width: int = 64
 
     @property
     def weights(self) -> int:
@@ -54,7 +55,7 @@ class Size:
 
 AXES: dict[str, tuple[int, ...]] = {
     "models": (16, 32, 64, 128, 256),
-    "samples": (512, 1024, 2048, 4096, 8192),
+    "samples": (256, 512, 1024, 2048, 4096),
     "quantizers": (1, 2, 4, 8, 16),
     "width": (32, 64, 128, 256, 512),
 }
@@ -163,15 +164,23 @@ Points = dict[tuple[str, str], list[tuple[Size, Cost]]]
 
 def measure(fast: bool) -> Points:
     """Return the cost at every point of every axis of every stage, each in a process that did nothing but import."""
+    asked = [
+        (stage, axis, replace(base, **{axis: value}))
+        for stage, (_, base, axes) in STAGES.items()
+        for axis, values in axes.items()
+        for value in (values[:3] if fast else values)
+    ]
     found: Points = {}
-    for stage, (work, base, axes) in STAGES.items():
-        for axis, values in axes.items():
-            sizes = [replace(base, **{axis: value}) for value in (values[:3] if fast else values)]
-            with get_context("forkserver").Pool(1, maxtasksperchild=1) as pool:
-                costs = pool.map(work, sizes, chunksize=1)
-            found[stage, axis] = list(zip(sizes, costs, strict=True))
-            print(stage, axis, *(f"{each.seconds:.2f} s {each.memory:.0f} MiB;" for each in costs), flush=True)
+    with get_context("fork").Pool(AT_ONCE, maxtasksperchild=1) as pool:
+        for (stage, axis, size), cost in zip(asked, pool.imap(_measured, asked, chunksize=1), strict=True):
+            found.setdefault((stage, axis), []).append((size, cost))
+            print(stage, axis, abscissa(axis, size), f"{cost.seconds:.3f} s, {cost.memory:.0f} MiB", flush=True)
     return found
+
+
+def _measured(asked: tuple[str, str, Size]) -> Cost:
+    stage, _, size = asked
+    return STAGES[stage][0](size)
 
 
 def laws(points: Points) -> dict[tuple[str, str], Law]:
@@ -239,8 +248,9 @@ def report(points: Points, fast: bool) -> str:
     speed, widest = rate(points)
     scoring = per_cell(points, "LiRA") + per_cell(points, "metrics with intervals")
     base = Size()
-    return f"""`python benchmarks/scale.py`. Each point in a fresh process: processor seconds of one thread, the lesser
-of two, and MiB that the process held at most beyond those before the work. MLPs {FEATURES}-w-w-{CLASSES} on a Gaussian
+    return f"""`python benchmarks/scale.py`. Each point in a process of its own: processor seconds of one thread, the
+lesser of two, and MiB that the process held at most beyond those before the work. MLPs {FEATURES}-w-w-{CLASSES} on a
+Gaussian
 mixture, trained stacked in groups of {GROUP}; where an axis does not vary: {base.models} models, {base.samples:,}
 samples, {EPOCHS} epochs, w = {base.width} ({base.weights:,} weights), {base.quantizers} quantizers (1 where training is
 measured); tables that are scored: {TABLE.models} models x {TABLE.samples:,} samples. Exponents with Student's 95 %

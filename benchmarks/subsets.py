@@ -24,9 +24,9 @@ from quantmis.models.engine import choose_engine
 from quantmis.quantizers import QUANTIZERS
 from quantmis.stats import Estimate, Unmeasured, evaluate
 
-SAMPLES, MODELS, WIDTH, EPOCHS = 20_000, 16, 512, 30
+SAMPLES, MODELS, WIDTH, EPOCHS = 10_000, 16, 256, 20
 QUANTIZER = "uniform(bits=4)"
-SUBSETS, DRAWS = (250, 1000, 4000), 200
+SUBSETS, DRAWS = (250, 500, 1000), 200
 LEVEL = 0.95
 
 
@@ -106,7 +106,7 @@ def covered(fast: bool = False) -> str:
 {EPOCHS} epochs, after `{QUANTIZER}`. {draws} random subsets of each size, attacked as an audit of that subset would:
 how often the {100 * LEVEL:.0f} % interval holds the value of the whole table, and its mean half-width. With
 {draws} subsets a coverage of 95 % is known to ± {100 * 1.96 * (0.95 * 0.05 / draws) ** 0.5:.0f} points. Intervals over
-several models also count that other models would have been trained, so that they hold this table's own value more often
-than they say.
+several models also count that other models might have been trained, so that they may hold this table's own value more
+often than they say.
 
 {markdown(header, rows)}"""

@@ -24,13 +24,6 @@ class DigitsMLP(nn.Sequential):
         super().__init__(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
-class Head(nn.Sequential):
-    """Classify embeddings."""
-
-    def __init__(self):
-        super().__init__(nn.Linear(512, 128), nn.ReLU(), nn.Linear(128, 2))
-
-
 class SmallCNN(nn.Sequential):
     """Classify images of 28 x 28 pixels."""
 
@@ -40,7 +33,7 @@ class SmallCNN(nn.Sequential):
         super().__init__(*first, *second, nn.Flatten(), nn.Linear(784, 10))
 
 
-NETS: dict[str, Callable[[], nn.Module]] = {each.__name__: each for each in (DigitsMLP, Head, SmallCNN)}
+NETS: dict[str, Callable[[], nn.Module]] = {each.__name__: each for each in (DigitsMLP, SmallCNN)}
 
 
 class Rows(Dataset):
