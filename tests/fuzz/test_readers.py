@@ -32,7 +32,7 @@ CSV = b"""person,age,city,income
 ann,31,Rome,1
 bob,42,Oslo,0
 "cec, the third",53,"Ri""o",1
-"""
+""" + b"".join(f"p{row},{row},Rome,{row % 2}\n".encode() for row in range(20))
 LONG = b"""model,sample,loss,member
 0,a,0.1,true
 0,b,2.0,false
@@ -153,7 +153,7 @@ def test_features_are_finite_numbers_or_refused(columns: dict[str, np.ndarray], 
 def test_a_list_of_rows_is_read_or_refused(tmp_path: Path, content: bytes, named: bool):
     path = tmp_path / "members.txt"
     path.write_bytes(content)
-    samples = Samples(np.zeros((3, 1)), np.zeros(3, dtype=int), ["0", "1", "2"] if named else None)
+    samples = Samples(np.zeros((20, 1)), np.zeros(20, dtype=int), [str(row) for row in range(20)] if named else None)
     found = read_or_refused(lambda: rows_of(path, samples, "target.members"))
     assert found is None or found.dtype.kind == "i"
 
@@ -190,6 +190,6 @@ def test_the_undamaged_files_are_read(tmp_path: Path):
         assert Evidence.from_table(tmp_path / name).models == 2
     (tmp_path / "people.csv").write_bytes(CSV)
     found = read(Data(file="people.csv", target="income", id="person"), tmp_path)
-    assert found.ids.tolist() == ["ann", "bob", "cec, the third"]
+    assert found.ids.tolist()[:3] == ["ann", "bob", "cec, the third"]
     assert re.search("Ri", " ".join(found.notes))
     assert policy.parse(POLICY).evidence.shadows_at_least == 32
