@@ -1,25 +1,26 @@
 """What an audit costs against its size, models M, samples N, quantizers Q, weights P, and what a huge one would cost.
 
-    python benchmarks/scale.py [--fast]
+    python benchmarks/scale.py [--fast] [--points FILE]
 
 Every point is measured in a process that did nothing before: the processor time of one thread, and the most memory that
 it held beyond what it held with everything imported. Power laws are fitted by least squares of the logarithms.
 """
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
-import scipy.stats as st
 import torch
 from _results import FIGURES, markdown, peak, write_section
 from problems import mixture, mlp
-from scale_plans import plans
-from subsets import covered
+from scale_laws import Law, figure
+from scale_plans import SAMPLES, SHADOWS, WEIGHTS, plans
 
 from quantmis import seeds
 from quantmis.attacks import RMIA, LiRA
@@ -129,31 +130,6 @@ STAGES: dict[str, tuple[Callable[[Size], Cost], Size, dict[str, tuple[int, ...]]
 }
 
 
-@dataclass(frozen=True)
-class Law:
-    """Hold a fitted power law cost = scale * size ** exponent, and the points that it was fitted to."""
-
-    sizes: np.ndarray
-    costs: np.ndarray
-    exponent: float
-    reach: float
-    scale: float
-
-    @classmethod
-    def fitted(cls, sizes: np.ndarray, costs: np.ndarray) -> "Law":
-        """Fit by least squares of logarithms; `reach` is half of Student's 95 % interval of the exponent."""
-        line = st.linregress(np.log(sizes), np.log(costs))
-        reach = float(st.t.ppf(0.975, len(sizes) - 2) * line.stderr)
-        return cls(sizes, costs, float(line.slope), reach, float(np.exp(line.intercept)))
-
-    def __str__(self) -> str:
-        return f"{self.exponent:.2f} ({self.exponent - self.reach:.2f} to {self.exponent + self.reach:.2f})"
-
-    def at(self, sizes: np.ndarray) -> np.ndarray:
-        """Return the costs that the law gives."""
-        return self.scale * sizes**self.exponent
-
-
 def abscissa(axis: str, size: Size) -> int:
     """Return the size that a law is fitted against: weights where the width varies."""
     return size.weights if axis == "width" else getattr(size, axis)
@@ -162,25 +138,40 @@ def abscissa(axis: str, size: Size) -> int:
 Points = dict[tuple[str, str], list[tuple[Size, Cost]]]
 
 
-def measure(fast: bool) -> Points:
-    """Return the cost at every point of every axis of every stage, each in a process that did nothing but import."""
+def measure(fast: bool, kept: Path | None) -> Points:
+    """Return the cost at every point of every axis of every stage, each in a process that did nothing but import.
+
+    Points that the file `kept` holds are not measured again; the others are added to it.
+    """
     asked = [
-        (stage, axis, replace(base, **{axis: value}))
-        for stage, (_, base, axes) in STAGES.items()
+        (stage, axis, value)
+        for stage, (_, _, axes) in STAGES.items()
         for axis, values in axes.items()
         for value in (values[:3] if fast else values)
     ]
-    found: Points = {}
+    lines = [json.loads(line) for line in kept.read_text().splitlines()] if kept and kept.exists() else []
+    known = {(stage, axis, value): Cost(seconds, memory) for stage, axis, value, seconds, memory in lines}
+    missing = [each for each in asked if each not in known]
     with get_context("fork").Pool(AT_ONCE, maxtasksperchild=1) as pool:
-        for (stage, axis, size), cost in zip(asked, pool.imap(_measured, asked, chunksize=1), strict=True):
-            found.setdefault((stage, axis), []).append((size, cost))
-            print(stage, axis, abscissa(axis, size), f"{cost.seconds:.3f} s, {cost.memory:.0f} MiB", flush=True)
+        for (stage, axis, value), cost in zip(missing, pool.imap(_measured, missing, chunksize=1), strict=True):
+            known[stage, axis, value] = cost
+            line = json.dumps([stage, axis, value, cost.seconds, cost.memory])
+            print(line, flush=True)
+            if kept:
+                with kept.open("a") as file:
+                    file.write(line + "\n")
+    found: Points = {}
+    for stage, axis, value in asked:
+        found.setdefault((stage, axis), []).append((_size(stage, axis, value), known[stage, axis, value]))
     return found
 
 
-def _measured(asked: tuple[str, str, Size]) -> Cost:
-    stage, _, size = asked
-    return STAGES[stage][0](size)
+def _size(stage: str, axis: str, value: int) -> Size:
+    return replace(STAGES[stage][1], **{axis: value})
+
+
+def _measured(asked: tuple[str, str, int]) -> Cost:
+    return STAGES[asked[0]][0](_size(*asked))
 
 
 def laws(points: Points) -> dict[tuple[str, str], Law]:
@@ -204,31 +195,6 @@ def exponents(points: Points, found: dict[tuple[str, str], Law]) -> str:
     return markdown(["stage", "against", "from, to", "seconds", "exponent", "MiB"], rows)
 
 
-def figure(found: dict[tuple[str, str], Law]) -> None:
-    """Draw the measured costs and the fitted laws, a panel for each of M, N, Q, P."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "quantmis"
-    from matplotlib import pyplot as plt
-
-    drawing, panels = plt.subplots(1, 4, figsize=(12, 3.4), layout="constrained", sharey=True)
-    colours = dict(zip(STAGES, ("#0b6e4f", "#3b7dd8", "#7a3e9d", "#b8860b", "#c0392b"), strict=True))
-    titles = {"models": "models M", "samples": "samples N", "quantizers": "quantizers Q", "width": "weights P"}
-    for panel, (axis, title) in zip(panels, titles.items(), strict=True):
-        for stage in (each for each, along in found if along == axis):
-            law = found[stage, axis]
-            panel.loglog(law.sizes, law.costs, "o", color=colours[stage], markersize=4)
-            panel.loglog(law.sizes, law.at(law.sizes), color=colours[stage], label=f"{stage}: {law.exponent:.2f}")
-        panel.set_xlabel(title)
-        panel.grid(alpha=0.3, which="both")
-        panel.legend(fontsize=6.5, title="exponent", title_fontsize=7)
-    panels[0].set_ylabel("processor seconds, one thread")
-    FIGURE.parent.mkdir(exist_ok=True)
-    drawing.savefig(FIGURE, metadata={"Date": None})
-    plt.close(drawing)
-
-
 def rate(points: Points) -> tuple[float, Size]:
     """Return the floating-point operations per second of training the widest model, 6 a weight and sample."""
     size, cost = points["training", "width"][-1]
@@ -241,10 +207,25 @@ def per_cell(points: Points, stage: str) -> float:
     return cost.seconds / (size.models * size.samples)
 
 
-def report(points: Points, fast: bool) -> str:
+def extrapolated(found: dict[tuple[str, str], Law], points: Points) -> tuple[float, float, float]:
+    """Return the core hours that the fitted laws of training give for the huge audit, and their interval.
+
+    Logarithms of the laws add up from the largest measured point of each axis; so do the errors of the exponents.
+    """
+    size, cost = points["training", "models"][-1]
+    wanted = {"models": SHADOWS, "samples": SAMPLES, "width": WEIGHTS}
+    value, reach = float(np.log(cost.seconds / 3600)), 0.0
+    for axis, target in wanted.items():
+        law, far = found["training", axis], float(np.log(target / abscissa(axis, size)))
+        value += law.exponent * far
+        reach += (law.reach * far) ** 2
+    return float(np.exp(value)), float(np.exp(value - reach**0.5)), float(np.exp(value + reach**0.5))
+
+
+def report(points: Points) -> str:
     """Return the section of RESULTS.md."""
     found = laws(points)
-    figure(found)
+    figure(found, FIGURE)
     speed, widest = rate(points)
     scoring = per_cell(points, "LiRA") + per_cell(points, "metrics with intervals")
     base = Size()
@@ -254,15 +235,13 @@ Gaussian
 mixture, trained stacked in groups of {GROUP}; where an axis does not vary: {base.models} models, {base.samples:,}
 samples, {EPOCHS} epochs, w = {base.width} ({base.weights:,} weights), {base.quantizers} quantizers (1 where training is
 measured); tables that are scored: {TABLE.models} models x {TABLE.samples:,} samples. Exponents with Student's 95 %
-intervals; an exponent below 1 says that a cost which does not grow is still part of the smallest sizes.
+intervals; an exponent below 1 says that costs which do not grow (of a step, of a model) are still part of these sizes.
 
 {exponents(points, found)}
 
 ![Processor seconds against models, samples, quantizers and weights, with fitted power laws](figures/scale.svg)
 
-{plans(speed, widest.weights, scoring)}
-
-{covered(fast)}
+{plans(speed, widest.weights, scoring, extrapolated(found, points))}
 """
 
 
@@ -270,9 +249,10 @@ def main() -> None:
     """Measure and write the section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fast", action="store_true", help="a part of the work, to see that it runs; writes nothing")
-    fast = parser.parse_args().fast
-    body = report(measure(fast), fast)
-    if fast:
+    parser.add_argument("--points", type=Path, help="a file of points that were measured, and where new ones go")
+    options = parser.parse_args()
+    body = report(measure(options.fast, options.points))
+    if options.fast:
         print(body)
     else:
         write_section("scale", body, packages=("torch", "numpy", "scipy"))

@@ -71,9 +71,9 @@ def _row(plan: Plan, scoring: float) -> list[object]:
     ]
 
 
-def plans(rate: float, widest: float, scoring: float) -> str:
+def plans(rate: float, widest: float, scoring: float, fitted: tuple[float, float, float]) -> str:
     """Return the table of plans and what it rests on, in Markdown."""
-    whole = PLANS[0]
+    whole, years = PLANS[0], [hours * TOKENS / 8760 for hours in fitted]
     header = [
         "audit",
         "training, FLOP",
@@ -85,19 +85,23 @@ def plans(rate: float, widest: float, scoring: float) -> str:
     ]
     return f"""### {SAMPLES / 1e6:.0f} M samples x {SHADOWS:,} shadows x a {WEIGHTS / 1e9:.0f} B model, on paper
 
-The laws above are close to proportional, so operations are counted: 6 per weight and token to train, 2 for a forward
+Costs grow in proportion to M and Q. Against N and P the exponents are below 1 only as long as a step or a model costs
+something by itself, so for the largest sizes operations are counted: 6 per weight and token to train, 2 for a forward
 pass; {TOKENS} tokens a sample, one pass over half of the samples, {QUANTIZERS} quantizers. A GPU is taken at
 {GPU:.0e} operations a second (40 % of the bf16 peak of an H100), a cluster at {GPUS:,} of them without loss. The widest
-model above ({widest:,} weights) was trained at {rate:.1e} a second on one thread here. Scoring takes
-{1e9 * scoring:.0f} ns an entry (LiRA and its metrics, the largest table above). Nothing of this table was run.
+model above ({widest:,} weights) was trained at {rate:.1e} a second on one thread here: at that rate the trainings alone
+would take {whole.training / rate / 3.15e7:.1e} years of one core. The fitted laws of training, taken at their word and
+times {TOKENS} tokens, give {years[0]:.1e} ({years[1]:.1e} to {years[2]:.1e}): fewer, since they carry the exponents
+below 1 along. Scoring takes {1e9 * scoring:.0f} ns an entry (LiRA and its metrics, the largest table above). Nothing of
+this table was run.
 
 {markdown(header, [_row(plan, scoring) for plan in PLANS])}
 
 Filling the tables costs {whole.filling / whole.training:.1f} times as much as all the trainings where every quantized
 shadow reads every sample: the columns are what to cut first, then the shadows. What the product does, and does not:
 
-- *Columns.* A random subset of them gives valid intervals (below): 10,000 instead of {SAMPLES / 1e6:.0f} M. An as-is
-  audit takes the subset as its `members` and `non_members`; tables made elsewhere are cut by `Evidence.columns`. The
+- *Columns.* A random subset gives valid intervals (section `subsets`): 10,000 instead of {SAMPLES / 1e6:.0f} M. An
+  as-is audit takes the subset as its `members` and `non_members`; tables made elsewhere are cut by `Evidence.columns`. The
   shadow depth trains on halves of the samples that it is given and fills all of them: it has no option to fill fewer.
 - *Replicates.* Two pairs of replicates order quantizers (section `fidelity`), which saves {SHADOWS - 4:,} trainings.
 - *As-is* trains nothing and asks about the one model that is shipped; it sees only what attacks on losses see.

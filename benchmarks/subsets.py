@@ -3,13 +3,15 @@
 Models are trained and every column of their table is filled once; that table's own numbers are the truth. Then columns
 are drawn at random, the attack is made on those columns alone, as an audit of that subset would make it, and its
 interval either holds the whole table's value or does not.
+
+    python benchmarks/subsets.py
 """
 
 from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from _results import markdown
+from _results import markdown, write_section
 from problems import mixture, mlp
 
 from quantmis import seeds
@@ -88,10 +90,9 @@ def judged(table: Evidence, measure: Measure, columns: int, draws: int) -> dict[
     }
 
 
-def covered(fast: bool = False) -> str:
+def covered() -> str:
     """Return what the experiment found, in Markdown."""
-    table = whole(SAMPLES // 10 if fast else SAMPLES)
-    draws, sizes = (20, SUBSETS[:2]) if fast else (DRAWS, SUBSETS)
+    table, draws, sizes = whole(SAMPLES), DRAWS, SUBSETS
     rows: list[list[object]] = []
     for name, measure in MEASURES.items():
         truth = measure(table)
@@ -100,8 +101,7 @@ def covered(fast: bool = False) -> str:
             cells = [f"{100 * each[number][0]:.1f} %, ± {each[number][1]:.3f}" for each in by_size]
             rows.append([name, number, f"{value.value:.3f}" if isinstance(value, Estimate) else "", *cells])
     header = ["attack", "number", f"all {table.samples:,} columns", *(f"{columns:,} columns" for columns in sizes)]
-    return f"""### Audits of some of the columns
-
+    return f"""`python benchmarks/subsets.py`. May an audit look at some of the samples?
 {MODELS} models 64-{WIDTH}-10 on a Gaussian mixture of {table.samples:,} samples with a fifth of the labels wrong,
 {EPOCHS} epochs, after `{QUANTIZER}`. {draws} random subsets of each size, attacked as an audit of that subset would:
 how often the {100 * LEVEL:.0f} % interval holds the value of the whole table, and its mean half-width. With
@@ -110,3 +110,7 @@ several models also count that other models might have been trained, so that the
 often than they say.
 
 {markdown(header, rows)}"""
+
+
+if __name__ == "__main__":
+    write_section("subsets", covered(), packages=("torch", "numpy", "scipy"))

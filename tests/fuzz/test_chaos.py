@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,13 +25,18 @@ def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.setattr(module, "MISFORTUNES", {})
     monkeypatch.setattr(module.Chaos, "check", lambda self, number, name: None)
     yield module
-    sys.modules.pop("_results", None)
+    for name in ("_results", "misfortunes"):
+        sys.modules.pop(name, None)
 
 
-def outcomes(program: ModuleType, *struck: bool, code: int = 0, harmed: frozenset[str] = frozenset()):
+def outcome(harmed: set[str], code: int, struck: bool) -> SimpleNamespace:
+    return SimpleNamespace(harmed=harmed, code=code, struck=struck)
+
+
+def outcomes(*struck: bool, code: int = 0, harmed: frozenset[str] = frozenset()):
     """Return a misfortune that strikes in its turn."""
     turns = iter(struck)
-    return lambda chaos, number: program.Outcome(set(harmed), code, next(turns))
+    return lambda chaos, number: outcome(set(harmed), code, next(turns))
 
 
 def chaos(program: ModuleType, home: Path):
@@ -39,7 +44,7 @@ def chaos(program: ModuleType, home: Path):
 
 
 def test_every_misfortune_strikes_even_where_there_is_no_time(program: ModuleType, tmp_path: Path):
-    program.MISFORTUNES |= {"one": outcomes(program, True), "two": outcomes(program, False, False, True)}
+    program.MISFORTUNES |= {"one": outcomes(True), "two": outcomes(False, False, True)}
     run = chaos(program, tmp_path)
     run.abuse(seconds=0)
     assert run.struck == {"one": 1, "two": 1}
@@ -48,7 +53,7 @@ def test_every_misfortune_strikes_even_where_there_is_no_time(program: ModuleTyp
 
 
 def test_a_misfortune_that_never_strikes_is_a_breach(program: ModuleType, tmp_path: Path):
-    program.MISFORTUNES |= {"one": outcomes(program, *[False] * 100)}
+    program.MISFORTUNES |= {"one": outcomes(*[False] * 100)}
     with pytest.raises(program.Breach, match="never struck"):
         chaos(program, tmp_path).abuse(seconds=0)
 
@@ -61,7 +66,7 @@ def test_a_finished_group_that_is_gone_is_a_breach(program: ModuleType, tmp_path
 
     def loses(_chaos: object, _number: int):
         group.unlink()
-        return program.Outcome(set(), 0, True)
+        return outcome(set(), 0, True)
 
     program.MISFORTUNES |= {"one": loses}
     with pytest.raises(program.Breach, match="lost"):
