@@ -101,8 +101,8 @@ Filling the tables costs {whole.filling / whole.training:.1f} times as much as a
 shadow reads every sample: the columns are what to cut first, then the shadows. What the product does, and does not:
 
 - *Columns.* A random subset gives valid intervals (section `subsets`): 10,000 instead of {SAMPLES / 1e6:.0f} M. An
-  as-is audit takes the subset as its `members` and `non_members`; tables made elsewhere are cut by `Evidence.columns`. The
-  shadow depth trains on halves of the samples that it is given and fills all of them: it has no option to fill fewer.
+  as-is audit takes the subset as its `members` and `non_members`; tables made elsewhere are cut by `Evidence.columns`.
+  The shadow depth trains on halves of the samples that it is given and fills all of them: it has no option to fill fewer.
 - *Replicates.* Two pairs of replicates order quantizers (section `fidelity`), which saves {SHADOWS - 4:,} trainings.
 - *As-is* trains nothing and asks about the one model that is shipped; it sees only what attacks on losses see.
 - *Ray* runs groups side by side, each on one node. A model that does not fit a node while it trains
