@@ -1,43 +1,25 @@
-"""Write one section of RESULTS.md and leave the others alone."""
+"""Where the benchmarks write: their section of RESULTS.md, as the studies do, and their figures beside it."""
 
-import platform
-from importlib.metadata import version
+import re
 from pathlib import Path
 
+from quantmis.studies.section import PACKAGES, machine, markdown
+from quantmis.studies.section import write_section as write_into
+
+__all__ = ["FIGURES", "HERE", "machine", "markdown", "peak", "write_section"]
+
 HERE = Path(__file__).parent
-TITLE = (
-    "# Results\n\nEvery section is written by the benchmark that it names; rerun one and only its section changes.\n"
-)
+FIGURES = HERE / "figures"
 
 
-def write_section(
-    name: str, body: str, packages: tuple[str, ...] = ("numpy", "scipy"), path: Path | None = None
-) -> None:
-    """Replace the section `name` of RESULTS.md, or add it at the end, with the machine and versions named in it."""
-    path = path or HERE / "RESULTS.md"
-    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
-    section = f"{begin}\n## {name}\n\n{machine(packages)}\n\n{body.strip()}\n{end}\n"
-    text = path.read_text() if path.exists() else TITLE
-    before, found, rest = text.partition(f"{begin}\n")
-    after = rest.partition(f"{end}\n")[2] if found else ""
-    path.write_text(f"{before if found else text + chr(10)}{section}{after}")
+def write_section(name: str, body: str, packages: tuple[str, ...] = PACKAGES) -> None:
+    """Replace the section `name` of RESULTS.md, or add it at the end."""
+    write_into(name, body, HERE / "RESULTS.md", packages)
 
 
-def machine(packages: tuple[str, ...]) -> str:
-    """Return one line: processor, cores, Python and package versions."""
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    return f"*{_processor()}; Python {platform.python_version()}, {versions}.*"
+def peak() -> float:
+    """Return the most memory in MiB that this process has held since it was started (Linux).
 
-
-def markdown(header: list[str], rows: list[list[object]]) -> str:
-    """Return a table in Markdown."""
-    lines = [header, ["---"] * len(header), *([str(cell) for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _processor() -> str:
-    import os
-
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
+    `ru_maxrss` would not do: it begins at what the process that started this one held.
+    """
+    return float(re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[0]) / 1024

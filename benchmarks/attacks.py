@@ -6,12 +6,11 @@ writes its section of benchmarks/RESULTS.md. The plain ways are too slow to run 
 and their time is that of one target times the number of targets.
 """
 
-import resource
 import time
 from collections.abc import Callable
 
 import numpy as np
-from _results import write_section
+from _results import peak, write_section
 
 from quantmis.attacks import RMIA, LiRA
 from quantmis.data.membership import complementary_halves
@@ -63,12 +62,12 @@ def compared(
     """Return a row of the table: an attack on all targets, against the plain way on a few."""
     ours, scores = min((seconds(lambda: attack.score(evidence)) for _ in range(3)), key=lambda run: run[0])
     # A running sum needs no more memory than the table; the matrix form would be seen here.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    most = peak() / 1024
     runs = [seconds(lambda target=target: plain(evidence, target)) for target in range(targets)]
     apart = max(np.abs(scores[target] - expected).max() for target, (_, expected) in enumerate(runs))
     theirs = min(each for each, _ in runs) * evidence.models
     size = f"{evidence.models} x {evidence.samples:,}"
-    return f"| {attack.name} | {size} | {ours:.1f} | {theirs:.0f} | {theirs / ours:.0f}x | {apart:.0e} | {peak:.1f} |"
+    return f"| {attack.name} | {size} | {ours:.1f} | {theirs:.0f} | {theirs / ours:.0f}x | {apart:.0e} | {most:.1f} |"
 
 
 def main() -> None:

@@ -11,9 +11,11 @@ import numpy as np
 from scipy.stats import rankdata
 
 from quantmis.attacks import RMIA, Calibrated, GaussianPlugIn, LiRA, PairedReplicates
+from quantmis.errors import UserError
 from quantmis.evidence import Evidence
 from quantmis.theory import chernoff_rate, gaussian_rate
 from quantmis.theory.candidates import gaps
+from quantmis.theory.indicator import AGGREGATES, _table
 
 BITS = (32, 8, 4, 4, 3, 2, 3, 2, 1, 1.58, 1.58, 1.58)
 ZEROS = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0.33, 0.5, 0.9)
@@ -97,11 +99,11 @@ ATTACKS: dict[str, tuple[int, Measure]] = {
 
 
 def pairs(losses: np.ndarray) -> float:
-    """Return r_Q over all pairs of trainings, each squared gap less its sampling variance."""
-    found = gaps(losses)
-    upper = np.triu(found.different & (found.variance > 0), 1)
-    gap, variance = found.gap[upper] ** 2, found.variance[upper]
-    return float(np.mean((gap - variance / losses.shape[1]) / (2 * variance)))
+    """Return the value of `theory.indicator`, before what cannot be told from 0 is replaced by an upper bound."""
+    try:
+        return _table(losses, None, AGGREGATES["pairs"], seed=0).value()
+    except UserError:  # training reached one quantized model only
+        return float("nan")
 
 
 def median(losses: np.ndarray) -> float:

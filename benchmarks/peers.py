@@ -1,23 +1,25 @@
-"""The same score table through Privacy Meter, LeakPro, PrivacyGuard and SACRO-ML: do scores agree, at what cost?
+"""The same score table through Privacy Meter, LeakPro, PrivacyGuard and SACRO-ML, and the same training: at what cost?
 
-    python benchmarks/peers.py FOLDER
+    python benchmarks/peers.py FOLDER                scores: the section `peers`
+    python benchmarks/peers.py FOLDER --training     shadow models: the section `peers, training`
 
 FOLDER holds one virtual environment per peer (`docs/guides/peers.md` says how they are made); a peer whose environment
 is missing, or which cannot run, is a line that says so. Nothing of theirs is part of this repository. The programs in
-benchmarks/peers/ run in those environments and hand each peer one table: 64 models of scikit-learn's digits.
+benchmarks/peers/ run in those environments and hand each peer one table: 64 models of scikit-learn's digits. Ours too
+runs in a process of its own, so that times and memory compare like with like.
 """
 
 import argparse
 import os
-import resource
 import subprocess
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from _results import HERE, markdown, write_section
+from peers_race import raced
 from scipy.stats import norm, spearmanr
 from sklearn.datasets import load_digits
 
@@ -57,23 +59,6 @@ def table() -> Evidence:
     return Evidence(np.logaddexp(0, -signal), member, signal=signal)
 
 
-def timed(work: Callable[[], np.ndarray]) -> tuple[np.ndarray, float]:
-    """Return scores and the processor seconds per target."""
-    start = time.process_time()
-    scores = work()
-    return scores[:TARGETS], (time.process_time() - start) / len(scores)
-
-
-def ours(evidence: Evidence) -> dict[str, tuple[np.ndarray, float]]:
-    """Return our scores of the first targets, by attack, and what a target takes when all are scored."""
-    return {
-        "lira": timed(lambda: qm.attacks.LiRA(variance="per_example").score(evidence)),
-        "rmia": timed(lambda: qm.attacks.RMIA().score(evidence)),
-        "rmia_offline": timed(lambda: qm.attacks.RMIA(online=False).score(evidence)),
-        "loss": timed(lambda: qm.attacks.LossThreshold().score(evidence)),
-    }
-
-
 def with_divisor_n(evidence: Evidence) -> np.ndarray:
     """Return LiRA's scores of the first targets with variances of divisor n, by SciPy's densities."""
     scores = []
@@ -87,34 +72,30 @@ def with_divisor_n(evidence: Evidence) -> np.ndarray:
     return np.array(scores)
 
 
-def called(peer: str, folder: Path, evidence: Evidence) -> dict[str, np.ndarray] | str:
-    """Return what a peer's program wrote, or why it could not run."""
-    python = folder / peer.replace("_", "") / "bin" / "python"
+def called(folder: Path, peer: str, program: str, arrays: dict[str, np.ndarray], more: str = "") -> dict | str:
+    """Return what benchmarks/peers/PROGRAM wrote in the environment of `peer`, or why it could not run."""
+    ours = peer == "quantmis"
+    python = Path(sys.executable) if ours else folder / peer.replace("_", "") / "bin" / "python"
     if not python.exists():
         return "not installed"
+    source = "" if ours else folder / PEERS[peer][1]
     with tempfile.TemporaryDirectory() as work:
-        np.savez(Path(work) / "in.npz", signal=evidence.signals, member=evidence.member)
-        command = [
-            python,
-            HERE / "peers" / f"with_{peer}.py",
-            f"{work}/in.npz",
-            f"{work}/out.npz",
-            folder / PEERS[peer][1],
-        ]
-        clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=clean, check=False)
+        np.savez(Path(work) / "in.npz", **arrays)
+        command = [python, HERE / "peers" / program, f"{work}/in.npz", f"{work}/out.npz", source, more]
+        environment = {name: value for name, value in os.environ.items() if ours or name != "PYTHONPATH"}
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=environment, check=False)
         if done.returncode:
             return done.stderr.strip().splitlines()[-1]
         with np.load(f"{work}/out.npz", allow_pickle=False) as found:
             return dict(found)
 
 
-def rows(peer: str, found: dict[str, np.ndarray], own: dict, same: np.ndarray) -> list[list[object]]:
+def rows(peer: str, found: dict[str, np.ndarray], own: dict[str, np.ndarray], same: np.ndarray) -> list[list[object]]:
     """Return a row for each attack of a peer."""
     lines: list[list[object]] = []
-    for attack in (name for name in found if name in own):
-        scores, seconds = own[attack]
-        theirs, taken = found[attack], float(found[f"{attack}.seconds"])
+    for attack in (name for peered, name in EXPLAINED if peered == peer):
+        scores, theirs = own[attack], found[attack]
+        seconds, taken = float(own[f"{attack}.seconds"]), float(found[f"{attack}.seconds"])
         order = np.mean([spearmanr(a, b).statistic for a, b in zip(scores, theirs, strict=True)])
         why = EXPLAINED[peer, attack].format(same=np.abs(same - theirs).max() if attack == "lira" else 0)
         apart = f"{np.abs(scores - theirs).max():.0e}"
@@ -126,16 +107,19 @@ def rows(peer: str, found: dict[str, np.ndarray], own: dict, same: np.ndarray) -
 def report(folder: Path) -> str:
     """Run every peer and return the section of RESULTS.md."""
     evidence = table()
-    own, same = ours(evidence), with_divisor_n(evidence)
-    lines: list[list[object]] = []
-    memory = [f"ours {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB, the training included"]
+    run, same = partial(called, folder), with_divisor_n(evidence)
+    arrays = {"signal": evidence.signals, "member": evidence.member}
+    own = run("quantmis", "with_quantmis.py", arrays)
+    if isinstance(own, str):
+        raise SystemExit(own)
+    lines, memory = [], [f"ours {_memory(own)}"]
     for peer, (name, _) in PEERS.items():
-        found = called(peer, folder, evidence)
+        found = run(peer, f"with_{peer}.py", arrays)
         if isinstance(found, str):
             lines.append([name, "", "", "", "", found])
             continue
         lines += rows(peer, found, own, same)
-        memory.append(f"{name} {found['memory'][1]:.0f} MiB")
+        memory.append(f"{name} {_memory(found)}")
     header = [
         "peer",
         "attack",
@@ -151,16 +135,26 @@ one core, training excluded: ours scores all {MODELS} at once, the peers one aft
 
 {markdown(header, lines)}
 
-Peak memory of the process: {"; ".join(memory)}. The peers' figures hold their imports. None of them trains shadow
-models together: each trains one after the other, and the section `training` compares that loop with ours.
+Memory of the process, MiB with everything imported, and at most while scoring: {"; ".join(memory)}.
+How long they train: section `peers, training`.
 """
+
+
+def _memory(found: dict[str, np.ndarray]) -> str:
+    before, most = found["memory"]
+    return f"{before:.0f} to {most:.0f}"
 
 
 def main() -> None:
     """Measure and write the section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    write_section("peers", report(parser.parse_args().folder), packages=("numpy", "scipy"))
+    parser.add_argument("--training", action="store_true", help="race the training of shadow models, not the scoring")
+    options = parser.parse_args()
+    if options.training:
+        write_section("peers, training", raced(partial(called, options.folder)), packages=("torch", "numpy"))
+        return
+    write_section("peers", report(options.folder), packages=("torch", "numpy", "scipy"))
 
 
 if __name__ == "__main__":

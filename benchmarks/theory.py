@@ -11,13 +11,12 @@ flux puts the advantage below what the simulation resolves.
 import argparse
 import itertools
 import json
-import resource
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from _results import HERE, markdown, write_section
+from _results import HERE, markdown, peak, write_section
 from scipy.stats import norm
 
 from quantmis.theory import (
@@ -181,7 +180,7 @@ def cost() -> tuple[float, float]:
         begin = time.process_time()
         security(losses, 50)
         seconds.append(time.process_time() - begin)
-    return min(seconds), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return min(seconds), peak() / 1024
 
 
 def figure(cells: list[Cell], path: Path) -> None:

@@ -7,8 +7,6 @@ choose and by a loop over models as every tutorial writes it. Written to RESULTS
 """
 
 import argparse
-import multiprocessing
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -91,18 +89,13 @@ def race(name: str, model: Callable[[], nn.Module], samples: Samples, models: in
     )
 
 
-def cost(models: int) -> tuple[float, float]:
-    """Return seconds and peak GiB of training so many models of the digits demo, in a process of their own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_cost, (models,))
-
-
-def _cost(models: int) -> tuple[float, float]:
+def seconds(models: int) -> float:
+    """Return how long so many models of the digits demo take."""
     images, labels = load_digits(return_X_y=True)
     samples = Samples(images[:1198] / 16, labels[:1198])
     start = time.perf_counter()
     collect(work(Task(digits_mlp, recipe=Recipe(epochs=40)), samples, models), Local(), None, tick=lambda done: None)
-    return time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -114,7 +107,7 @@ def main() -> None:
         race("MLP 512-128-2, 2,000 samples", head, noise(2000, 512, classes=2), 256 // scale // 2 * 2, 10, 4),
         race("CNN, 28 x 28, 1,000 samples", small_cnn, noise(1000, 1, 28, 28, classes=10), 64 // scale // 2 * 2, 2, 4),
     ]
-    costs = [(models, *cost(models)) for models in (64, 256, 1024 // scale // 2 * 2)]
+    costs = [(models, seconds(models)) for models in (64, 256, 1024 // scale // 2 * 2)]
     lines = [
         "| model | models | engine | loop, per model | here, per model | ratio |",
         "|---|---|---|---|---|---|",
@@ -122,11 +115,11 @@ def main() -> None:
         "",
         "The loop is plain PyTorch with its default threads; here means training and filling the full-precision table.",
         "",
-        "| models of the digits demo | time | peak memory |",
-        "|---|---|---|",
-        *(f"| {models:,} | {seconds:.0f} s | {peak:.2f} GiB |" for models, seconds, peak in costs),
+        "| models of the digits demo | time |",
+        "|---|---|",
+        *(f"| {models:,} | {taken:.0f} s |" for models, taken in costs),
         "",
-        "Memory grows with the group (64 models here) and with the tables, not with the models that train.",
+        "Against what time and memory grow: section `scale`.",
     ]
     print("\n".join(lines))
     if not fast:

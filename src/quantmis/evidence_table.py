@@ -5,7 +5,9 @@ each: `loss`, `member`, and `model` and `sample`, which name the row and the col
 """
 
 import csv
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ WHOLE = ("losses", "member", "signal", "entropy", "label")
 NAMED = "named/"
 """What the names of further signals begin with, as `named/min_k`."""
 PLURAL = {"loss": "losses"}
+BROKEN = (ValueError, EOFError, RuntimeError, csv.Error, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged file raises: RuntimeError for zip files that are encrypted or of a kind that is not read."""
 
 
 def read_columns(source: Any) -> dict[str, np.ndarray]:
@@ -63,19 +67,24 @@ def _typed(name: str, value: np.ndarray) -> np.ndarray:
 
 
 def _pivoted(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    shape = columns["loss"].shape
+    for name in (each for each in LONG if each in columns):
+        column = columns[name]
+        one = column.ndim == 1 and column.shape == shape
+        require(one, f"{name}: expected a column with an entry for each loss, got {column.shape} for {shape}")
+        plain = column.dtype.kind in "biufSU" or all(isinstance(each, str) for each in column.tolist())
+        require(plain, f"{name}: expected numbers or text, got {column.dtype}")
     entries = len(columns["loss"])
     models, row = np.unique(columns.get("model", np.zeros(entries)), return_inverse=True)
     samples, column = np.unique(columns.get("sample", np.arange(entries)), return_inverse=True)
     place = row * len(samples) + column
-    whole = entries == len(models) * len(samples) and len(np.unique(place)) == entries
     require(
-        whole,
+        entries == len(models) * len(samples) and len(np.unique(place)) == entries,
         f"{entries} entries do not fill a table of {len(models)} models and {len(samples)} samples, each once",
         hint="columns model and sample name the place of each entry; every model needs a loss at every sample",
     )
-    order = np.argsort(place)
-    shape = (len(models), len(samples))
-    tables = {PLURAL.get(name, name): columns[name][order].reshape(shape) for name in LONG[2:] if name in columns}
+    order, whole = np.argsort(place), (len(models), len(samples))
+    tables = {PLURAL.get(name, name): columns[name][order].reshape(whole) for name in LONG[2:] if name in columns}
     if "label" in tables:
         tables["label"] = tables["label"][0]
     return tables
@@ -89,13 +98,13 @@ def _file(path: Path) -> dict[str, np.ndarray]:
         return readers[path.suffix](path)
     except OSError as error:
         raise UserError(f"cannot read the loss table {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         hint = "pickled objects are refused: they can run code; save plain arrays"
         raise UserError(f"cannot read the loss table {path}: {error}", hint=hint) from error
 
 
 def _npz(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays}
 
 

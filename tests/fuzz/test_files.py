@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import MANY, harmed
 from documents import document
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from quantmis import results
@@ -16,7 +17,6 @@ from quantmis.audit.work import Group, Traits
 from quantmis.errors import UserError
 from quantmis.quantizers import QUANTIZERS
 
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 AUDIT = b"""
 [data]
 file = "data.npz"
@@ -33,28 +33,6 @@ quantizers = ["sign", "uniform(bits=4)"]
 shadows = 8
 """
 DOCUMENT = document().model_dump_json().encode()
-
-
-def harmed(content: bytes) -> st.SearchStrategy[bytes]:
-    """Draw what becomes of a file: pieces replaced, cut out, doubled, or the rest lost."""
-
-    @st.composite
-    def one(draw: st.DrawFn) -> bytes:
-        harmed = bytearray(content)
-        for _ in range(draw(st.integers(1, 3))):
-            start = draw(st.integers(0, len(harmed)))
-            stop = draw(st.integers(start, min(len(harmed), start + 40)))
-            piece = draw(
-                st.one_of(
-                    st.binary(max_size=8),
-                    st.just(bytes(harmed[start:stop]) * 2),
-                    st.sampled_from([b"", b"NaN", b"1e999", b"-1", b"null", b"[]", b"{}", b'""', b"\xff", b"true"]),
-                )
-            )
-            harmed[start:stop] = piece
-        return bytes(harmed[: draw(st.sampled_from([len(harmed), draw(st.integers(0, len(harmed)))]))])
-
-    return one()
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")

@@ -1,6 +1,8 @@
 """Arrays in an `.npz` file, read without pickles."""
 
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ def read_npz(path: Path, key: str, x: str = "x", y: str = "y", ids: str | None =
     Raises `UserError` for a missing array, and for pickled objects, which are not opened.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             require(
                 isinstance(arrays, np.lib.npyio.NpzFile), f"{key}: {path.name} holds one array: save x and y together"
             )
@@ -27,6 +29,6 @@ def read_npz(path: Path, key: str, x: str = "x", y: str = "y", ids: str | None =
             return Samples(arrays[x], arrays[y], ids=arrays[ids] if ids else None)
     except OSError as error:
         raise unreadable(path, key, error) from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, RuntimeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error) as error:
         hint = "pickled objects are refused: they can run code; save plain arrays"
         raise UserError(f"{key}: cannot read {path}: {error}", hint=hint) from error

@@ -1,5 +1,6 @@
 """From the section `[target]` to the target: its weights, who was trained on, and versions that were made elsewhere."""
 
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.evidence_table import arrays_of
 from quantmis.registry import suggestion
+
+DIGITS = 18
+"""Digits of a row number that every 64-bit integer can hold."""
 
 
 def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
@@ -69,7 +73,7 @@ def _rows(path: Path, samples: Samples, key: str) -> Int[np.ndarray, " rows"]:
         if path.suffix == ".npy":
             return np.load(path, allow_pickle=False)
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, tokenize.TokenError) as error:
         hint = "a text file with a row number or an id on each line, or whole numbers in .npy"
         raise UserError(f"{key}: cannot read {path}: {error}", hint=hint) from error
     return _numbers([line for line in lines if line], samples, key)
@@ -77,7 +81,7 @@ def _rows(path: Path, samples: Samples, key: str) -> Int[np.ndarray, " rows"]:
 
 def _numbers(names: list[str], samples: Samples, key: str) -> Int[np.ndarray, " rows"]:
     if samples.ids is None:
-        strange = [name for name in names if not name.isdecimal()]
+        strange = [name for name in names if not name.isdecimal() or len(name) > DIGITS]
         hint = "row numbers count from 0; ids need [data] id"
         require(not strange, f"{key}: {strange[:1]} is no row number", hint=hint)
         return np.array(names, dtype=np.int64)

@@ -1,0 +1,195 @@
+"""Tables, lists of rows, SMILES and policies that users hand over: read whole, or refused with a `UserError`."""
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from damage import MANY, harmed
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from quantmis.audit.file.target import _rows as rows_of
+from quantmis.data import Samples
+from quantmis.data.encode import features
+from quantmis.data.sources import Data, read
+from quantmis.data.table import read_csv
+from quantmis.data.tokens import PADDING, padded
+from quantmis.errors import UserError
+from quantmis.evidence import Evidence
+from quantmis.gate import policy
+
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore:Do not use the `random` module inside strategies", "ignore:Generating overly large repr"
+    ),
+    pytest.mark.usefixtures("unchecked"),  # refusals are ours, not the type checker's
+]
+CSV = b"""person,age,city,income
+ann,31,Rome,1
+bob,42,Oslo,0
+"cec, the third",53,"Ri""o",1
+""" + b"".join(f"p{row},{row},Rome,{row % 2}\n".encode() for row in range(20))
+LONG = b"""model,sample,loss,member
+0,a,0.1,true
+0,b,2.0,false
+1,a,1.5,false
+1,b,0.2,true
+"""
+POLICY = b"""
+about = ["this training procedure"]
+
+[exposure]
+advantage = 0.2
+
+[[exposure.tpr]]
+fpr = 0.01
+at_most = 0.05
+
+[evidence]
+shadows_at_least = 32
+"""
+
+
+def as_npz(**named: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.savez(stream, **named)
+    return stream.getvalue()
+
+
+def as_parquet() -> bytes:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    stream = io.BytesIO()
+    columns = {"model": [0, 0, 1, 1], "sample": [0, 1, 0, 1], "loss": [0.1, 2.0, 1.5, 0.2], "member": [1, 0, 0, 1]}
+    parquet.write_table(arrow.table(columns), stream)
+    return stream.getvalue()
+
+
+TABLES: dict[str, Callable[[], bytes]] = {
+    "losses.csv": lambda: LONG,
+    "losses.npz": lambda: as_npz(losses=np.ones((2, 3)), member=np.eye(2, 3, dtype=bool), label=np.arange(3)),
+    "losses.parquet": as_parquet,
+}
+
+
+def read_or_refused(read: Callable[[], object]) -> object:
+    """Return what was read, or None where it was refused in words."""
+    try:
+        return read()
+    except UserError as error:
+        assert str(error)  # noqa: PT017
+        return None
+
+
+@pytest.mark.parametrize("name", TABLES)
+@MANY
+@given(data=st.data())
+def test_a_loss_table_is_read_or_refused(tmp_path: Path, name: str, data):
+    path = tmp_path / name
+    path.write_bytes(data.draw(harmed(TABLES[name]())))
+    found = read_or_refused(lambda: Evidence.from_table(path))
+    if isinstance(found, Evidence):
+        assert np.isfinite(found.losses).all()
+        assert found.member.shape == found.losses.shape
+
+
+@MANY
+@given(
+    st.dictionaries(
+        st.sampled_from(["losses", "loss", "member", "model", "sample", "signal", "entropy", "label"]),
+        st.one_of(
+            arrays(st.sampled_from([float, int, bool, "U3"]), st.sampled_from([(), (3,), (2, 3), (0,), (1, 1, 2)])),
+            st.lists(st.one_of(st.none(), st.integers(-1, 2), st.floats(), st.text(max_size=2)), max_size=4),
+        ),
+        max_size=5,
+    )
+)
+def test_a_loss_table_of_any_arrays_is_read_or_refused(columns: dict[str, object]):
+    found = read_or_refused(lambda: Evidence.from_table(columns))
+    assert found is None or np.isfinite(found.losses).all()
+
+
+@MANY
+@given(harmed(CSV), st.sampled_from([",", ";", "\t"]))
+def test_a_csv_is_read_or_refused(tmp_path: Path, content: bytes, separator: str):
+    path = tmp_path / "people.csv"
+    path.write_bytes(content)
+    columns = read_or_refused(lambda: read_csv(path, "data.file", separator))
+    if columns is not None:
+        assert len({len(column) for column in columns.values()}) == 1
+    asked = Data(file="people.csv", target="income", id="person", separator=separator)
+    found = read_or_refused(lambda: read(asked, tmp_path))
+    if isinstance(found, Samples):
+        assert np.isfinite(found.x).all()
+        assert len(found.x) == len(found.y) == len(found.ids)
+
+
+@MANY
+@given(
+    st.dictionaries(
+        st.text(max_size=3),
+        arrays(st.sampled_from([float, "U4"]), 5, elements=None),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from(["one-hot", "ordinal", "other"]),
+    st.sampled_from(["none", "standard", "other"]),
+)
+def test_features_are_finite_numbers_or_refused(columns: dict[str, np.ndarray], rule: str, scale: str):
+    finite = {name: np.nan_to_num(each) if each.dtype.kind == "f" else each for name, each in columns.items()}
+    finite = {name: np.clip(each, -1e100, 1e100) if each.dtype.kind == "f" else each for name, each in finite.items()}
+    found = read_or_refused(lambda: features(finite, list(finite), "data", rule, (), scale))
+    if found is not None:
+        assert found.x.shape[0] == 5
+        assert np.isfinite(found.x).all()
+
+
+@MANY
+@given(harmed(b"0\n1\n2\n"), st.booleans())
+def test_a_list_of_rows_is_read_or_refused(tmp_path: Path, content: bytes, named: bool):
+    path = tmp_path / "members.txt"
+    path.write_bytes(content)
+    samples = Samples(np.zeros((20, 1)), np.zeros(20, dtype=int), [str(row) for row in range(20)] if named else None)
+    found = read_or_refused(lambda: rows_of(path, samples, "target.members"))
+    assert found is None or found.dtype.kind == "i"
+
+
+@MANY
+@given(st.lists(st.lists(st.one_of(st.integers(-2, 9), st.floats(), st.text(max_size=1)), max_size=3), max_size=4))
+def test_token_sequences_are_padded_or_refused(rows: list[list[object]]):
+    table = read_or_refused(lambda: padded(rows))
+    if table is not None:
+        assert [[token for token in row if token != PADDING] for row in table.tolist()] == rows
+
+
+@MANY
+@given(st.lists(st.one_of(st.none(), st.text("CNO()=1c[]@H+-.%#x ", max_size=12)), min_size=1, max_size=5))
+def test_smiles_are_read_or_refused(smiles: list[str | None]):
+    clean = pytest.importorskip("quantmis.data.molecules.smiles").clean
+    pytest.importorskip("rdkit")
+    written = ["" if each is None else each for each in smiles]
+    found = read_or_refused(lambda: clean(written, np.arange(len(written)) * 1.0, skip_unparsable=True, fewest=1))
+    assert found is None or len(found.smiles) <= len(smiles)
+
+
+@MANY
+@given(harmed(POLICY))
+def test_a_policy_is_read_or_refused(content: bytes):
+    found = read_or_refused(lambda: policy.parse(content))
+    if found is not None:
+        assert found.model_dump(exclude_defaults=True)
+
+
+def test_the_undamaged_files_are_read(tmp_path: Path):
+    for name, content in TABLES.items():
+        (tmp_path / name).write_bytes(content())
+        assert Evidence.from_table(tmp_path / name).models == 2
+    (tmp_path / "people.csv").write_bytes(CSV)
+    found = read(Data(file="people.csv", target="income", id="person"), tmp_path)
+    assert found.ids.tolist()[:3] == ["ann", "bob", "cec, the third"]
+    assert re.search("Ri", " ".join(found.notes))
+    assert policy.parse(POLICY).evidence.shadows_at_least == 32
