@@ -196,7 +196,8 @@ def test_the_arguments_of_an_audit_file_count(tmp_path: Path, monkeypatch: pytes
     def reused(slope: float) -> int:
         text = (
             f'[data]\nfile = "data.npz"\n[model]\nfunction = "sloped:Sloped"\narguments = {{slope = {slope}}}\n'
-            '[training]\nepochs = 1\n[audit]\nquantizers = ["sign"]\nshadows = 4\nengine = "stacked"\nattacks = ["loss_threshold"]\n'
+            '[training]\nepochs = 1\n[audit]\nquantizers = ["sign"]\nshadows = 4\nengine = "stacked"\n'
+            'attacks = ["loss_threshold"]\n'
         )
         (tmp_path / "audit.toml").write_text(text)
         from quantmis.audit.command import audit_file

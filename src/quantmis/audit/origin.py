@@ -24,11 +24,14 @@ import torch
 from quantmis.audit.sources import behind, file_of, is_own
 
 ATOMS = (type(None), type(...), type(NotImplemented), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
-OF_CLASSES = (
-    "__dict__ __weakref__ __doc__ __module__ __firstlineno__ __static_attributes__ __annotations__ __annotate__ "
-    "__annotations_cache__ __annotate_func__ __dataclass_fields__ __dataclass_params__ __match_args__ __orig_bases__ "
-    "__parameters__ __abstractmethods__ __slotnames__ _abc_impl"
-).split()
+OF_CLASSES = frozenset(
+    [
+        *("__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"),
+        *("__annotations__", "__annotate__", "__annotations_cache__", "__annotate_func__", "__parameters__"),
+        *("__dataclass_fields__", "__dataclass_params__", "__match_args__", "__orig_bases__"),
+        *("__abstractmethods__", "__slotnames__", "_abc_impl"),
+    ]
+)
 """Attributes that every class has, and that say nothing about what it does."""
 
 WITHOUT_CONTENT = (type(threading.Lock()), type(threading.RLock()), threading.local, weakref.ref)
@@ -158,7 +161,7 @@ class _Reader:
             yield from self._all(*(getattr(thing, field.name) for field in dataclasses.fields(thing)))
             return
         try:
-            made = thing.__reduce_ex__(4)
+            made = thing.__reduce_ex__(4)  # pyright: ignore[reportCallIssue]
         except Exception:
             made = _unknowable(type(thing))
         if isinstance(made, str):
