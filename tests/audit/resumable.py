@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import quantmis as qm
-from quantmis.audit.prepare import Assignment, membership, plan
+from quantmis.audit.prepare import Assignment, membership, plan, planted
 from quantmis.audit.run import run
 from quantmis.audit.settings import Models, Settings, attacks_of, quantizers_of
 from quantmis.audit.work import Work
@@ -51,7 +51,7 @@ def assignment(
 def work(**changes: object) -> Work:
     """Return what such an audit computes."""
     asked = assignment(**changes)
-    return plan(asked, membership(300, asked.settings, None), None)
+    return plan(asked, membership(planted(asked), asked.settings, None), None)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,14 @@ compute it is part of the work.
 """
 
 import socket
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from quantmis.audit.progress import Tick
+from quantmis.audit.sources import own_modules, owners
 from quantmis.audit.work import Group, Work, compute
 from quantmis.errors import UserError
 from quantmis.registry import suggestion
@@ -131,17 +130,11 @@ def _require_answer(address: str) -> None:
 
 
 def _ship(pickler: Any, work: Work) -> None:
-    """Send the modules of the user's own functions along: other processes and nodes may not find their files."""
-    for function in (work.task.model, work.task.recipe):
-        module = sys.modules.get(str(getattr(function, "__module__", None)))
-        if module is not None and not _installed(module):
-            pickler.register_pickle_by_value(module)
-
-
-def _installed(module: ModuleType) -> bool:
-    """Whether the nodes of a cluster have a module too: ours, torch's, and what came from a package."""
-    package = module.__name__.partition(".")[0]
-    return package in ("quantmis", "torch") or "site-packages" in str(getattr(module, "__file__", None))
+    """Send the modules of the user's own code along: other processes and nodes may not find their files."""
+    for thing in (work.task.model, work.task.recipe, work.task.loss, *work.quantizers):
+        for module in owners(thing):
+            for each in own_modules(module):
+                pickler.register_pickle_by_value(each)
 
 
 def _result(ray: Any, reference: Any) -> tuple[range, Group]:

@@ -6,15 +6,11 @@ not at all where the store already holds it. Its `key` is the hash of everything
 
 import functools
 import hashlib
-import inspect
 import json
-import marshal
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +19,7 @@ from torch import Tensor, nn
 
 import quantmis
 from quantmis import seeds
+from quantmis.audit.origin import origin
 from quantmis.data import canaries
 from quantmis.data.samples import Samples
 from quantmis.models import CausalLM, Task
@@ -147,7 +144,7 @@ class Work:
             self._common,
             _digest(self.member[rows.start : rows.stop].tobytes(), str(rows).encode()),
             _digest(*(_state(module) for module in modules)),
-            _source(modules[0]),
+            _classes(modules[0]),
         ]
         return _digest(*(part.encode() for part in parts))
 
@@ -159,8 +156,8 @@ class Work:
             "samples": self.samples.digest(),
             "loss": spelling(self.task.loss),
             "recipe": self.task.describe_recipe(),
-            "functions": [_source(self.task.model), _source(self.task.recipe), _source(self.task.loss)],
-            "quantizers": [[spelling(each), _source(each)] for each in self.quantizers],
+            "functions": [origin(self.task.model), origin(self.task.recipe), origin(self.task.loss)],
+            "quantizers": [[spelling(each), origin(each)] for each in self.quantizers],
             "seed": self.seed,
             "engine": [self.engine.way, self.engine.threads],
             "checkpoints": [*self.checkpoints, self.replicates, self.keep_weights],
@@ -289,23 +286,9 @@ def _code() -> str:
     return _digest(*(file.read_bytes() for file in files))
 
 
-def _source(thing: Any) -> str:
-    """Return the hash of the code behind a module tree, function or object: the files that define its classes.
-
-    A whole file counts, so that a changed helper beside a function is noticed too.
-    """
-    parts = thing.modules() if isinstance(thing, nn.Module) else [thing]
-    owners = {part if inspect.isroutine(part) or inspect.isclass(part) else type(part) for part in parts}
-    known = ("torch.", "quantmis.")  # whose code stands in the key by its version and hash
-    return _digest(*sorted({_file(owner) for owner in owners if not str(owner.__module__).startswith(known)}))
-
-
-def _file(owner: Any) -> bytes:
-    home = getattr(sys.modules.get(owner.__module__), "__file__", None)
-    if home is not None and Path(home).is_file():
-        return Path(home).read_bytes()
-    functions = [owner] if inspect.isroutine(owner) else vars(owner).values()
-    return b"".join(marshal.dumps(each.__code__) for each in functions if inspect.isfunction(each))
+def _classes(module: nn.Module) -> str:
+    """Return the hash of the classes that a module is made of."""
+    return _digest(*sorted({origin(type(part)).encode() for part in module.modules()}))
 
 
 def as_metadata(traits: list[list[Traits]]) -> str:

@@ -17,7 +17,7 @@ from torch import nn
 
 from quantmis.data.samples import Samples
 from quantmis.errors import require
-from quantmis.models import ensemble
+from quantmis.models import ensemble, trial
 from quantmis.models.recipe import Recipe
 from quantmis.models.task import Task
 from quantmis.models.training import Training, device, train
@@ -107,9 +107,16 @@ def _batch(task: Task) -> int:
 
 
 def _why_not(probe: Training, recipe: Recipe, way: str) -> str | None:
-    modules = [module.to(device()) for module in probe.modules()[:2]]
     x, y = probe.tensors()
-    return ensemble.why_not(probe.task, modules, x, y, next(probe.batches(recipe))[:2], way)
+    two = replace(probe, indices=probe.indices[:2], member=probe.member[:2])
+    return trial.why_not(
+        two.task,
+        lambda: [module.to(device()).train() for module in two.modules()],
+        x,
+        y,
+        next(two.batches(recipe)),
+        way,
+    )
 
 
 def _seconds(probe: Training, recipe: Recipe, way: str) -> float:

@@ -13,19 +13,22 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from quantmis.models import loop
 from quantmis.models.convolution import Unfolded
 from quantmis.models.embedding import Padded
+from quantmis.models.streams import Apart, Streams
 from quantmis.models.task import Task
 
 STACKED, UNFOLDED = "stacked", "unfolded"
 
 
 class Stack:
-    """Hold models as one stack of weights; `way` says whether convolutions are computed as matrix products."""
+    """Hold models as one stack of weights; `way` says whether convolutions are computed as matrix products.
 
-    def __init__(self, task: Task, modules: list[nn.Module], way: str = STACKED):
-        self._originals, self._way = modules, way
+    `streams` where the models draw random numbers while they train.
+    """
+
+    def __init__(self, task: Task, modules: list[nn.Module], way: str = STACKED, streams: Streams | None = None):
+        self._originals, self._way, self._streams = modules, way, streams
         self._parameters, self._buffers = stack_module_state(modules)
         self._task = task
 
@@ -37,12 +40,15 @@ class Stack:
         """Return the objective of each model on its own samples, [models]; `batch` is [models, batch]."""
         # the fused kernels of attention have no batching rule
         unfolded = Unfolded() if self._way == UNFOLDED else nullcontext()
-        with sdpa_kernel(SDPBackend.MATH), unfolded, Padded():
+        apart = nullcontext() if self._streams is None else Apart(self._streams)
+        with sdpa_kernel(SDPBackend.MATH), unfolded, Padded(), apart:
             return vmap(self._objective, randomness="different")(self._parameters, self._buffers, x[batch], y[batch])
 
-    def backward(self, x: Tensor, y: Tensor, batch: Tensor) -> None:
-        """Compute the gradients of every model; the gradient of a sum keeps them apart."""
-        self.losses(x, y, batch).sum().backward()
+    def backward(self, x: Tensor, y: Tensor, batch: Tensor) -> Tensor:
+        """Compute the gradients of every model, which that of a sum keeps apart; return the losses."""
+        losses = self.losses(x, y, batch)
+        losses.sum().backward()
+        return losses.detach()
 
     def clip(self, norm: float) -> None:
         """Bound the norm of each model's gradient."""
@@ -63,21 +69,3 @@ class Stack:
 
     def _objective(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
         return self._task.objective(functional_call(self._originals[0], (parameters, buffers), (x,)), y)
-
-
-def why_not(
-    task: Task, modules: list[nn.Module], x: Tensor, y: Tensor, batch: Tensor, way: str = STACKED
-) -> str | None:
-    """Return why `modules` cannot be trained together, or None where they can.
-
-    The trial compares the losses computed together with those computed one by one, then takes a gradient. Whatever
-    goes wrong in it is the reason, in words: training one by one either works or raises the same error for the user.
-    """
-    try:
-        evaluated = [module.eval() for module in modules]  # without dropout, so that the two ways can be compared
-        together = Stack(task, evaluated, way).losses(x, y, batch)
-        torch.testing.assert_close(together, loop.losses(task, evaluated, x, y, batch), rtol=1e-3, atol=1e-4)
-        Stack(task, [module.train() for module in modules], way).backward(x, y, batch)
-    except Exception as error:
-        return f"{type(error).__name__}: {str(error).splitlines()[0]}"
-    return None

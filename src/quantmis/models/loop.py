@@ -1,28 +1,35 @@
 """Train models one after the other, in plain PyTorch: what is left where they cannot be stacked, or need not be."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from quantmis.models.streams import Streams
 from quantmis.models.task import Task
 
 
 class Row:
-    """Hold models side by side that share nothing but a clock."""
+    """Hold models side by side that share nothing but a clock; `streams` where they draw random numbers."""
 
-    def __init__(self, task: Task, modules: list[nn.Module]):
-        self._task, self._modules = task, modules
+    def __init__(self, task: Task, modules: list[nn.Module], streams: Streams | None = None):
+        self._task, self._modules, self._streams = task, modules, streams
 
     def parameters(self) -> Iterator[Tensor]:
         """Yield what the optimiser changes."""
         return (each for module in self._modules for each in module.parameters() if each.requires_grad)
 
-    def backward(self, x: Tensor, y: Tensor, batch: Tensor) -> None:
-        """Compute the gradients of each model on its own samples, `batch` [models, batch]."""
-        for module, index in zip(self._modules, batch, strict=True):
-            self._task.objective(module(x[index]), y[index]).backward()
+    def backward(self, x: Tensor, y: Tensor, batch: Tensor) -> Tensor:
+        """Compute the gradients of each model on its own samples, `batch` [models, batch]; return the losses."""
+        losses: list[Tensor] = []
+        for model, (module, index) in enumerate(zip(self._modules, batch, strict=True)):
+            with self._held(model, x.device):
+                loss = self._task.objective(module(x[index]), y[index])
+                loss.backward()
+                losses.append(loss.detach())
+        return torch.stack(losses)
 
     def clip(self, norm: float) -> None:
         """Bound the norm of each model's gradient."""
@@ -33,8 +40,5 @@ class Row:
         """Return the models as they now are."""
         return self._modules
 
-
-def losses(task: Task, modules: list[nn.Module], x: Tensor, y: Tensor, batch: Tensor) -> Tensor:
-    """Return the objective of each model on its own samples, [models]."""
-    pairs = zip(modules, batch, strict=True)
-    return torch.stack([task.objective(module(x[index]), y[index]) for module, index in pairs])
+    def _held(self, model: int, device: torch.device) -> AbstractContextManager[None]:
+        return nullcontext() if self._streams is None else self._streams.held(model, device)

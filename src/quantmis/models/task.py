@@ -1,6 +1,7 @@
 """What is audited: a model, the loss it was trained with, and the recipe that trains it."""
 
 import copy
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,12 +163,19 @@ class Task:
         """Return the recipe as results.json holds it."""
         if isinstance(self.recipe, Recipe):
             return self.recipe.as_dict()
-        return {"function": f"{self.recipe.__module__}:{self.recipe.__qualname__}"}
+        return {"function": _name(self.recipe)}
 
 
 def inputs(samples: Samples) -> Tensor:
     """Return the inputs as a tensor; those that another process holds for reading only are copied."""
     return torch.from_numpy(np.require(samples.x, requirements="W"))
+
+
+def _name(function: Any) -> str:
+    """Return where a function is defined, or what a partial or an object that is called is one of."""
+    inner = function.func if isinstance(function, functools.partial) else function
+    named = inner if hasattr(inner, "__qualname__") else type(inner)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _a(thing: object) -> str:

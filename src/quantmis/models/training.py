@@ -1,10 +1,11 @@
 """Train a few models of an audit: those whose rows stand in one group.
 
 Model i of an audit draws its initial weights from the stream at ("shadow", i, "weights") and the order of its
-mini-batches from ("shadow", i, "order"), so that neither depends on which models are trained beside it. Dropout is
-drawn for each model anew, from a stream that belongs to the group.
+mini-batches from ("shadow", i, "order"), and what its forward draws, such as dropout, from ("shadow", i, "dropout"), so
+that none depends on which models are trained beside it, nor on the way in which they are trained.
 """
 
+import copy
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from torch import Tensor, nn
 from quantmis import seeds
 from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
-from quantmis.models import ensemble, loop
+from quantmis.models import ensemble, loop, streams
 from quantmis.models.recipe import Recipe
+from quantmis.models.streams import Streams
 from quantmis.models.task import Task, inputs
 
 Tick = Callable[[int], None]
@@ -62,6 +64,10 @@ class Training:
         for step, _ in zip(zip(*streams, strict=True), range(recipe.steps(len(self.rows(0)))), strict=False):
             yield torch.from_numpy(np.stack(step))
 
+    def dropout(self, index: int) -> int:
+        """Return the seed of what a model's forward draws while it trains."""
+        return seeds.integer(self.seed, "shadow", index, "dropout")
+
     def rows(self, model: int) -> Int[np.ndarray, " members"]:
         """Return the samples that a model of the group is trained on; one that stands there twice comes twice."""
         members = np.flatnonzero(self.member[model])
@@ -80,8 +86,7 @@ def train(training: Training, tick: Tick = lambda done: None, keep: Keep | None 
     `UserError` with the seed address of a model whose weights are not finite.
     """
     recipe = training.task.recipe
-    with torch.random.fork_rng():
-        torch.manual_seed(seeds.integer(training.seed, "shadow", training.indices[0], "dropout"))
+    with streams.kept():
         if isinstance(recipe, Recipe):
             modules = _by_recipe(training, recipe, tick, keep)
         else:
@@ -95,8 +100,11 @@ def train(training: Training, tick: Tick = lambda done: None, keep: Keep | None 
 def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None) -> list[nn.Module]:
     modules = [module.to(device()).train() for module in training.modules()]
     x, y = training.tensors()
+    own = _streams(training, modules[0], x, y)
     together = training.way != "loop"
-    group = ensemble.Stack(training.task, modules, training.way) if together else loop.Row(training.task, modules)
+    group = (
+        ensemble.Stack(training.task, modules, training.way, own) if together else loop.Row(training.task, modules, own)
+    )
     optimizer = recipe.optimizer_over(group.parameters())
     schedule = recipe.schedule_of(optimizer, recipe.steps(len(training.rows(0))))
     for step, batch in enumerate(training.batches(recipe), start=1):
@@ -108,8 +116,15 @@ def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None
         schedule.step()
         tick(len(modules))
         if keep is not None and step in training.checkpoints:
-            keep(step, [training.task.learnt(module) for module in group.modules()])
+            keep(step, [copy.deepcopy(training.task.learnt(module)).cpu() for module in group.modules()])
     return [training.task.learnt(module).cpu() for module in group.modules()]
+
+
+def _streams(training: Training, module: nn.Module, x: Tensor, y: Tensor) -> Streams | None:
+    """Return the streams that the models' forward draws from; None where it draws nothing, which costs nothing."""
+    few = torch.from_numpy(training.rows(0)[:2])
+    drawn = streams.heard(module, lambda copied: training.task.objective(copied(x[few]), y[few]))
+    return Streams([training.dropout(index) for index in training.indices]) if drawn.anything else None
 
 
 def _by_function(training: Training, row: int) -> nn.Module:
@@ -119,15 +134,29 @@ def _by_function(training: Training, row: int) -> nn.Module:
     fresh = training.task.build(seeds.integer(training.seed, "shadow", index, "weights"))
     members = training.samples.take(training.rows(row))
     stream = torch.Generator().manual_seed(seeds.integer(training.seed, "shadow", index, "order"))
-    torch.manual_seed(seeds.integer(training.seed, "shadow", index, "dropout"))
-    shapes = _shapes(fresh)
+    streams.seed_all(training.dropout(index))
+    given = copy.deepcopy(fresh)
     module = _called(function, (fresh, members, stream), address)
+    _require_same(module, given, address)
+    return module.cpu()
+
+
+def _require_same(module: Any, given: nn.Module, address: str) -> None:
+    """Raise `UserError` unless a recipe returned the model that it was given, trained."""
     require(
-        isinstance(module, nn.Module) and _shapes(module) == shapes,
+        isinstance(module, nn.Module) and repr(module) == repr(given) and _shapes(module) == _shapes(given),
         f"the recipe returned another model than it was given, at seed address {address}",
         hint="train(model, samples, generator) must return the model that it trained",
     )
-    return module.cpu()
+    kinds = {name: value.dtype for name, value in given.state_dict().items()}
+    for name, value in module.state_dict().items():
+        where = f"the recipe returned {name} at seed address {address}"
+        require(value.device.type != "meta", f"{where} without values, on the device meta")
+        require(
+            value.dtype == kinds[name],
+            f"{where} as {value.dtype}, where it was given {kinds[name]}",
+            hint="return the model in the precision that it came in: quantizers are for the audit to apply",
+        )
 
 
 def _called(function: Any, arguments: tuple[nn.Module, Samples, torch.Generator], address: str) -> Any:
