@@ -62,6 +62,7 @@ class Quantizer(ABC):
 
     `has_codes` is false for the controls, which change no weights or not to integers. `extra` names what to install
     (`pip install quantmis[extra]`) and `library` what is then imported; both are None for a method of ours.
+    `levels_per_weight` says how many values a weight can take, for people.
     """
 
     name: ClassVar[str]
@@ -70,6 +71,7 @@ class Quantizer(ABC):
     has_codes: ClassVar[bool] = True
     extra: ClassVar[str | None] = None
     library: ClassVar[str | None] = None
+    levels_per_weight: ClassVar[str] = ""
 
     @abstractmethod
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
@@ -148,8 +150,9 @@ def record(quantizer: Quantizer, before: nn.Module, change: Change) -> Quantized
 
 def _others(before: nn.Module, change: Change) -> dict[str, Tensor]:
     """Return what is no quantized weight, as the changed model holds it; a weight that layers share is left out."""
-    coded, after = {part.weight_key(layer.name) for layer in change.layers}, change.model.state_dict()
+    after = change.model.state_dict()
     state = {name: value for name, value in before.state_dict().items() if isinstance(value, Tensor)}
+    coded = {part.key_in(state, layer.name) for layer in change.layers}
     shared = {value.data_ptr() for name, value in state.items() if name in coded}
     rest = {name: value for name, value in state.items() if name not in coded and value.data_ptr() not in shared}
     return {name: _same(after.get(name), value) for name, value in rest.items()}

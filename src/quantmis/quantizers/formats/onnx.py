@@ -164,7 +164,8 @@ def _matrix(value: Tensor, codes: Tensor, axis: int | None, block: int) -> Tenso
 
 
 def _name(name: str) -> str:
-    return plain(name).removesuffix("weight").removesuffix(".") if plain(name).endswith("weight") else plain(name)
+    """Return the layer of a weight, or the weight itself where it is called differently."""
+    return "" if plain(name) == "weight" else plain(name).removesuffix(".weight")
 
 
 def _is_turned(graph: Graph, name: str) -> bool:
