@@ -10,7 +10,7 @@ import difflib
 import inspect
 import json
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
@@ -48,7 +48,7 @@ class Registry(Generic[T]):
         points = [point for point in self._points() if point.name == name]
         if not points:
             raise UserError(f"unknown {self._kind} {name!r}", hint=suggestion(name, self.names()))
-        return points[0].load()
+        return self._loaded(points[0])
 
     def parse(self, spelled: str) -> T:
         """Make the object that `name` or `name(parameter=value, ...)` describes; a value may itself be such a name."""
@@ -68,7 +68,9 @@ class Registry(Generic[T]):
         return self._construct(cls, {str(word.arg): self._value(word.value) for word in words})
 
     def _value(self, node: ast.expr) -> Any:
-        return self._build(node) if isinstance(node, ast.Name | ast.Call) else ast.literal_eval(node)
+        """Return what a parameter is set to: another registered object, or a number, a word, a list."""
+        named = isinstance(node, ast.Name | ast.Call | ast.Attribute)
+        return self._build(node) if named else ast.literal_eval(node)
 
     def _construct(self, cls: type[T], arguments: dict[str, Any]) -> T:
         signature = inspect.signature(cls)
@@ -79,6 +81,20 @@ class Registry(Generic[T]):
             known = ", ".join(map(str, signature.parameters.values()))
             name = cls.name  # pyright: ignore[reportAttributeAccessIssue]
             raise UserError(f"{self._kind} {name}: {_why(error)}", hint=f"its parameters: {known or 'none'}") from error
+
+    def _loaded(self, point: EntryPoint) -> type[T]:
+        """Return the class that a third party's entry point names; `UserError` for one that cannot be imported."""
+        owner = f" of {point.dist.name}" if point.dist is not None else ""
+        hint = f"it is the entry point {point.value!r}{owner}; repair or uninstall that package"
+        found: Any
+        try:
+            found = point.load()
+        except Exception as error:  # whatever a third party's module does when it is imported
+            raise UserError(f"the {self._kind} {point.name!r} cannot be loaded: {error}", hint=hint) from error
+        good = isinstance(found, type) and is_dataclass(found) and hasattr(found, "name")
+        if not good:
+            raise UserError(f"the {self._kind} {point.name!r} is no dataclass with a name but {found!r}", hint=hint)
+        return found
 
     def _points(self) -> Iterable[EntryPoint]:
         return entry_points(group=self._group)

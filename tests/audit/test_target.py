@@ -19,7 +19,6 @@ from quantmis.audit.target import disjoint
 from quantmis.models.rows import row
 from quantmis.models.weights import read_weights, weights_digest
 from quantmis.quantizers import Uniform
-from quantmis.quantizers.storage import save
 from quantmis.results import BlindBaseline, Results, Target
 from quantmis.stats import Estimate, Unmeasured, evaluate
 
@@ -368,9 +367,3 @@ def test_a_broken_target_is_told_what_is_wrong(folder: Path, old: str, new: str,
     with pytest.raises(qm.UserError) as refused:
         audit_file(folder / "audit.toml", folder / "out", {})
     assert message in str(refused.value)
-
-
-def test_a_version_saved_by_quantmis_itself_is_no_state_dict(memorised: tuple[nn.Module, qm.Samples], tmp_path: Path):
-    save(Uniform(bits=4).quantize(memorised[0]).layers, tmp_path / "codes.safetensors")
-    with pytest.raises(qm.UserError, match="does not fit the model"):
-        as_is(*memorised, versions={"codes": tmp_path / "codes.safetensors"})

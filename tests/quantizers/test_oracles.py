@@ -13,6 +13,7 @@ from quantizers.data import make
 from quantmis.errors import UserError
 from quantmis.quantizers import GPTQ, NormalFloat, Sign, Uniform
 from quantmis.quantizers.formats.ggml import BLOCKS, decode
+from quantmis.quantizers.formats.k_quants import SUB_BLOCKS
 
 
 @cache
@@ -72,6 +73,15 @@ def test_the_bytes_of_ggml_mean_what_gguf_says(kind: str):
     layer = decode("fc", theirs["bytes"], kind, torch.Size(theirs["weight"].shape))
     assert np.array_equal(layer.dequantize().numpy(), theirs["weight"])
     assert layer.levels_used <= layer.levels
+
+
+@pytest.mark.parametrize("kind", SUB_BLOCKS)
+def test_the_bytes_of_k_quants_mean_what_gguf_says(kind: str):
+    theirs = {part: made("k_quants")[f"{kind}.{part}"] for part in ("bytes", "weight")}
+    layer = decode("fc", theirs["bytes"], kind, torch.Size(theirs["weight"].shape))
+    assert np.array_equal(layer.dequantize().numpy(), theirs["weight"])
+    assert layer.levels_used <= layer.levels
+    assert layer.bits == pytest.approx(8 * theirs["bytes"].size)
 
 
 def test_bytes_that_do_not_fill_the_shape_are_refused():

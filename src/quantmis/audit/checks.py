@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool
+from torch import Tensor, nn
 
 from quantmis import seeds
 from quantmis.audit.settings import Settings
@@ -15,7 +16,10 @@ from quantmis.evidence import Evidence
 from quantmis.files import write_atomically
 from quantmis.models import Task
 from quantmis.models.rows import forward
+from quantmis.quantizers import Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
+from quantmis.quantizers.probe import require_computes
+from quantmis.registry import spelling
 
 TRIED = 8
 
@@ -51,11 +55,26 @@ def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"]
 
 
 def check_quantizers(settings: Settings, task: Task, samples: Samples) -> None:
-    """Put an untrained model through every quantizer, so that what cannot be quantized says so now."""
+    """Put an untrained model through every quantizer and run what comes out, so that what cannot be says so now."""
     module, inputs = task.build(0), torch.from_numpy(samples.x[:TRIED])
     for quantizer in (*settings.quantizers, *settings.noises):
-        calibration = inputs if needs_calibration(quantizer) else None
-        quantizer.quantize(module, calibration, torch.Generator().manual_seed(0))
+        made = _tried(quantizer, module, inputs)
+        require_computes(spelling(quantizer), module, made, inputs)
+        if not type(quantizer).__module__.startswith("quantmis."):
+            _require_repeats(quantizer, made, _tried(quantizer, module, inputs))
+
+
+def _tried(quantizer: Quantizer, module: nn.Module, inputs: Tensor) -> Quantized:
+    calibration = inputs if needs_calibration(quantizer) else None
+    return quantizer.quantize(module, calibration, torch.Generator().manual_seed(0))
+
+
+def _require_repeats(quantizer: Quantizer, first: Quantized, second: Quantized) -> None:
+    require(
+        first.fingerprint == second.fingerprint,
+        f"{spelling(quantizer)} made two things of one model and one seed",
+        hint="draw from the generator that quantize is given, and from nothing else",
+    )
 
 
 def check_folder(out: Path) -> None:

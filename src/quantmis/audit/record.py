@@ -19,7 +19,6 @@ from quantmis.audit.side import Side
 from quantmis.audit.work import Work
 from quantmis.models.engine import Engine
 from quantmis.models.training import device
-from quantmis.models.weights import weights_digest
 from quantmis.results import BlindBaseline, Config, Control, Data, Environment, Reproduce, Results, Target
 from quantmis.stats import Unmeasured
 
@@ -100,7 +99,7 @@ def _target(measured: Measured) -> Target | Unmeasured:
     apart = measured.leading is not measured.this_model
     return Target(
         name=given.name,
-        digest=weights_digest(given.module(measured.asked.task)),
+        digest=given.digest(measured.asked.task),
         members=len(given.members),
         non_members=len(given.non_members),
         blind=measured.blind,

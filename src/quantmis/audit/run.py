@@ -48,8 +48,9 @@ def request(
     """Return what the arguments of `quantmis.audit` ask for; `UserError` for what cannot be."""
     deepest = "indicator" if isinstance(task.loss, CausalLM) else "shadow"
     models = models_of(depth, shadows, replicates, target is not None, task.taught, deepest)
+    asked_for = () if quantizers is None and target is not None and target.quantized else quantizers
     settings = Settings(
-        quantizers=quantizers_of(quantizers),
+        quantizers=quantizers_of(asked_for),
         attacks=attacks_of(attacks, models, task.loss, task.loss.named_signals(samples)),
         shadows=models.shadows,
         replicates=models.replicates,

@@ -22,10 +22,13 @@ from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.models import CausalLM, Task
 from quantmis.models.hugging_face import trained_in
-from quantmis.models.weights import read_weights, with_weights
-from quantmis.quantizers import Quantized, formats
+from quantmis.models.weights import read_weights, weights_digest, with_weights
+from quantmis.quantizers import Quantized, formats, installed
+from quantmis.quantizers import layers as part
+from quantmis.quantizers.extras.onnx import OnnxRuntime
+from quantmis.quantizers.extras.onnx_file import onnx_file
+from quantmis.quantizers.formats.artefact import GRAPH, RECORD
 
-PYTORCH = (".pt", ".pth", ".bin")
 FEWEST = 16
 """Members, and non-members, of which halves choose and halves measure."""
 
@@ -38,6 +41,7 @@ class Artefact:
     rename: Mapping[str, str] = field(default_factory=dict)
 
 
+Weights = nn.Module | Quantized | Artefact | Mapping[str, Tensor] | str | Path
 Source = nn.Module | Quantized | Evidence | Artefact | Mapping[str, Tensor] | Callable[[Tensor], Tensor] | str | Path
 
 
@@ -61,30 +65,36 @@ class Target:
     """Hold the model that is to ship, and which rows of the samples it was trained on.
 
     `weights`: a trained module, its state dict, or the path of either in safetensors (or as saved by
-    `torch.save(model.state_dict(), path)`). `members` and `non_members`: numbers of rows; rows in neither are not
+    `torch.save(model.state_dict(), path)`); or a quantized model: the path of a file of another tool (GGUF, GPTQ, ...;
+    an `Artefact` says how its names map to the model's), or what `quantmis.quantizers` made. Then full precision is not
+    known: the model as it is given is what all else is compared with, and quantizers of the audit, by default none, are
+    applied to its dequantized weights. `like` names the quantizer of the audit that it resembles, for shadow models to
+    serve as references. `members` and `non_members`: numbers of rows; rows in neither are not
     used. `versions`: quantized elsewhere, by name. `overlap`: what to do about samples in both sets, "refuse" or
     "drop". `confounded`: what to do where members can be told from non-members by themselves, "refuse" the audit or
     "report" it; by default texts are refused. `name` is for the report. Raises `UserError` where the two sets are too
     small, or not sets.
     """
 
-    weights: nn.Module | Mapping[str, Tensor] | str | Path
+    weights: Weights
     members: Int[np.ndarray, " members"]
     non_members: Int[np.ndarray, " non_members"]
     versions: Mapping[str, Version] = field(default_factory=dict)
     overlap: Literal["refuse", "drop"] = "refuse"
     name: str = ""
     confounded: Literal["refuse", "report"] | None = None
+    like: str | None = None
 
     def __init__(
         self,
-        weights: nn.Module | Mapping[str, Tensor] | str | Path,
+        weights: Weights,
         members: Any,
         non_members: Any,
         versions: Mapping[str, Version | Source] | None = None,
         overlap: Literal["refuse", "drop"] = "refuse",
         name: str | None = None,
         confounded: Literal["refuse", "report"] | None = None,
+        like: str | None = None,
     ):
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "members", _rows("members", members))
@@ -94,6 +104,7 @@ class Target:
         object.__setattr__(self, "overlap", overlap)
         object.__setattr__(self, "name", name or _named(weights))
         object.__setattr__(self, "confounded", confounded)
+        object.__setattr__(self, "like", like)
         both = np.intersect1d(self.members, self.non_members)
         require(
             len(both) == 0,
@@ -105,11 +116,54 @@ class Target:
         require(confounded in known, f"confounded: expected 'refuse' or 'report', got {confounded!r}")
         require("identity" not in given, "identity is full precision itself", hint="name this version differently")
 
-    def module(self, task: Task) -> nn.Module:
-        """Return the model with its weights, in evaluation mode; `UserError` where they do not fit."""
+    @property
+    def quantized(self) -> str | None:
+        """What kind of quantized model is given, in a word or two; None for one in full precision."""
+        if isinstance(self.weights, Quantized):
+            return "quantized model"
+        file = _file(self.weights)
+        kind = None if file is None else _format(file.path)
+        return None if kind is None else f"{kind} file"
+
+    @property
+    def baseline(self) -> str:
+        """What the model as it is given is called, which its versions are compared with."""
+        return self.quantized or "identity"
+
+    def called(self, quantizer: str) -> str:
+        """Return what a quantizer of the audit is called where it is applied to this model."""
+        return f"{quantizer} of the {self.quantized}" if self.quantized else quantizer
+
+    def given(self, task: Task) -> nn.Module | Quantized:
+        """Return the model as it is given, in evaluation mode, with its record where it is quantized.
+
+        Raises `UserError` where its weights do not fit the model of `task`.
+        """
+        file = _file(self.weights)
+        if file is not None:
+            return _from_file(file, None, task, self.name)
         if isinstance(self.weights, nn.Module):
             return copy.deepcopy(self.weights).cpu().eval()
-        return _with(task, self.weights, self.name)
+        if isinstance(self.weights, Mapping):
+            return _with(task, self.weights, self.name)
+        assert isinstance(self.weights, Quantized)  # noqa: S101 for the type checker
+        return self.weights
+
+    def module(self, task: Task) -> nn.Module:
+        """Return the model of the task with the weights, dequantized where they are not plain.
+
+        Raises `UserError` where they do not fit.
+        """
+        file = _file(self.weights)
+        if file is not None and self.quantized:
+            return formats.restore(task.build(0), file.path, file.rename).model.eval()
+        given = self.given(task)
+        return _dequantized(task, given) if isinstance(given, Quantized) else given
+
+    def digest(self, task: Task) -> str:
+        """Return the SHA-256 of the weights: of codes, scales and all other numbers where they are quantized."""
+        given = self.given(task)
+        return given.fingerprint if isinstance(given, Quantized) else weights_digest(given)
 
     def refuses_confounded(self, task: Task) -> bool:
         """Whether members that can be told from non-members by themselves are not to be audited."""
@@ -175,11 +229,40 @@ def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module
     return _Computed(source)  # pyright: ignore[reportArgumentType]
 
 
-def _from_file(file: Artefact, target: Target, task: Task, name: str) -> nn.Module | Quantized:
-    """Return what a file holds: quantized layers of a known format, or else a state dict."""
-    if file.path.suffix in PYTORCH or not formats.recognised(file.path):
+def _from_file(file: Artefact, target: Target | None, task: Task, name: str) -> nn.Module | Quantized:
+    """Return what a file holds: quantized layers of a known format, or else a state dict; for a version, its `target`.
+
+    ONNX files are computed by ONNX Runtime where it is installed, as they are when they are deployed.
+    """
+    kind = _format(file.path)
+    if kind is None:
         return _with(task, file.path, name)
-    return formats.restore(target.module(task), file.path, file.rename)
+    if kind == GRAPH and installed(OnnxRuntime):
+        return onnx_file(file.path)
+    alone = target is not None and kind == RECORD and target.quantized is None
+    base = target.module(task) if target is not None and alone else task.build(0)
+    return formats.restore(base, file.path, file.rename, keep=alone)
+
+
+def _file(weights: Weights) -> Artefact | None:
+    if isinstance(weights, Artefact):
+        return weights
+    return Artefact(Path(weights)) if isinstance(weights, str | Path) else None
+
+
+def _format(path: Path) -> str | None:
+    """Return the format of a file of another tool, or of a folder; None for all else, what is missing included."""
+    return formats.format_of(path) if path.exists() else None
+
+
+def _dequantized(task: Task, given: Quantized) -> nn.Module:
+    """Return the model of the task with the numbers that a record stands for."""
+    coded = {part.weight_key(layer.name): layer.dequantize() for layer in given.layers}
+    module = task.build(0)
+    state = module.state_dict()
+    shared = {state[name].data_ptr(): value for name, value in coded.items() if name in state}
+    tied = {name: shared[value.data_ptr()] for name, value in state.items() if value.data_ptr() in shared}
+    return with_weights(module, {**tied, **given.others, **coded}, "the quantized model").eval()
 
 
 class _Computed(nn.Module):
@@ -206,8 +289,8 @@ def _version(given: Version | Source) -> Version:
 
 
 def _named(weights: Any) -> str:
-    if isinstance(weights, str | Path):
-        return Path(weights).name
+    if isinstance(weights, str | Path | Artefact):
+        return weights.path.name if isinstance(weights, Artefact) else Path(weights).name
     return type(weights).__name__ if isinstance(weights, nn.Module) else "a state dict"
 
 

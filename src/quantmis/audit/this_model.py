@@ -56,14 +56,24 @@ def tables_of(asked: Assignment, member: Bool[np.ndarray, "models samples"]) -> 
 def _tables(
     asked: Assignment, target: Target, shown: Bool[np.ndarray, " samples"], calibrated: Int[np.ndarray, " rows"]
 ) -> Iterator[Table]:
-    module, task, samples = target.module(asked.task), asked.task, asked.samples
+    task, samples = asked.task, asked.samples
     seen = inputs(samples.take(calibrated)) if len(calibrated) else None
-    for quantizer in asked.settings.quantizers:
-        quantized = _quantized(quantizer, module, seen, asked.settings.seed)
-        computed = _row(quantized.model, task, samples, spelling(quantizer))
-        yield _table(spelling(quantizer), computed, Traits.of(quantized), target, task, samples, shown)
+    for name, quantized in _made(asked, target, seen):
+        computed = _row(quantized.model, task, samples, name)
+        yield _table(name, computed, Traits.of(quantized), target, task, samples, shown)
     for name, version in target.versions.items():
         yield _table(name, *_elsewhere(version, target, task, samples, name), target, task, samples, shown)
+
+
+def _made(asked: Assignment, target: Target, seen: Tensor | None) -> Iterator[tuple[str, Quantized]]:
+    """Yield the model as it is given, and what the quantizers of the audit make of its weights, by name."""
+    whole, *others = asked.settings.quantizers  # full precision is the first
+    given = target.given(asked.task)
+    yield target.baseline, given if isinstance(given, Quantized) else whole.quantize(given)
+    module = target.module(asked.task) if others else None
+    for quantizer in others:
+        assert module is not None  # noqa: S101 for the type checker
+        yield target.called(spelling(quantizer)), _quantized(quantizer, module, seen, asked.settings.seed)
 
 
 def calibration_rows(target: Target, settings: Settings, shown: np.ndarray) -> Int[np.ndarray, " rows"]:
@@ -126,8 +136,17 @@ def _table(
 
 def references_of(asked: Assignment, procedure: Sequence[Table]) -> Callable[[Table], References]:
     """Return the attacker's own models for each version of the target; `procedure` has the tables of trained ones."""
-    like = {name: version.like for name, version in asked.target.versions.items()} if asked.target else {}
-    return references_among(procedure, like)
+    return references_among(procedure, _like(asked) if asked.target else {})
+
+
+def _like(asked: Assignment) -> dict[str, str | None]:
+    """Return the quantizer that each version resembles, where it is not the one of its name."""
+    target = asked.target
+    assert target is not None  # noqa: S101 for the type checker
+    made = {target.called(name): None for name in asked.settings.quantizer_names} if target.quantized else {}
+    return {**made, target.baseline: target.like or (None if target.quantized else target.baseline)} | {
+        name: version.like for name, version in target.versions.items()
+    }
 
 
 def references_among(procedure: Sequence[Table], like: Mapping[str, str | None]) -> Callable[[Table], References]:
@@ -177,20 +196,21 @@ def check_target(asked: Assignment) -> None:
     if target is None:
         return
     few = samples.take(target.members[:FEWEST])
-    _require_computes(lambda: _row(target.module(task), task, few, target.name), target.name)
-    paths = [slug(name) for name in (*asked.settings.quantizer_names, *target.versions)]
+    given = target.given(task)
+    module = given.model if isinstance(given, Quantized) else given
+    _require_computes(lambda: _row(module, task, few, target.name), target.name)
+    if target.quantized and len(asked.settings.quantizers) > 1:
+        target.module(task)  # or the quantizers of the audit would fail after the training
+    names = map(target.called, asked.settings.quantizer_names[1:])
+    paths = [slug(name) for name in (target.baseline, *names, *target.versions)]
+    _require_like(target.name, target.like, asked)
     require(len(set(paths)) == len(paths), f"two versions have names too alike: {', '.join(target.versions)}")
     for name, version in target.versions.items():
         _check_version(name, version, target, asked)
 
 
 def _check_version(name: str, version: Version, target: Target, asked: Assignment) -> None:
-    known = asked.settings.quantizer_names
-    require(
-        version.like is None or version.like in known,
-        f"{name}: there is no quantizer {version.like!r} in this audit",
-        hint=suggestion(str(version.like), known),
-    )
+    _require_like(name, version.like, asked)
     if not isinstance(version.source, Evidence):
         few = asked.samples.take(np.arange(len(asked.samples))[:FEWEST])
         _require_computes(lambda: _elsewhere(version, target, asked.task, few, name), name)
@@ -201,6 +221,12 @@ def _check_version(name: str, version: Version, target: Target, asked: Assignmen
         f"{name}: expected a loss table of 1 model and {len(asked.samples)} samples, got {shape}",
         hint="a loss for every sample of the audit, in its order",
     )
+
+
+def _require_like(name: str, like: str | None, asked: Assignment) -> None:
+    known = asked.settings.quantizer_names
+    there = like is None or like in known
+    require(there, f"{name}: there is no quantizer {like!r} in this audit", hint=suggestion(str(like), known))
 
 
 def _require_computes(compute: Callable[[], object], name: str) -> None:

@@ -9,8 +9,8 @@ leave a model as it was and have it audited as quantized.
 import copy
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import ClassVar, NamedTuple
 
@@ -34,7 +34,8 @@ class Quantized:
     `model` computes with the quantized weights. `bits_per_weight` counts the scales; `nominal_bits` does not;
     `entropy_bits` is what the codes take under the best code for their frequencies. `sparsity` is the fraction of the
     quantized weights that are zero. All are over the `weights` that were quantized. `fingerprint` is equal exactly for
-    equal codes, scales and untouched parameters. `untouched` names what was left alone.
+    equal codes, scales and untouched parameters. `untouched` names what was left alone; `others` holds every parameter
+    and buffer of the model that is no quantized weight, by its name in the model's state.
     """
 
     model: nn.Module
@@ -46,6 +47,7 @@ class Quantized:
     entropy_bits: float
     sparsity: float
     fingerprint: str
+    others: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
 
 
 class Change(NamedTuple):
@@ -60,6 +62,7 @@ class Quantizer(ABC):
 
     `has_codes` is false for the controls, which change no weights or not to integers. `extra` names what to install
     (`pip install quantmis[extra]`) and `library` what is then imported; both are None for a method of ours.
+    `levels_per_weight` says how many values a weight can take, for people.
     """
 
     name: ClassVar[str]
@@ -68,6 +71,7 @@ class Quantizer(ABC):
     has_codes: ClassVar[bool] = True
     extra: ClassVar[str | None] = None
     library: ClassVar[str | None] = None
+    levels_per_weight: ClassVar[str] = ""
 
     @abstractmethod
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
@@ -140,7 +144,23 @@ def record(quantizer: Quantizer, before: nn.Module, change: Change) -> Quantized
         entropy_bits=(sum(layer.entropy_bits for layer in done) if done else own) / count,
         sparsity=sum(int((weight == 0).sum()) for weight in zeros) / count,
         fingerprint=fingerprint(before if done else change.model, done),
+        others=_others(before, change),
     )
+
+
+def _others(before: nn.Module, change: Change) -> dict[str, Tensor]:
+    """Return what is no quantized weight, as the changed model holds it; a weight that layers share is left out."""
+    after = change.model.state_dict()
+    state = {name: value for name, value in before.state_dict().items() if isinstance(value, Tensor)}
+    coded = {part.key_in(state, layer.name) for layer in change.layers}
+    shared = {value.data_ptr() for name, value in state.items() if name in coded}
+    rest = {name: value for name, value in state.items() if name not in coded and value.data_ptr() not in shared}
+    return {name: _same(after.get(name), value) for name, value in rest.items()}
+
+
+def _same(found: object, value: Tensor) -> Tensor:
+    plain = type(found) is Tensor and found.shape == value.shape and found.dtype == value.dtype
+    return found if plain and isinstance(found, Tensor) else value
 
 
 def fingerprint(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> str:

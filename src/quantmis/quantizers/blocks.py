@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from quantmis.errors import require
+from quantmis.errors import UserError, require
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.calibration import CHUNK, calls, evaluating
 
@@ -59,23 +59,27 @@ def _holds_layers(model: nn.Module, name: str) -> bool:
 def _chunk(model: nn.Module, names: list[str], inputs: Tensor, fisher: bool) -> dict[str, Block]:
     seen: dict[str, tuple[tuple[Any, ...], Tensor]] = {}
 
-    def keep(name: str, arguments: tuple[Any, ...], outputs: Any) -> Tensor:
+    def keep(name: str, arguments: tuple[Any, ...], words: dict[str, Any], outputs: Any) -> Tensor:
         plain = isinstance(outputs, Tensor) and all(isinstance(each, Tensor) for each in arguments)
         require(
-            plain and name not in seen,
-            f"brecq: the block {name!r} must take and return tensors, once in each forward pass",
-            hint="name other blocks with brecq(blocks=...)",
+            plain and arguments and not words and name not in seen,
+            f"brecq: the block {name!r} must take and return tensors, by position, once in each forward pass",
+            hint='name other blocks with brecq(blocks=...); a layer can be one: brecq(blocks="*_proj, *.c_*, lm_head")',
         )
         seen[name] = arguments, outputs if outputs.requires_grad else outputs.requires_grad_(outputs.is_leaf)
         return outputs
 
     parts = {name: model.get_submodule(name) for name in names}
     handles = [
-        each.register_forward_hook(lambda module, given, made, name=name: keep(name, given, made))
+        each.register_forward_hook(
+            lambda module, given, words, made, name=name: keep(name, given, words, made), with_kwargs=True
+        )
         for name, each in parts.items()
     ]
     try:
         with evaluating(model), torch.enable_grad():
+            if hasattr(model, "reading"):  # a language model: the losses of texts alone, which gradients pass through
+                model.training = True
             predictions = model(inputs)
             outputs = [seen[name][1] for name in names]
             matter = _fisher(predictions, outputs) if fisher else [torch.ones_like(each) for each in outputs]
@@ -102,9 +106,20 @@ def _fisher(predictions: Tensor, outputs: list[Tensor]) -> list[Tensor]:
     total = [torch.zeros_like(each) for each in outputs]
     for k in range(count):
         scaled = (logs[:, k] * share[:, k].sqrt()).sum()
-        gradients = torch.autograd.grad(scaled, outputs, retain_graph=True)
+        gradients = _gradients(scaled, outputs)
         total = [old + new.square() for old, new in zip(total, gradients, strict=True)]
     return [each.detach() for each in total]
+
+
+def _gradients(scaled: Tensor, outputs: list[Tensor]) -> tuple[Tensor, ...]:
+    try:
+        return torch.autograd.grad(scaled, outputs, retain_graph=True)
+    except RuntimeError as error:
+        first = str(error).partition("\n")[0]
+        raise UserError(
+            f"brecq: no gradients reach the blocks from the outputs of the model: {first}",
+            hint="use brecq(fisher=False)",
+        ) from error
 
 
 def _joined(blocks: list[Block]) -> Block:

@@ -62,6 +62,8 @@ class BRECQ(Calibrated):
             now = observed(model, [name], inputs, fisher=False)[name]
             block = replace(wanted[name], arguments=now.arguments)
             own = {layer: nearest[layer] for layer in nearest if layer == name or layer.startswith(f"{name}.")}
+            if not own:  # its weight is that of another block
+                continue
             with evaluating(model):
                 nearest.update(self._block(model, block, own, weights))
             part.write(model, {layer: nearest[layer].dequantize() for layer in own})
@@ -77,11 +79,11 @@ class BRECQ(Calibrated):
         """Return the records of the layers of one block, rounded up or down as gradient descent finds best."""
         exact = {name: _steps(layer, weights[name]) for name, layer in layers.items()}
         below = {name: steps.floor() for name, steps in exact.items()}
-        module = model.get_submodule(block.name)
+        module, kind = model.get_submodule(block.name), block.outputs.dtype
 
         def error(rows: Tensor, codes: dict[str, Tensor]) -> Tensor:
             values = {
-                part.weight_key(name.removeprefix(block.name).removeprefix(".")): _values(layers[name], each)
+                part.weight_key(name.removeprefix(block.name).removeprefix(".")): _values(layers[name], each).to(kind)
                 for name, each in codes.items()
             }
             outputs = functional_call(module, values, tuple(each[rows] for each in block.arguments))

@@ -19,6 +19,7 @@ class Calibrated(Quantizer):
     range: Literal["mse", "max", "percentile"] = "mse"
     narrow: bool = False
     needs_calibration: ClassVar[bool] = True
+    levels_per_weight: ClassVar[str] = "2^bits"
 
     def levels(self) -> Uniform:
         """Return the quantizer whose levels the codes are chosen from; the parameters mean there what they do here."""

@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from quantmis.errors import UserError
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import QUANTIZERS, Quantized, Quantizer
+from quantmis.quantizers.probe import require_computes
 from quantmis.registry import spelling
 
 Claim = Callable[[Quantizer], None]
@@ -84,6 +86,14 @@ def computes_finite_outputs(quantizer: Quantizer) -> None:
     _hold(outputs.shape == (64, 3) and bool(torch.isfinite(outputs).all()), "outputs are not finite")
 
 
+def computes_with_its_record(quantizer: Quantizer) -> None:
+    """Check that outputs are those of the recorded weights, and not those of the model before."""
+    try:
+        require_computes(quantizer.name, specimen(), quantized(quantizer), specimen_inputs())
+    except UserError as error:
+        _hold(False, str(error))
+
+
 def repeats_itself(quantizer: Quantizer) -> None:
     """Check that equal models and seeds give equal fingerprints, and another model another one."""
     first = quantized(quantizer).fingerprint
@@ -115,6 +125,7 @@ CLAIMS: tuple[Claim, ...] = (
     accounts_for_every_layer,
     changes_the_weights,
     computes_finite_outputs,
+    computes_with_its_record,
     repeats_itself,
     leaves_global_randomness_alone,
     quantizes_many_as_one_by_one,

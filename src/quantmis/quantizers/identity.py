@@ -19,6 +19,7 @@ class Identity(Quantizer):
     """
 
     name: ClassVar[str] = "identity"
+    levels_per_weight: ClassVar[str] = "all"
     has_codes: ClassVar[bool] = False
 
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:

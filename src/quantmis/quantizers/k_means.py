@@ -28,6 +28,7 @@ class KMeans(Codebook):
 
     bits: int
     name: ClassVar[str] = "k_means"
+    levels_per_weight: ClassVar[str] = "2^bits"
 
     def __post_init__(self):
         require_range(self.name, "bits", self.bits, 1, 8)

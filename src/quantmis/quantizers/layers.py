@@ -1,5 +1,6 @@
 """The layers of a model that have weights to quantize, and those of the same model that are left alone."""
 
+from collections.abc import Container
 from typing import cast
 
 import torch
@@ -54,6 +55,11 @@ def write(model: nn.Module, dequantized: dict[str, Tensor]) -> None:
 def weight_key(name: str) -> str:
     """Return the name of a layer's weight in the state of the model; a model that is itself a layer is named ""."""
     return f"{name}.weight".removeprefix(".")
+
+
+def key_in(state: Container[str], name: str) -> str:
+    """Return the name in `state` of what is recorded as `name`: the weight of a layer, or a matrix of another name."""
+    return name if name in state and weight_key(name) not in state else weight_key(name)
 
 
 def untouched(model: nn.Module, quantized: set[str]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ class MatchedNoise(Quantizer):
 
     of: InstanceOf[Quantizer]
     name: ClassVar[str] = "matched_noise"
+    levels_per_weight: ClassVar[str] = "all"
     has_codes: ClassVar[bool] = False
     needs_generator: ClassVar[bool] = True
 
@@ -37,9 +38,15 @@ class MatchedNoise(Quantizer):
         """Draw the noise of each model from its own generator."""
         quantized = self.of.quantize_many(models, calibration, generators)
         for model, rounded, generator in zip(models, quantized, generators or (), strict=True):
-            weights = part.weights(model)
-            noisy = {layer.name: _noisy(weights[layer.name], layer.dequantize(), generator) for layer in rounded.layers}
-            part.write(model, noisy)
+            own = part.weights(model)
+            for layer in rounded.layers:
+                key = part.key_in(model.state_dict(), layer.name)
+                noisy = _noisy(model.get_parameter(key), layer.dequantize(), generator)
+                if layer.name in own:
+                    part.write(model, {layer.name: noisy})
+                else:  # a matrix of another name, or a weight shared with a layer that `of` left alone
+                    above, _, last = key.rpartition(".")
+                    setattr(model.get_submodule(above), last, nn.Parameter(noisy))
         return [Change(model, ()) for model in models]
 
 

@@ -32,6 +32,7 @@ class Mixed(Quantizer):
     at: InstanceOf[Quantizer]
     layers: str = "last"
     name: ClassVar[str] = "mixed"
+    levels_per_weight: ClassVar[str] = "of each layer"
 
     def __post_init__(self):
         require(self.of.has_codes, f"mixed: {self.of.name} does not quantize; the other layers would stay as they are")

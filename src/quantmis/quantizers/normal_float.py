@@ -37,6 +37,7 @@ class NormalFloat(Codebook):
     per: Per = "tensor"
     group_size: int | None = 64
     name: ClassVar[str] = "normal_float"
+    levels_per_weight: ClassVar[str] = "2^bits"
 
     def __post_init__(self):
         require_range(self.name, "bits", self.bits, 2, 8)

@@ -30,7 +30,8 @@ class QuantizedLayer:
     `levels` is the number of values that a code can take. `scale`, and `zero_point` and `offset` where a format has
     them, are [rows, groups]. `codebook` holds what each code stands for; a `standard` one belongs to the format, is
     known to every reader and takes no bits. `group` names the group of each column of `matrix()` where groups are not
-    neighbours (act-order).
+    neighbours (act-order). `scale_bits` is what scales and offsets take in a format that keeps them quantized
+    themselves, in bits; they are multiplied out here.
 
     >>> layer = QuantizedLayer("fc", torch.tensor([[-2, 1]], dtype=torch.int8), torch.tensor([[0.5]]), 4, group_size=2)
     >>> layer.dequantize().tolist(), layer.bits
@@ -48,6 +49,7 @@ class QuantizedLayer:
     codebook: Float[Tensor, " levels"] | None = None
     standard: bool = False
     group: Integer[Tensor, " columns"] | None = None
+    scale_bits: float | None = None
 
     @property
     def shape(self) -> torch.Size:
@@ -62,8 +64,11 @@ class QuantizedLayer:
     @property
     def bits(self) -> float:
         """Bits of the codes and of all that is needed to read them: scales, zero points, offsets, a codebook."""
-        counted = [self.scale, self.zero_point, self.offset, self.group, None if self.standard else self.codebook]
-        return self.nominal_bits + sum(8.0 * part.nbytes for part in counted if part is not None)
+        scales = [self.scale, self.offset] if self.scale_bits is None else []
+        counted = [*scales, self.zero_point, self.group, None if self.standard else self.codebook]
+        return (
+            self.nominal_bits + (self.scale_bits or 0) + sum(8.0 * part.nbytes for part in counted if part is not None)
+        )
 
     @property
     def entropy_bits(self) -> float:

@@ -23,6 +23,7 @@ class Sign(Codebook):
     per: Per = "tensor"
     group_size: int | None = None
     name: ClassVar[str] = "sign"
+    levels_per_weight: ClassVar[str] = "2"
 
     def __post_init__(self):
         require_rows(self.name, self.per, self.group_size)

@@ -32,6 +32,7 @@ class StochasticRounding(Quantizer):
     group_size: int | None = None
     range: Literal["mse", "max", "percentile"] = "max"
     name: ClassVar[str] = "stochastic_rounding"
+    levels_per_weight: ClassVar[str] = "2^bits"
     needs_generator: ClassVar[bool] = True
 
     def __post_init__(self):

@@ -26,6 +26,7 @@ class Ternary(Codebook):
     per: Per = "tensor"
     group_size: int | None = None
     name: ClassVar[str] = "ternary"
+    levels_per_weight: ClassVar[str] = "3"
 
     def __post_init__(self):
         require_range(self.name, "sparsity", self.sparsity, 0.0, 0.99)

@@ -35,6 +35,7 @@ class Uniform(Codebook):
     percentile: float = 99.9
     narrow: bool = False
     name: ClassVar[str] = "uniform"
+    levels_per_weight: ClassVar[str] = "2^bits"
 
     def __post_init__(self):
         require_range(self.name, "bits", self.bits, 2, 8)

@@ -122,6 +122,27 @@ def gguf() -> dict[str, np.ndarray]:
     return made
 
 
+def k_quants() -> dict[str, np.ndarray]:
+    """Return random bytes of the formats that gguf only reads, with scales that are finite, and what they mean."""
+    from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, quants
+
+    halves = {"Q2_K": (80, 82), "Q3_K": (108,), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,)}
+    halves |= {"IQ4_NL": (0,), "IQ4_XS": (0,), "MXFP4": ()}
+    made, draw = {}, np.random.default_rng(5)
+    for name, places in halves.items():
+        kind = GGMLQuantizationType[name]
+        weights, size = GGML_QUANT_SIZES[kind]
+        blocks = draw.integers(0, 256, (3, 512 // weights, size), dtype=np.uint8)
+        for place in places:
+            scale = draw.normal(0, 0.1, (*blocks.shape[:2], 1)).astype(np.float16)
+            blocks[..., place : place + 2] = scale.view(np.uint8)
+        if name == "MXFP4":
+            blocks[..., 0] = draw.integers(0, 140, blocks.shape[:2])
+        made[f"{name}.bytes"] = blocks.reshape(3, -1)
+        made[f"{name}.weight"] = quants.dequantize(made[f"{name}.bytes"], kind)
+    return made
+
+
 def small() -> torch.nn.Module:
     """Return the model that the files hold: two layers, the second too narrow for the blocks of GGUF."""
     model = torch.nn.Sequential(torch.nn.Linear(64, 20), torch.nn.ReLU(), torch.nn.Linear(20, 3))
@@ -157,7 +178,7 @@ def bitsandbytes_file(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for library in (torchao, bitsandbytes, brevitas, gguf):
+    for library in (torchao, bitsandbytes, brevitas, gguf, k_quants):
         np.savez_compressed(HERE / f"{library.__name__}.npz", allow_pickle=False, **library())
     gguf_file(HERE / "small.gguf")
     bitsandbytes_file(HERE / "small.bitsandbytes.safetensors")

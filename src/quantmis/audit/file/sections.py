@@ -80,6 +80,8 @@ class Elsewhere(Section):
 class Target(Section):
     """Say where the weights of the trained model are, a file or the folder of a model or adapter, and who was a member.
 
+    `weights` may be a quantized model too: a file or folder of GGUF, GPTQ, compressed-tensors, bitsandbytes, torchao or
+    ONNX, with `rename` from its names to the model's, and `like` for the quantizer of this audit that it resembles.
     `members` and `non_members`: files of row numbers or ids, a line each (`.txt`), or whole numbers (`.npy`); or, with
     `column`, the values in that column of the data file that mark them; or, of texts, the names of files in `[data]
     texts`. `overlap`: "refuse" or "drop" samples in both. `confounded`: "refuse" or "report" sets that differ by
@@ -93,6 +95,8 @@ class Target(Section):
     overlap: Literal["refuse", "drop"] = "refuse"
     confounded: Literal["refuse", "report"] | None = None
     name: str | None = None
+    rename: dict[str, str] = Field(default_factory=dict)
+    like: str | None = None
     versions: list[Elsewhere] = Field(default_factory=list)
 
 

@@ -29,13 +29,14 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
         return None
     members, others = _sides(file, section, samples, folder)
     return Target(
-        inside(folder, section.weights, "target.weights"),
+        Artefact(inside(folder, section.weights, "target.weights"), section.rename),
         members,
         others,
         {each.name: _version(each, folder) for each in section.versions},
         section.overlap,
         section.name or section.weights,
         section.confounded,
+        section.like,
     )
 
 

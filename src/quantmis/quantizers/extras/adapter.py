@@ -37,7 +37,9 @@ def using_library(quantizer: Quantizer) -> Generator[None]:
     )
     try:
         yield
-    except (AssertionError, ImportError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # whatever a library raises against a model: KeyError, AttributeError, its own kinds
         raise UserError(
             f"{name}: {quantizer.library} refuses this model: {type(error).__name__}: {_first_line(error)}",
             hint="other bits, another group size, or a native quantizer may suit its layers",
@@ -47,6 +49,23 @@ def using_library(quantizer: Quantizer) -> Generator[None]:
 def _first_line(error: Exception) -> str:
     """Return what an error says first, without the colours that some libraries put into it."""
     return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("\n")[0]
+
+
+def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
+    """Return the Linear layers that a library may replace by layers of its own, by name.
+
+    Attention multiplies by the weights of its output projection itself.
+    """
+    call_every_part(model)
+    found = {name: each for name, each in model.named_modules() if isinstance(each, nn.Linear)}
+    return {name: each for name, each in found.items() if type(each).__name__ != "NonDynamicallyQuantizableLinear"}
+
+
+def call_every_part(model: nn.Module) -> None:
+    """Keep the encoder layers of transformers from multiplying by the weights of their parts, which is faster."""
+    for each in model.modules():
+        if isinstance(each, nn.TransformerEncoderLayer):
+            each.activation_relu_or_gelu = 0
 
 
 def replaced(model: nn.Module, name: str, new: nn.Module) -> nn.Module:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from quantmis.quantizers.base import QUANTIZERS, Change, require_word
-from quantmis.quantizers.extras.adapter import Adapter, replaced
+from quantmis.quantizers.extras.adapter import Adapter, linear_layers, replaced
 from quantmis.quantizers.record import QuantizedLayer
 
 
@@ -28,6 +28,7 @@ class BitsAndBytes4Bit(Adapter):
 
     format: Literal["nf4", "fp4"] = "nf4"
     name: ClassVar[str] = "bitsandbytes.linear4bit"
+    levels_per_weight: ClassVar[str] = "16"
     extra: ClassVar[str | None] = "bnb"
     library: ClassVar[str | None] = "bitsandbytes"
 
@@ -56,6 +57,7 @@ class BitsAndBytesInt8(Adapter):
     """
 
     name: ClassVar[str] = "bitsandbytes.linear8bit"
+    levels_per_weight: ClassVar[str] = "256"
     extra: ClassVar[str | None] = "bnb"
     library: ClassVar[str | None] = "bitsandbytes"
 
@@ -70,9 +72,8 @@ def _replaced(
     model: nn.Module, build: Callable[[int, int, bool], nn.Module], read: Callable[..., QuantizedLayer]
 ) -> Change:
     """Put a layer of the library in the place of each Linear layer, and read its record."""
-    linear = {name: layer for name, layer in model.named_modules() if isinstance(layer, nn.Linear)}
     layers: list[QuantizedLayer] = []
-    for name, old in linear.items():
+    for name, old in linear_layers(model).items():
         with torch.random.fork_rng(devices=[]):  # the new layer draws weights, only to lose them
             new = build(old.in_features, old.out_features, "bias" in old.state_dict())
         new.load_state_dict(old.state_dict())

@@ -16,7 +16,7 @@ from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import QUANTIZERS, Change, require_range, require_word
 from quantmis.quantizers.calibration import evaluating
 from quantmis.quantizers.codebook import written
-from quantmis.quantizers.extras.adapter import Adapter
+from quantmis.quantizers.extras.adapter import Adapter, call_every_part
 from quantmis.quantizers.record import QuantizedLayer
 
 
@@ -32,6 +32,7 @@ class Brevitas(Adapter):
     bits: int = 4
     method: Literal["gptq", "gpfq", "qronos"] = "gptq"
     name: ClassVar[str] = "brevitas"
+    levels_per_weight: ClassVar[str] = "2^bits - 1"
     needs_calibration: ClassVar[bool] = True
     extra: ClassVar[str | None] = "brevitas"
     library: ClassVar[str | None] = "brevitas"
@@ -43,13 +44,27 @@ class Brevitas(Adapter):
     def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
         """Return the model with the weights that Brevitas chose."""
         seen = cast(Tensor, inputs)  # `quantize` refuses to start without
+        call_every_part(model)
         with evaluating(model), torch.no_grad():
-            prepared = _prepared(model, self.bits)
+            prepared = _prepared(_Held(model), self.bits)
             prepared(seen)  # makes the scales
             _run(prepared, seen, self.method)
         names = part.weights(model)
-        quantized = {name: each for name, each in prepared.named_modules() if hasattr(each, "quant_weight")}
+        held = prepared.held.named_modules()
+        quantized = {name: each for name, each in held if hasattr(each, "quant_weight")}
         return written(model, tuple(_layer(name, quantized[name], self.bits) for name in names if name in quantized))
+
+
+class _Held(nn.Module):
+    """Hold a model: Brevitas ends a forward pass in the middle, which must not reach hooks of the model's own."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.held = model
+
+    def forward(self, inputs: Tensor) -> Any:
+        """Return what the model does."""
+        return self.held(inputs)
 
 
 def _prepared(model: nn.Module, bits: int) -> Any:

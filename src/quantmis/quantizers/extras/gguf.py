@@ -28,6 +28,7 @@ class GGUF(Adapter):
 
     format: Literal["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "TQ1_0", "TQ2_0"] = "Q4_0"
     name: ClassVar[str] = "gguf"
+    levels_per_weight: ClassVar[str] = "16 to 256, or 3"
     extra: ClassVar[str | None] = "gguf"
     library: ClassVar[str | None] = "gguf"
 

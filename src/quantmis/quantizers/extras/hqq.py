@@ -1,6 +1,6 @@
 """Half-quadratic quantization (Badri & Shaji 2023, HQQ): zero points that serve the many weights, not the outliers.
 
-Linear layers are replaced by HQQ's own, in single precision; all others stay as they are.
+Linear layers are replaced by HQQ's own, in the model's number format; all others stay as they are.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from quantmis.errors import require
 from quantmis.quantizers.base import QUANTIZERS, Change
-from quantmis.quantizers.extras.adapter import Adapter, replaced
+from quantmis.quantizers.extras.adapter import Adapter, linear_layers, replaced
 from quantmis.quantizers.record import QuantizedLayer
 
 
@@ -30,6 +30,7 @@ class HQQ(Adapter):
     bits: int = 4
     group_size: int = 64
     name: ClassVar[str] = "hqq"
+    levels_per_weight: ClassVar[str] = "2^bits"
     extra: ClassVar[str | None] = "hqq"
     library: ClassVar[str | None] = "hqq"
 
@@ -45,13 +46,12 @@ class HQQ(Adapter):
         from hqq.core.quantize import BaseQuantizeConfig, HQQLinear
 
         layers: list[QuantizedLayer] = []
-        linear = {name: layer for name, layer in model.named_modules() if type(layer) is nn.Linear}
-        for name, old in linear.items():
-            if old.weight.numel() % (self.group_size * 8 // self.bits):
+        for name, old in linear_layers(model).items():
+            if type(old) is not nn.Linear or old.weight.numel() % (self.group_size * 8 // self.bits):
                 continue
             config = BaseQuantizeConfig(nbits=self.bits, group_size=self.group_size, axis=1)
             shape = old.weight.shape
-            new = HQQLinear(old, config, compute_dtype=torch.float32, device="cpu", del_orig=False)
+            new = HQQLinear(old, config, compute_dtype=old.weight.dtype, device="cpu", del_orig=False)
             layers.append(_layer(name, new, shape, self.bits))
             model = replaced(model, name, new)
         return Change(model, tuple(layers))

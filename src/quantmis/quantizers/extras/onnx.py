@@ -8,19 +8,22 @@ needs sample inputs, also where the method itself looks at no data.
 import tempfile
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from quantmis.errors import require
+from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import QUANTIZERS, Change, Generators, require_word
 from quantmis.quantizers.codebook import Per
 from quantmis.quantizers.extras.adapter import Adapter, using_library
 from quantmis.quantizers.extras.onnx_export import INPUT, Session, exported, quietly
 from quantmis.quantizers.formats.onnx import decode
+from quantmis.quantizers.record import QuantizedLayer, transposed
 
 CHUNK = 64
 
@@ -39,20 +42,40 @@ class OnnxRuntime(Adapter):
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
         """Export once, then quantize the graph of each model."""
         inputs = calibration or []
+        narrow = {value.dtype for value in models[0].state_dict().values()} & {torch.bfloat16, torch.float16}
+        require(
+            not narrow,
+            f"{self.name}: ONNX Runtime computes no {', '.join(map(str, narrow))} on a processor",
+            hint="make the model one of single precision first: model.float()",
+        )
         with using_library(self):
             graphs = exported(models, inputs)
-            return [self._change(graph, each) for graph, each in zip(graphs, inputs, strict=True)]
+            made = zip(graphs, models, inputs, strict=True)
+            return [self._change(graph, model, each) for graph, model, each in made]
 
     def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
         """Export and quantize one model."""
         return self.apply([model], None if inputs is None else [inputs], None)[0]
 
-    def _change(self, graph: Any, inputs: Tensor) -> Change:
+    def _change(self, graph: Any, model: nn.Module, inputs: Tensor) -> Change:
         with tempfile.TemporaryDirectory() as folder, quietly():
             path = Path(folder) / "quantized.onnx"
             self.quantized(graph, inputs, str(path))
             data = path.read_bytes()
-        return Change(Session(data), decode(data, self.name)[0])
+        return Change(Session(data), _once(decode(data, self.name)[0], model))
+
+
+def _once(layers: tuple[QuantizedLayer, ...], model: nn.Module) -> tuple[QuantizedLayer, ...]:
+    """Return the layers with a weight that several share once, under the name of the first: a graph holds copies.
+
+    Layers of GPT-2's Conv1D are turned back: graphs and `decode` do not know of them.
+    """
+    first = {id(part.weight_of(each)): name for name, each in part.quantizable(model).items()}
+    known = {name: id(each.weight) for name, each in model.named_modules() if isinstance(each, part.KINDS)}
+    named = [replace(layer, name=first.get(known.get(layer.name, 0), layer.name)) for layer in layers]
+    turned = {name for name, each in model.named_modules() if part.is_transposed(each)}
+    own = [transposed(layer) if layer.name in turned else layer for layer in named]
+    return tuple({layer.name: layer for layer in reversed(own)}.values())[::-1]
 
 
 @QUANTIZERS.add
@@ -68,6 +91,7 @@ class OnnxDynamic(OnnxRuntime):
 
     per: Per = "tensor"
     name: ClassVar[str] = "onnx.dynamic"
+    levels_per_weight: ClassVar[str] = "256"
 
     def __post_init__(self):
         require_word(self.name, "per", self.per, ("tensor", "channel"))
@@ -94,6 +118,7 @@ class OnnxStatic(OnnxRuntime):
     per: Per = "channel"
     range: Literal["minmax", "entropy", "percentile"] = "minmax"
     name: ClassVar[str] = "onnx.static"
+    levels_per_weight: ClassVar[str] = "2^bits"
 
     def __post_init__(self):
         require(self.bits in (4, 8), f"{self.name}: bits must be 4 or 8, got {self.bits}")
@@ -112,7 +137,7 @@ class OnnxStatic(OnnxRuntime):
         quantize_static(
             graph,
             path,
-            _Reader(inputs),  # pyright: ignore[reportArgumentType] any object with get_next serves
+            _Reader(graph, inputs),  # pyright: ignore[reportArgumentType] any object with get_next serves
             quant_format=QuantFormat.QDQ,
             per_channel=self.per == "channel",
             activation_type=QuantType.QUInt8,
@@ -134,6 +159,7 @@ class OnnxMatMulNBits(OnnxRuntime):
     group_size: int = 32
     symmetric: bool = False
     name: ClassVar[str] = "onnx.matmul_nbits"
+    levels_per_weight: ClassVar[str] = "2^bits"
 
     def __post_init__(self):
         require(self.bits in (2, 4, 8), f"{self.name}: bits must be 2, 4 or 8, got {self.bits}")
@@ -159,10 +185,12 @@ class OnnxMatMulNBits(OnnxRuntime):
 
 
 class _Reader:
-    """Hand the calibration inputs to ONNX Runtime."""
+    """Hand the calibration inputs to ONNX Runtime, as many at once as the graph takes."""
 
-    def __init__(self, inputs: Tensor):
-        self._chunks: Iterator[Tensor] = iter(inputs.split(CHUNK))
+    def __init__(self, graph: Any, inputs: Tensor):
+        fixed = graph.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+        chunks = inputs.split(fixed or CHUNK)
+        self._chunks: Iterator[Tensor] = (chunk for chunk in chunks if not fixed or len(chunk) == fixed)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """Return the next chunk, or None."""

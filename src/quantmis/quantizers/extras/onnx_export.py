@@ -31,11 +31,23 @@ class Session(nn.Module):
         self.graph = graph
         self._session: Any = None
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Return the first output of the graph."""
+    def start(self) -> Any:
+        """Return the session, which is begun where it is first needed."""
         self._session = self._session or _session(self.graph)
-        given = inputs.detach().cpu().contiguous().numpy()
-        return torch.from_numpy(self._session.run(None, {INPUT: given})[0]).to(inputs.device)
+        return self._session
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return the first output of the graph; a graph for so many inputs is given as many at once."""
+        [entry, *_] = self.start().get_inputs()
+        given = inputs.detach().cpu().contiguous()
+        size = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else len(given)
+        made = [self._computed(entry.name, chunk, size) for chunk in given.split(max(1, size))]
+        return torch.cat(made).to(inputs.device)
+
+    def _computed(self, name: str, chunk: Tensor, size: int) -> Tensor:
+        """Return the outputs of at most `size` inputs, filled up with the first where they are fewer."""
+        filled = torch.cat([chunk, chunk[:1].expand(size - len(chunk), *chunk.shape[1:])])
+        return torch.from_numpy(self.start().run(None, {name: filled.numpy()})[0])[: len(chunk)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_session": None}  # a session is a handle of this process

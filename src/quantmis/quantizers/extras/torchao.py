@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from quantmis.errors import require
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import QUANTIZERS, Change, require_range
 from quantmis.quantizers.extras.adapter import Adapter
@@ -22,6 +23,7 @@ class Torchao(Adapter):
 
     extra: ClassVar[str | None] = "torchao"
     library: ClassVar[str | None] = "torchao"
+    levels_per_weight: ClassVar[str] = "2^bits"
     bits: int = 8
 
     @abstractmethod
@@ -53,6 +55,8 @@ class TorchaoIntx(Torchao):
 
     def __post_init__(self):
         require_range(self.name, "bits", self.bits, 2, 8)  # torchao's one bit collapses every weight to zero
+        size = self.group_size
+        require(size is None or size >= 1, f"{self.name}: group_size must be at least 1, got {size}")
 
     def config(self) -> Any:
         """Return torchao's configuration for integers of any bits."""
@@ -74,6 +78,7 @@ class TorchaoInt8WeightOnly(Torchao):
     """
 
     name: ClassVar[str] = "torchao.int8_weight_only"
+    levels_per_weight: ClassVar[str] = "256"
 
     def config(self) -> Any:
         """Return torchao's configuration for int8 weights."""
@@ -92,6 +97,7 @@ class TorchaoInt8Dynamic(Torchao):
     """
 
     name: ClassVar[str] = "torchao.int8_dynamic"
+    levels_per_weight: ClassVar[str] = "256"
 
     def config(self) -> Any:
         """Return torchao's configuration for int8 weights and activations."""

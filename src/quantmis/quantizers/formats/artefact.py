@@ -1,55 +1,36 @@
-"""A quantized model that someone else made: read its file, and put it into the architecture it was made from.
+"""A quantized model that someone else made: read its file into the record.
 
 Nothing in a file is executed. What kind of file it is shows in its first bytes and in the names of its tensors, never
 in its extension.
-
-A tensor of a file belongs to the part of the model that has its name. Where one prefix, such as `model.`, taken off or
-put before every name makes all of them fit, that is done; all else is said with `rename`.
 """
 
-import copy
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from quantmis.errors import UserError, require
-from quantmis.quantizers import layers as part
-from quantmis.quantizers.base import Change, Generators, Quantized, Quantizer
-from quantmis.quantizers.checked import checked
-from quantmis.quantizers.codebook import written
-from quantmis.quantizers.formats import bitsandbytes, compressed_tensors, gguf, gptq, names, onnx, torchao
-from quantmis.quantizers.record import QuantizedLayer, transposed
-from quantmis.quantizers.storage import FORMAT, load, read_safetensors, refuse_pickle
+from quantmis.quantizers.formats import bitsandbytes, compressed_tensors, gguf, gptq, onnx, torchao
+from quantmis.quantizers.record import QuantizedLayer
+from quantmis.quantizers.storage import FORMAT, read_safetensors, recorded, refuse_pickle
 
 
 @dataclass(frozen=True, eq=False)
 class Artefact:
     """Hold what a file holds: the record of its quantized layers, and its other tensors by name.
 
-    A record of ours holds the layers alone; a graph holds constants beside the tensors of a model.
+    `others` is None for a record of ours that holds layers alone; a graph holds constants beside the tensors of a
+    model. `notes` says what the tool that the file is for does besides, which no weight shows.
     """
 
     format: str
     layers: tuple[QuantizedLayer, ...]
-    others: dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Read(Quantizer):
-    """Stand for the tool that made a file, where what it did is checked."""
-
-    path: str
-    name: ClassVar[str] = "artefact"
-
-    def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
-        """Put the file into each model."""
-        found = read(self.path)
-        return [written(model, found.layers) for model in models]
+    others: dict[str, Tensor] | None
+    notes: tuple[str, ...] = ()
 
 
 FORMATS = {
@@ -58,7 +39,28 @@ FORMATS = {
     "bitsandbytes": (bitsandbytes.fits, bitsandbytes.layers),
     "torchao": (torchao.fits, torchao.layers),
 }
-GRAPH, RECORD = "onnx", "quantmis"
+GRAPH, BLOCKS, RECORD = "onnx", "gguf", "quantmis"
+KNOWN = f"{BLOCKS}, {GRAPH}, {', '.join(FORMATS)} (safetensors)"
+HEAD = 9
+ACTIVATIONS = "activations (rounded to 8 bits where the file runs)"
+
+
+def format_of(path: str | Path) -> str | None:
+    """Return the format of a quantized model in a file or folder, None where it holds something else.
+
+    Only the first bytes and the names of tensors are looked at. Raises `UserError` for what is missing or damaged.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return _of_names(name for file in _parts(path) for name in _names(file)[1])
+    require(path.is_file(), f"there is no file {path}")
+    start = _start(path)
+    if start.startswith((gguf.MAGIC, b"\x80", b"PK\x03\x04")):
+        return BLOCKS if start.startswith(gguf.MAGIC) else None
+    if onnx.fits(start):
+        return GRAPH
+    header, names = _names(path)
+    return RECORD if header.get("format") == FORMAT else _of_names(names)
 
 
 def read(path: str | Path) -> Artefact:
@@ -69,47 +71,38 @@ def read(path: str | Path) -> Artefact:
     """
     path = Path(path)
     if path.is_dir():
-        return _checkpoint(path, sorted(path.glob("*.safetensors")), path)
+        return _checkpoint(path, _parts(path), path)
     refuse_pickle(path)
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start == gguf.MAGIC:
-        return Artefact("gguf", *gguf.contents(path))
+    start = _start(path)
+    if start.startswith(gguf.MAGIC):
+        return Artefact(BLOCKS, *gguf.contents(path))
     if onnx.fits(start):
-        return Artefact(GRAPH, *onnx.contents(path))
+        layers, others, rounds = onnx.contents(path)
+        return Artefact(GRAPH, layers, others, (ACTIVATIONS,) if rounds else ())
     return _checkpoint(path, [path], path.parent)
 
 
-def recognised(path: str | Path) -> bool:
-    """Say whether `read` knows the format of a file; `UserError` for one that is missing, damaged or a pickle."""
-    refuse_pickle(path)
-    with Path(path).open("rb") as file:
-        start = file.read(4)
-    return start == gguf.MAGIC or any(fits(read_safetensors(path)[1]) for fits, _ in FORMATS.values())
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
 
 
-def restore(
-    model: nn.Module, path: str | Path, rename: Mapping[str, str] | Callable[[str], str] | None = None
-) -> Quantized:
-    """Return a copy of `model` that computes with the weights of the file at `path`, and the record of its layers.
+def _parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.safetensors"))
 
-    `model` gives the architecture, and nothing else: the file must hold every one of its tensors, except where it is a
-    record of ours. `rename` says what a tensor of the file is called in the model (its state's names, without ".weight"
-    for layers), where the names differ by more than a prefix. Raises `UserError` for names or shapes that do not fit.
-    """
-    found = read(path)
-    new = names.mapping(model, [*(part.weight_key(layer.name) for layer in found.layers), *found.others], rename)
-    layers = tuple(replace(layer, name=new(layer.name)) for layer in found.layers)
-    others = {new(name): value for name, value in found.others.items()}
-    base = copy.deepcopy(model)
-    if found.format == GRAPH:
-        others = {name: value for name, value in others.items() if name in base.state_dict()}
-    names.require_known(base, [layer.name for layer in layers], path)
-    if found.format != RECORD:
-        names.require_complete(base, {*(part.weight_key(layer.name) for layer in layers), *others}, path)
-    _load(base, others, path)
-    shaped = _shaped(base, layers, path, turn=found.format != RECORD)
-    return checked(Read(str(path)), base, written(copy.deepcopy(base), shaped))
+
+def _names(path: Path) -> tuple[dict[str, str], list[str]]:
+    """Return the header and the names of the tensors of a safetensors file, without reading the tensors."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, list(file.keys())
+    except SafetensorError as error:
+        raise UserError(f"{path} is no safetensors file, or is damaged: {error}", hint=f"read are {KNOWN}") from error
+
+
+def _of_names(names: Iterable[str]) -> str | None:
+    own = list(names)
+    return next((each for each, (fits, _) in FORMATS.items() if fits(own)), None)
 
 
 def _checkpoint(path: Path, files: list[Path], folder: Path) -> Artefact:
@@ -122,14 +115,21 @@ def _checkpoint(path: Path, files: list[Path], folder: Path) -> Artefact:
         words |= header
         tensors |= own
     if words.get("format") == FORMAT:
-        return Artefact(RECORD, load(files[0]), {})
-    for name, (fits, layers) in FORMATS.items():
-        if fits(tensors):
-            return Artefact(name, *_read(path, layers, tensors, words))
-    raise UserError(
-        f"{path} holds no quantized layers of a known format",
-        hint=f"known: gguf, onnx, {', '.join(FORMATS)} (safetensors)",
-    )
+        return Artefact(RECORD, *recorded(path, words, tensors))
+    name = _of_names(tensors)
+    require(name, f"{path} holds no quantized layers of a known format", hint=f"known: {KNOWN}")
+    layers, others = _read(path, FORMATS[str(name)][1], tensors, words)
+    return Artefact(str(name), layers, others, (ACTIVATIONS,) if _rounds_activations(str(name), layers, words) else ())
+
+
+def _rounds_activations(name: str, layers: tuple[QuantizedLayer, ...], words: dict[str, Any]) -> bool:
+    """Say whether the tool that the file is for rounds activations too: bitsandbytes with int8 does, others say so."""
+    if name == "bitsandbytes":
+        return any(layer.levels == bitsandbytes.INT8 for layer in layers)
+    if name == "torchao":
+        return any("Int8Tensor" in str(word) and "act_quant_kwargs" in str(word) for word in words.values())
+    groups = words.get("config_groups") or {}
+    return any(isinstance(group, dict) and group.get("input_activations") for group in dict(groups).values())
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
@@ -139,10 +139,10 @@ def _configuration(folder: Path) -> dict[str, Any]:
         file = folder / name
         if file.is_file():
             try:
-                said = json.loads(file.read_text())
+                said = json.loads(file.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise UserError(f"{file} is no JSON: {error}") from error
-            words |= said.get("quantization_config", {}) if name == "config.json" else said
+            words |= said.get("quantization_config") or {} if name == "config.json" else said
     words.pop("format", None)  # the header of a safetensors file uses the word too
     return words
 
@@ -155,37 +155,5 @@ def _read(
 ) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
     try:
         return layers(tensors, words)
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (IndexError, KeyError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"{path} is damaged: its tensors do not fit one another ({error})") from error
-
-
-def _load(model: nn.Module, tensors: dict[str, Tensor], path: str | Path) -> None:
-    state = model.state_dict()
-    unknown = [name for name in tensors if name not in state]
-    require(not unknown, f"{path}: the model has no {', '.join(unknown)}", hint="say with rename= what they are called")
-    with torch.no_grad():
-        for name, value in tensors.items():
-            fits = value.shape == state[name].shape
-            flat = value.ndim != state[name].ndim and value.numel() == state[name].numel()
-            require(
-                fits or flat,
-                f"{path}: {name} has shape {list(value.shape)}, not those of the model, {list(state[name].shape)}",
-            )
-            state[name].copy_(value.reshape(state[name].shape))
-
-
-def _shaped(
-    model: nn.Module, layers: tuple[QuantizedLayer, ...], path: str | Path, turn: bool
-) -> tuple[QuantizedLayer, ...]:
-    """Return the layers in the shapes of the model: files keep convolutions as matrices, and GPT-2's Conv1D turned."""
-    made: list[QuantizedLayer] = []
-    for layer in layers:
-        module = model.get_submodule(layer.name)
-        shape = model.get_parameter(part.weight_key(layer.name)).shape
-        own = transposed(layer) if turn and part.is_transposed(module) else layer
-        require(
-            own.shape == shape or (own.codes.ndim != len(shape) and own.codes.numel() == shape.numel()),
-            f"{path}: {layer.name} has shape {list(own.shape)}, in the model {list(shape)}",
-        )
-        made.append(replace(own, codes=own.codes.reshape(shape)))
-    return tuple(made)

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int, UInt8
 
 from quantmis.errors import require
+from quantmis.quantizers.formats.k_quants import SUB_BLOCKS, SubBlocks
 from quantmis.quantizers.record import QuantizedLayer, from_matrix
 
 
@@ -38,6 +39,8 @@ BLOCKS = {
     "TQ2_0": BlockFormat(256, 66, 3, 1, scale=64, packed=0),
 }
 
+LAYOUTS: dict[str, BlockFormat | SubBlocks] = {**BLOCKS, **SUB_BLOCKS}
+
 Blocks = UInt8[np.ndarray, "blocks bytes"]
 Codes = Int[np.ndarray, "blocks weights"]
 
@@ -49,12 +52,14 @@ def decode(
 
     Raises `UserError` for bytes that do not fill the shape.
     """
-    layout, rows = BLOCKS[kind], len(encoded)
+    layout, rows = LAYOUTS[kind], len(encoded)
     require(
         encoded.size * layout.weights == shape.numel() * layout.size,
         f"{name}: {encoded.size} bytes of {kind} do not hold weights of shape {list(shape)}",
     )
     blocks = encoded.reshape(-1, layout.size)
+    if isinstance(layout, SubBlocks):
+        return _of_sub_blocks(name, blocks, layout, rows, shape, axis)
     codes = torch.from_numpy(np.ascontiguousarray(_codes(blocks, kind) - layout.zero).astype(np.int8))
     return QuantizedLayer(
         name=name,
@@ -64,6 +69,25 @@ def decode(
         group_size=layout.weights,
         axis=axis,
         offset=None if layout.least is None else _halves(blocks, layout.least, rows),
+    )
+
+
+def _of_sub_blocks(
+    name: str, blocks: Blocks, layout: SubBlocks, rows: int, shape: torch.Size, axis: int
+) -> QuantizedLayer:
+    found = layout.unpack(blocks)
+    offset = None if found.offset is None else torch.from_numpy(found.offset.reshape(rows, -1))
+    return QuantizedLayer(
+        name=name,
+        codes=from_matrix(torch.from_numpy(found.codes.reshape(rows, -1)), shape, axis).contiguous(),
+        scale=torch.from_numpy(found.scale.reshape(rows, -1)),
+        levels=layout.levels,
+        group_size=layout.group,
+        axis=axis,
+        offset=offset,
+        codebook=None if layout.book is None else torch.tensor(layout.book, dtype=torch.float32),
+        standard=layout.book is not None,
+        scale_bits=len(blocks) * layout.scale_bits,
     )
 
 

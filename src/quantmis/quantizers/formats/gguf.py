@@ -8,20 +8,40 @@ import torch
 from torch import Tensor
 
 from quantmis.errors import UserError, require
-from quantmis.quantizers.formats.ggml import BLOCKS, decode
+from quantmis.quantizers.formats.ggml import LAYOUTS, decode
+from quantmis.quantizers.formats.llama_cpp import translated
 from quantmis.quantizers.record import QuantizedLayer
 
 MAGIC = b"GGUF"
 NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 STRING, ARRAY = 8, 9
-KINDS = {2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", 8: "Q8_0", 34: "TQ1_0", 35: "TQ2_0"}
+KINDS = {
+    2: "Q4_0",
+    3: "Q4_1",
+    6: "Q5_0",
+    7: "Q5_1",
+    8: "Q8_0",
+    34: "TQ1_0",
+    35: "TQ2_0",
+    10: "Q2_K",
+    11: "Q3_K",
+    12: "Q4_K",
+    13: "Q5_K",
+    14: "Q6_K",
+    20: "IQ4_NL",
+    23: "IQ4_XS",
+    39: "MXFP4",
+}
+UNREAD = {16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 21: "IQ3_S", 22: "IQ2_S", 29: "IQ1_M", 40: "NVFP4"}
 FLOATS = {0: np.dtype("<f4"), 1: np.dtype("<f2"), 28: np.dtype("<f8")}
+BRAIN_FLOAT = 30
+"""The type bfloat16, the upper half of a float."""
 
 
 class Reader:
     """Read the values of a GGUF header one after the other."""
 
-    def __init__(self, data: bytes):
+    def __init__(self, data: memoryview):
         self.data, self.at = data, len(MAGIC)
 
     def number(self, kind: str) -> int | float:
@@ -39,7 +59,7 @@ class Reader:
         length = self.whole()
         require(length <= len(self.data) - self.at, "a string is longer than the file")
         self.at += length
-        return self.data[self.at - length : self.at].decode()
+        return str(self.data[self.at - length : self.at], "utf-8")
 
     def value(self, kind: int) -> object:
         """Return the next value of metadata."""
@@ -53,14 +73,19 @@ class Reader:
 
 
 def contents(path: Path) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
-    """Return the quantized layers and the other tensors of a GGUF file; `UserError` where it is damaged."""
+    """Return the quantized layers and the other tensors of a GGUF file; `UserError` where it is damaged.
+
+    Those of language models as llama.cpp writes them are named and ordered as in transformers.
+    """
     try:
-        return _contents(path.read_bytes())
-    except (struct.error, KeyError, ValueError, UserError) as error:
-        raise UserError(f"{path} is damaged, or of a format that is not read here: {error}") from error
+        return _contents(memoryview(path.read_bytes()))
+    except UserError as error:
+        raise UserError(f"{path}: {error}", hint=error.hint) from error
+    except (struct.error, KeyError, ValueError) as error:
+        raise UserError(f"{path} is damaged: {error}") from error
 
 
-def _contents(data: bytes) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
+def _contents(data: memoryview) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
     reader = Reader(data)
     version = reader.whole("<I")
     require(version in (2, 3), f"GGUF version {version}, known are 2 and 3")
@@ -76,7 +101,7 @@ def _contents(data: bytes) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor
             layers.append(_layer(name, shape, KINDS[kind], data[start + offset :]))
         else:
             others[name] = _floats(name, shape, kind, data[start + offset :])
-    return tuple(layers), others
+    return translated(tuple(layers), others, metadata)
 
 
 def _description(reader: Reader) -> tuple[str, torch.Size, int, int]:
@@ -87,16 +112,24 @@ def _description(reader: Reader) -> tuple[str, torch.Size, int, int]:
     return name, shape, reader.whole("<I"), reader.whole()
 
 
-def _layer(name: str, shape: torch.Size, kind: str, data: bytes) -> QuantizedLayer:
-    layout = BLOCKS[kind]
+def _layer(name: str, shape: torch.Size, kind: str, data: memoryview) -> QuantizedLayer:
+    layout = LAYOUTS[kind]
     size = shape.numel() // layout.weights * layout.size
     require(len(data) >= size, f"{name} ends before its {size} bytes")
     encoded = np.frombuffer(data[:size], np.uint8).reshape(shape.numel() // shape[-1], -1)
     return decode(name.removesuffix(".weight"), encoded, kind, shape)
 
 
-def _floats(name: str, shape: torch.Size, kind: int, data: bytes) -> Tensor:
-    require(kind in FLOATS, f"{name} has the type {kind}; read are {', '.join(KINDS.values())} and plain floats")
-    size = shape.numel() * FLOATS[kind].itemsize
+def _floats(name: str, shape: torch.Size, kind: int, data: memoryview) -> Tensor:
+    require(
+        kind in FLOATS or kind == BRAIN_FLOAT,
+        f"{name} is of ggml's type {UNREAD.get(kind, kind)}, which is not read here",
+        hint=f"read are {', '.join(KINDS.values())}, F64, F32, F16 and BF16",
+    )
+    number = FLOATS.get(kind, np.dtype("<u2"))
+    size = shape.numel() * number.itemsize
     require(len(data) >= size, f"{name} ends before its {size} bytes")
-    return torch.from_numpy(np.frombuffer(data[:size], FLOATS[kind]).reshape(shape).astype(np.float64)).float()
+    values = np.frombuffer(data[:size], number).reshape(shape)
+    if kind == BRAIN_FLOAT:
+        return torch.from_numpy((values.astype(np.uint32) << 16).view(np.float32))
+    return torch.from_numpy(values.astype(np.float32))

@@ -25,6 +25,8 @@ PACKED = {21: (4, False), 22: (4, True), 25: (2, False), 26: (2, True)}
 """The types of less than a byte: their bits, and whether they have a sign. The first lies in the lowest bits."""
 SMALL = {2: 256, 3: 256, 21: 16, 22: 16, 25: 4, 26: 4}
 """The types of codes, and the values that each can take."""
+ROUNDING = ("DynamicQuantize", "QLinear", "QuantizeLinear", "QGemm", "QAttention")
+"""What the operators that round activations are called, or begin with."""
 FLOATS, INTS, LONGS, DOUBLES, RAW, ELSEWHERE = 4, 5, 7, 10, 9, 14
 
 Layers = tuple[QuantizedLayer, ...]
@@ -63,19 +65,30 @@ class Graph:
 
 
 def fits(start: bytes) -> bool:
-    """Say whether a file begins as an ONNX file does: with its version, then its producer, graph or imports."""
-    return start[:1] == b"\x08" and start[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x28", b"\x32", b"\x3a", b"\x42")
+    """Say whether a file begins as an ONNX file does: with its version, then its producer, graph or imports.
+
+    The header of a safetensors file can begin so too, and goes on with a brace.
+    """
+    return (
+        start[:1] == b"\x08"
+        and start[8:9] != b"{"
+        and start[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x28", b"\x32", b"\x3a", b"\x42")
+    )
 
 
-def contents(path: Path) -> tuple[Layers, dict[str, Tensor]]:
-    """Return the quantized layers and the other tensors of an ONNX file; `UserError` where it is damaged."""
+def contents(path: Path) -> tuple[Layers, dict[str, Tensor], bool]:
+    """Return the quantized layers and the other tensors of an ONNX file, and whether it rounds activations.
+
+    Raises `UserError` where it is damaged.
+    """
     return decode(path.read_bytes(), str(path))
 
 
-def decode(data: bytes, name: str) -> tuple[Layers, dict[str, Tensor]]:
-    """Return the quantized layers and the other tensors of the ONNX file `name` that holds `data`."""
+def decode(data: bytes, name: str) -> tuple[Layers, dict[str, Tensor], bool]:
+    """Return what `contents` does of the ONNX file `name` that holds `data`."""
     try:
-        return _contents(_graph(memoryview(data)))
+        graph = _graph(memoryview(data))
+        return *_contents(graph), any(node.operator.startswith(ROUNDING) for node in graph.nodes)
     except (IndexError, KeyError, RuntimeError, UnicodeDecodeError, ValueError) as error:
         raise UserError(f"{name} is damaged, or uses what is not read here: {error!r}") from error
 
@@ -151,7 +164,8 @@ def _matrix(value: Tensor, codes: Tensor, axis: int | None, block: int) -> Tenso
 
 
 def _name(name: str) -> str:
-    return plain(name).removesuffix("weight").removesuffix(".") if plain(name).endswith("weight") else plain(name)
+    """Return the layer of a weight, or the weight itself where it is called differently."""
+    return "" if plain(name) == "weight" else plain(name).removesuffix(".weight")
 
 
 def _is_turned(graph: Graph, name: str) -> bool:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from quantmis.errors import require
 from quantmis.quantizers.record import QuantizedLayer
 
 Layers = tuple[QuantizedLayer, ...]
@@ -50,8 +51,11 @@ def signed(
 ) -> QuantizedLayer:
     """Return the record of a layer whose unsigned `codes` and zero points have the middle of their range at zero.
 
-    `group` names the group of each input; it is left out where groups are runs of `group_size`.
+    `group` names the group of each input; it is left out where groups are runs of `group_size`, and where it holds
+    nothing but -1.
     """
+    group = None if group is None or bool((group == -1).all()) else group
+    _require_groups(name, codes.shape[1], scale.shape[1], group)
     runs = torch.arange(codes.shape[1]) // group_size
     middle = 2 ** (bits - 1)
     return QuantizedLayer(
@@ -64,3 +68,8 @@ def signed(
         zero_point=None if zero is None else (zero - middle).to(torch.int8).contiguous(),
         group=None if group is None or torch.equal(group.long(), runs) else group.to(torch.int32),
     )
+
+
+def _require_groups(name: str, inputs: int, groups: int, group: Tensor | None) -> None:
+    fits = group is None or (len(group) == inputs and int(group.min()) >= 0 and int(group.max()) < groups)
+    require(fits, f"{name} is damaged: its index does not name one of {groups} groups for each of {inputs} inputs")

@@ -5,6 +5,7 @@ under `fc.weight` in JSON of which type it was.
 """
 
 import json
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -19,9 +20,9 @@ PARTS = ("_weight_qdata", "_weight_scale", "_weight_zero_point")
 KINDS = ("Int8Tensor", "IntxUnpackedToInt8Tensor")
 
 
-def fits(tensors: dict[str, Tensor]) -> bool:
+def fits(names: Iterable[str]) -> bool:
     """Say whether the names of a file's tensors are those of torchao."""
-    return any(name.endswith(f".{PARTS[0]}") for name in tensors)
+    return any(name.endswith(f".{PARTS[0]}") for name in names)
 
 
 def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[Layers, dict[str, Tensor]]:

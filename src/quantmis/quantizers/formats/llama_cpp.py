@@ -1,0 +1,107 @@
+"""Language models as llama.cpp's converter writes them: what transformers calls their tensors, and in which order.
+
+The converter renames tensors (gguf-py, constants and tensor_mapping), stores GPT-2's Conv1D weights as [outputs,
+inputs], and reorders the rows of Llama's queries and keys, head by head, for its own rotary embedding.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from quantmis.errors import require
+from quantmis.quantizers.record import QuantizedLayer
+
+LLAMA = {
+    "token_embd": "model.embed_tokens",
+    "output_norm": "model.norm",
+    "output": "lm_head",
+    "attn_norm": "model.layers.{}.input_layernorm",
+    "attn_q": "model.layers.{}.self_attn.q_proj",
+    "attn_k": "model.layers.{}.self_attn.k_proj",
+    "attn_v": "model.layers.{}.self_attn.v_proj",
+    "attn_q_norm": "model.layers.{}.self_attn.q_norm",
+    "attn_k_norm": "model.layers.{}.self_attn.k_norm",
+    "attn_output": "model.layers.{}.self_attn.o_proj",
+    "ffn_norm": "model.layers.{}.post_attention_layernorm",
+    "ffn_gate": "model.layers.{}.mlp.gate_proj",
+    "ffn_up": "model.layers.{}.mlp.up_proj",
+    "ffn_down": "model.layers.{}.mlp.down_proj",
+}
+GPT_2 = {
+    "token_embd": "transformer.wte",
+    "position_embd": "transformer.wpe",
+    "output_norm": "transformer.ln_f",
+    "output": "lm_head",
+    "attn_norm": "transformer.h.{}.ln_1",
+    "attn_qkv": "transformer.h.{}.attn.c_attn",
+    "attn_output": "transformer.h.{}.attn.c_proj",
+    "ffn_norm": "transformer.h.{}.ln_2",
+    "ffn_up": "transformer.h.{}.mlp.c_fc",
+    "ffn_down": "transformer.h.{}.mlp.c_proj",
+}
+ARCHITECTURES = {"llama": LLAMA, "qwen2": LLAMA, "qwen3": LLAMA, "gpt2": GPT_2}
+COMPUTED = "rope_freqs"
+"""A table that follows from the configuration."""
+
+CONV1D = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+
+
+def translated(
+    layers: tuple[QuantizedLayer, ...], others: dict[str, Tensor], words: Mapping[str, object]
+) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
+    """Return a file's layers and tensors as transformers names and orders them; those of other files as they are.
+
+    `words` is the file's metadata.
+    """
+    known = ARCHITECTURES.get(str(words.get("general.architecture")))
+    if known is None or not any(_plain(name) for name in (*(f"{layer.name}." for layer in layers), *others)):
+        return layers, others
+    coded = tuple(_layer(replace(each, name=name_of(each.name, known)), words) for each in layers)
+    plain = {name_of(name, known): value for name, value in others.items() if not name.startswith(COMPUTED)}
+    return coded, {name: _other(name, value, words) for name, value in plain.items()}
+
+
+def name_of(name: str, known: Mapping[str, str]) -> str:
+    """Return what transformers calls a tensor or a layer; a name that is not known stays.
+
+    >>> name_of("blk.3.attn_q.weight", LLAMA), name_of("token_embd", GPT_2)
+    ('model.layers.3.self_attn.q_proj.weight', 'transformer.wte')
+    """
+    found = re.fullmatch(r"(?:blk\.(\d+)\.)?(\w+?)(\.weight|\.bias)?", name)
+    if found is None or found[2] not in known:
+        return name
+    return known[found[2]].format(found[1]) + (found[3] or "")
+
+
+def _plain(name: str) -> bool:
+    return name.startswith(("token_embd.", "output_norm.", "blk."))
+
+
+def _layer(layer: QuantizedLayer, words: Mapping[str, object]) -> QuantizedLayer:
+    order = _order(layer.name, len(layer.codes), words)
+    if order is None:
+        return layer
+    parts = {part: getattr(layer, part) for part in ("codes", "scale", "zero_point", "offset")}
+    return replace(layer, **{part: value[order] for part, value in parts.items() if value is not None})
+
+
+def _other(name: str, value: Tensor, words: Mapping[str, object]) -> Tensor:
+    if value.ndim == 2 and name.removesuffix(".weight").endswith(CONV1D):
+        return value.T.contiguous()
+    order = _order(name, len(value), words)
+    return value if order is None else value[order]
+
+
+def _order(name: str, rows: int, words: Mapping[str, object]) -> Tensor | None:
+    """Return which row of the file each row of Llama's queries or keys is; None for what is in order."""
+    found = re.search(r"\.self_attn\.([qk])_proj", name)
+    if found is None or words["general.architecture"] != "llama":
+        return None
+    queries = words.get("llama.attention.head_count")
+    heads = queries if found[1] == "q" else words.get("llama.attention.head_count_kv", queries)
+    fits = isinstance(heads, int) and heads > 0 and rows % (2 * heads) == 0
+    require(fits, f"{name}: {rows} rows do not belong to {heads} heads")
+    return torch.arange(rows).reshape(int(str(heads)), -1, 2).transpose(1, 2).reshape(-1)

@@ -1,0 +1,143 @@
+"""Put a quantized model that someone else made into the architecture that it was made from.
+
+A tensor of a file belongs to the part of the model that has its name. Where one prefix, such as `model.`, taken off or
+put before every name makes all of them fit, that is done; all else is said with `rename`.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from quantmis.errors import require
+from quantmis.quantizers import layers as part
+from quantmis.quantizers.base import Change, Generators, Quantized, Quantizer
+from quantmis.quantizers.checked import checked
+from quantmis.quantizers.codebook import written
+from quantmis.quantizers.formats import names
+from quantmis.quantizers.formats.artefact import GRAPH, RECORD, Artefact, read
+from quantmis.quantizers.record import QuantizedLayer, transposed
+
+WHOLE = "save the whole model, quantizers.save(quantized, path), or pass the trained model and keep=True"
+
+
+@dataclass(frozen=True)
+class Read(Quantizer):
+    """Stand for the tool that made a file, where what it did is checked."""
+
+    path: str
+    name: ClassVar[str] = "artefact"
+
+    def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
+        """Put the file into each model."""
+        found = read(self.path)
+        return [written(model, found.layers) for model in models]
+
+
+def restore(
+    model: nn.Module,
+    path: str | Path,
+    rename: Mapping[str, str] | Callable[[str], str] | None = None,
+    keep: bool = False,
+) -> Quantized:
+    """Return a copy of `model` that computes with the weights of the file at `path`, and the record of its layers.
+
+    `model` gives the architecture, and nothing else: the file must hold every one of its numbers. With `keep`, a record
+    of ours may hold quantized layers alone, and all other numbers are those of `model`. `rename` says what a tensor of
+    the file is called in the model (its state's names, without ".weight" for layers), where the names differ by more
+    than a prefix. What the file says and this model does not do, such as rounding activations, stands among what is
+    `untouched`. Raises `UserError` for names or shapes that do not fit.
+    """
+    found = read(path)
+    require(found.others is not None or keep, f"{path} holds quantized layers and nothing else of a model", hint=WHOLE)
+    base, layers, others = _named(model, found, path, rename)
+    names.require_known(base, [layer.name for layer in layers], path)
+    if found.others is not None:
+        names.require_complete(base, {*(part.weight_key(layer.name) for layer in layers), *others}, path)
+    _apart(base, layers, others)
+    _load(base, others, path)
+    layers = _once(base, layers)
+    shaped = _shaped(base, layers, path, turn=found.format != RECORD)
+    done = checked(Read(str(path)), base, written(copy.deepcopy(base), shaped))
+    return replace(done, untouched=(*done.untouched, *found.notes))
+
+
+def _named(
+    model: nn.Module, found: Artefact, path: str | Path, rename: Mapping[str, str] | Callable[[str], str] | None
+) -> tuple[nn.Module, tuple[QuantizedLayer, ...], dict[str, Tensor]]:
+    """Return a copy of the model, and layers and other tensors of the file by the model's names."""
+    given = found.others or {}
+    new = names.mapping(model, [*(part.weight_key(layer.name) for layer in found.layers), *given], rename)
+    layers = tuple(replace(layer, name=new(layer.name)) for layer in found.layers)
+    others, base = {new(name): value for name, value in given.items()}, copy.deepcopy(model)
+    if found.format == GRAPH:
+        others = {name: value for name, value in others.items() if name in base.state_dict()}
+    return base, layers, others
+
+
+def _once(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> tuple[QuantizedLayer, ...]:
+    """Return the layers without second copies of a weight that two layers share; `model` gets two where they differ."""
+    first = {id(part.weight_of(module)): name for name, module in part.quantizable(model).items()}
+    kept: dict[str, QuantizedLayer] = {}
+    for layer in layers:
+        name = first.get(id(model.get_submodule(layer.name).weight), layer.name)
+        own = kept.setdefault(name, replace(layer, name=name))
+        if replace(own, name=layer.name).digest() != layer.digest():
+            _part(model, part.weight_key(layer.name))
+            kept[layer.name] = layer
+    return tuple(kept.values())
+
+
+def _apart(model: nn.Module, layers: tuple[QuantizedLayer, ...], others: dict[str, Tensor]) -> None:
+    """Give `model` two weights where a file holds two for one that layers share, quantized and not."""
+    state = model.state_dict()
+    coded = {state[part.weight_key(layer.name)].data_ptr() for layer in layers}
+    for name in others:
+        if name in state and state[name].data_ptr() in coded and state[name].numel():
+            _part(model, name)
+
+
+def _part(model: nn.Module, key: str) -> None:
+    above, _, last = key.rpartition(".")
+    module = model.get_submodule(above)
+    setattr(module, last, nn.Parameter(getattr(module, last).detach().clone()))
+
+
+def _load(model: nn.Module, tensors: dict[str, Tensor], path: str | Path) -> None:
+    state = model.state_dict()
+    unknown = [name for name in tensors if name not in state]
+    require(
+        not unknown,
+        f"{path}: the model has no {', '.join(unknown)}",
+        hint="say with rename= (in an audit file, rename = { ... }) what they are called",
+    )
+    with torch.no_grad():
+        for name, value in tensors.items():
+            fits = value.shape == state[name].shape
+            flat = value.ndim != state[name].ndim and value.numel() == state[name].numel()
+            require(
+                fits or flat,
+                f"{path}: {name} has shape {list(value.shape)}, not those of the model, {list(state[name].shape)}",
+            )
+            state[name].copy_(value.reshape(state[name].shape))
+
+
+def _shaped(
+    model: nn.Module, layers: tuple[QuantizedLayer, ...], path: str | Path, turn: bool
+) -> tuple[QuantizedLayer, ...]:
+    """Return the layers in the shapes of the model: files keep convolutions as matrices, and GPT-2's Conv1D turned."""
+    made: list[QuantizedLayer] = []
+    for layer in layers:
+        module = model.get_submodule(layer.name)
+        shape = model.get_parameter(part.weight_key(layer.name)).shape
+        own = transposed(layer) if turn and part.is_transposed(module) else layer
+        require(
+            own.shape == shape or (own.codes.ndim != len(shape) and own.codes.numel() == shape.numel()),
+            f"{path}: {layer.name} has shape {list(own.shape)}, in the model {list(shape)}",
+        )
+        made.append(replace(own, codes=own.codes.reshape(shape)))
+    return tuple(made)

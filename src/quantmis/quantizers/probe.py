@@ -1,0 +1,72 @@
+"""A few inputs through a quantized model, to see that it runs and computes with what its record says.
+
+Layers of a library's own, or of a plug-in, keep codes where nobody looks. A model that records codes and computes with
+the weights that it had before is found by its outputs: they are those of the model before, and not those of the
+recorded weights. Rounding of activations, which no record shows, moves outputs a little away from both.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from quantmis.errors import UserError, require
+from quantmis.quantizers import layers as part
+from quantmis.quantizers.base import Quantized
+from quantmis.quantizers.calibration import evaluating
+
+NEARER = 10.0
+"""How many times nearer to the model before than to its record outputs must be to be called those of the former."""
+
+FARTHEST = 0.5
+"""How far from those of its record outputs may be, of their own size, besides twice what the record changes."""
+
+
+def require_computes(name: str, before: nn.Module, made: Quantized, inputs: Tensor) -> None:
+    """Raise `UserError` unless what `name` made of the model `before` runs on `inputs` and computes as recorded."""
+    found = _outputs(name, made.model, inputs)
+    require(bool(torch.isfinite(found).all()), f"{name}: the quantized model returns outputs that are NaN or infinite")
+    recorded = _dequantized(before, made)
+    if not made.layers or recorded is None:
+        return
+    whole, expected = _outputs(name, before, inputs), _outputs(name, recorded, inputs)
+    require(
+        found.shape == expected.shape,
+        f"{name}: the quantized model returns {list(found.shape)}, the model before {list(expected.shape)}",
+    )
+    off, changed, same = ((one - other).norm() for one, other in _pairs(found, expected, whole))
+    kept = bool(changed > 0) and bool(off > NEARER * same)
+    require(not kept, f"{name}: the quantized model computes with the weights that it had before, not with its record")
+    near = bool(off <= FARTHEST * expected.norm() + 2 * changed)
+    require(near, f"{name}: the quantized model does not compute with the weights of its record")
+
+
+def _pairs(found: Tensor, expected: Tensor, whole: Tensor) -> list[tuple[Tensor, Tensor]]:
+    return [(found, expected), (whole, expected), (found, whole)]
+
+
+def _outputs(name: str, model: nn.Module, inputs: Tensor) -> Tensor:
+    try:
+        with evaluating(model), torch.no_grad():
+            return model(inputs).double()
+    except Exception as error:  # whatever a module does with weights that it did not expect
+        first = (str(error).splitlines() or [""])[0]
+        raise UserError(
+            f"{name}: the quantized model does not run: {type(error).__name__}: {first}",
+            hint="another quantizer may suit its layers, or mixed(...) that leaves some of them alone",
+        ) from error
+
+
+def _dequantized(before: nn.Module, made: Quantized) -> nn.Module | None:
+    """Return the model before with the weights that the record stands for, None where names are not its own."""
+    model = copy.deepcopy(before)
+    own, known = part.quantizable(model), dict(model.named_modules())
+    for layer in made.layers:
+        module = known.get(layer.name)
+        if module is None or not isinstance(getattr(module, "weight", None), Tensor):
+            return None
+        if layer.name not in own:  # it shares its weight with another layer, and no longer does
+            module.weight = nn.Parameter(part.weight_of(module).detach().clone())
+        with torch.no_grad():
+            part.weight_of(module).copy_(layer.dequantize())
+    return model

@@ -1,0 +1,136 @@
+"""Claims about quantized files of other tools: each can be audited as a version of a model, and as the model itself."""
+
+from pathlib import Path
+
+import pytest
+import quantized_files
+import shipped
+from torch import nn
+
+import quantmis as qm
+from quantmis.audit.command import audit_file
+from quantmis.quantizers import QUANTIZERS, Sign, Uniform, save
+from quantmis.results import Results
+from quantmis.stats import Estimate, Unmeasured
+from quantmis.verify import verify
+
+KINDS = list(quantized_files.FILES)
+pytestmark = pytest.mark.filterwarnings("ignore")  # of exporters
+
+
+@pytest.fixture(scope="module")
+def memorised() -> tuple[nn.Module, qm.Samples]:
+    data = shipped.samples(wrong_labels=True)
+    return shipped.trained(data, epochs=150), data
+
+
+@pytest.fixture(scope="module")
+def paths(memorised: tuple[nn.Module, qm.Samples], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("files")
+    return {kind: write(memorised[0], folder / kind) for kind, write in quantized_files.FILES.items()}
+
+
+def audited(weights: object, data: qm.Samples, **options: object) -> Results:
+    given = qm.Target(weights, shipped.MEMBERS, shipped.OTHERS, versions=options.pop("versions", None))
+    return qm.audit(qm.Task(shipped.net), data, target=given, progress=False, **options).document
+
+
+def auc(document: Results, name: str) -> float:
+    return document.quantizer(name).attacks["loss_threshold"].adaptive.auc.value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_of_every_format_is_audited_as_a_version(
+    memorised: tuple[nn.Module, qm.Samples], paths: dict[str, Path], kind: str
+):
+    document = audited(*memorised, versions={"ours": paths[kind]}, quantizers=["sign"])
+    found = document.quantizer("ours")
+    assert 4 <= found.bits_per_weight < 11
+    assert auc(document, "ours") == pytest.approx(auc(document, "identity"), abs=0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_of_every_format_is_audited_as_the_model_itself(
+    memorised: tuple[nn.Module, qm.Samples], paths: dict[str, Path], kind: str
+):
+    document = audited(paths[kind], memorised[1])
+    [found] = document.quantizers
+    assert found.name == f"{kind} file"
+    assert 4 <= found.bits_per_weight < 11
+    assert isinstance(found.security_upper_bound, Estimate)
+    assert found.security_upper_bound.high < 0.5
+
+
+def test_the_model_itself_gives_away_what_it_does_as_a_version(
+    memorised: tuple[nn.Module, qm.Samples], paths: dict[str, Path]
+):
+    version = audited(*memorised, versions={"ours": paths["gptq"]}, quantizers=["sign"])
+    assert auc(audited(paths["gptq"], memorised[1]), "gptq file") == auc(version, "ours")
+
+
+def test_quantizers_that_are_asked_for_are_applied_to_the_weights_of_the_file(
+    memorised: tuple[nn.Module, qm.Samples], paths: dict[str, Path], tmp_path: Path
+):
+    document = audited(paths["gguf"], memorised[1], quantizers=["sign"], out=tmp_path / "out")
+    assert [each.name for each in document.quantizers] == ["gguf file", "sign of the gguf file"]
+    assert document.quantizer("sign of the gguf file").bits_per_weight < 1.1
+    assert "full precision" not in (tmp_path / "out" / "report.html").read_text().split("glossary")[0].lower()[:2000]
+    assert verify(tmp_path / "out").edited == []
+
+
+def test_a_quantized_model_in_memory_is_a_target(memorised: tuple[nn.Module, qm.Samples]):
+    document = audited(Uniform(bits=4).quantize(memorised[0]), memorised[1], quantizers=["sign"])
+    assert [each.name for each in document.quantizers] == ["quantized model", "sign of the quantized model"]
+
+
+def test_shadow_models_serve_as_references_where_a_quantizer_is_named_like_the_file(
+    memorised: tuple[nn.Module, qm.Samples], paths: dict[str, Path]
+):
+    task = qm.Task(shipped.net, recipe=qm.Recipe(epochs=5))
+    for like in ("uniform(bits=8)", None):
+        given = qm.Target(paths["gguf"], shipped.MEMBERS, shipped.OTHERS, like=like)
+        quantizers = ["uniform(bits=8)"]
+        document = qm.audit(task, memorised[1], target=given, quantizers=quantizers, shadows=6, progress=False).document
+        lira = {each.name: each for each in document.this_model[0]}["gguf file"].attacks["lira"]
+        assert isinstance(lira.adaptive, Unmeasured) == (like is None)
+        assert not isinstance(lira.transfer, Unmeasured)
+        assert document.quantizers[0].name == "identity"
+
+
+def test_a_file_that_is_like_no_quantizer_of_the_audit_is_refused_before_training(paths: dict[str, Path]):
+    given = qm.Target(paths["gguf"], shipped.MEMBERS, shipped.OTHERS, like="gguf")
+    with pytest.raises(qm.UserError, match="gguf: there is no quantizer 'gguf' in this audit"):
+        qm.audit(qm.Task(shipped.net), shipped.samples(), target=given, progress=False)
+
+
+def test_a_quantized_target_is_named_in_an_audit_file(tmp_path: Path):
+    shipped.files(tmp_path)
+    quantized_files.gguf(shipped.trained(shipped.samples()), tmp_path / "model.gguf")
+    text = shipped.FILE.replace('"model.safetensors"', '"model.gguf"').split("[audit]")[0]
+    (tmp_path / "audit.toml").write_text(text)
+    document = audit_file(tmp_path / "audit.toml", tmp_path / "out", {}).document
+    assert [each.name for each in document.quantizers] == ["gguf file"]
+    (tmp_path / "audit.toml").write_text(text.replace("[target]", '[target]\nrename = { "0" = "7" }'))
+    with pytest.raises(qm.UserError, match="the model has no layers named 7"):
+        audit_file(tmp_path / "audit.toml", tmp_path / "again", {})
+
+
+def test_a_record_of_layers_alone_is_a_version_of_a_model_and_no_model(
+    memorised: tuple[nn.Module, qm.Samples], tmp_path: Path
+):
+    layers = QUANTIZERS.parse("uniform(bits=8)").quantize(memorised[0]).layers
+    save(layers, tmp_path / "layers.safetensors")
+    document = audited(*memorised, versions={"ours": tmp_path / "layers.safetensors"}, quantizers=["uniform(bits=8)"])
+    assert document.quantizer("ours").attacks == document.quantizer("uniform(bits=8)").attacks
+    with pytest.raises(qm.UserError, match="holds quantized layers and nothing else of a model"):
+        audited(tmp_path / "layers.safetensors", memorised[1])
+
+
+def test_what_a_file_does_to_activations_is_said_where_it_is_not_done(
+    memorised: tuple[nn.Module, qm.Samples], paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+):
+    assert not [each for each in audited(paths["onnx"], memorised[1]).quantizers[0].untouched if "activations" in each]
+    monkeypatch.setattr("quantmis.quantizers.base.find_spec", lambda name: None)
+    [without] = audited(paths["onnx"], memorised[1]).quantizers
+    assert "activations (rounded to 8 bits where the file runs)" in without.untouched
+    assert Sign().quantize(memorised[0]).untouched == ()
