@@ -102,10 +102,14 @@ def _leave_out(found: dict[str, Any], document: Results) -> None:
 
 def _forget_what_was_not_written(written: dict[str, Any], found: dict[str, Any]) -> None:
     """Drop fields that an earlier version did not measure."""
-    for one, other in zip(written["quantizers"], found["quantizers"], strict=False):
+    for one, other in zip(_records(written), _records(found), strict=False):
         for key in [key for key, value in one.items() if value == {"reason": EARLIER.reason}]:
             one.pop(key)
             other.pop(key, None)
+
+
+def _records(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*found["quantizers"], *found["target"].get("versions", [])]
 
 
 def _newer(document: Results) -> list[str]:
