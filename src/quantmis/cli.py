@@ -92,6 +92,8 @@ def audit(
     """Audit what FILE.toml describes; goes on from what the folder already holds."""
     from quantmis.audit.command import audit_file
 
+    if file.is_dir() or not file.name:
+        raise UserError(f"{file} is a folder", hint="name an audit file; quantmis init DIR writes one")
     folder = out or file.with_suffix("")
     options = {"shadows": shadows, "seed": seed, "engine": engine, "executor": executor}
     show(audit_file(file, folder, options).document, folder / PAGE)
@@ -121,7 +123,7 @@ def schema(
     what: Annotated[str, typer.Argument(help="audit, or results for results.json.", metavar="audit|results")] = "audit",
 ) -> None:
     """Print the JSON schema of the audit file, for editors, or of results.json."""
-    from quantmis.audit.file.sections import json_schemas
+    from quantmis.audit.file.schemas import json_schemas
     from quantmis.registry import suggestion
 
     schemas = json_schemas()

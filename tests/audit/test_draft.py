@@ -84,5 +84,5 @@ def test_without_a_terminal_a_choice_is_an_error_that_names_it(folder: Path):
 
 def test_the_schema_of_the_audit_file_is_printed():
     printed = CliRunner().invoke(app, ["schema"]).output
-    assert '"AuditFile"' in printed
+    assert '"An audit file of quantmis"' in printed
     assert '"versions"' in printed

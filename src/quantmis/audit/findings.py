@@ -121,9 +121,7 @@ def _remedy(target: Target) -> str:
     )
 
 
-def _hardly_learned(
-    quantizers: Sequence[QuantizerResult], settings: Settings, target: Target | Unmeasured
-) -> Found:
+def _hardly_learned(quantizers: Sequence[QuantizerResult], settings: Settings, target: Target | Unmeasured) -> Found:
     alone = settings.depth == "as-is"
     given = target.versions[:1] if isinstance(target, Target) else []
     for own, record in [(alone, quantizers[0]), *((True, each) for each in given)]:
@@ -131,8 +129,11 @@ def _hardly_learned(
             continue  # what it is worth is as its owner says
         over, utility = record.over_guessing, record.utility
         if isinstance(over, Estimate) and isinstance(utility, Utility) and over.low <= 0:
-            yield "QM010", (_THIS_MODEL if own else _THE_MODELS).format(
-                metric=utility.metric, value=utility.value, guessing=utility.value - over.value
+            yield (
+                "QM010",
+                (_THIS_MODEL if own else _THE_MODELS).format(
+                    metric=utility.metric, value=utility.value, guessing=utility.value - over.value
+                ),
             )
 
 
