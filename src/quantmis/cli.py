@@ -250,9 +250,11 @@ def compare(
     second: Annotated[Path, typer.Argument(help="The folder of another.", metavar="B")],
 ) -> None:
     """Say what every version gives away and is worth in A and in B; paired where models and samples are the same."""
-    from quantmis.compare import compared, table
+    from quantmis.compare import compared, notes, table
 
     Console().print(table(compared(first, second)))
+    for note in notes(first, second):
+        print(f"note: {note}")  # noqa: T201
 
 
 @app.command("list")
