@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 from rich.console import Console
 
@@ -92,6 +91,8 @@ def audit(
     """Audit what FILE.toml describes; goes on from what the folder already holds."""
     from quantmis.audit.command import audit_file
 
+    if file.is_dir() or not file.name:
+        raise UserError(f"{file} is a folder", hint="name an audit file; quantmis init DIR writes one")
     folder = out or file.with_suffix("")
     options = {"shadows": shadows, "seed": seed, "engine": engine, "executor": executor}
     show(audit_file(file, folder, options).document, folder / PAGE)
@@ -101,19 +102,35 @@ def audit(
 def init(
     folder: Annotated[Path, typer.Argument(help="Where data, model and weights are.", metavar="DIR")] = Path(),
     name: Annotated[str, typer.Option(help="The name of the file.")] = "audit.toml",
+    data: Annotated[
+        str | None, typer.Option(help="The file or folder in DIR, or module:function, of the data.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="The column that is predicted.")] = None,
+    model: Annotated[str | None, typer.Option(help="module:Name, or a folder of transformers in DIR.")] = None,
+    weights: Annotated[str | None, typer.Option(help="The file in DIR with the weights of the trained model.")] = None,
 ) -> None:
     """Write a commented audit file for the data, the model and the weights in DIR; asks where there is a choice."""
     from quantmis.audit.file.draft import draft
 
-    path = draft(folder, name, _asked)
+    given = {"data": data, "target": target, "model": model, "weights": weights}
+    path = draft(folder, name, _asked, {key: value for key, value in given.items() if value is not None})
     print(f"{path}: read it, then run: quantmis audit {path}")  # noqa: T201
 
 
 def _asked(question: str, choices: Sequence[str]) -> str:
     """Ask on the terminal; where nobody can answer, say what there is to choose from."""
     if not sys.stdin.isatty():
-        raise UserError(f"{question} There are {', '.join(choices)}", hint="run quantmis init in a terminal to choose")
-    return typer.prompt(question, type=click.Choice(list(choices)), err=True)
+        hint = "give the option, or run quantmis init in a terminal to choose"
+        raise UserError(f"{question} There are {', '.join(choices)}", hint=hint)
+    for number, choice in enumerate(choices, start=1):
+        typer.echo(f"{number:>3}  {choice}", err=True)
+    while True:
+        answer: str = typer.prompt(f"{question} Number or name", err=True).strip()
+        if answer in choices:
+            return answer
+        if answer.isdecimal() and 0 < int(answer) <= len(choices):
+            return choices[int(answer) - 1]
+        typer.echo(f"there is no {answer}", err=True)
 
 
 @app.command()
@@ -121,7 +138,7 @@ def schema(
     what: Annotated[str, typer.Argument(help="audit, or results for results.json.", metavar="audit|results")] = "audit",
 ) -> None:
     """Print the JSON schema of the audit file, for editors, or of results.json."""
-    from quantmis.audit.file.sections import json_schemas
+    from quantmis.audit.file.schemas import json_schemas
     from quantmis.registry import suggestion
 
     schemas = json_schemas()
@@ -236,9 +253,11 @@ def compare(
     second: Annotated[Path, typer.Argument(help="The folder of another.", metavar="B")],
 ) -> None:
     """Say what every version gives away and is worth in A and in B; paired where models and samples are the same."""
-    from quantmis.compare import compared, table
+    from quantmis.compare import compared, notes, table
 
     Console().print(table(compared(first, second)))
+    for note in notes(first, second):
+        print(f"note: {note}")  # noqa: T201
 
 
 @app.command("list")

@@ -1,10 +1,13 @@
 """Two audits side by side: what each version gives away and is worth in one and in the other.
 
-Where both audits attacked models of the same memberships on the same samples, as after a change of the recipe, the
-difference is *paired*: it is computed from the saved tables, and most of what varies falls out of it. Otherwise the
-two numbers come from different models and samples, and the interval of their difference is that of independent ones.
+What was measured about *this procedure* is compared with the like, and so is *this model*. Where both audits attacked
+models of the same memberships on the same samples of the same data, as after a change of the recipe, the difference is
+*paired*: it is computed from the saved tables, and most of what varies falls out of it. Otherwise the two numbers come
+from different models and samples, and the interval of their difference is that of independent ones.
 """
 
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,47 +19,99 @@ from quantmis import results
 from quantmis.attacks import ATTACKS
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
+from quantmis.evidence_table import NAMED
 from quantmis.results import AttackMetrics, QuantizerResult, Results
 from quantmis.stats import Estimate, Unmeasured, compare
 
 Difference = Estimate | Unmeasured
+PROCEDURE, MODEL = "this procedure", "this model"
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Hold one version of both audits: the AUC of `attack` in each and second minus first; and the utility likewise."""
+    """Hold one version of both audits: the AUC of `attack` in each and second minus first; and the utility likewise.
 
+    `about` says what was measured: this procedure, by models that the audit trained, or this model.
+    """
+
+    about: str
     name: str
     attack: str
     exposure: tuple[Difference, Difference, Difference]
     utility: tuple[Difference, Difference, Difference]
 
 
+@dataclass(frozen=True)
+class Side:
+    """Hold what one audit says of its versions, by what they are about and their names."""
+
+    folder: Path
+    document: Results
+    records: Mapping[tuple[str, str], QuantizerResult]
+
+    @property
+    def abouts(self) -> list[str]:
+        """What the audit measured."""
+        return list(dict.fromkeys(about for about, _ in self.records))
+
+
 def compared(first: Path, second: Path) -> list[Compared]:
     """Return every version that both audits have; `UserError` where there is none, or nothing to compare it by."""
-    one, other = results.read(first), results.read(second)
-    names = [each.name for each in one.quantizers if each.name in {record.name for record in other.quantizers}]
-    if not names:
-        raise UserError("the two audits have no version in common", hint="audit the same quantizers in both")
-    attack = _attack(one, other)
-    return [_compared(name, attack, (first, one), (second, other)) for name in names]
+    one, other = _side(first), _side(second)
+    keys = [key for key in one.records if key in other.records]
+    if not keys:
+        raise UserError("the two audits have no version in common", hint=_why_none(one, other))
+    _require_common_attack(one, other)
+    return [_compared(key, one, other) for key in keys]
 
 
-def _attack(one: Results, other: Results) -> str:
-    """Return the strongest attack that both audits ran."""
-    common = [name for name in one.config.attacks if name in other.config.attacks]
-    if not common:
+def notes(first: Path, second: Path) -> list[str]:
+    """Say what stands in one of the two audits only, and whether they are of the same data."""
+    one, other = _side(first), _side(second)
+    same = one.document.data.digest == other.document.data.digest
+    said = [] if same else ["the two audits are of different data: their numbers come from different samples"]
+    for name, side, rest in (("A", one, other), ("B", other, one)):
+        alone = [f"{each} ({about})" for about, each in side.records if (about, each) not in rest.records]
+        said += [f"only in {name}: {', '.join(alone)}"] if alone else []
+    return said
+
+
+def _side(folder: Path) -> Side:
+    document = results.read(folder)
+    found = {(PROCEDURE, each.name): each for each in document.quantizers if document.config.depth != "as-is"}
+    given = document.this_model
+    own = [] if isinstance(given, Unmeasured) else given[0]
+    return Side(folder, document, {**found, **{(MODEL, each.name): each for each in own}})
+
+
+def _why_none(one: Side, other: Side) -> str:
+    if set(one.abouts) & set(other.abouts):
+        return "audit the same quantizers in both"
+    both = f"A is about {' and '.join(one.abouts)}, B about {' and '.join(other.abouts)}"
+    return f"{both}: attacks on a model are no attacks on models of a procedure; give both audits the same depth"
+
+
+def _require_common_attack(one: Side, other: Side) -> None:
+    if not set(one.document.config.attacks) & set(other.document.config.attacks):
         raise UserError("the two audits have no attack in common", hint="run the same attacks in both")
-    bounding = [name for name in common if ATTACKS.parse(name).bounds_security] or common
+
+
+def _attack(records: Sequence[QuantizerResult]) -> str:
+    """Return the strongest attack that was carried out on both, or else any that both audits asked for."""
+    common = [name for name in records[0].attacks if name in records[1].attacks]
+    done = [name for name in common if all(isinstance(each.attacks[name].adaptive, AttackMetrics) for each in records)]
+    bounding = [name for name in done or common if ATTACKS.parse(name).bounds_security] or done or common
     return max(bounding, key=lambda name: ATTACKS.parse(name).uses_references)
 
 
-def _compared(name: str, attack: str, one: tuple[Path, Results], other: tuple[Path, Results]) -> Compared:
-    records = [document.quantizer(name) for _, document in (one, other)]
+def _compared(key: tuple[str, str], one: Side, other: Side) -> Compared:
+    records = [side.records[key] for side in (one, other)]
+    attack = _attack(records)
     before, after = (_area(record, attack) for record in records)
-    paired = _paired(attack, [(folder, record) for (folder, _), record in zip((one, other), records, strict=True)])
+    known = isinstance(before, Estimate) and isinstance(after, Estimate)
+    paired = _paired(attack, key, (one, other)) if known else None
     return Compared(
-        name,
+        *key,
         attack,
         (before, after, paired or _independent(before, after)),
         (records[0].utility, records[1].utility, _independent(records[0].utility, records[1].utility)),
@@ -68,27 +123,50 @@ def _area(record: QuantizerResult, attack: str) -> Difference:
     return found.auc if isinstance(found, AttackMetrics) else found
 
 
-def _paired(attack: str, sides: list[tuple[Path, QuantizerResult]]) -> Estimate | None:
-    """Return the paired difference from the saved tables, where their memberships are the same."""
-    paths = [folder / record.table for folder, record in sides]
-    if not all(path.is_file() for path in paths):
+def _paired(attack: str, key: tuple[str, str], sides: tuple[Side, Side]) -> Estimate | None:
+    """Return the paired difference from the saved tables, where data, memberships and samples are the same."""
+    if sides[0].document.data.digest != sides[1].document.data.digest:
         return None
-    tables = [_table(path) for path in paths]
-    if not np.array_equal(tables[0].member, tables[1].member):
+    before, after = _scored(attack, key, sides[0]), _scored(attack, key, sides[1])
+    if before is None or after is None:
         return None
-    scores = {str(side): ATTACKS.parse(attack).score(table) for side, table in enumerate(tables)}
-    [pair] = compare(scores, tables[0].member)
+    (first, member, shown), (second, other, also) = before, after
+    if not np.array_equal(member, other) or not np.array_equal(shown, also):
+        return None
+    [pair] = compare({"0": first, "1": second}, member)
     found = pair.estimate
     return Estimate(-found.value, -found.high, -found.low, found.level, found.method)
 
 
-def _table(path: Path) -> Evidence:
+def _scored(attack: str, key: tuple[str, str], side: Side) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return the scores of an attack on one version, who is a member, and the columns; None without its tables.
+
+    The attacker's own models are the other rows of the table or, for this model, the trained ones of the same name.
+    """
+    path, runs = side.folder / side.records[key].table, ATTACKS.parse(attack)
+    if not path.is_file():
+        return None
+    whole, shown = _table(path)
+    reference = None
+    if key[0] == MODEL and runs.uses_references:
+        trained = side.records.get((PROCEDURE, key[1]))
+        if trained is None or not (side.folder / trained.table).is_file():
+            return None
+        reference = _table(side.folder / trained.table)[0].columns(shown)
+    chosen = whole.columns(shown)
+    return runs.score(chosen, reference), chosen.member, shown
+
+
+def _table(path: Path) -> tuple[Evidence, np.ndarray]:
+    """Return a saved loss table, and the numbers of the columns that attacks were tried on."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            shown = arrays["attacked"]
-            tables = {name: arrays[name][:, shown] for name in ("signal", "entropy") if name in arrays}
-            return Evidence(arrays["losses"][:, shown], arrays["member"][:, shown], **tables)
-    except (OSError, ValueError, KeyError) as error:
+            tables = {name: arrays[name] for name in ("signal", "entropy") if name in arrays}
+            named = {name.removeprefix(NAMED): arrays[name] for name in arrays if name.startswith(NAMED)}
+            return Evidence(arrays["losses"], arrays["member"], **tables, named=named), np.flatnonzero(
+                arrays["attacked"]
+            )
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no table of an audit: {error}", hint="run the audit again") from error
 
 
@@ -103,10 +181,14 @@ def _independent(before: Difference, after: Difference) -> Difference:
 
 def table(rows: list[Compared]) -> Table:
     """Return the comparison as a table for people."""
-    shown = Table("version", f"AUC of {rows[0].attack}", "change", "utility", "change", box=None, pad_edge=False)
+    attacks = list(dict.fromkeys(row.attack for row in rows))
+    one = len(attacks) == 1
+    area = f"AUC of {attacks[0]}" if one else "AUC"
+    shown = Table("version", "about", area, "change", "utility", "change", box=None, pad_edge=False)
     for row in rows:
-        cells = [_both(row.exposure), _said(row.exposure[2]), _both(row.utility), _said(row.utility[2])]
-        shown.add_row(escape(row.name), *cells)
+        exposure = _both(row.exposure) + ("" if one else f" ({row.attack})")
+        cells = [exposure, _said(row.exposure[2]), _both(row.utility), _said(row.utility[2])]
+        shown.add_row(escape(row.name), row.about, *cells)
     return shown
 
 

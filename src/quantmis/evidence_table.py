@@ -5,6 +5,7 @@ each: `loss`, `member`, and `model` and `sample`, which name the row and the col
 """
 
 import csv
+import re
 import tokenize
 import zipfile
 import zlib
@@ -24,6 +25,11 @@ NAMED = "named/"
 PLURAL = {"loss": "losses"}
 BROKEN = (ValueError, EOFError, RuntimeError, csv.Error, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 """What reading a damaged file raises: RuntimeError for zip files that are encrypted or of a kind that is not read."""
+HINTS = {
+    ".npz": "pickled objects are refused: they can run code; save plain arrays",
+    ".csv": "a header with the column loss, then as many values in each row; text with commas stands in double quotes",
+    ".parquet": "it is no Parquet file, or was cut short: write it again",
+}
 
 
 def read_columns(source: Any) -> dict[str, np.ndarray]:
@@ -39,14 +45,24 @@ def read_columns(source: Any) -> dict[str, np.ndarray]:
     return {str(name): np.asarray(source[name]) for name in names or ()}
 
 
-def arrays_of(source: Any, needed: tuple[str, ...] = ("losses", "member")) -> dict[str, Any]:
+def arrays_of(
+    source: Any,
+    needed: tuple[str, ...] = ("losses", "member"),
+    ids: np.ndarray | None = None,
+    samples: int | None = None,
+) -> dict[str, Any]:
     """Return the arrays of a loss table [models, samples] by the names of `Evidence`; `label` is [samples].
 
-    Arrays `named/min_k` and the like, as audits save them, are further signals.
+    Arrays `named/min_k` and the like, as audits save them, are further signals. Where `ids` name the samples of an
+    audit, or these are so many `samples`, the columns are put into their order, by the ids or row numbers in the long
+    column `sample`; otherwise samples are in the natural order of their names, "p2" before "p10".
 
-    Raises `UserError` where one `needed` is missing, or an entry is missing or there twice.
+    Raises `UserError` where one `needed` is missing, an entry is missing or there twice, or a sample is in the table
+    and not in the audit.
     """
     columns = read_columns(source)
+    if "loss" in columns and "sample" in columns and samples is not None:
+        columns = {**columns, "sample": _rows_of(columns["sample"], ids, samples)}
     found = _pivoted(columns) if "loss" in columns else {name: columns[name] for name in WHOLE if name in columns}
     for name in needed:
         hint = suggestion(name, columns)
@@ -76,7 +92,7 @@ def _pivoted(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         require(plain, f"{name}: expected numbers or text, got {column.dtype}")
     entries = len(columns["loss"])
     models, row = np.unique(columns.get("model", np.zeros(entries)), return_inverse=True)
-    samples, column = np.unique(columns.get("sample", np.arange(entries)), return_inverse=True)
+    samples, column = _in_order(columns.get("sample", np.arange(entries)))
     place = row * len(samples) + column
     require(
         entries == len(models) * len(samples) and len(np.unique(place)) == entries,
@@ -90,6 +106,46 @@ def _pivoted(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return tables
 
 
+def _in_order(names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the different names in their natural order, numbers in words as numbers, and the place of each entry."""
+    values, place = np.unique(names, return_inverse=True)
+    if values.dtype.kind not in "USO":
+        return values, place
+    order = sorted(range(len(values)), key=lambda each: _natural(str(values[each])))
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(len(order))
+    return values[order], ranks[place]
+
+
+def _natural(name: str) -> list[tuple[int, int, str]]:
+    """Return what "p2" is sorted by, so that it comes before "p10"."""
+    parts = re.split(r"(\d{1,18})", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part]
+
+
+def _rows_of(names: np.ndarray, ids: np.ndarray | None, samples: int) -> np.ndarray:
+    """Return the row in the audit of each name in a column `sample`: by the ids of the data, or as row numbers."""
+    written = [_spelled(name) for name in names.tolist()]
+    where = {str(name): row for row, name in enumerate(range(samples) if ids is None else ids.tolist())}
+    strange = list(dict.fromkeys(name for name in written if name not in where))
+    message = f"the column sample names {len(strange)} samples that are not in the data, the first is {strange[:1]}"
+    by_rows = "without [data] id they are row numbers from 0: name the column of ids there"
+    hint = by_rows if ids is None else f"they are the ids that [data] id names, such as {', '.join(list(where)[:3])}"
+    require(not strange, message, hint=hint)
+    rows = np.array([where[name] for name in written], dtype=np.int64)
+    missing = sorted(set(range(samples)) - set(rows.tolist()))
+    require(
+        not missing,
+        f"the loss table has no loss of {len(missing)} samples, the first is row {missing[:1]} of the data",
+        hint="a loss for every sample of the audit, members, non-members and others",
+    )
+    return rows
+
+
+def _spelled(name: Any) -> str:
+    return str(int(name)) if isinstance(name, float) and name.is_integer() else str(name)
+
+
 def _file(path: Path) -> dict[str, np.ndarray]:
     readers = {".npz": _npz, ".csv": _csv, ".parquet": _parquet}
     known = f"expected a file that ends in {', '.join(readers)}"
@@ -99,8 +155,7 @@ def _file(path: Path) -> dict[str, np.ndarray]:
     except OSError as error:
         raise UserError(f"cannot read the loss table {path}: {error.strerror or error}") from error
     except BROKEN as error:
-        hint = "pickled objects are refused: they can run code; save plain arrays"
-        raise UserError(f"cannot read the loss table {path}: {error}", hint=hint) from error
+        raise UserError(f"cannot read the loss table {path}: {error}", hint=HINTS[path.suffix]) from error
 
 
 def _npz(path: Path) -> dict[str, np.ndarray]:
@@ -111,6 +166,9 @@ def _npz(path: Path) -> dict[str, np.ndarray]:
 def _csv(path: Path) -> dict[str, np.ndarray]:
     with path.open(newline="", encoding="utf-8") as file:
         head, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(head):
+            raise ValueError(f"row {number} has {len(row)} values, the header names {len(head)} columns")
     columns = zip(*rows, strict=True)
     return {name.strip(): _column(values) for name, values in zip(head, columns, strict=True)}
 

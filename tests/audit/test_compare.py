@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import quantmis as qm
 from quantmis import results
 from quantmis.cli import app
-from quantmis.compare import compared
+from quantmis.compare import compared, notes
 from quantmis.errors import UserError
 from quantmis.stats import Estimate
 
@@ -48,6 +48,59 @@ def test_without_tables_the_two_are_taken_for_independent(audits: tuple[Path, Pa
     assert isinstance(found, Estimate)
     assert found.method == "of independent audits"
     assert found.high - found.low > 0
+
+
+def test_audits_of_other_data_are_never_paired(audits: tuple[Path, Path], tmp_path: Path):
+    document = results.read(audits[1])
+    other = document.model_copy(update={"data": document.data.model_copy(update={"digest": "0" * 64})})
+    shutil.copytree(audits[1] / "tables", tmp_path / "tables")
+    results.write(other, tmp_path / "results.json")
+    found = compared(audits[0], tmp_path)[0].exposure[2]
+    assert isinstance(found, Estimate)
+    assert found.method == "of independent audits"
+    assert "different data" in notes(audits[0], tmp_path)[0]
+    assert notes(*audits) == []
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A target as it is, and beside shadow models, with a version made elsewhere."""
+    home, data = tmp_path_factory.mktemp("both"), shipped.samples()
+    model = shipped.trained(data)
+    given = qm.Target(model, shipped.MEMBERS, shipped.OTHERS, versions={"ours": model})
+    for name, task, more in (
+        ("alone", qm.Task(shipped.net), {}),
+        (
+            "beside",
+            qm.Task(shipped.net, recipe=qm.Recipe(epochs=5)),
+            {"shadows": 8, "attacks": ["loss_threshold", "lira"]},
+        ),
+    ):
+        qm.audit(task, data, target=given, quantizers=["sign"], out=home / name, progress=False, **more)
+    return home / "alone", home / "beside"
+
+
+def test_this_model_is_compared_with_this_model_and_the_procedure_with_nothing(both: tuple[Path, Path]):
+    found = {(each.about, each.name): each for each in compared(*both)}
+    assert list(found) == [("this model", name) for name in ("identity", "sign", "ours")]
+    assert all(each.attack == "loss_threshold" for each in found.values())
+    assert notes(*both) == ["only in B: identity (this procedure), sign (this procedure)"]
+
+
+def test_this_model_beside_shadow_models_is_compared_with_its_references(both: tuple[Path, Path]):
+    found = {(each.about, each.name): each for each in compared(both[1], both[1])}
+    assert len(found) == 5
+    for (about, name), each in found.items():
+        assert each.attack == ("loss_threshold" if name == "ours" else "lira")
+        change = each.exposure[2]
+        assert isinstance(change, Estimate)
+        assert (change.value, "paired" in change.method) == (0, True), about
+
+
+def test_a_model_and_a_procedure_are_not_compared(both: tuple[Path, Path], audits: tuple[Path, Path]):
+    with pytest.raises(UserError, match="no version in common") as refused:
+        compared(both[0], audits[0])
+    assert "A is about this model, B about this procedure" in str(refused.value.hint)
 
 
 def test_audits_without_a_common_version_are_refused(audits: tuple[Path, Path], tmp_path: Path):

@@ -1,5 +1,9 @@
 """Claims about `quantmis init`: what lies in a folder becomes an audit file that runs."""
 
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +51,7 @@ def test_where_there_is_a_choice_it_is_asked(folder: Path):
         return choices[0]
 
     assert read(draft(folder, "audit.toml", answer)).data.file == "digits.csv"
-    assert asked == ["Which file holds the data?"]
+    assert asked == ["What holds the data? (or --data)"]
 
 
 def test_arrays_and_modules_without_weights_leave_the_target_as_a_comment(tmp_path: Path):
@@ -82,7 +86,81 @@ def test_without_a_terminal_a_choice_is_an_error_that_names_it(folder: Path):
     assert "There are digits.csv, other.csv" in str(found.exception)
 
 
+@pytest.mark.parametrize("answer", ["2", "other.csv", "nothing\n2"])
+def test_on_a_terminal_a_choice_is_answered_by_its_number_or_name(folder: Path, answer: str):
+    (folder / "other.csv").write_text("label,b\n1,2\n")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "quantmis", "init", str(folder)]
+    with subprocess.Popen(command, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        os.write(ours, f"{answer}\n".encode())
+        said, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "  2  other.csv" in errors
+    assert ("there is no nothing" in errors) == ("\n" in answer)
+    assert "read it, then run" in said
+    assert read(folder / "audit.toml").data.file == "other.csv"
+
+
+def test_options_answer_where_nobody_can(folder: Path):
+    (folder / "other.csv").write_text("a,b\n1,2\n")
+    done = CliRunner().invoke(app, ["init", str(folder), "--data", "digits.csv", "--target", "pixel3"])
+    assert done.exit_code == 0
+    assert read(folder / "audit.toml").data.target == "pixel3"
+    refused = CliRunner().invoke(app, ["init", str(folder), "--name", "b.toml", "--data", "digit.csv"])
+    assert str(refused.exception) == "--data: there is no 'digit.csv' here"
+    assert "did you mean 'digits.csv'" in str(getattr(refused.exception, "hint", ""))
+
+
+def test_a_folder_of_images_per_class_is_found(tmp_path: Path):
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        (tmp_path / "pets" / name / "0.png").write_bytes(b"")
+    assert read(draft(tmp_path, "audit.toml", never)).data.images == "pets"
+
+
+def test_a_model_of_transformers_is_found_by_its_configuration(tmp_path: Path):
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "bert" / "config.json").write_text('{"architectures": ["BertForSequenceClassification"]}')
+    (tmp_path / "mine.py").write_text("def load():\n    pass\n")
+    file = read(draft(tmp_path, "audit.toml", never))
+    assert (file.model.transformers, file.model.folder) == ("sequence-classification", "bert")
+    assert file.data.function == "mine:load"
+    assert file.target is not None
+    assert file.target.weights == "bert"
+
+
+def test_a_language_model_reads_the_texts_beside_it(tmp_path: Path):
+    (tmp_path / "gpt").mkdir()
+    (tmp_path / "gpt" / "config.json").write_text('{"architectures": ["GPT2LMHeadModel"]}')
+    (tmp_path / "in.txt").write_text("a\n")
+    (tmp_path / "out.txt").write_text("b\n")
+    file = read(draft(tmp_path, "audit.toml", never))
+    assert (file.kind, file.data.texts) == ("causal-lm", ["in.txt", "out.txt"])
+
+
+def test_the_arguments_of_a_model_are_written_down(tmp_path: Path):
+    np.savez(tmp_path / "data.npz", x=np.zeros((30, 2)), y=np.zeros(30))
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self, n=4, act='relu', f=print): pass\n"
+    )
+    text = draft(tmp_path, "a.toml", never).read_text()
+    assert '# arguments = { n = 4, act = "relu" }' in text
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self, n): pass\n"
+    )
+    assert read(draft(tmp_path, "b.toml", never)).model.arguments == {"n": "CHOOSE"}
+
+
+def test_a_column_of_ones_and_zeros_says_who_was_a_member(folder: Path):
+    text = (folder / "digits.csv").read_text().replace("split", "is_train", 1)
+    (folder / "digits.csv").write_text(text.replace(",train,", ",1,").replace(",test,", ",0,"))
+    file = read(draft(folder, "audit.toml", never))
+    assert file.target is not None
+    assert (file.target.column, file.target.members, file.target.non_members) == ("is_train", 1, 0)
+    assert audit_file(folder / "audit.toml", folder / "out", {}).document.data.samples == 600
+
+
 def test_the_schema_of_the_audit_file_is_printed():
     printed = CliRunner().invoke(app, ["schema"]).output
-    assert '"AuditFile"' in printed
+    assert '"An audit file of quantmis"' in printed
     assert '"versions"' in printed

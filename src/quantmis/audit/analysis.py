@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from quantmis.attacks import Attack
+from quantmis.audit import fit
 from quantmis.audit.settings import Settings
 from quantmis.audit.tables import Table
 from quantmis.errors import UserError
@@ -133,6 +134,8 @@ def describe(scored: Scored, whole: Scored, settings: Settings, ids: np.ndarray 
         by_class=_by_class(scored, settings),
         most_exposed=_most_exposed(scored, settings, ids),
         canaries=_canaries(table, settings.level),
+        over_guessing=fit.over_guessing(table, settings.level),
+        gap=fit.gap(table, settings.level),
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from quantmis.audit import audit
-from quantmis.audit.file import AuditFile, Options, read, samples_of, target_of, task_of
+from quantmis.audit.file import AuditFile, Options, read, require_taught, samples_of, target_of, task_of
 from quantmis.audit.plan import Plan, as_is, measure
 from quantmis.audit.prepare import plan
 from quantmis.audit.result import AuditResult
@@ -41,7 +41,9 @@ def _described(file: AuditFile, folder: Path) -> tuple[Task, Samples, Target | N
     return task_of(file, folder), samples, target_of(file, samples, folder)
 
 
-def _read(path: Path, options: dict[str, Any]) -> tuple[AuditFile, Options]:
+def _read(path: Path, asked: dict[str, Any]) -> tuple[AuditFile, Options]:
     file = read(path)
-    given = {name: value for name, value in options.items() if value is not None}
-    return file, file.audit.model_copy(update=given)
+    given = {name: value for name, value in asked.items() if value is not None}
+    options = file.audit.model_copy(update=given)
+    require_taught(file, options)
+    return file, options

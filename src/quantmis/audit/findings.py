@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 
 from quantmis.audit.settings import Settings
 from quantmis.models.engine import Engine
-from quantmis.results import Agreement, BlindBaseline, Control, Data, Finding, QuantizerResult, Target
+from quantmis.results import Agreement, BlindBaseline, Control, Data, Finding, QuantizerResult, Target, Utility
 from quantmis.stats import Estimate, Unmeasured
 
 SHADOWS_ADVISED = 32
@@ -41,7 +41,7 @@ def find(
     found = [
         *_failed_controls(controls),
         *_confounded(target),
-        *_hardly_learned(quantizers[0], data.classes),
+        *_hardly_learned(quantizers, settings, target),
         *_shallow(settings),
         *_few_shadows(settings),
         *_other_size(settings, data, target),
@@ -106,22 +106,46 @@ def _other_size(settings: Settings, data: Data, target: Target | Unmeasured) -> 
             (
                 f"The shadow models were trained on {data.members_per_model:,} samples and this model on "
                 f"{target.members:,}. Models of less data remember more of each sample, so the attacks on this model "
-                "are weaker than they could be. Give as many non-members as members."
+                f"are weaker than they could be. {_remedy(target)}"
             ),
         )
 
 
-def _hardly_learned(full_precision: QuantizerResult, classes: int | None) -> Found:
-    guessing, utility = 0.0 if classes is None else 1 / classes, full_precision.utility
-    if isinstance(utility, Estimate) and utility.low <= guessing:
-        yield (
-            "QM010",
-            (
-                f"In full precision the models hardly learned ({utility.metric} "
-                f"{utility.value:.2f}, guessing gives {guessing:.2f}). A model that learned nothing "
-                "gives nothing away: check the recipe before reading the rest."
-            ),
-        )
+def _remedy(target: Target) -> str:
+    """Say what would make the shadow models as large as the target: as many non-members, or fewer samples held out."""
+    if not 1 / MOST_APART < target.non_members / target.members < MOST_APART:
+        return "Give as many non-members as members."
+    return (
+        "Part of the samples was held out from them: set a smaller held_out, or give 100 samples or more that are "
+        "neither members nor non-members, which are held out then."
+    )
+
+
+def _hardly_learned(quantizers: Sequence[QuantizerResult], settings: Settings, target: Target | Unmeasured) -> Found:
+    alone = settings.depth == "as-is"
+    given = target.versions[:1] if isinstance(target, Target) else []
+    for own, record in [(alone, quantizers[0]), *((True, each) for each in given)]:
+        if own and isinstance(target, Target) and target.stated is not None:
+            continue  # what it is worth is as its owner says
+        over, utility = record.over_guessing, record.utility
+        if isinstance(over, Estimate) and isinstance(utility, Utility) and over.low <= 0:
+            yield (
+                "QM010",
+                (_THIS_MODEL if own else _THE_MODELS).format(
+                    metric=utility.metric, value=utility.value, guessing=utility.value - over.value
+                ),
+            )
+
+
+_THIS_MODEL = (
+    "In full precision this model is not beyond doubt better than a constant guess ({metric} {value:.2f}, the guess "
+    "{guessing:.2f}). Was it trained on these columns, in this order, with this encoding and scale? If not, it was "
+    "not audited. State what you know of it: [target] accuracy = 0.98."
+)
+_THE_MODELS = (
+    "In full precision the models hardly learned ({metric} {value:.2f}, a constant guess has {guessing:.2f}). A model "
+    "that learned nothing gives nothing away: check the recipe before reading the rest."
+)
 
 
 def _not_counted(settings: Settings) -> Found:

@@ -72,8 +72,9 @@ class Target:
     serve as references. `members` and `non_members`: numbers of rows; rows in neither are not
     used. `versions`: quantized elsewhere, by name. `overlap`: what to do about samples in both sets, "refuse" or
     "drop". `confounded`: what to do where members can be told from non-members by themselves, "refuse" the audit or
-    "report" it; by default texts are refused. `name` is for the report. Raises `UserError` where the two sets are too
-    small, or not sets.
+    "report" it; by default texts are refused. `name` is for the report. `utility`: the accuracy (or R^2) that is known
+    of the model: other weights, columns in another order or another encoding show as another number, and are refused.
+    Raises `UserError` where the two sets are too small, or not sets.
     """
 
     weights: Weights
@@ -84,6 +85,7 @@ class Target:
     name: str = ""
     confounded: Literal["refuse", "report"] | None = None
     like: str | None = None
+    utility: float | None = None
 
     def __init__(
         self,
@@ -95,6 +97,7 @@ class Target:
         name: str | None = None,
         confounded: Literal["refuse", "report"] | None = None,
         like: str | None = None,
+        utility: float | None = None,
     ):
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "members", _rows("members", members))
@@ -105,6 +108,7 @@ class Target:
         object.__setattr__(self, "name", name or _named(weights))
         object.__setattr__(self, "confounded", confounded)
         object.__setattr__(self, "like", like)
+        object.__setattr__(self, "utility", utility)
         both = np.intersect1d(self.members, self.non_members)
         require(
             len(both) == 0,

@@ -33,9 +33,13 @@ from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling, suggestion
 from quantmis.results import BlindBaseline
 from quantmis.stats import Estimate, Unmeasured
+from quantmis.stats.average import average
 
 CERTAIN = 0.999
 """The level at which sets that differ by themselves are refused: one sound audit in a thousand is."""
+
+ROUNDED = 0.01
+"""How far a stated utility may lie beyond the interval of the measured one: it was rounded, and from other samples."""
 
 
 def tables_of(asked: Assignment, member: Bool[np.ndarray, "models samples"]) -> list[Table]:
@@ -199,6 +203,7 @@ def check_target(asked: Assignment) -> None:
     given = target.given(task)
     module = given.model if isinstance(given, Quantized) else given
     _require_computes(lambda: _row(module, task, few, target.name), target.name)
+    check_utility(asked, target, module)
     if target.quantized and len(asked.settings.quantizers) > 1:
         target.module(task)  # or the quantizers of the audit would fail after the training
     names = map(target.called, asked.settings.quantizer_names[1:])
@@ -207,6 +212,23 @@ def check_target(asked: Assignment) -> None:
     require(len(set(paths)) == len(paths), f"two versions have names too alike: {', '.join(target.versions)}")
     for name, version in target.versions.items():
         _check_version(name, version, target, asked)
+
+
+def check_utility(asked: Assignment, target: Target, module: nn.Module) -> None:
+    """Raise `UserError` where the model is worth something else on its non-members than its owner says."""
+    if target.utility is None:
+        return
+    samples, task = asked.samples.take(target.non_members), asked.task
+    worth = _row(module, task, samples, target.name).worth
+    assert worth is not None  # noqa: S101 a module predicts
+    found = average(worth[None].astype(np.float64), np.zeros((1, 1), dtype=bool), CERTAIN, task.loss.weights(samples.y))
+    require(
+        found.low - ROUNDED <= target.utility <= found.high + ROUNDED,
+        f"{target.name} has {task.loss.metric} {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on the "
+        f"non-members, and {target.utility:.3f} is stated",
+        hint="was it trained on these columns, in this order, with this encoding and scale? "
+        "data.features names columns in order",
+    )
 
 
 def _check_version(name: str, version: Version, target: Target, asked: Assignment) -> None:

@@ -10,13 +10,14 @@ function = "module:load"   # returns x, y or quantmis.Samples(x, y)
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from quantmis.data.arrays import read_npz
-from quantmis.data.encode import SCALES, features, is_whole, require_columns, target
-from quantmis.data.images import read_images
+from quantmis.data.encode import RULES, SCALES, features, is_whole, require_columns, target
+from quantmis.data.images import COLOURS, read_images
 from quantmis.data.paths import inside, require_no_pickle
 from quantmis.data.samples import Samples
 from quantmis.data.table import Columns, read_csv, read_parquet, require_present
@@ -35,7 +36,14 @@ GOES_WITH = {
     "texts": {"texts", "by", "column", "at_most", "longest"},
 }
 KINDS = (".npz", ".csv", ".parquet")
+TABLES = (".csv", ".parquet")
+ROWS_INSTEAD = 'leave column out, and name files of row numbers or ids: members = "members.txt"'
 SAVE = "np.savez(path, x=x, y=y) saves arrays; .csv and .parquet hold tables"
+
+
+def _words_of(*words: str) -> Any:
+    """Tell editors which words there are; whoever takes them refuses others with the nearest."""
+    return Field(json_schema_extra={"enum": list(words)})
 
 
 class Data(BaseModel):
@@ -55,30 +63,58 @@ class Data(BaseModel):
     tokens of each are read.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        json_schema_extra={"oneOf": [{"required": [each]} for each in ("file", "images", "function", "texts")]},
+    )
 
     file: str | None = None
+    """A .csv, .parquet or .npz file."""
     images: str | None = None
+    """A folder that holds a folder of images per class."""
     function: str | None = None
+    """`module:load`, a function that returns x, y or quantmis.Samples(x, y)."""
     texts: str | list[str] | None = None
+    """Of a causal-lm: .txt, .jsonl, .csv or .parquet files."""
     target: str | None = None
-    target_scale: str = "none"
+    """The column that is predicted; of .npz the array, y by default."""
+    target_scale: Annotated[str, _words_of(*SCALES)] = "none"
+    """standard brings a target that is measured to mean 0 and variance 1."""
     smiles: str | None = None
+    """The column of molecules, which then are the inputs."""
     fingerprint: str = "ecfp"
+    """What molecules become: ecfp, maccs, descriptors, precomputed(file=...) or transformer(model=...)."""
     skip_unparsable: bool = False
+    """Leave out, and list, what is no molecule."""
     features: list[str] | None = None
+    """The columns that it is predicted from, in the order of the model's inputs; by default all others."""
     id: str | None = None
-    categories: str = "one-hot"
+    """The column that names samples in the report, in files of members and in loss tables."""
+    categories: Annotated[str, _words_of(*RULES)] = "one-hot"
+    """How columns of text become numbers: one-hot or ordinal."""
     categorical: list[str] = []
-    scale: str = "none"
+    """Columns of numbers that are categories too."""
+    scale: Annotated[str, _words_of(*SCALES)] = "none"
+    """standard brings columns of numbers to mean 0 and variance 1 over all rows."""
     separator: str = ","
+    """What divides the columns of a CSV file."""
     columns: list[str] | None = None
+    """The names of the columns of a CSV file without a header."""
     size: int | None = None
-    colour: str = "rgb"
-    by: str = "line"
+    """Pixels of the squares that images are scaled to."""
+    colour: Annotated[str, _words_of(*COLOURS)] = "rgb"
+    """rgb or grey."""
+    by: Annotated[str, _words_of("line", "paragraph")] = "line"
+    """What a text of a .txt file is: a line or a paragraph."""
     column: str = "text"
+    """The column or key of .csv, .parquet and .jsonl files that holds the texts."""
     at_most: int = AT_MOST
+    """How many texts of each file are drawn."""
     longest: int | None = None
+    """How many tokens of each text are read."""
 
     @model_validator(mode="after")
     def _one(self) -> "Data":
@@ -139,14 +175,15 @@ def _csv(data: Data, path: Path) -> Samples:
     return _samples(data, read_csv(path, "data.file", data.separator, data.columns), path.parent)
 
 
-def columns_of(data: Data, folder: Path) -> Columns:
-    """Return all the columns of a table in `folder`; `UserError` for a source that is no table."""
+def columns_of(data: Data, folder: Path, key: str = "data") -> Columns:
+    """Return all the columns of a table in `folder`; `UserError`, of `key`, for a source that is no table."""
     require_fitting(data)
+    hint = f"a .csv or .parquet file has; {ROWS_INSTEAD}"
+    require(data.kind() in TABLES, f"{key}: there are no columns in {_words(data.kind())}", hint=hint)
     path = inside(folder, str(data.file), "data.file")
-    readers = {".csv": lambda: read_csv(path, "data.file", data.separator, data.columns)}
-    readers |= {".parquet": lambda: read_parquet(path, "data.file")}
-    require(data.kind() in readers, f"{_words(data.kind())} has no columns", hint="a .csv or .parquet file has")
-    return readers[data.kind()]()
+    if data.kind() == ".csv":
+        return read_csv(path, "data.file", data.separator, data.columns)
+    return read_parquet(path, "data.file")
 
 
 def _parquet(data: Data, path: Path) -> Samples:

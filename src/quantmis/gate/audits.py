@@ -17,6 +17,7 @@ def audit_limits(results: Results, policy: Policy, now: datetime) -> Iterator[Ve
     """Hold the limits of `policy` on evidence against the audit."""
     bench = Bench(AUDIT, None, policy.evidence.level_at_least)
     yield from _blind(bench, results, policy)
+    yield from _learned(bench, results, policy.evidence.hardly_learned)
     yield _controls(bench, results, policy.evidence.failed_controls_at_most)
     yield from _depth(bench, results, policy)
     yield from _age(bench, results, policy.evidence.age_in_days_at_most, now)
@@ -41,6 +42,22 @@ def _blind(bench: Bench, results: Results, policy: Policy) -> Iterator[Verdict]:
 def _how_well(blind: BlindBaseline) -> str:
     auc = f"AUC {told(blind.auc)}" if isinstance(blind.auc, Estimate) else f"AUC not measured ({blind.auc.reason})"
     return f"{'told apart' if blind.differs else 'not told apart'} by {clean(blind.method)}: {auc}"
+
+
+def _learned(bench: Bench, results: Results, asked: str) -> Iterator[Verdict]:
+    """Ask always whether what was audited is better than a constant guess: else it gives nothing away, or is another.
+
+    That its owner knows what it is worth, and the audit measured just that, is enough.
+    """
+    target = results.target
+    known = isinstance(target, Target) and target.stated is not None
+    records = target.versions if isinstance(target, Target) and target.versions else results.quantizers
+    over = records[0].over_guessing
+    if asked == "allow" or known or isinstance(over, Unmeasured):
+        return
+    wanted, found = "better than a constant guess beyond doubt", f"{told(over)} above the guess"
+    why = "a model that learned nothing gives nothing away; or it was not trained on these columns in this order"
+    yield bench.state("evidence.hardly_learned", wanted, found, over.low > 0, why)
 
 
 def _controls(bench: Bench, results: Results, most: int) -> Verdict:

@@ -1,7 +1,8 @@
 """The policy: the limits that a model must keep to before it is released, as a TOML file.
 
-Every key says its direction, every limit is optional, and none has a hidden default but the three that keep weak
-evidence out: no failed control, intervals of 95 %, and a blind baseline that does not tell members from non-members.
+Every key says its direction, every limit is optional, and none has a hidden default but the four that keep weak
+evidence out: no failed control, intervals of 95 %, a blind baseline that does not tell members from non-members, and a
+model that is better than a constant guess.
 """
 
 import tomllib
@@ -73,6 +74,13 @@ class Utility(Section):
     """The utility on samples that no model was trained on, in its own units."""
 
 
+class Overfitting(Section):
+    """Limit how much better a version is on its members than on others."""
+
+    gap_at_most: float | None = None
+    """The utility on members minus that on non-members, in the units of the utility."""
+
+
 class Ranking(Section):
     """Limit the place of a version among those that were audited; 1 gives away least, and ties count against it."""
 
@@ -99,6 +107,8 @@ class Evidence(Section):
     """The number of shadow models."""
     attacks: list[str] = []
     """Attacks that must have been carried out on every version."""
+    hardly_learned: Literal["refuse", "allow"] = "refuse"
+    """What to do about a model that is not beyond doubt better than a constant guess, such as with a wrong encoding."""
     age_in_days_at_most: Amount | None = None
     """How long ago the audit may have begun."""
     weights: Sha256 | None = None
@@ -114,6 +124,7 @@ class Policy(Section):
     """What must have been measured: this very model, its training procedure, or both; whichever was, by default."""
     exposure: Exposure = Exposure()
     utility: Utility = Utility()
+    overfitting: Overfitting = Overfitting()
     ranking: Ranking = Ranking()
     evidence: Evidence = Evidence()
 
@@ -139,6 +150,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "exposure": Exposure,
     "exposure.true_positive_rates": RateLimit,
     "utility": Utility,
+    "overfitting": Overfitting,
     "ranking": Ranking,
     "evidence": Evidence,
 }

@@ -28,6 +28,7 @@ def version_limits(bench: Bench, record: QuantizerResult, among: Among, policy: 
     yield from _exposure(bench, record, policy)
     yield from _rates(bench, record, policy)
     yield from _utility(bench, record, policy)
+    yield from bench.hold("overfitting.gap_at_most", "at most", policy.overfitting.gap_at_most, record.gap)
     yield from _ranking(bench, record, among, policy)
     yield from _carried_out(bench, record, policy.evidence.attacks)
 

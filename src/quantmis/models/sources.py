@@ -5,12 +5,12 @@ transformers = "sequence-classification"     # a model of that library: folder =
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from quantmis.data.paths import inside
-from quantmis.models.hugging_face import HuggingFace
+from quantmis.models.hugging_face import HEADS, HuggingFace
 
 
 class Model(BaseModel):
@@ -21,17 +21,32 @@ class Model(BaseModel):
     library, whose `folder`, `hub` id or `config` say which one; `pretrained`: whether it starts from the weights there.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        json_schema_extra={"not": {"required": ["function", "transformers"]}},
+    )
 
     function: str | None = None
+    """`module:Name`, a torch.nn.Module class or a function that returns one."""
     arguments: dict[str, Any] = {}
-    transformers: str | None = None
+    """What the class or function is given by name."""
+    transformers: Annotated[str | None, Field(json_schema_extra={"enum": [*HEADS]})] = None
+    """The head of a model of that library."""
     folder: str | None = None
+    """A model as save_pretrained writes it."""
     hub: str | None = None
+    """The id of a model on the hub, or in the local cache of it."""
     config: dict[str, Any] = {}
+    """Changes to the configuration, or all of it, with its model_type."""
     pretrained: bool | None = None
+    """Whether models start from the weights of the folder or hub; by default where there are some."""
     loss: str = "cross_entropy"
+    """What the model is trained with: quantmis list losses."""
     name: str | None = None
+    """What the model is called in the report."""
 
     @model_validator(mode="after")
     def _one(self) -> "Model":

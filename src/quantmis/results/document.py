@@ -140,7 +140,8 @@ class Target(Record):
 
     `name` is where its weights came from, `digest` the SHA-256 of their names, types, shapes and bytes. `versions` are
     its quantized versions, each a model of one row: in an as-is audit there are none here, because all that was
-    measured is about this model, and stands in `quantizers` of the document.
+    measured is about this model, and stands in `quantizers` of the document. `stated`: the utility that its owner
+    knows of it, with which what was measured agreed.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Target(Record):
     blind: BlindBaseline | Unmeasured
     versions: list[QuantizerResult]
     ranking: Ranking | Unmeasured
+    stated: float | None = None
 
 
 class Reproduce(Record):

@@ -119,7 +119,9 @@ class QuantizerResult(Record):
     its arrays. `change` is how much more often the strongest attacker is right than against full precision, below 0
     where quantizing protects, and `utility_change` the utility minus that of full precision: both paired, over the same
     models and samples. `by_class` and `most_exposed` are by the foremost attack, the most exposed sample first.
-    `canaries`: what became of random texts planted in the training sets of a language model.
+    `canaries`: what became of random texts planted in the training sets of a language model. `over_guessing`: the
+    utility minus that of the best constant guess on the same samples; `gap`: what predictions are worth on members
+    minus what they are worth on the others, which grows with over-fitting.
     """
 
     name: str
@@ -141,3 +143,5 @@ class QuantizerResult(Record):
     by_class: list[ClassExposure] | Unmeasured = EARLIER
     most_exposed: list[SampleExposure] | Unmeasured = EARLIER
     canaries: list[CanaryExposure] | Unmeasured = EARLIER
+    over_guessing: Measured = EARLIER
+    gap: Measured = EARLIER

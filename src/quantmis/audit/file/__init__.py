@@ -23,6 +23,6 @@ shadows = 64
 """
 
 from quantmis.audit.file.building import samples_of, target_of, task_of
-from quantmis.audit.file.sections import AuditFile, Options, read
+from quantmis.audit.file.sections import AuditFile, Options, read, require_taught
 
-__all__ = ["AuditFile", "Options", "read", "samples_of", "target_of", "task_of"]
+__all__ = ["AuditFile", "Options", "read", "require_taught", "samples_of", "target_of", "task_of"]

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from quantmis.audit.file.functions import Maker, function, require_takes
+from quantmis.audit.file.functions import Maker, called, function, require_takes
 from quantmis.audit.file.sections import AuditFile, Training
 from quantmis.audit.file.target import target_of
 from quantmis.data.samples import Samples
-from quantmis.data.sources import columns_of, read_text, require_fitting
+from quantmis.data.sources import TABLES, columns_of, read_text, require_fitting
 from quantmis.data.sources import read as read_samples
 from quantmis.errors import require
 from quantmis.models import Recipe, Task
@@ -38,7 +38,7 @@ def _maker(model: Model, folder: Path) -> tuple[Callable[[], Any], str]:
         return made, f"{model.folder or made.source}, {made.head}"
     make = function(model.function, folder, "model.function")
     require_takes(make, model.arguments)
-    return Maker(make, model.arguments) if model.arguments else make, model.function
+    return Maker(make, model.arguments, model.function), model.function
 
 
 def samples_of(file: AuditFile, folder: Path) -> Samples:
@@ -56,7 +56,7 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
         "target.column does not go with data.smiles: rows that repeat a molecule are removed",
         hint='list members by the ids of [data] id = "..." in a file, or, without it, by canonical SMILES',
     )
-    if target is not None and by_column and data.features is None:
+    if target is not None and by_column and data.features is None and data.kind() in TABLES:
         spoken = (data.target, data.id, target.column)
         features = [name for name in columns_of(data, folder) if name not in spoken]
         data = data.model_copy(update={"features": features})
@@ -64,7 +64,7 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
 
 
 def _called(function: Callable[[], Any], spelled: str) -> Samples:
-    returned = function()
+    returned = called(function, spelled, "data.function")
     if isinstance(returned, Samples):
         return returned
     good = isinstance(returned, tuple) and len(returned) == 2

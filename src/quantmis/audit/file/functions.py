@@ -2,13 +2,17 @@
 
 import importlib
 import inspect
+import re
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
+
+LIBRARIES = re.compile(r"site-packages|<frozen|/lib/python3|[\\/]quantmis[\\/]")
 
 
 def function(spelled: str, folder: Path, key: str) -> Callable[..., Any]:
@@ -17,13 +21,46 @@ def function(spelled: str, folder: Path, key: str) -> Callable[..., Any]:
     require(colon and module and name, f'{key}: expected "module:name", got {spelled!r}')
     if str(folder.resolve()) not in sys.path:
         sys.path.insert(0, str(folder.resolve()))
+    home = _imported(module, key, folder)
+    require(hasattr(home, name), f"{key}: {module} has no {name!r}", hint=suggestion(name, _public(home)))
+    found = getattr(home, name)
+    require(callable(found), f"{key}: {spelled} is a {type(found).__name__}, no class or function")
+    return found
+
+
+def _imported(module: str, key: str, folder: Path) -> Any:
     try:
-        home = importlib.import_module(module)
+        return importlib.import_module(module)
     except ImportError as error:
         hint = f"modules are looked for beside the audit file, in {folder.resolve()}, and among those installed"
         raise UserError(f"{key}: cannot import {module!r}: {error}", hint=hint) from error
-    require(hasattr(home, name), f"{key}: {module} has no {name!r}", hint=suggestion(name, _public(home)))
-    return getattr(home, name)
+    except SyntaxError as error:
+        message = f"{key}: {module} is no Python: {error.msg}, line {error.lineno} of {error.filename}"
+        raise UserError(message, hint=f"python {module}.py says the same") from error
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{key}: importing {module!r} {_raised(error)}", hint=_where(error)) from error
+
+
+def _raised(error: BaseException) -> str:
+    said = f": {error}" if str(error) else ""
+    return f"ended the program{said}" if isinstance(error, SystemExit) else f"raised {type(error).__name__}{said}"
+
+
+def _where(error: BaseException) -> str:
+    """Say on which line of the user's an error arose: the last that is not of a library."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [each for each in frames if not LIBRARIES.search(each.filename)] or list(frames)
+    return f"line {own[-1].lineno} of {own[-1].filename}: {own[-1].line or ''}".rstrip(": ")
+
+
+def called(call: Callable[[], Any], spelled: str, key: str) -> Any:
+    """Return what a function of the user's returns; what it raises becomes a `UserError` that names the line."""
+    try:
+        return call()
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise UserError(f"{key}: {spelled} {_raised(error)}", hint=_where(error)) from error
 
 
 def _public(module: Any) -> list[str]:
@@ -33,18 +70,23 @@ def _public(module: Any) -> list[str]:
 class Maker:
     """Make models with arguments; a class, so that other processes can have it too."""
 
-    def __init__(self, make: Callable[..., Any], arguments: dict[str, Any]):
-        self._make, self._arguments = make, arguments
+    def __init__(self, make: Callable[..., Any], arguments: dict[str, Any], spelled: str):
+        self._make, self._arguments, self._spelled = make, arguments, spelled
         self.__module__ = make.__module__
 
     def __call__(self) -> Any:
         """Return a fresh model."""
-        return self._make(**self._arguments)
+        return called(lambda: self._make(**self._arguments), self._spelled, "model.function")
 
 
 def require_takes(make: Callable[..., Any], arguments: dict[str, Any]) -> None:
     """Raise `UserError` unless `function` takes `arguments` by name."""
     try:
-        inspect.signature(make).bind(**arguments)
+        signature = inspect.signature(make)
+    except ValueError:  # a function of C that does not say
+        return
+    try:
+        signature.bind(**arguments)
     except TypeError as error:
-        raise UserError(f"model.function: {error}", hint="model.arguments are given to it by name") from error
+        hint = "model.arguments are given to it by name: arguments = { width = 64 }"
+        raise UserError(f"model.function: {error}", hint=hint) from error

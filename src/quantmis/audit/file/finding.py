@@ -1,0 +1,228 @@
+"""What lies in a folder: data, the model, weights, and who was a member.
+
+Everything is recognised by its name and head; nothing is imported or unpickled. What cannot be guessed is asked.
+"""
+
+import ast
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeGuard
+
+from quantmis.data.images import SUFFIXES
+from quantmis.data.sources import Data, columns_of
+from quantmis.data.table import Columns
+from quantmis.errors import UserError, require
+from quantmis.models.hugging_face import CAUSAL_LM, HEADS
+from quantmis.registry import suggestion
+
+Ask = Callable[[str, Sequence[str]], str]
+Literals = dict[str, bool | int | float | str]
+
+DATA = (".csv", ".parquet", ".npz")
+TEXTS = (".txt", ".jsonl")
+WEIGHTS = (".safetensors", ".pt", ".pth")
+TARGETS = ("target", "label", "class", "y", "outcome")
+SPLITS = ("split", "set", "subset", "fold", "partition")
+MARKS = ("is_train", "train", "in_train", "is_member", "member")
+IN, OUT = ("train", "training", "member", "members", "in"), ("test", "valid", "validation", "holdout", "out")
+ENDINGS: dict[str, tuple[str, ...]] = {head: (auto.removeprefix("AutoModel"),) for head, auto in HEADS.items()}
+ENDINGS[CAUSAL_LM] += ("LMHeadModel",)
+CHOOSE = "CHOOSE"
+LARGEST = 10**6
+
+
+@dataclass(frozen=True)
+class Model:
+    """Hold the function or class that makes a model, with its arguments; or the head and folder of transformers."""
+
+    function: str = f"{CHOOSE}:{CHOOSE}"
+    arguments: Literals = field(default_factory=Literals)
+    head: str | None = None
+    folder: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """Hold what an audit file needs, as far as it was found in a folder: names, or the word to replace.
+
+    `source` is the key of `[data]` that `data` goes with; `split` a column with the values of members and others.
+    """
+
+    source: str
+    data: str | list[str]
+    target: str | None
+    id: str | None
+    model: Model
+    weights: str | None
+    split: tuple[str, str | int, str | int] | None
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Ask what is not known: `given` has answers by the name of the option, `ask` the rest."""
+
+    ask: Ask
+    given: Mapping[str, str]
+
+    def settle(self, option: str, question: str, choices: Sequence[str]) -> str | None:
+        """Return the answer given, the only choice, or what is asked; None where there is nothing to choose."""
+        answer = self.given.get(option)
+        if answer is not None:
+            known = answer in choices
+            hint = suggestion(answer, choices) if choices else None
+            require(known or not choices, f"--{option}: there is no {answer!r} here", hint=hint)
+            return answer
+        if len(choices) > 1:
+            return self.ask(f"{question} (or --{option})", choices)
+        return choices[0] if choices else None
+
+
+def find(folder: Path, questions: Questions) -> Found:
+    """Return what an audit of what lies in `folder` needs; `UserError` where there are no data."""
+    model = _model(folder, questions)
+    source, data = _data(folder, questions, model)
+    columns = columns_of(Data(file=str(data)), folder) if str(data).endswith((".csv", ".parquet")) else {}
+    target = _target(columns, questions) if columns and source == "file" else None
+    question = "Which file holds the weights of the trained model, if any?"
+    weights = questions.settle("weights", question, _named(folder, WEIGHTS)) or model.folder
+    split = _split(columns) if weights and source == "file" else None
+    return Found(source, data, target, _id(columns), model, weights, split)
+
+
+def _data(folder: Path, questions: Questions, model: Model) -> tuple[str, str | list[str]]:
+    texts = _named(folder, TEXTS)
+    if model.head == CAUSAL_LM and texts and "data" not in questions.given:
+        return "texts", texts
+    kinds = dict.fromkeys(_named(folder, DATA), "file")
+    kinds |= {each.name: "images" for each in _folders(folder) if _holds_classes(each)}
+    if not kinds:
+        kinds = {name: "function" for path in sorted(folder.glob("*.py")) for name in _functions(path)}
+    chosen = questions.settle("data", "What holds the data?", list(kinds))
+    hint = f"a file that ends in {', '.join(DATA)}, a folder with a folder of images per class, or a function beside it"
+    require(chosen in kinds, f"there are no data in {folder}", hint=hint)
+    return kinds[str(chosen)], str(chosen)
+
+
+def _named(folder: Path, endings: Sequence[str]) -> list[str]:
+    return sorted(each.name for each in folder.iterdir() if each.suffix in endings and each.is_file())
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
+
+
+def _holds_classes(folder: Path) -> bool:
+    classes = [each for each in _folders(folder) if any(path.suffix.lower() in SUFFIXES for path in each.iterdir())]
+    return len(classes) >= 2
+
+
+def _id(columns: Columns) -> str | None:
+    """Return the first column of words that is different in every row."""
+    words = [name for name, column in columns.items() if column.dtype.kind == "U"]
+    return next((name for name in words if len(set(columns[name].tolist())) == len(columns[name])), None)
+
+
+def _target(columns: Columns, questions: Questions) -> str | None:
+    usual = [name for name in columns if name.lower() in TARGETS]
+    known = list(columns) if not usual or "target" in questions.given else usual[:1]
+    return questions.settle("target", "Which column is predicted?", known)
+
+
+def _split(columns: Columns) -> tuple[str, str | int, str | int] | None:
+    """Return the column that says who was trained on, and its two values, where one does."""
+    for name in sorted(columns, key=lambda each: each.lower() not in SPLITS):
+        values = list(dict.fromkeys(columns[name].astype(str).tolist()))
+        inside = [value for value in values if value.lower() in IN]
+        outside = [value for value in values if value.lower() in OUT]
+        if inside and outside:
+            return name, inside[0], outside[0]
+        if name.lower() in MARKS and columns[name].dtype.kind == "f" and set(columns[name].tolist()) == {0.0, 1.0}:
+            return name, 1, 0
+    return None
+
+
+def _model(folder: Path, questions: Questions) -> Model:
+    """Return the class or function beside the data that makes the model, or the model of transformers there."""
+    arguments = {name: given for path in sorted(folder.glob("*.py")) for name, given in _makers(path).items()}
+    saved = {each.name: head for each in _folders(folder) if (head := _head(each)) is not None}
+    modules = [name for name in arguments if not saved or _is_class(folder, name)]
+    chosen = questions.settle("model", "What makes the model?", [*saved, *modules])
+    if chosen in saved:
+        return Model(head=saved[chosen], folder=chosen)
+    return Model() if chosen is None else Model(chosen, arguments.get(chosen, {}))
+
+
+def _head(folder: Path) -> str | None:
+    """Return the head of the model of transformers in a folder, where there is one that is audited."""
+    config = folder / "config.json"
+    if not config.is_file() or config.stat().st_size > LARGEST:
+        return None
+    try:
+        said = json.loads(config.read_bytes())
+    except (ValueError, RecursionError, OSError):
+        return None
+    names: object = said.get("architectures") if isinstance(said, dict) else None
+    classes = [str(each) for each in names] if isinstance(names, list) else []
+    heads = [head for head, endings in ENDINGS.items() if any(each.endswith(endings) for each in classes)]
+    return heads[0] if heads else None
+
+
+def _body(path: Path) -> list[ast.stmt]:
+    try:
+        return ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no Python: {error}") from error
+
+
+def _makers(path: Path) -> dict[str, Literals]:
+    """Return the classes of a module that derive from nn's, else its functions without required arguments."""
+    body = _body(path)
+    modules = {each.name: _of_class(each) for each in body if isinstance(each, ast.ClassDef) and _is_module(each)}
+    functions = {each.name: _literals(each.args) for each in body if _needs_nothing(each)}
+    return {f"{path.stem}:{name}": given for name, given in (modules or functions).items()}
+
+
+def _functions(path: Path) -> list[str]:
+    return [f"{path.stem}:{each.name}" for each in _body(path) if _needs_nothing(each)]
+
+
+def _is_class(folder: Path, spelled: str) -> bool:
+    module, _, name = spelled.partition(":")
+    return any(isinstance(each, ast.ClassDef) and each.name == name for each in _body(folder / f"{module}.py"))
+
+
+def _is_module(each: ast.ClassDef) -> bool:
+    return any(ast.unparse(base).rpartition(".")[2] in ("Module", "Sequential", "ModuleList") for base in each.bases)
+
+
+def _needs_nothing(each: ast.stmt) -> TypeGuard[ast.FunctionDef]:
+    if not isinstance(each, ast.FunctionDef) or each.name.startswith("_"):
+        return False
+    return len(each.args.args) == len(each.args.defaults)
+
+
+def _of_class(each: ast.ClassDef) -> Literals:
+    """Return the arguments of a class's `__init__`."""
+    made = [item for item in each.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    return _literals(made[0].args, skip=1) if made else {}
+
+
+def _literals(arguments: ast.arguments, skip: int = 0) -> Literals:
+    """Return arguments with their defaults; one without a default is the word to replace."""
+    names = [each.arg for each in arguments.args]
+    defaults = dict(zip(reversed(names), reversed(arguments.defaults), strict=False))
+    found = {name: _literal(defaults.get(name)) for name in names[skip:]}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _literal(default: ast.expr | None) -> bool | int | float | str | None:
+    """Return a default as an audit file can hold it; None where it cannot."""
+    if default is None:
+        return CHOOSE
+    try:
+        value = ast.literal_eval(default)
+    except (ValueError, TypeError):
+        return None
+    return value if isinstance(value, bool | int | float | str) else None

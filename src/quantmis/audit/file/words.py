@@ -1,0 +1,67 @@
+"""What is said of an audit file that cannot be: the key, what arrived, and what is meant to stand there."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pydantic
+from pydantic import BaseModel
+
+from quantmis.errors import UserError
+from quantmis.registry import suggestion
+
+SHOWN = 40
+SECTIONS = {
+    "data": 'write [data] with file = "people.csv" and target = "the column to predict", or with another source',
+    "model": 'write [model] with function = "my_module:MyModel"',
+}
+
+
+def explained(path: Path, error: pydantic.ValidationError, root: type[BaseModel]) -> UserError:
+    """Return the error of the user's that pydantic found in a file of the shape `root`."""
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")  # a misspelled key is also missing
+    place = [str(step) for step in first["loc"]]
+    *sections, key = place or [""]
+    known = _fields(sections, root)
+    if first["type"] == "extra_forbidden":
+        return UserError(f"{path}: unknown key {'.'.join(place)}", hint=suggestion(key, list(known)))
+    if first["type"] == "missing" and not sections:
+        return UserError(f"{path}: there is no section [{key}]", hint=SECTIONS.get(key))
+    while key not in known and sections:  # the branch of a union, or a place in a list
+        *sections, key = sections
+        known = _fields(sections, root)
+    where = ".".join([*sections, key])
+    if first["type"] == "missing":
+        return UserError(f"{path}: {where} is missing", hint=_meant(known, key))
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "string_pattern_mismatch":
+        message = "Input should be a word"
+    return UserError(f"{path}: {where + ': ' if where else ''}{message}{_arrived(first)}", hint=_meant(known, key))
+
+
+def _arrived(first: Any) -> str:
+    """Say what stands there, where that is short."""
+    shown = isinstance(first["input"], str | int | float) and first["type"] != "value_error"
+    return f", got {repr(first['input'])[:SHOWN]}" if shown else ""
+
+
+def _meant(known: dict[str, Any], key: str) -> str | None:
+    leaf = key in known and not _models(known[key].annotation)
+    description = known[key].description if leaf else None
+    return None if description is None else " ".join(f"{key}: {description}".split())
+
+
+def _fields(sections: list[str], root: type[BaseModel]) -> dict[str, Any]:
+    """Return the fields that are known in a section, by their names."""
+    kind = root
+    for step in sections:
+        field = kind.model_fields.get(step)
+        inner = [] if field is None else _models(field.annotation)
+        kind = inner[0] if inner else kind
+    return dict(kind.model_fields)
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the sections in a type: of `list[Elsewhere] | None`, that is `Elsewhere`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for each in get_args(annotation) for found in _models(each)]
