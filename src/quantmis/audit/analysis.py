@@ -15,6 +15,7 @@ from quantmis.errors import UserError
 from quantmis.evidence import Evidence
 from quantmis.registry import spelling
 from quantmis.results import (
+    NO_TEXTS,
     AttackMetrics,
     AttackResult,
     CanaryExposure,
@@ -233,7 +234,7 @@ def _most_exposed(scored: Scored, settings: Settings, ids: np.ndarray | None) ->
 def _canaries(table: Table, level: float) -> list[CanaryExposure] | Unmeasured:
     """Return how well models remember the random texts in their training sets, by how often these stood there."""
     if table.repeats is None:
-        return Unmeasured(NO_CANARIES)
+        return Unmeasured(NO_CANARIES) if table.metric == LIKELIHOOD else NO_TEXTS
     return [_remembered(table, often, level) for often in np.unique(table.repeats[table.is_canary]).tolist() if often]
 
 

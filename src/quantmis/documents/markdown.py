@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from quantmis.documents.source import Group, Source, groups
 from quantmis.report import words
 from quantmis.report.gaps import gaps
-from quantmis.report.reading import attacker
+from quantmis.report.reading import attacker, shown
 from quantmis.report.tables import Cell, rights
 from quantmis.report.verdict import verdict
 from quantmis.results import Finding, QuantizerResult, Results
@@ -123,7 +123,7 @@ def share(quantity: Estimate | Unmeasured, digits: int | None = None) -> str:
 def _utility(record: QuantizerResult) -> str:
     if isinstance(record.utility, Unmeasured) or words.is_share(record.utility.metric):
         return share(record.utility)
-    return plain(words.number(record.utility))
+    return plain(words.number(shown(record)))
 
 
 def bits(record: QuantizerResult) -> str:

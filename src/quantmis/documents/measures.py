@@ -6,7 +6,7 @@ MLflow, so that one number is called the same everywhere.
 
 from collections.abc import Iterator
 
-from quantmis.report.reading import attacker
+from quantmis.report.reading import attacker, shown
 from quantmis.results import AttackMetrics, AttackResult, Measured, QuantizerResult, UnresolvedAt
 from quantmis.stats import Estimate, Unmeasured
 
@@ -17,6 +17,7 @@ MEANINGS = {
     "attacker_is_right": "how often the strongest attack says rightly whether a record was trained on; 0.5 is a coin",
     "change": "how much more often the strongest attack is right than against full precision, paired",
     "utility": "what the version is worth on samples that no model was trained on",
+    "perplexity": "of a language model: exp of the mean loss of a token of held-out texts, lower is better",
     "utility_change": "the utility minus that of full precision, paired",
     "security_upper_bound": "an upper bound on membership inference security, given by the strongest attack",
     "security": "membership inference security by theory, under the assumption of its documentation",
@@ -26,7 +27,7 @@ MEANINGS = {
 
 def headline(record: QuantizerResult) -> dict[str, Measured]:
     """Return the numbers that do not belong to a single attack."""
-    return {
+    told = {
         "attacker_is_right": attacker(record),
         "change": record.change,
         "utility": record.utility,
@@ -35,6 +36,7 @@ def headline(record: QuantizerResult) -> dict[str, Measured]:
         "security": record.security,
         "indicator": record.indicator,
     }
+    return told | ({} if shown(record) is record.utility else {"perplexity": shown(record)})
 
 
 def by_attack(record: QuantizerResult) -> dict[str, Measured]:

@@ -45,11 +45,15 @@ class Mark:
 
 @dataclass(frozen=True)
 class Axis:
-    """Hold what is said along an axis; `share` writes its numbers in per cent, `log` spaces them by factors."""
+    """Hold what is said along an axis; `share` writes its numbers in per cent, `log` spaces them by factors.
+
+    `perplexity` writes log-likelihoods as the perplexities that they mean.
+    """
 
     label: str
     share: bool = False
     log: bool = False
+    perplexity: bool = False
 
 
 def scatter(name: str, heading: str, marks: Sequence[Mark], across: Axis, up: Axis, styles: Styles) -> str:
@@ -72,7 +76,8 @@ def told(marks: Sequence[Mark], across: Axis, up: Axis) -> str:
 
 
 def _spoken(found: Estimate, axis: Axis) -> str:
-    return percent(found.value, 1) if axis.share else significant(found.value)
+    value = math.exp(-found.value) if axis.perplexity else found.value
+    return percent(value, 1) if axis.share else significant(value)
 
 
 def _scatter(
@@ -163,11 +168,15 @@ def write_along(axes: "Axes", across: Axis, up: Axis) -> None:
     """Write what is along the axes, and their numbers."""
     for side, axis in ((axes.xaxis, across), (axes.yaxis, up)):
         side.set_label_text(axis.label, parse_math=False)
-        side.set_major_formatter(_per_cent if axis.share else _plain)
+        side.set_major_formatter(_per_cent if axis.share else _perplexity if axis.perplexity else _plain)
 
 
 def _per_cent(value: float, position: float) -> str:
     return f"{100 * value:.4g} %"
+
+
+def _perplexity(value: float, position: float) -> str:
+    return f"{math.exp(-value):.3g}"
 
 
 def _plain(value: float, position: float) -> str:

@@ -4,6 +4,8 @@ An audit measures; it knows no limit. So the sentences name the versions that th
 ground, and leave the decision to whoever sets a limit, which `quantmis gate` holds an audit against.
 """
 
+import math
+
 from quantmis.report.cautions import confounded, failed_controls
 from quantmis.report.price import bargains, recommended
 from quantmis.report.reading import (
@@ -17,7 +19,7 @@ from quantmis.report.reading import (
     rates_digits,
     utility_change,
 )
-from quantmis.report.words import fixed, is_share, percent, plainly, significant, some, title
+from quantmis.report.words import LIKELIHOOD, fixed, is_share, percent, plainly, significant, some, title
 from quantmis.results import QuantizerResult, Results
 from quantmis.stats import Estimate, Unmeasured
 
@@ -58,6 +60,8 @@ def _still_allowed(view: Results, record: QuantizerResult) -> str:
     change = utility_change(record, whole) if whole else None
     if not isinstance(change, Estimate) or change.low >= 0:
         return ""
+    if useful == LIKELIHOOD:
+        return f"; perplexity may be up to {fixed(math.exp(-change.low), 2)} times that of full precision"
     lost = f"{fixed(-100 * change.low, 1)} points" if is_share(useful) else significant(-change.low)
     return f"; a loss of up to {lost} of {plainly(useful)} stays possible"
 

@@ -37,7 +37,7 @@ def front(results: Results, styles: Styles, name: str = "front", number: Numbers
     if not marks:
         return Figure("", "How often an attacker is right, and utility, were measured together for no version.")
     metric = reading.metric(results.quantizers)
-    up = Axis(f"{charts.ascii_only(words.plainly(metric))} (higher is better)", share=words.is_share(metric))
+    up = _worth_axis(metric)
     heading = f"How often an attacker is right against {words.plainly(metric)}, {_counted(marks, listed)}"
     caption = (
         "Up and to the left is better: more useful, less given away. Bars are "
@@ -62,6 +62,13 @@ def beside(results: Results, view: Results, styles: Styles) -> Figure:
         "The very model is one draw of the procedure: where its bars are long, the models trained like it tell more."
     )
     return Figure(charts.single("beside", heading, marks, across, up, styles), f"{caption} {_shapes()}")
+
+
+def _worth_axis(metric: str) -> Axis:
+    """Return the axis of utility: upwards is better, also where that is a lower perplexity."""
+    better = "lower, thus further up, is better" if metric == words.LIKELIHOOD else "higher is better"
+    label = f"{charts.ascii_only(words.plainly(metric))} ({better})"
+    return Axis(label, share=words.is_share(metric), perplexity=metric == words.LIKELIHOOD)
 
 
 def _counted(marks: Sequence[Mark], listed: Sequence[Place]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from quantmis.report.words import NAME_LIMIT, clean, probability, some
-from quantmis.results import Agreement, ClassExposure, Curve, RateAt, Results, UnresolvedAt
+from quantmis.results import NO_TEXTS, Agreement, CanaryExposure, ClassExposure, Curve, RateAt, Results, UnresolvedAt
 from quantmis.stats import Estimate, Unmeasured
 
 Path = tuple[str, ...]
@@ -29,6 +29,7 @@ SAID = {
     "utility_change": "change of utility against full precision",
     "by_class": "exposure by class",
     "most_exposed": "most exposed samples",
+    "canaries": "planted random texts",
     "target": "this very model",
     "blind": "what the records alone tell",
     "attacks": "",
@@ -84,7 +85,7 @@ def _words(path: Path) -> str:
 
 def _reasons(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(value, Unmeasured | Estimate):
-        if value.reason:
+        if value.reason and value != NO_TEXTS:
             yield path, value.reason
         return
     for step, child in _children(value):
@@ -109,4 +110,6 @@ def _named(item: Any, index: int) -> str:
         return f"{item.first} and {item.second}"
     if isinstance(item, ClassExposure):
         return f"class {item.label}"
+    if isinstance(item, CanaryExposure):
+        return f"{item.repeats} times in the training set"
     return getattr(item, "name", str(index))

@@ -6,6 +6,7 @@ model was given beside models trained like it, the sentences are about the very 
 losses badly, so a version counts as costing nothing only where those trained like it lose nothing measurable either.
 """
 
+import math
 from collections.abc import Sequence
 
 from quantmis.report import words
@@ -66,12 +67,26 @@ def difference(change: Estimate, name: str) -> str:
     >>> difference(Estimate(0.081, 0.072, 0.09), "accuracy"), difference(Estimate(0.08, 0.07, 0.09), "r2")
     ('8.1 points of accuracy, between 7.2 and 9.0', '0.080 of r2, between 0.070 and 0.090')
     """
+    if name == words.LIKELIHOOD:
+        return _times(change)
     share = words.is_share(name)
     factor, unit = (100, " points") if share else (1, "")
     told = words.scaled(change, factor)
     digits = words.clear(told, words.places(words.reach(told) / 10, most=1 if share else 4))
     value, low, high = (words.fixed(each, digits) for each in (told.value, told.low, told.high))
     return f"{value}{unit} of {words.plainly(name)}, between {low} and {high}"
+
+
+def _times(change: Estimate) -> str:
+    """Write a difference of the log-likelihood of a token as what perplexity is multiplied or divided by.
+
+    >>> _times(Estimate(0.1, 0.09, 0.11))
+    'a factor of 1.105 in perplexity, between 1.094 and 1.116'
+    """
+    told = Estimate(math.exp(change.value), math.exp(change.low), math.exp(change.high))
+    digits = words.clear(told, words.places(words.reach(told) / 10))
+    value, low, high = (words.fixed(each, digits) for each in (told.value, told.low, told.high))
+    return f"a factor of {value} in perplexity, between {low} and {high}"
 
 
 def _both(record: QuantizerResult, whole: QuantizerResult, name: str) -> str:

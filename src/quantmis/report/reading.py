@@ -203,6 +203,11 @@ def most_useful(records: Sequence[QuantizerResult]) -> list[QuantizerResult]:
     return sorted(records, key=lambda record: -worth(record))
 
 
+def shown(record: QuantizerResult) -> Estimate | Unmeasured:
+    """Return the utility of a version as people are shown it: of a language model its perplexity."""
+    return getattr(record.utility, "perplexity", None) or record.utility
+
+
 def worth(record: QuantizerResult) -> float:
     """Return the utility of a version for sorting; one that was not measured counts as the lowest."""
     return -math.inf if isinstance(record.utility, Unmeasured) else record.utility.value

@@ -18,6 +18,7 @@ from quantmis.report.reading import (
     metric,
     places,
     rates_digits,
+    shown,
 )
 from quantmis.results import Agreement, AttackMetrics, QuantizerResult, Results
 from quantmis.stats import Estimate, Unmeasured
@@ -102,7 +103,8 @@ def assemble(caption: str, corner: str, names: Sequence[str], columns: Sequence[
 
 def worths(records: Sequence[QuantizerResult]) -> str:
     """Return the heading of the column of what the versions are worth."""
-    return words.capital(words.plainly(metric(records)))
+    name = metric(records)
+    return words.capital(words.plainly(name)) + (", lower is better" if name == words.LIKELIHOOD else "")
 
 
 def attacks(
@@ -260,7 +262,7 @@ def rounded(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
 
 def utilities(records: Sequence[QuantizerResult], notes: Notes) -> list[Cell]:
     """Return the column of what the versions are worth."""
-    values, name = [record.utility for record in records], metric(records)
+    values, name = [shown(record) for record in records], words.plainly(metric(records)).replace(" ", "_")
     digits = decimals(values)
     return [cell(each, notes, lambda value: words.worth(value, name, digits)) for each in values]
 

@@ -14,6 +14,8 @@ from datetime import datetime
 from quantmis.stats import Estimate, Unmeasured
 
 BASELINE = "identity"
+LIKELIHOOD = "log_likelihood"
+"""The utility of language models, higher is better; people are shown the perplexity, lower is better."""
 MINUS, TO, NONE = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{EN DASH}"
 NAME_LIMIT = 60
 Writer = Callable[[float], str]
@@ -154,13 +156,19 @@ def is_share(metric: str) -> bool:
 
 
 def worth(value: float, metric: str, decimals: int) -> str:
-    """Write a utility: a share in per cent, any other metric as it is; `decimals` counts those of the fraction."""
+    """Write a utility: a share in per cent, any other metric as it is; `decimals` counts those of the fraction.
+
+    >>> worth(0.912, "accuracy", 3), worth(-2.0, "log_likelihood", 2)
+    ('91.2 %', '7.4')
+    """
+    if metric == LIKELIHOOD:
+        return significant(math.exp(-value))
     return percent(value, max(0, decimals - 2)) if is_share(metric) else fixed(value, decimals)
 
 
 def plainly(metric: str) -> str:
-    """Return the words for a metric."""
-    return clean(metric.replace("_", " "))
+    """Return the words for a metric; the log-likelihood of a token is told as what people know, perplexity."""
+    return "perplexity" if metric == LIKELIHOOD else clean(metric.replace("_", " "))
 
 
 def number(estimate: Estimate | Unmeasured, decimals: int | None = None) -> str:

@@ -22,6 +22,7 @@ from quantmis.results.document import (
 )
 from quantmis.results.measures import (
     EARLIER,
+    NO_TEXTS,
     AttackMetrics,
     AttackResult,
     CanaryExposure,
@@ -39,6 +40,7 @@ from quantmis.results.measures import (
 
 __all__ = [
     "EARLIER",
+    "NO_TEXTS",
     "SCHEMA_VERSION",
     "Agreement",
     "AttackMetrics",

@@ -10,6 +10,9 @@ Measured = Estimate | Unmeasured
 
 EARLIER = Unmeasured("not measured by the version of quantmis that made this document")
 
+NO_TEXTS = Unmeasured("random texts are planted among texts only")
+"""Of a model that is no language model: nothing is missing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Utility(Estimate):

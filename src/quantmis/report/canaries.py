@@ -1,0 +1,36 @@
+"""How well versions of a language model remember random texts that were planted in their training sets."""
+
+from quantmis.report.reading import places
+from quantmis.report.tables import Column, Notes, Quantity, Table, assemble, numbered, numbers, rates
+from quantmis.results import CanaryExposure, Results
+from quantmis.stats import Unmeasured
+
+MEASURES = (("exposure", "Exposure, bits"), ("greedy", "Said by heart"), ("sampled", "Said in ten tries"))
+
+
+def planted(results: Results, notes: Notes) -> Table:
+    """Return the table of the planted texts, a column for each number of repetitions; no rows where there are none."""
+    listed = [place for place in places(results) if not isinstance(place.record.canaries, Unmeasured)]
+    if not listed:
+        return assemble("", "Version", [], [])
+    found = [_by_repeats(place.record.canaries) for place in listed]
+    columns = [
+        column
+        for often in found[0]
+        for field, heading in MEASURES
+        for column in [_column([each[often] for each in found], field, f"{heading}, {_times(often)}", notes)]
+    ]
+    return numbered("Random texts planted in the training set, by how often each stood there", listed, columns)
+
+
+def _by_repeats(canaries: list[CanaryExposure] | Unmeasured) -> dict[int, CanaryExposure]:
+    return {} if isinstance(canaries, Unmeasured) else {each.repeats: each for each in canaries}
+
+
+def _column(found: list[CanaryExposure], field: str, heading: str, notes: Notes) -> Column:
+    values: list[Quantity] = [getattr(each, field) for each in found]
+    return heading, (numbers if field == "exposure" else rates)(values, notes)
+
+
+def _times(often: int) -> str:
+    return "once" if often == 1 else f"{often} times"
