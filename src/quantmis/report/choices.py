@@ -30,8 +30,9 @@ def _chosen(results: Results) -> dict[str, str]:
     view = lead(results)
     least, best, whole = least_exposed(view), bargains(results), baseline(view)
     reasons: dict[str, list[str]] = {}
-    for record in most_useful(least or leaders(view))[:MOST_LEADERS]:
-        reasons[record.name] = [_standing(view, least)]
+    for place, record in enumerate(most_useful(least or leaders(view))[:MOST_LEADERS]):
+        useful = "the most useful: " if len(least) > 1 and place == 0 else ""
+        reasons[record.name] = [useful + _standing(view, least)]
     for record in most_useful(best)[:1]:
         why = "gives away less than full precision and keeps"
         keep = f"its {words.plainly(metric(view.quantizers))}, as far as the data tell"

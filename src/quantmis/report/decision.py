@@ -47,7 +47,7 @@ def _ground(results: Results, record: QuantizerResult) -> str:
     name, exposed = title(record.name), _exposure(view, record)
     if record in bargains(results):
         useful = plainly(metric(view.quantizers))
-        return f"{name}, where no loss of {useful} may show ({exposed}{_still_allowed(view, record)})"
+        return f"{name}, where {useful} must not measurably drop ({exposed}{_still_allowed(view, record)})"
     least = least_exposed(view)
     which = "the most useful of the least exposed" if len(least) > 1 else "the least exposed"
     worth = ", where little exposure is worth its price" if baseline(view) else ""
