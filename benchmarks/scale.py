@@ -229,8 +229,9 @@ def memory(points: Points) -> str:
     for stage in ("LiRA", "RMIA", "metrics with intervals"):
         size, cost = points[stage, "samples"][-1]
         per[stage] = f"{cost.memory * 2**20 / (size.models * size.samples):.0f} bytes ({stage})"
-    return f"""Memory: {many[0].models // few[0].models} times the models take {many[1].memory:.0f} MiB in training instead of
-{few[1].memory:.0f}: it is bounded by the group and grows with P. Scoring takes {", ".join(per.values())} an entry."""
+    return f"""Memory: {many[0].models // few[0].models} times the models take {many[1].memory:.0f} MiB in training
+instead of {few[1].memory:.0f}: it is bounded by the group and grows with P. An entry of a scored
+table takes {", ".join(per.values())}."""
 
 
 def report(points: Points) -> str:

@@ -16,9 +16,9 @@ from quantmis.errors import UserError
 COMMAND = [sys.executable, "-I", "-m", "quantmis"]
 EXTRAS = {
     "bitsandbytes", "brevitas", "cyclonedx", "gguf", "hqq", "huggingface_hub", "mlflow", "onnx", "onnxruntime",
-    "onnxscript", "peft", "pyarrow", "ray", "rdkit", "torchao", "transformers", "weasyprint",
+    "onnxscript", "peft", "pyarrow", "pytest", "ray", "rdkit", "torchao", "transformers", "weasyprint",
 }  # fmt: skip
-"""What only extras bring, by the name that is imported."""
+"""What only extras bring, by the name that is imported; quantmis.testing is for pytest."""
 
 
 def imported() -> tuple[int, list[str]]:
