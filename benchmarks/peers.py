@@ -1,7 +1,7 @@
 """The same score table through Privacy Meter, LeakPro, PrivacyGuard and SACRO-ML, and the same training: at what cost?
 
     python benchmarks/peers.py FOLDER                scores: the section `peers`
-    python benchmarks/peers.py FOLDER --training     shadow models: the section `peers, training`
+    python benchmarks/peers.py FOLDER --training auto    shadow models: the section `peers, training auto`
 
 FOLDER holds one virtual environment per peer (`docs/guides/peers.md` says how they are made); a peer whose environment
 is missing, or which cannot run, is a line that says so. Nothing of theirs is part of this repository. The programs in
@@ -26,6 +26,7 @@ from sklearn.datasets import load_digits
 import quantmis as qm
 from quantmis.audit.demo import RECIPE, DigitsMLP
 from quantmis.evidence import Evidence
+from quantmis.models.engine import WAYS
 
 MODELS, TARGETS = 64, 4
 PEERS = {
@@ -136,7 +137,7 @@ one core, training excluded: ours scores all {MODELS} at once, the peers one aft
 {markdown(header, lines)}
 
 Memory of the process, MiB with everything imported, and at most while scoring: {"; ".join(memory)}.
-How long they train: section `peers, training`.
+How long they train: sections `peers, training`.
 """
 
 
@@ -149,10 +150,11 @@ def main() -> None:
     """Measure and write the section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--training", action="store_true", help="race the training of shadow models, not the scoring")
+    parser.add_argument("--training", choices=WAYS, help="race the training of shadow models, ours by this engine")
     options = parser.parse_args()
     if options.training:
-        write_section("peers, training", raced(partial(called, options.folder)), packages=("torch", "numpy"))
+        section = f"peers, training {options.training}"
+        write_section(section, raced(partial(called, options.folder), options.training), packages=("torch", "numpy"))
         return
     write_section("peers", report(options.folder), packages=("torch", "numpy", "scipy"))
 

@@ -208,18 +208,30 @@ def per_cell(points: Points, stage: str) -> float:
 
 
 def extrapolated(found: dict[tuple[str, str], Law], points: Points) -> tuple[float, float, float]:
-    """Return the core hours that the fitted laws of training give for the huge audit, and their interval.
+    """Return the core hours that the fitted laws give for one pass of the huge audit's trainings, and their interval.
 
     Logarithms of the laws add up from the largest measured point of each axis; so do the errors of the exponents.
     """
     size, cost = points["training", "models"][-1]
     wanted = {"models": SHADOWS, "samples": SAMPLES, "width": WEIGHTS}
-    value, reach = float(np.log(cost.seconds / 3600)), 0.0
+    value, reach = float(np.log(cost.seconds / EPOCHS / 3600)), 0.0
     for axis, target in wanted.items():
         law, far = found["training", axis], float(np.log(target / abscissa(axis, size)))
         value += law.exponent * far
         reach += (law.reach * far) ** 2
     return float(np.exp(value)), float(np.exp(value - reach**0.5)), float(np.exp(value + reach**0.5))
+
+
+def memory(points: Points) -> str:
+    """Say what memory grows with, and by how much an entry of a table."""
+    few, many = points["training", "models"][0], points["training", "models"][-1]
+    per = {}
+    for stage in ("LiRA", "RMIA", "metrics with intervals"):
+        size, cost = points[stage, "samples"][-1]
+        per[stage] = f"{cost.memory * 2**20 / (size.models * size.samples):.0f} bytes ({stage})"
+    return f"""Memory: {many[0].models // few[0].models} times the models take {many[1].memory:.0f} MiB in training
+instead of {few[1].memory:.0f}: it is bounded by the group and grows with P. An entry of a scored
+table takes {", ".join(per.values())}."""
 
 
 def report(points: Points) -> str:
@@ -238,6 +250,8 @@ measured); tables that are scored: {TABLE.models} models x {TABLE.samples:,} sam
 intervals; an exponent below 1 says that costs which do not grow (of a step, of a model) are still part of these sizes.
 
 {exponents(points, found)}
+
+{memory(points)}
 
 ![Processor seconds against models, samples, quantizers and weights, with fitted power laws](figures/scale.svg)
 

@@ -39,6 +39,7 @@ def figure(found: dict[tuple[str, str], Law], file: Path) -> None:
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "quantmis"
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     drawing, panels = plt.subplots(1, 4, figsize=(12, 3.4), layout="constrained", sharey=True)
     colours = dict(
@@ -54,6 +55,7 @@ def figure(found: dict[tuple[str, str], Law], file: Path) -> None:
             law = found[stage, axis]
             panel.loglog(law.sizes, law.costs, "o", color=colours[stage], markersize=4)
             panel.loglog(law.sizes, law.at(law.sizes), color=colours[stage], label=f"{stage}: {law.exponent:.2f}")
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.set_xlabel(title)
         panel.grid(alpha=0.3, which="both")
         panel.legend(fontsize=6.5, title="exponent", title_fontsize=7)

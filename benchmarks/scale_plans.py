@@ -53,8 +53,10 @@ PLANS = (
 
 def duration(hours: float) -> str:
     """Return hours as people say them."""
+    if hours < 1 / 30:
+        return f"{3600 * hours:.1f} s"
     if hours < 1.5:
-        return f"{60 * hours:.2g} minutes"
+        return f"{60 * hours:.0f} minutes"
     return f"{hours:.1f} hours" if hours < 72 else f"{hours / 24:,.0f} days"
 
 
@@ -67,7 +69,7 @@ def _row(plan: Plan, scoring: float) -> list[object]:
         f"{hours:,.0f}" if hours >= 10 else f"{hours:.1f}",
         duration(hours / GPUS),
         f"{plan.cells * BYTES / 1e12:.1f} TB" if plan.cells * BYTES > 1e12 else f"{plan.cells * BYTES / 1e6:,.0f} MB",
-        f"{plan.cells * scoring / 3600:,.1f}" if plan.cells * scoring > 36 else f"{plan.cells * scoring:.1f} s",
+        duration(plan.cells * scoring / 3600),
     ]
 
 
@@ -81,7 +83,7 @@ def plans(rate: float, widest: float, scoring: float, fitted: tuple[float, float
         "GPU hours",
         f"on {GPUS:,} GPUs",
         "tables",
-        "scoring, core hours",
+        "scoring, one core",
     ]
     return f"""### {SAMPLES / 1e6:.0f} M samples x {SHADOWS:,} shadows x a {WEIGHTS / 1e9:.0f} B model, on paper
 
@@ -102,7 +104,7 @@ shadow reads every sample: the columns are what to cut first, then the shadows. 
 
 - *Columns.* A random subset gives valid intervals (section `subsets`): 10,000 instead of {SAMPLES / 1e6:.0f} M. An
   as-is audit takes the subset as its `members` and `non_members`; tables made elsewhere are cut by `Evidence.columns`.
-  The shadow depth trains on halves of the samples that it is given and fills all of them: it has no option to fill fewer.
+  The shadow depth trains on halves of the samples that it is given and fills all of them: it cannot fill fewer.
 - *Replicates.* Two pairs of replicates order quantizers (section `fidelity`), which saves {SHADOWS - 4:,} trainings.
 - *As-is* trains nothing and asks about the one model that is shipped; it sees only what attacks on losses see.
 - *Ray* runs groups side by side, each on one node. A model that does not fit a node while it trains

@@ -5,7 +5,7 @@ from racing import RATE, Rows, loader, race
 from torch import nn, optim
 
 without("torchvision", "torchvision.transforms", "torchvision.utils", "torchvision.models", "torchvision.datasets")
-without("ts2vec", "umap", "transformers", "sentence_transformers")
+without("ts2vec", "umap", "transformers", "sentence_transformers", "numba", "torchmetrics", "kornia", "ignite")
 from leakpro.webapp.backend.worker import _build_default_handler  # noqa: E402
 
 HANDLER = _build_default_handler()

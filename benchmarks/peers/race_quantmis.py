@@ -28,7 +28,7 @@ def main() -> None:
         recipe = Recipe(epochs=int(file["epochs"]), batch_size=BATCH, learning_rate=RATE)
         task = Task(NETS[str(file["net"])], recipe=recipe)
     before, wall, start = peak(), time.perf_counter(), processor_seconds()
-    engine = alone(choose_engine(task, samples, len(member)))
+    engine = alone(choose_engine(task, samples, len(member), sys.argv[4]))
     work = Work(task, samples, member, (Identity(),), 0, engine)
     collect(work, Local(), None, tick=lambda done: None)
     taken = np.array([processor_seconds() - start, time.perf_counter() - wall]) / len(member)

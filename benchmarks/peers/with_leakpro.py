@@ -6,7 +6,7 @@ import numpy as np
 from common import compare, others, without
 
 without("torchvision", "torchvision.transforms", "torchvision.utils", "torchvision.models", "torchvision.datasets")
-without("ts2vec", "umap", "transformers", "sentence_transformers")
+without("ts2vec", "umap", "transformers", "sentence_transformers", "numba", "torchmetrics", "kornia", "ignite")
 from leakpro.attacks.mia_attacks.lira import AttackLiRA  # noqa: E402
 from leakpro.attacks.mia_attacks.rmia import AttackRMIA  # noqa: E402
 

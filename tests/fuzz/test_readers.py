@@ -39,19 +39,7 @@ LONG = b"""model,sample,loss,member
 1,a,1.5,false
 1,b,0.2,true
 """
-POLICY = b"""
-about = ["this training procedure"]
-
-[exposure]
-advantage = 0.2
-
-[[exposure.tpr]]
-fpr = 0.01
-at_most = 0.05
-
-[evidence]
-shadows_at_least = 32
-"""
+POLICY = policy.EXAMPLE.encode()
 
 
 def as_npz(**named: np.ndarray) -> bytes:
@@ -192,4 +180,4 @@ def test_the_undamaged_files_are_read(tmp_path: Path):
     found = read(Data(file="people.csv", target="income", id="person"), tmp_path)
     assert found.ids.tolist()[:3] == ["ann", "bob", "cec, the third"]
     assert re.search("Ri", " ".join(found.notes))
-    assert policy.parse(POLICY).evidence.shadows_at_least == 32
+    assert policy.parse(POLICY).model_dump(exclude_defaults=True)
