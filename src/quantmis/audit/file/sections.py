@@ -113,6 +113,8 @@ class Options(Section):
     calibrate_on: str = "held_out"
     engine: str = "auto"
     executor: str = "local"
+    address: str = "auto"
+    memory: float = 1.0
 
     @model_validator(mode="after")
     def _known(self) -> "Options":
