@@ -61,6 +61,7 @@ Shadows = Annotated[int | None, typer.Option(help="How many models to train, an 
 Seed = Annotated[int | None, typer.Option(help="The same seed gives the same result; overrides the file.")]
 Engine = Annotated[str | None, typer.Option(help="auto, stacked, unfolded or loop: how models are trained.")]
 Executor = Annotated[str | None, typer.Option(help="local, or ray for the cluster of RAY_ADDRESS.")]
+Address = Annotated[str | None, typer.Option(help="HOST:PORT of the Ray cluster, where RAY_ADDRESS is not.")]
 
 
 @app.command()
@@ -87,6 +88,7 @@ def audit(
     seed: Seed = None,
     engine: Engine = None,
     executor: Executor = None,
+    address: Address = None,
 ) -> None:
     """Audit what FILE.toml describes; goes on from what the folder already holds."""
     from quantmis.audit.command import audit_file
@@ -94,7 +96,7 @@ def audit(
     if file.is_dir() or not file.name:
         raise UserError(f"{file} is a folder", hint="name an audit file; quantmis init DIR writes one")
     folder = out or file.with_suffix("")
-    options = {"shadows": shadows, "seed": seed, "engine": engine, "executor": executor}
+    options = {"shadows": shadows, "seed": seed, "engine": engine, "executor": executor, "address": address}
     show(audit_file(file, folder, options).document, folder / PAGE)
 
 

@@ -1,5 +1,6 @@
 """Claims about audits on a Ray cluster of two local nodes."""
 
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -77,6 +78,16 @@ def test_a_cluster_that_is_not_there_is_said_to_be_missing():
     with pytest.raises(qm.UserError, match=r"no Ray cluster at '127\.0\.0\.1:1'") as refused:
         found(Ray("127.0.0.1:1"))
     assert "ray start --head" in (refused.value.hint or "")
+
+
+def test_a_cluster_is_knocked_at_before_anything_is_spent(monkeypatch: pytest.MonkeyPatch):
+    start = time.monotonic()
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    for address, named in (("auto", "127.0.0.1:1"), ("ray://127.0.0.1:2", "ray://127.0.0.1:2")):
+        with pytest.raises(qm.UserError, match=f"no Ray cluster at '{named}'"):
+            executor("ray", address)
+    assert time.monotonic() - start < 5
+    assert executor("local", "nowhere:1") == Local()
 
 
 def test_an_unknown_executor_is_refused():

@@ -21,6 +21,7 @@ from torch import nn
 import quantmis as qm
 from quantmis.audit.collect import collect
 from quantmis.audit.executors import Local
+from quantmis.audit.prepare import membership, plan, planted
 from quantmis.audit.run import run
 from quantmis.audit.store import Damaged, Store, locked
 from quantmis.audit.work import Group, Traits
@@ -171,6 +172,26 @@ def test_one_changed_line_beside_a_recipe_of_the_users_own_is_noticed(tmp_path: 
     assert [result.document.environment.reused for result in (first, again, changed)] == [0, MODELS, 0]
     assert first.quantizers["identity"].utility == again.quantizers["identity"].utility
     assert first.quantizers["identity"].table_digest != changed.quantizers["identity"].table_digest
+
+
+@pytest.mark.parametrize("harm", [None, b"", b"stacked", b'{"way": "loop"}', b"[1]", "flip"])
+def test_the_choice_of_a_way_and_its_timings_are_kept_or_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: object
+):
+    slow = iter(range(1, 100))
+    monkeypatch.setattr(engine, "_seconds", lambda probe, recipe, way: next(slow) * (1e-3 if way == "loop" else 1.0))
+    asked = assignment(engine="auto")
+    member, store = membership(planted(asked), asked.settings, None), Store(tmp_path)
+    first = plan(asked, member, store).engine
+    assert (first.way, first.seconds) == ("loop", {"stacked": 1.0, "loop": 2e-3})
+    [file] = tmp_path.glob("*.way")
+    if harm == "flip":
+        file.write_bytes(file.read_bytes().replace(b"loop", b"look", 1))
+    elif isinstance(harm, bytes):
+        file.write_bytes(harm)
+    again = plan(asked, member, store).engine
+    assert again.seconds == (first.seconds if harm is None else {"stacked": 3.0, "loop": 4e-3})
+    assert plan(asked, member, store).engine == again
 
 
 def test_two_audits_on_one_folder_at_once_are_refused(tmp_path: Path):

@@ -164,7 +164,7 @@ def test_what_is_no_language_model_is_refused(base: Path, tmp_path: Path):
         task(without).samples(texts())
     assert refused.value.hint == "save it beside the model: tokenizer.save_pretrained(folder)"
     with pytest.raises(
-        UserError, match="the tokenizer makes token .* and the model has embeddings of 0 to 49"
+        UserError, match=r"the tokenizer makes token .* and the model has embeddings of 0 to 49"
     ) as refused:
         qm.Task.causal_lm(base, config={"vocab_size": 50}, pretrained=False).samples(texts())
     assert "must belong together" in str(refused.value.hint)

@@ -38,6 +38,8 @@ def audit(
     calibrate_on: str = "held_out",
     engine: str = "auto",
     executor: str = "local",
+    address: str = "auto",
+    memory: float = 1.0,
     out: str | Path | None = None,
     progress: bool = True,
     command: str = "",
@@ -60,7 +62,8 @@ def audit(
     of all intervals. `keep_weights`: whether `out` keeps the weights of the trained models. `canaries`: how many
     wrongly labelled copies to train on as a control. `calibrate_on`: what quantizers that look at data are shown,
     "held_out" samples or, to measure what that leaks, "members" of the model. `engine`: how models are trained,
-    "auto" takes the fastest. `executor`: "local", or "ray" for the cluster of this environment, with the same result.
+    "auto" takes the fastest. `executor`: "local", or "ray" for the cluster at `address`, by default that of this
+    environment, with the same result. `memory`: GiB that the models of one group may use while they train.
     `out`: a folder for `results.json`, `report.html`, the loss tables and the store of finished work: an audit
     that was killed goes on from there. `progress`: whether to say on stderr how far it is. `command`: the command line
     that asked for the audit, for the report.
@@ -87,6 +90,8 @@ def audit(
         calibrate_on=calibrate_on,
         engine=engine,
         executor=executor,
+        address=address,
+        memory=memory,
         out=None if out is None else Path(out),
         command=command,
     )

@@ -4,6 +4,7 @@ The result does not depend on it: a group is a pure function of the work and its
 compute it is part of the work.
 """
 
+import os
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator
@@ -19,6 +20,8 @@ from quantmis.registry import suggestion
 
 EXECUTORS = ("local", "ray")
 ATTEMPTS = 5
+PATIENCE = 10
+"""Seconds in which a cluster must answer."""
 
 
 class Executor(ABC):
@@ -84,7 +87,8 @@ def executor(name: str, address: str = "auto") -> Executor:
         raise UserError(f"unknown executor {name!r}", hint=suggestion(name, EXECUTORS))
     if name == "local":
         return Local()
-    _ray()
+    if not _ray().is_initialized():
+        _require_answer(address)
     return Ray(address)
 
 
@@ -110,12 +114,11 @@ def _connected(ray: Any, address: str) -> Generator[None]:
     if ray.is_initialized():
         yield
         return
-    hint = "start one with `ray start --head`, or set RAY_ADDRESS"
+    _require_answer(address)
     try:
-        _require_answer(address)
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"no Ray cluster at {address!r}: {error}", hint=hint) from error
+        raise _absent(address, error) from error
     try:
         yield
     finally:
@@ -123,10 +126,20 @@ def _connected(ray: Any, address: str) -> Generator[None]:
 
 
 def _require_answer(address: str) -> None:
-    """Knock at a HOST:PORT before Ray does, which keeps trying for minutes."""
-    host, colon, port = address.rpartition(":")
-    if colon and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=10).close()
+    """Knock at HOST:PORT before Ray does, which keeps trying for minutes; "auto" is that of RAY_ADDRESS, if set."""
+    where = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+    host, colon, port = where.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise _absent(where, error) from error
+
+
+def _absent(address: str, error: Exception) -> UserError:
+    hint = "start one with `ray start --head`, or give the address of one: --address, or RAY_ADDRESS"
+    return UserError(f"no Ray cluster at {address!r}: {error}", hint=hint)
 
 
 def _ship(pickler: Any, work: Work) -> None:

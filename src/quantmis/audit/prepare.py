@@ -1,7 +1,7 @@
 """From what was asked for to what is to be computed: who is trained on what, in which way, up to which checkpoints."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int
 
 from quantmis import seeds
 from quantmis.audit.settings import Settings
-from quantmis.audit.store import Store
+from quantmis.audit.store import Choice, Store
 from quantmis.audit.target import Target
 from quantmis.audit.work import Work
 from quantmis.data import Samples, complementary_halves
@@ -17,7 +17,7 @@ from quantmis.data.canaries import Planted, with_canaries, with_random_texts
 from quantmis.data.membership import hold_out
 from quantmis.errors import UserError
 from quantmis.models import CausalLM, Recipe, Task
-from quantmis.models.engine import Engine, choose_engine, cores
+from quantmis.models.engine import WAYS, Engine, choose_engine, cores
 
 SPARE = 100
 """Samples that are neither members nor non-members of the target: if so many, they are the held-out ones."""
@@ -68,9 +68,12 @@ def _engine(asked: Assignment, store: Store | None) -> Engine:
     address = f"{task.build(0)!r}{task.describe_recipe()}{asked.samples.x.shape}{cores()}"
     key = hashlib.sha256(address.encode()).hexdigest()
     before = store.remembered(key) if store is not None and settings.engine == "auto" else None
-    chosen = choose_engine(task, asked.samples, settings.models, before or settings.engine)
+    way = before.way if before is not None and before.way in WAYS else settings.engine
+    chosen = choose_engine(task, asked.samples, settings.models, way, round(settings.memory * 2**30))
+    if before is not None:
+        return replace(chosen, seconds=before.seconds)
     if store is not None:
-        store.remember(key, chosen.way)
+        store.remember(key, Choice(chosen.way, chosen.seconds))
     return chosen
 
 

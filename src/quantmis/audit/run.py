@@ -83,7 +83,7 @@ def checked(asked: Assignment) -> tuple[Assignment, Bool[np.ndarray, "models sam
     member = membership(planted(asked), asked.settings, asked.target)
     check_attacks(asked.settings, member, asked.task.loss.named_signals(asked.samples))
     check_quantizers(asked.settings, asked.task, asked.samples)
-    executor(asked.settings.executor)
+    executor(asked.settings.executor, asked.settings.address)
     return asked, member
 
 
@@ -123,7 +123,7 @@ def _trained(work: Work | None, asked: Assignment, stages: Stages) -> tuple[list
     if work is None:
         return [], [], Collected()
     tick = stages.stage("train and quantize", len(work.member) * work.steps)
-    found = collect(work, executor(asked.settings.executor), _store(asked), tick)
+    found = collect(work, executor(asked.settings.executor, asked.settings.address), _store(asked), tick)
     every, count = assemble(work, found.groups), len(asked.settings.quantizers)
     return every[:count], every[count:], found
 

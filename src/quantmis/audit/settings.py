@@ -41,7 +41,8 @@ class Settings:
     `shadows`: the models of the attacks. `replicates`: how many of them, from the first, are the candidates of the
     indicator, at their end and, where `checkpoint_every` is given, after every so many epochs. `held_out`: the fraction
     of the samples that no model sees. `canaries`: how many wrongly labelled copies are trained on beside the samples.
-    `calibrate_on`: whether quantizers that look at data see held-out samples or members of the model.
+    `calibrate_on`: whether quantizers that look at data see held-out samples or members of the model. `address`: that
+    of the Ray cluster. `memory`: GiB that the models of one group may use while they train.
     """
 
     quantizers: tuple[Quantizer, ...]
@@ -57,6 +58,8 @@ class Settings:
     engine: str
     executor: str
     calibrate_on: Literal["held_out", "members"] = "held_out"
+    address: str = "auto"
+    memory: float = 1.0
 
     def __post_init__(self):
         enough = self.replicates >= 2 or self.depth == "as-is"
@@ -73,6 +76,7 @@ class Settings:
         _require_known("engine", self.engine, WAYS)
         _require_known("executor", self.executor, EXECUTORS)
         _require_known("calibrate_on", self.calibrate_on, CALIBRATE_ON)
+        require(self.memory > 0, f"memory: expected GiB for the models of one group, got {self.memory}")
         epochs = self.checkpoint_every
         require(epochs is None or epochs > 0, f"checkpoint_every: expected a number of epochs, got {epochs}")
 

@@ -6,6 +6,8 @@ row. One audit at a time writes into a folder.
 """
 
 import hashlib
+import json
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +25,18 @@ from quantmis.files import write_atomically
 
 class Damaged(Exception):  # noqa: N818 it says what the group is
     """Say that a stored group is not what was written."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Hold a way of training, and the seconds that a step of one model took in each."""
+
+    way: str
+    seconds: dict[str, float]
+
+    def checksum(self, task: str) -> str:
+        """Return a hash of what is held, of that task."""
+        return hashlib.sha256(json.dumps([task, self.way, self.seconds]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -58,15 +72,27 @@ class Store:
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise Damaged(f"{path.name}: {error}") from error
 
-    def remembered(self, task: str) -> str | None:
-        """Return the way in which models of that task were trained here before; a resumed audit keeps to it."""
-        path = self._choice(task)
-        return path.read_text() if path.exists() else None
+    def remembered(self, task: str) -> Choice | None:
+        """Return the way in which models of that task were trained here before; a resumed audit keeps to it.
 
-    def remember(self, task: str, way: str) -> None:
-        """Write down the way in which models of that task are trained."""
+        What does not verify was not written by us, or not whole: then the ways are timed again.
+        """
+        path = self._choice(task)
+        try:
+            found = json.loads(path.read_bytes())
+            choice = Choice(str(found["way"]), {str(way): float(each) for way, each in found["seconds"].items()})
+            return choice if found["checksum"] == choice.checksum(task) else None
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            print(f"{path.name} is damaged: the ways of training are timed again", file=sys.stderr)  # noqa: T201
+            return None
+
+    def remember(self, task: str, choice: Choice) -> None:
+        """Write down the way in which models of that task are trained, and what was measured."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(self._choice(task), way.encode())
+        content = {"way": choice.way, "seconds": choice.seconds, "checksum": choice.checksum(task)}
+        write_atomically(self._choice(task), json.dumps(content).encode())
 
     def _choice(self, task: str) -> Path:
         return self.folder / f"{task}.way"

@@ -23,7 +23,7 @@ from quantmis.models.task import Task
 from quantmis.models.training import Training, device, train
 
 MEMORY = 2**30
-"""Bytes that one group of models may use while it trains."""
+"""Bytes that one group of models may use while it trains, where nothing is said."""
 
 LARGEST_GROUP = 64
 """Models of one group: more hardly train faster, and a killed audit loses at most one group."""
@@ -31,8 +31,9 @@ LARGEST_GROUP = 64
 TRIED = 32
 STEPS = 8
 WAYS = ("auto", "stacked", "unfolded", "loop")
-GAIN = 0.6
-"""A later way must take less than this fraction of the time of an earlier one, so that a near tie is no coin toss."""
+NEAR = 0.9
+"""Ways that take nearly as long as each other are a tie, which goes to the first of them in the order of `WAYS`: one
+must take less than this fraction of another's time to be preferred to it. So a near tie is no coin toss."""
 
 
 @dataclass(frozen=True)
@@ -63,29 +64,40 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def choose_engine(task: Task, samples: Samples, models: int, way: str = "auto") -> Engine:
+def choose_engine(task: Task, samples: Samples, models: int, way: str = "auto", memory: int | None = None) -> Engine:
     """Return the fastest engine for `models` trainings of `task`; `way` overrides the choice.
 
-    Raises `UserError` for an unknown way, and for one that cannot train this model.
+    `memory`: bytes that the models of one group may use while they train, by default `MEMORY`. Raises `UserError` for
+    an unknown way, and for one that cannot train this model.
     """
     require(way in WAYS, f"unknown engine {way!r}", hint=f"known: {', '.join(WAYS)}")
     recipe = task.recipe
     if not isinstance(recipe, Recipe):
         require(way in ("auto", "loop"), f"engine {way!r}: a recipe that is a function trains models one by one")
-        return _engine("loop", task, samples, models, {}, {"stacked": "the recipe is a function of your own"})
+        return _engine("loop", task, samples, models, {}, {"stacked": "the recipe is a function of your own"}, memory)
     probe = _probe(task, samples, models)
     reasons = {each: why for each in _together(task) if (why := _why_not(probe, recipe, each)) is not None}
     require(way not in reasons, f"engine {way!r} cannot train this model: {reasons.get(way)}", hint="engine='auto'")
     possible = [each for each in (*_together(task), "loop") if each not in reasons]
     seconds = {each: _seconds(probe, recipe, each) for each in possible} if way == "auto" and len(possible) > 1 else {}
-    return _engine(_fastest(seconds, possible) if way == "auto" else way, task, samples, models, seconds, reasons)
+    return _engine(
+        _fastest(seconds, possible) if way == "auto" else way, task, samples, models, seconds, reasons, memory
+    )
 
 
 def _engine(
-    way: str, task: Task, samples: Samples, models: int, seconds: dict[str, float], reasons: dict[str, str]
+    way: str,
+    task: Task,
+    samples: Samples,
+    models: int,
+    seconds: dict[str, float],
+    reasons: dict[str, str],
+    memory: int | None,
 ) -> Engine:
     if way != "loop":
-        return Engine(way, min(_group(task, samples), models), 1, cores(), seconds, reasons)
+        budget = MEMORY if memory is None else memory
+        group = max(2, min(LARGEST_GROUP, budget // model_memory(task, samples) // 2 * 2))
+        return Engine(way, min(group, models), 1, cores(), seconds, reasons)
     workers = 1 if device().type == "cuda" else min(cores(), models // 2)
     return Engine(way, 2, workers, max(1, cores() // workers), seconds, reasons)
 
@@ -137,7 +149,7 @@ def _seconds(probe: Training, recipe: Recipe, way: str) -> float:
 def _fastest(seconds: dict[str, float], possible: list[str]) -> str:
     best = possible[0]
     for way, each in seconds.items():
-        best = way if each < GAIN * seconds[best] else best
+        best = way if each < NEAR * seconds[best] else best
     return best
 
 
@@ -151,14 +163,13 @@ def _threads(number: int) -> Generator[None]:
         torch.set_num_threads(before)
 
 
-def _group(task: Task, samples: Samples) -> int:
-    """Return how many models fit the memory while they train together: an even number of at most 64."""
+def model_memory(task: Task, samples: Samples) -> int:
+    """Return about how many bytes a model uses while it trains."""
     module = task.build(0).train()
     weights = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     batch = torch.from_numpy(samples.x[: _batch(task)])
     # weights, gradients and two moments of Adam; activations are kept for the backward pass and doubled by it
-    need = 4 * weights + 3 * (_activations(module, batch) + batch.nbytes)
-    return max(2, min(LARGEST_GROUP, MEMORY // max(need, 1) // 2 * 2))
+    return max(1, 4 * weights + 3 * (_activations(module, batch) + batch.nbytes))
 
 
 def _activations(module: nn.Module, batch: torch.Tensor) -> int:

@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from quantmis.models.convolution import Unfolded
 from quantmis.models.embedding import Padded
+from quantmis.models.linear import Transposed
 from quantmis.models.streams import Apart, Streams
 from quantmis.models.task import Task
 
@@ -41,7 +42,7 @@ class Stack:
         # the fused kernels of attention have no batching rule
         unfolded = Unfolded() if self._way == UNFOLDED else nullcontext()
         apart = nullcontext() if self._streams is None else Apart(self._streams)
-        with sdpa_kernel(SDPBackend.MATH), unfolded, Padded(), apart:
+        with sdpa_kernel(SDPBackend.MATH), unfolded, Padded(), Transposed(), apart:
             return vmap(self._objective, randomness="different")(self._parameters, self._buffers, x[batch], y[batch])
 
     def backward(self, x: Tensor, y: Tensor, batch: Tensor) -> Tensor:

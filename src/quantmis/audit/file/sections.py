@@ -163,13 +163,17 @@ class Options(Section):
     keep_weights: bool = False
     """Whether to keep the weights of the models that were trained."""
     canaries: int = 0
-    """How many wrongly labelled copies to train on as a control, an even number."""
+    """How many wrongly labelled copies to train on as a control; of a causal-lm, random texts at each of a few counts."""
     calibrate_on: Annotated[str, OneOf(*CALIBRATE_ON)] = "held_out"
     """What quantizers that look at data are shown."""
     engine: Annotated[str, OneOf("auto", *WAYS)] = "auto"
     """How models are trained; auto takes the fastest."""
     executor: Annotated[str, OneOf("local", "ray")] = "local"
     """Where: on this machine, or on the Ray cluster of RAY_ADDRESS."""
+    address: str = "auto"
+    """The address of the Ray cluster; auto is that of RAY_ADDRESS."""
+    memory: float = 1.0
+    """GiB that a group of models may use while it trains."""
 
     @model_validator(mode="after")
     def _known(self) -> "Options":
