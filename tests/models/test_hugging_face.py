@@ -13,9 +13,10 @@ from quantmis.data import Samples
 from quantmis.errors import UserError
 from quantmis.models import Recipe, Task
 from quantmis.models.engine import choose_engine
-from quantmis.models.hugging_face import HuggingFace
+from quantmis.models.hugging_face import HuggingFace, reachable, trained_in
 from quantmis.models.rows import forward
 from quantmis.models.training import Training, train
+from quantmis.models.weights import read_weights, with_weights
 from quantmis.quantizers import Uniform
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -33,6 +34,10 @@ TEXT = {kind: config | {"model_type": kind, "vocab_size": 40, "num_labels": 3} f
 IMAGE: dict[str, dict[str, Any]] = {
     "vit": SMALL | {"image_size": 8, "patch_size": 4},
     "resnet": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]},
+}
+IMAGE |= {
+    "dinov2": {key: value for key, value in IMAGE["vit"].items() if key != "intermediate_size"},
+    "swin": {"embed_dim": 8, "depths": [1], "num_heads": [2], "image_size": 8, "patch_size": 2, "window_size": 2},
 }
 IMAGE = {kind: config | {"model_type": kind, "num_labels": 3} for kind, config in IMAGE.items()}
 
@@ -100,6 +105,51 @@ def test_a_saved_model_starts_from_its_weights_or_afresh(saved: Path):
     assert all(torch.equal(tuned[name], weights[name]) for name in weights)
     fresh = Task(HuggingFace("sequence-classification", saved, pretrained=False)).build(1).state_dict()
     assert not torch.equal(fresh["classifier.weight"], weights["classifier.weight"])
+
+
+SAVED = {kind: ("sequence-classification", config) for kind, config in TEXT.items()}
+SAVED |= {kind: ("image-classification", config) for kind, config in IMAGE.items()}
+SAVED |= {"gpt2, causal-lm": ("causal-lm", {key: value for key, value in TEXT["gpt2"].items() if key != "num_labels"})}
+
+
+@pytest.mark.parametrize(("head", "config"), SAVED.values(), ids=SAVED)
+@pytest.mark.parametrize("how", ["file", "folder", "shards"])
+def test_what_save_pretrained_writes_is_read_as_the_trained_model(
+    tmp_path: Path, head: str, config: dict[str, Any], how: str
+):
+    """Also where the library saves under other names than the module has."""
+    maker = HuggingFace(head, config=config)
+    model = Task(maker, "causal_lm" if head == "causal-lm" else "cross_entropy").build(3)
+    model.save_pretrained(tmp_path, max_shard_size="4kB" if how == "shards" else "1GB")
+    assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == (how == "shards")
+    if how == "file":
+        found = with_weights(maker(), read_weights(tmp_path / "model.safetensors"), "model.safetensors")
+    else:
+        found = trained_in(maker, tmp_path)
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], value, atol=0, rtol=0)
+
+
+def test_a_folder_without_the_head_is_no_trained_model(tmp_path: Path):
+    Task(text("bert")).build(0).bert.save_pretrained(tmp_path)
+    with pytest.raises(
+        UserError, match=r"does not hold the whole model: classifier\.bias is missing; classifier\.weight"
+    ):
+        trained_in(text("bert"), tmp_path)
+    with pytest.raises(UserError, match=r"does not fit the model: classifier\.weight is missing"):
+        with_weights(text("bert")(), read_weights(tmp_path / "model.safetensors"), "the file")
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch):
+    def nobody(*address: object, **options: object) -> None:
+        raise OSError("unreachable")
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    monkeypatch.setattr("socket.create_connection", nobody)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    assert not reachable()
+    with pytest.raises(UserError, match="cannot get the model nobody/no-such-model"):
+        Task(HuggingFace("sequence-classification", hub="nobody/no-such-model")).build(0)
 
 
 def test_a_head_of_another_size_is_new_and_depends_on_the_seed(saved: Path):

@@ -6,6 +6,12 @@ so that the filling is seen by no token; after it, the logits are taken out. Wei
 and no code of a model's own is ever run.
 """
 
+import copy
+import logging as logs
+import os
+import socket
+import urllib.parse
+import urllib.request
 import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -35,6 +41,12 @@ SMALL = 20_000_000
 
 CONFIG, WEIGHTS = "config.json", "*.safetensors"
 PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl")
+SAFELY = {"ignore_mismatched_sizes": True, "output_loading_info": True}
+WHOLE = "a trained model has all its weights, its head too: model.save_pretrained(folder)"
+SHOWN = 3
+PATIENCE = 3.0
+"""Seconds that the hub has to answer."""
+
 INSTALL = "pip install 'quantmis[hf]'"
 
 
@@ -76,12 +88,21 @@ class HuggingFace:
 
     def __call__(self) -> nn.Module:
         """Return a fresh model, whose new weights depend on torch's global stream alone."""
+        return self._made()
+
+    def whole(self) -> nn.Module:
+        """Return the model with its weights; `UserError` where one of them is missing or of another shape."""
+        return self._made(whole=True)
+
+    def _made(self, whole: bool = False) -> nn.Module:
         with quiet(), _explained(self.source):
             kind = getattr(library(), HEADS[self.head])
             config = self._config()
             if self.starts_from_weights:
-                options = {"use_safetensors": True, "ignore_mismatched_sizes": True, "trust_remote_code": False}
-                model = kind.from_pretrained(self.place, config=config, **options)
+                options = {**SAFELY, "use_safetensors": True, "trust_remote_code": False, **self._where}
+                model, info = kind.from_pretrained(self.place, config=config, **options)
+                problems = _problems(info) if whole else []
+                require(not problems, f"{self.place} does not hold the whole model: {_few(problems)}", hint=WHOLE)
             else:
                 model = kind.from_config(config, trust_remote_code=False)
         return language.plain(_open(model.float())) if self.head == CAUSAL_LM else plain(model.float())
@@ -97,6 +118,11 @@ class HuggingFace:
         there = self.hub is not None or (self.folder is not None and any(self.folder.glob(WEIGHTS)))
         return there if self.pretrained is None else self.pretrained
 
+    @property
+    def _where(self) -> dict[str, bool]:
+        """Whether to look in the local cache alone: asking a hub that is not there for long helps nobody."""
+        return {"local_files_only": self.hub is None or not reachable()}
+
     def _config(self) -> Any:
         given = {name: value for name, value in self.config.items() if name != "model_type"}
         auto = library().AutoConfig
@@ -106,8 +132,9 @@ class HuggingFace:
             require(kind in known, f"model.config: unknown model_type {kind!r}", hint=_nearest(kind, known))
             _require_known(given, known[kind]())
             return auto.for_model(kind, **given)
-        _require_known(given, auto.from_pretrained(self.place, trust_remote_code=False))
-        return auto.from_pretrained(self.place, trust_remote_code=False, **given)
+        safely = {"trust_remote_code": False, **self._where}
+        _require_known(given, auto.from_pretrained(self.place, **safely))
+        return auto.from_pretrained(self.place, **safely, **given)
 
 
 def trained_in(make: object, folder: Path) -> nn.Module:
@@ -120,7 +147,51 @@ def trained_in(make: object, folder: Path) -> nn.Module:
     assert isinstance(make, HuggingFace)  # noqa: S101 for the type checker
     if (folder / lora.ADAPTER).is_file():
         return lora.with_adapter(make(), folder)
-    return HuggingFace(make.head, folder, pretrained=True)()
+    return HuggingFace(make.head, folder, pretrained=True).whole()
+
+
+def renamed(model: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return tensors under the names that `model` has for them.
+
+    The library saves models of transformers under other names than their modules have, and a weight that is another
+    one's not at all; so it is asked to read them. Tensors of other models come back as they are.
+    """
+    kind: Any = type(model)
+    if not hasattr(model, "save_pretrained") or set(model.state_dict()) <= set(tensors):
+        return tensors
+    config = copy.deepcopy(model.config)
+    with quiet(), _explained(kind.__name__):
+        loaded, info = kind.from_pretrained(None, config=config, state_dict=dict(tensors), **SAFELY)
+    lost = {*info["missing_keys"], *(each[0] for each in info["mismatched_keys"])}
+    known = {name: value for name, value in loaded.state_dict().items() if name not in lost}
+    strangers = {name: tensors[name] for name in (*info["unexpected_keys"], *lost) if name in tensors}
+    return {**known, **strangers}
+
+
+def _problems(info: Mapping[str, Any]) -> list[str]:
+    return [
+        *(f"{name} is missing" for name in sorted(info["missing_keys"])),
+        *(f"{name} is {list(found)} and should be {list(own)}" for name, found, own in info["mismatched_keys"]),
+    ]
+
+
+def _few(problems: list[str]) -> str:
+    more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+    return "; ".join(problems[:SHOWN]) + more
+
+
+def reachable() -> bool:
+    """Say whether the hub answers: at once, where the library would try for half a minute."""
+    if os.environ.get("HF_HUB_OFFLINE", "0").lower() not in ("", "0", "false", "no"):
+        return False
+    if urllib.request.getproxies():
+        return True
+    host = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
+    try:
+        socket.create_connection((host.hostname or "", host.port or 443), timeout=PATIENCE).close()
+    except OSError:
+        return False
+    return True
 
 
 def plain(model: Any) -> nn.Module:
@@ -153,7 +224,9 @@ def library() -> Any:
 @contextmanager
 def quiet() -> Generator[None]:
     """Keep the library from writing about weights that are meant to be new, and about what it imports."""
-    logging = library().utils.logging
+    logging, hub = library().utils.logging, logs.getLogger("huggingface_hub")
+    level = hub.level
+    hub.setLevel(logs.CRITICAL)
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -162,6 +235,7 @@ def quiet() -> Generator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
+        hub.setLevel(level)
         logging.set_verbosity(before)
         if bars:
             logging.enable_progress_bar()

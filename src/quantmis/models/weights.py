@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
+from quantmis.models.hugging_face import renamed
 
 ZIP = b"PK\x03\x04"
 SAVE_SO = "save them with: safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
@@ -55,7 +56,7 @@ def _archive(path: Path) -> dict[str, Tensor]:
 
 def with_weights(fresh: nn.Module, weights: Mapping[str, Tensor], name: str) -> nn.Module:
     """Return `fresh` with `weights` in it; `UserError` says which names or shapes do not fit."""
-    own = fresh.state_dict()
+    weights, own = renamed(fresh, weights), fresh.state_dict()
     problems = [
         *(f"{key} is missing" for key in own if key not in weights),
         *(f"{key} is unknown to the model" for key in weights if key not in own),
