@@ -163,7 +163,7 @@ class Options(Section):
     keep_weights: bool = False
     """Whether to keep the weights of the models that were trained."""
     canaries: int = 0
-    """How many wrongly labelled copies to train on as a control; of a causal-lm, random texts at each of a few counts."""
+    """How many wrongly labelled copies to train on; of a causal-lm, random texts at each of a few counts."""
     calibrate_on: Annotated[str, OneOf(*CALIBRATE_ON)] = "held_out"
     """What quantizers that look at data are shown."""
     engine: Annotated[str, OneOf("auto", *WAYS)] = "auto"
