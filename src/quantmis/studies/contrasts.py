@@ -50,9 +50,12 @@ def clustered(outcomes: Sequence[Outcome], number: Number) -> list[float]:
 
 
 def between(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> Estimate | Unmeasured:
-    """Return the mean of `first` minus that of `second`, with Welch's interval."""
-    if min(len(first), len(second)) < FEWEST:
-        return Unmeasured(f"too few: {FEWEST} independent problems of each kind are needed")
+    """Return the mean of `first` minus that of `second`, with Welch's interval.
+
+    Two problems of one kind will do where there are three of the other: both give degrees of freedom.
+    """
+    if min(len(first), len(second)) < 2 or max(len(first), len(second)) < FEWEST:
+        return Unmeasured(f"too few: 2 independent problems of one kind and {FEWEST} of the other are needed")
     found = ttest_ind(first, second, equal_var=False).confidence_interval(level)
     value = float(np.mean(first) - np.mean(second))
     return Estimate(value, min(float(found.low), value), max(float(found.high), value), level, "Welch's interval")

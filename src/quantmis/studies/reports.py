@@ -96,8 +96,8 @@ test set, which holds other scaffolds.
 
 ### Utility in full precision
 
-One recipe for all tasks. The section "Heads for ADMET" sets it against others on scaffold splits of the training sets,
-and against a linear probe.
+One recipe for all tasks; `python benchmarks/heads.py DATA` sets it against others on scaffold splits of the training
+sets, and against a linear probe on the test sets.
 
 {utilities(run.outcomes)}
 
@@ -113,6 +113,6 @@ def _opening(run: Run) -> str:
     minutes = sum(each.seconds for each in run.outcomes) / 60
     return (
         f"`{run.command}`. {len(run.outcomes)} problems, {run.design.shadows} shadow models each, "
-        f"{len(run.design.quantizers)} quantizers, seed {run.design.seed}; {minutes:.1f} minutes of training, "
-        "quantizing and attacking."
+        f"{len(run.design.quantizers)} quantizers, seed {run.design.seed}; {minutes:.1f} minutes on the "
+        "clock, all problems added up, whatever else the machine did."
     )
