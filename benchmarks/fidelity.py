@@ -180,6 +180,7 @@ def figure(section: str, file: Path) -> None:
     file.parent.mkdir(exist_ok=True)
     drawing.savefig(file, metadata={"Date": None})
     plt.close(drawing)
+    (HERE.parent / "docs" / "explanation" / file.name).write_bytes(file.read_bytes())  # the documentation shows it
 
 
 def report(problems: list[Judged], development: list[Judged]) -> str:

@@ -61,8 +61,8 @@ def raced(called: Called, engine: str = "auto") -> str:
             rows.append([name, f"{who} ({way})", f"{1e3 * seconds:.0f} ms", ratio, f"{1e3 * wall:.0f} ms",
                          f"{before:.0f} to {most:.0f}"])  # fmt: skip
     header = ["data, network", "who", "processor, a model", "ratio", "wall, a model", "MiB"]
-    return f"""`python benchmarks/peers.py FOLDER --training {engine}`. The same networks on the same halves: Adam, batches
-of 32, one thread each. None of the peers trains shadow models together: each trains one after the other, by
+    return f"""`python benchmarks/peers.py FOLDER --training {engine}`. The same networks on the same halves: Adam,
+batches of 32, one thread each. None of the peers trains shadow models together: each trains one after the other, by
 a loop of its own or of the user. Processor time of the process and of its loaders, the choice of an
 engine and (ours) filling the table in full precision included. The wall time depends on what else the
 machine does. Memory: before training, with everything imported, and at most.
@@ -70,4 +70,5 @@ machine does. Memory: before training, with everything imported, and at most.
 {markdown(header, rows)}
 
 Ours by the engine `auto` includes its choice. It times the stacked way by the clock, so that on a busy machine, as this
-one was, it may take the loop where stacking is faster. SACRO-ML fits scikit-learn's models, PrivacyGuard takes scores and trains nothing: neither has a loop to race."""
+one was, it may take the loop where stacking is faster.
+SACRO-ML fits scikit-learn's models, PrivacyGuard takes scores and trains nothing: neither has a loop to race."""
