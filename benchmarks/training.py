@@ -29,8 +29,8 @@ from quantmis.models.engine import choose_engine, cores
 from quantmis.quantizers import Identity
 
 REPEATED = 1
-RACE = """`python benchmarks/training.py --only race`. Batches of 32; every model trains on half of the samples. All times
-are processor time, because the machine was shared: of the loops with one thread each (two gain nothing at these
+RACE = """`python benchmarks/training.py --only race`. Batches of 32; every model trains on half of the samples. All
+times are processor time, because the machine was shared: of the loops with one thread each (two gain nothing at these
 sizes), of the engine all its processes and threads, their start included, divided by the two cores that it keeps busy.
 The bare loop indexes tensors, the other iterates over `DataLoader(TensorDataset(...), shuffle=True)`; both train one
 model after the other, before and after the engine, and the least counts. The table of full precision is filled too."""
