@@ -15,6 +15,7 @@ from quantmis.errors import UserError
 from quantmis.models import Recipe, Task, engine
 from quantmis.models.convolution import Unfolded
 from quantmis.models.engine import choose_engine
+from quantmis.models.linear import Transposed
 from quantmis.models.streams import Apart, Streams
 from quantmis.models.training import Training, train
 
@@ -256,6 +257,23 @@ def test_convolutions_as_products_train_the_same_models(digits: Samples):
     few = digits.take(np.arange(128))
     unfolded, alone = (trained(task, few, 2, way) for way in ("unfolded", "loop"))
     assert largest_difference(unfolded, alone) < 1e-4
+
+
+def test_a_linear_layer_of_a_stack_is_the_layer_and_its_gradient_lies_as_its_weights_do():
+    layer, draw = nn.Linear(6, 4), torch.Generator().manual_seed(0)
+    for shape in ((6,), (5, 6), (2, 3, 6)):
+        x = torch.randn(shape, generator=draw)
+        with Transposed():
+            torch.testing.assert_close(layer(x), nn.functional.linear(x, layer.weight, layer.bias))
+    weight = torch.randn(3, 4, 6, requires_grad=True)
+    x = torch.randn(3, 5, 6)
+
+    def gradient() -> torch.Tensor:
+        return torch.autograd.grad(torch.func.vmap(nn.functional.linear)(x, weight).sum(), weight)[0]
+
+    assert not gradient().is_contiguous()
+    with Transposed():
+        assert gradient().is_contiguous()
 
 
 def test_a_convolution_as_a_product_is_the_convolution():

@@ -30,10 +30,10 @@ def plan_file(path: Path, options: dict[str, Any]) -> Plan:
     task, samples, target = _described(file, path.parent)
     asked = request(task, samples, target=target, **chosen.model_dump())
     asked, member = checked(asked)
-    if asked.target is not None and not asked.settings.models:
-        versions = len(asked.settings.quantizers) + len(asked.target.versions)
+    versions = 0 if asked.target is None else len(asked.settings.quantizers) + len(asked.target.versions)
+    if not asked.settings.models:
         return as_is(versions, len(samples), lambda: tables_of(asked, member))
-    return measure(plan(asked, member, None))
+    return measure(plan(asked, member, None), asked.settings, versions)
 
 
 def _described(file: AuditFile, folder: Path) -> tuple[Task, Samples, Target | None]:

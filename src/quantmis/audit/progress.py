@@ -19,8 +19,11 @@ class Stages(ABC):
     """Open the stages of an audit; each is told of the steps that it has done."""
 
     @abstractmethod
-    def stage(self, name: str, total: int) -> Tick:
-        """Start the stage `name` of `total` steps and return the function to call with each number of steps done."""
+    def stage(self, name: str, total: int, expected: float | None = None) -> Tick:
+        """Start the stage `name` of `total` steps and return the function to call with each number of steps done.
+
+        `expected`: about how many seconds it will take, where that was measured before.
+        """
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def shown(show: bool) -> Generator[Stages]:
 class Silent(Stages):
     """Show nothing."""
 
-    def stage(self, name: str, total: int) -> Tick:
+    def stage(self, name: str, total: int, expected: float | None = None) -> Tick:
         """Return a function that does nothing."""
         return lambda done: None
 
@@ -50,9 +53,10 @@ class Bars(Stages):
 
     bars: Progress
 
-    def stage(self, name: str, total: int) -> Tick:
+    def stage(self, name: str, total: int, expected: float | None = None) -> Tick:
         """Add a bar."""
-        task = self.bars.add_task(name, total=total)
+        said = "" if expected is None else f", about {expected:.0f} s"
+        task = self.bars.add_task(name + said, total=total)
         return lambda done: self.bars.advance(task, done)
 
 
@@ -60,16 +64,17 @@ class Bars(Stages):
 class Lines(Stages):
     """Print a line when a stage starts and ends, and every few seconds between."""
 
-    def stage(self, name: str, total: int) -> Tick:
+    def stage(self, name: str, total: int, expected: float | None = None) -> Tick:
         """Return the function that counts and prints."""
-        print(f"{name}: started", file=sys.stderr, flush=True)  # noqa: T201
-        return _Counter(name, total)
+        print(f"{name}: started{_left(expected)}", file=sys.stderr, flush=True)  # noqa: T201
+        return _Counter(name, total, expected)
 
 
 @dataclass
 class _Counter:
     name: str
     total: int
+    expected: float | None = None
     done: int = 0
     started: float = field(default_factory=time.monotonic)
     printed: float = field(default_factory=time.monotonic)
@@ -85,8 +90,14 @@ class _Counter:
         if self.done >= self.total:
             return f"{self.name}: done in {seconds:.1f} s"
         fraction = self.done / self.total
-        left = f", about {seconds / fraction - seconds:.0f} s left" if fraction >= ENOUGH_TO_ESTIMATE else ""
-        return f"{self.name}: {fraction:.0%}{left}"
+        left = seconds / fraction - seconds if fraction >= ENOUGH_TO_ESTIMATE else None
+        if left is None and self.expected is not None:
+            left = max(self.expected - seconds, 0.0)
+        return f"{self.name}: {fraction:.0%}{_left(left)}"
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f", about {seconds:.0f} s left"
 
 
 def _columns() -> tuple[TextColumn, BarColumn, TaskProgressColumn, TimeRemainingColumn]:

@@ -122,7 +122,7 @@ def _trained(work: Work | None, asked: Assignment, stages: Stages) -> tuple[list
     """Return the tables of the trained models, those of matched noise, and the groups that they came from."""
     if work is None:
         return [], [], Collected()
-    tick = stages.stage("train and quantize", len(work.member) * work.steps)
+    tick = stages.stage("train and quantize", len(work.member) * work.steps, work.expected)
     found = collect(work, executor(asked.settings.executor, asked.settings.address), _store(asked), tick)
     every, count = assemble(work, found.groups), len(asked.settings.quantizers)
     return every[:count], every[count:], found

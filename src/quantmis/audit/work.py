@@ -107,6 +107,12 @@ class Work:
         """The optimiser steps of one model."""
         return self.task.steps(len(self.training(range(1)).rows(0)))
 
+    @property
+    def expected(self) -> float | None:
+        """About how many seconds the trainings will take, by the timings that the engine was chosen by, if any."""
+        step = self.engine.seconds.get(self.engine.way)
+        return None if step is None else step * self.steps * len(self.member)
+
     def training(self, rows: range) -> Training:
         """Return the training of the models of a group."""
         return Training(

@@ -7,7 +7,7 @@ what was chosen and what was measured.
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -27,6 +27,9 @@ MEMORY = 2**30
 
 LARGEST_GROUP = 64
 """Models of one group: more hardly train faster, and a killed audit loses at most one group."""
+
+PAIR = 2
+"""Models of a group that are trained one by one."""
 
 TRIED = 32
 STEPS = 8
@@ -99,7 +102,7 @@ def _engine(
         group = max(2, min(LARGEST_GROUP, budget // model_memory(task, samples) // 2 * 2))
         return Engine(way, min(group, models), 1, cores(), seconds, reasons)
     workers = 1 if device().type == "cuda" else min(cores(), models // 2)
-    return Engine(way, 2, workers, max(1, cores() // workers), seconds, reasons)
+    return Engine(way, PAIR, workers, max(1, cores() // workers), seconds, reasons)
 
 
 def _together(task: Task) -> tuple[str, ...]:
@@ -120,7 +123,7 @@ def _batch(task: Task) -> int:
 
 def _why_not(probe: Training, recipe: Recipe, way: str) -> str | None:
     x, y = probe.tensors()
-    two = replace(probe, indices=probe.indices[:2], member=probe.member[:2])
+    two = _first(probe, PAIR)
     return trial.why_not(
         two.task,
         lambda: [module.to(device()).train() for module in two.modules()],
@@ -131,19 +134,33 @@ def _why_not(probe: Training, recipe: Recipe, way: str) -> str | None:
     )
 
 
+def _first(probe: Training, models: int) -> Training:
+    return replace(probe, indices=probe.indices[:models], member=probe.member[:models])
+
+
 def _seconds(probe: Training, recipe: Recipe, way: str) -> float:
-    """Return what a step of one model takes with all cores at work: the least of a few, others being disturbed.
+    """Return what a step of one model takes with all cores at work.
 
     Models that train one by one do so in a process per core and one thread each: their processor time, which does not
-    depend on what else the machine is doing, is divided by the cores.
+    depend on what else the machine is doing, is divided by the cores. Models that train together have all threads; on
+    a busy machine these wait for each other, and the processor time of one thread alone, which is more than all take
+    on a quiet one, stands for them where it is less.
     """
-    apart = way == "loop" and device().type == "cpu"
-    clock, workers = (time.process_time, cores()) if apart else (time.perf_counter, 1)
+    if device().type != "cpu":
+        return _step(probe, recipe, way, time.perf_counter, cores())
+    if way == "loop":
+        return _step(_first(probe, PAIR), recipe, way, time.process_time, 1) / cores()
+    alone = _step(probe, recipe, way, time.process_time, 1)
+    return min(alone, _step(probe, recipe, way, time.perf_counter, cores()))
+
+
+def _step(probe: Training, recipe: Recipe, way: str, clock: Callable[[], float], threads: int) -> float:
+    """Return what a step of one model takes: the least of a few, others being disturbed."""
     times = [clock()]
     task = Task(probe.task.model, probe.task.loss, replace(recipe, epochs=STEPS, max_steps=STEPS))
-    with _threads(cores() // workers):
+    with _threads(threads):
         train(replace(probe, task=task, way=way), tick=lambda done: times.append(clock()))
-    return float(np.diff(times)[1:].min()) / (len(probe.indices) * workers)
+    return float(np.diff(times)[1:].min()) / len(probe.indices)
 
 
 def _fastest(seconds: dict[str, float], possible: list[str]) -> str:
