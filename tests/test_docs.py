@@ -19,6 +19,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES = (
     "tutorial.md",
     "guides/audit-a-molecular-model.md",
+    "guides/audit-a-quantized-file.md",
     "guides/audit-your-own-model.md",
     "guides/write-a-quantizer.md",
     "guides/write-an-attack.md",
