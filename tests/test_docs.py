@@ -20,6 +20,7 @@ PAGES = (
     "tutorial.md",
     "guides/audit-a-molecular-model.md",
     "guides/audit-a-quantized-fine-tune.md",
+    "guides/audit-a-quantized-file.md",
     "guides/audit-your-own-model.md",
     "guides/write-a-quantizer.md",
     "guides/write-an-attack.md",

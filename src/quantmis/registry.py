@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -94,7 +94,7 @@ class Registry(Generic[T]):
         good = isinstance(found, type) and is_dataclass(found) and hasattr(found, "name")
         if not good:
             raise UserError(f"the {self._kind} {point.name!r} is no dataclass with a name but {found!r}", hint=hint)
-        return found
+        return cast("type[T]", found)
 
     def _points(self) -> Iterable[EntryPoint]:
         return entry_points(group=self._group)

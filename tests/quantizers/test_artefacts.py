@@ -4,16 +4,17 @@ small.gguf was written by gguf 0.19.0 and small.bitsandbytes.safetensors by bits
 checkpoints of GPTQ and compressed-tensors are packed here, as their formats are described.
 """
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from quantizers.data import make
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from quantmis.errors import UserError
-from quantmis.quantizers import NormalFloat, QuantizedLayer, Uniform
-from quantmis.quantizers.formats import read, restore
+from quantmis.quantizers import NormalFloat, QuantizedLayer, Uniform, save
+from quantmis.quantizers.formats import format_of, read, restore
 
 FILES = {"gguf": make.HERE / "small.gguf", "bitsandbytes": make.HERE / "small.bitsandbytes.safetensors"}
 
@@ -93,6 +94,81 @@ def test_a_compressed_tensors_checkpoint_is_read_as_it_was_packed(tmp_path: Path
     back = read(tmp_path / "model.safetensors").layers[0]
     assert (back.name, back.shape) == ("fc", layer.shape)
     assert torch.equal(back.dequantize(), layer.dequantize())
+
+
+def test_an_index_that_names_no_group_is_refused(tmp_path: Path):
+    layer = Uniform(bits=4, per="channel", group_size=16, symmetric=False).quantize(torch.nn.Linear(64, 32)).layers[0]
+    gptq_file(tmp_path / "model.safetensors", layer, 4, order=None)
+    tensors = dict(load_file(tmp_path / "model.safetensors"))
+    for wrong in (tensors["0.g_idx"] + 1, tensors["0.g_idx"] - 2, tensors["0.g_idx"][:-8]):
+        save_file(tensors | {"0.g_idx": wrong.contiguous()}, tmp_path / "model.safetensors")
+        with pytest.raises(UserError):
+            read(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("per", ["tensor", "channel"])
+def test_int8_weights_of_compressed_tensors_are_read_and_activations_mentioned(tmp_path: Path, per: str):
+    model = torch.nn.Sequential(torch.nn.Linear(64, 32))
+    layer = Uniform(bits=8, per=per).quantize(model).layers[0]
+    tensors = {"0.weight": layer.codes, "0.weight_scale": layer.scale if per == "channel" else layer.scale.flatten()}
+    save_file(tensors | {"0.bias": model[0].bias.detach()}, tmp_path / "model.safetensors")
+    words = {"config_groups": {"group_0": {"input_activations": {"num_bits": 8, "dynamic": True}}}}
+    (tmp_path / "config.json").write_text(json.dumps({"quantization_config": words}))
+    restored = restore(model, tmp_path / "model.safetensors")
+    assert torch.equal(restored.layers[0].dequantize(), layer.dequantize())
+    assert restored.untouched == ("activations (rounded to 8 bits where the file runs)",)
+    half = {"0.weight": layer.codes.to(torch.float8_e4m3fn), "0.weight_scale": layer.scale}
+    save_file(half, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match=r"holds weights of torch\.float8_e4m3fn; read are integers"):
+        read(tmp_path / "model.safetensors")
+
+
+def test_int8_of_bitsandbytes_is_codes_over_127_times_the_largest_weight(tmp_path: Path):
+    weight = torch.from_numpy(make.normal(3, 6, 16))
+    largest = weight.abs().amax(1)
+    codes = (weight / largest[:, None] * 127).round().to(torch.int8)
+    tensors = {"0.weight": codes, "0.SCB": largest, "0.weight_format": torch.tensor(0, dtype=torch.uint8)}
+    save_file(tensors | {"0.bias": torch.zeros(6)}, tmp_path / "model.safetensors")
+    restored = restore(torch.nn.Sequential(torch.nn.Linear(16, 6)), tmp_path / "model.safetensors")
+    assert torch.allclose(restored.model[0].weight, weight, atol=0.02)
+    assert "activations" in restored.untouched[0]
+    save_file(tensors | {"0.weight_format": torch.tensor(2, dtype=torch.uint8)}, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="layout of one accelerator"):
+        read(tmp_path / "model.safetensors")
+
+
+def test_a_saved_model_is_whole_and_restored_into_a_fresh_one(tmp_path: Path):
+    model, fresh = make.small(), torch.nn.Sequential(torch.nn.Linear(64, 20), torch.nn.ReLU(), torch.nn.Linear(20, 3))
+    quantized = Uniform(bits=4).quantize(model)
+    save(quantized, tmp_path / "model.safetensors")
+    back = restore(fresh, tmp_path / "model.safetensors")
+    x = torch.from_numpy(make.normal(1, 5, 64))
+    assert torch.equal(back.model(x), quantized.model(x))
+    assert back.fingerprint == quantized.fingerprint
+    assert read(tmp_path / "model.safetensors").others.keys() == {"0.bias", "2.bias"}
+
+
+def test_a_record_of_layers_alone_needs_the_trained_model(tmp_path: Path):
+    quantized = Uniform(bits=4).quantize(make.small())
+    save(quantized.layers, tmp_path / "layers.safetensors")
+    with pytest.raises(UserError, match="nothing else of a model"):
+        restore(make.small(), tmp_path / "layers.safetensors")
+    assert restore(make.small(), tmp_path / "layers.safetensors", keep=True).fingerprint == quantized.fingerprint
+
+
+def test_a_record_is_not_written_where_there_is_no_folder(tmp_path: Path):
+    with pytest.raises(UserError, match="cannot write"):
+        save(Uniform(bits=4).quantize(make.small()), tmp_path / "none" / "model.safetensors")
+
+
+def test_the_format_of_a_file_shows_without_reading_it_and_a_damaged_one_is_refused(tmp_path: Path):
+    assert {kind: format_of(path) for kind, path in FILES.items()} == {kind: kind for kind in FILES}
+    save_file(make.small().state_dict(), tmp_path / "plain.safetensors")
+    torch.save(make.small().state_dict(), tmp_path / "plain.pt")
+    assert format_of(tmp_path / "plain.safetensors") is format_of(tmp_path / "plain.pt") is format_of(tmp_path) is None
+    (tmp_path / "damaged.safetensors").write_bytes(b"no such thing, at any length")
+    with pytest.raises(UserError, match="is no safetensors file, or is damaged"):
+        format_of(tmp_path / "damaged.safetensors")
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -204,3 +204,26 @@ def test_the_influence_of_an_output_is_its_fisher_information():
     found = observed(model, ["0"], inputs, fisher=True)["0"].influence
     p = model(inputs).softmax(1).detach()
     torch.testing.assert_close(found, p * (1 - p))  # the variance of a score under the softmax
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("kind", [GPTQ, OBQ, AdaRound, BRECQ])
+def test_parameters_are_refused_in_the_name_of_the_method(kind: type[Quantizer]):
+    with pytest.raises(UserError, match=f"{kind.name}: bits must lie between 2 and 8, got 1"):
+        kind(bits=1)
+    with pytest.raises(UserError, match=f"{kind.name}: per must be"):
+        kind(per="row")
+
+
+@pytest.mark.parametrize("seeds", [(0, 1, 2)])
+def test_brecq_makes_of_many_models_what_it_makes_of_each(seeds: tuple[int, ...]):
+    models, inputs = [], []
+    for seed in seeds:
+        model, seen = residual()
+        for value in model.parameters():
+            value.data.add_(torch.from_numpy(make.normal(seed, *value.shape)) / 10)
+        models.append(model)
+        inputs.append(seen + seed)
+    together = BRECQ(bits=2, iterations=60).quantize_many(models, inputs)
+    for model, seen, found in zip(models, inputs, together, strict=True):
+        assert BRECQ(bits=2, iterations=60).quantize(model, calibration=seen).fingerprint == found.fingerprint

@@ -11,7 +11,7 @@ import torch
 from quantizers.data import make
 
 from quantmis.errors import UserError
-from quantmis.quantizers import GPTQ, NormalFloat, Sign, Uniform
+from quantmis.quantizers import GPTQ, KMeans, NormalFloat, Sign, Uniform
 from quantmis.quantizers.formats.ggml import BLOCKS, decode
 from quantmis.quantizers.formats.k_quants import SUB_BLOCKS
 
@@ -41,9 +41,25 @@ def test_int8_codes_are_those_of_torchao():
     assert np.array_equal(layer.codes.numpy(), made("torchao")["int8.qdata"])
 
 
-def test_sign_is_the_one_bit_quantizer_of_parq():
-    layer = Sign().code("fc", [torch.from_numpy(make.normal(0, 16, 64))], 0)[0]
-    assert layer.dequantize().numpy() == pytest.approx(made("torchao")["lsbq.1"], rel=1e-5)
+@pytest.mark.parametrize("per", ["tensor", "channel"])
+def test_sign_is_the_one_bit_quantizer_of_parq(per: str):
+    layer = Sign(per=per).code("fc", [torch.from_numpy(make.normal(0, 16, 64))], 0)[0]
+    assert layer.dequantize().numpy() == pytest.approx(made("parq")[f"lsbq.1.{per}"], rel=1e-5)
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+@pytest.mark.parametrize("per", ["tensor", "channel"])
+def test_narrow_uniform_levels_up_to_the_largest_weight_are_those_of_parq(per: str, bits: int):
+    quantizer = Uniform(bits=bits, per=per, range="max", narrow=True)
+    layer = quantizer.code("fc", [torch.from_numpy(make.normal(0, 16, 64))], 0)[0]
+    assert layer.dequantize().numpy() == pytest.approx(made("parq")[f"max.{bits}.{per}"], rel=1e-5, abs=1e-6)
+
+
+def test_four_free_levels_err_no_more_than_the_best_that_parq_builds_of_two_signs():
+    weight = torch.from_numpy(make.normal(0, 16, 64))
+    ours = KMeans(bits=2).code("fc", [weight], 0)[0].dequantize() - weight
+    theirs = torch.from_numpy(made("parq")["lsbq.2.tensor"]) - weight
+    assert 0.99 * theirs.square().mean() < ours.square().mean() <= theirs.square().mean()
 
 
 @pytest.mark.parametrize("columns", [64, 77])

@@ -29,7 +29,7 @@ class AdaRound(Layerwise):
     name: ClassVar[str] = "adaround"
 
     def __post_init__(self):
-        self.levels()  # checks the parameters
+        self.require_levels()
         require_range(self.name, "iterations", self.iterations, 1, 100_000)
 
     def solve(self, weight: Tensor, hessian: Tensor, grid: Grid) -> Tensor:

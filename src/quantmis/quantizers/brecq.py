@@ -5,15 +5,16 @@ repeat its own, and errs rather where the model's predictions hardly depend on i
 diagonal of the Fisher information of the block's outputs.
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import QUANTIZERS, Change, Generators, require_range
+from quantmis.quantizers.block_errors import SingleBlock, StackedBlock, can_be_stacked
 from quantmis.quantizers.blocks import Block, blocks_of, observed
 from quantmis.quantizers.calibrated import Calibrated
 from quantmis.quantizers.calibration import evaluating
@@ -31,8 +32,9 @@ class BRECQ(Calibrated):
 
     `blocks` names the blocks by shell patterns of module names, with commas between them; by default they are the
     parts that the model is made of. `fisher=False` weighs all outputs alike. The outputs of the model count as logits,
-    or as values where there is one. Batches of 32 inputs follow one another in their order for `iterations` steps.
-    Levels are those of `Uniform`. Models are taken one by one.
+    or as values where there is one; those of a language model are losses. Batches of 32 inputs follow one another in
+    their order for `iterations` steps. Levels are those of `Uniform`. Blocks of several models are learned at once, but
+    for convolutions, which are faster one by one.
 
     >>> model, inputs = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)), torch.randn(32, 8)
     >>> quantized = BRECQ(bits=3, iterations=50).quantize(model, calibration=inputs)
@@ -46,60 +48,82 @@ class BRECQ(Calibrated):
     name: ClassVar[str] = "brecq"
 
     def __post_init__(self):
-        self.levels()  # checks the parameters
+        self.require_levels()
         require_range(self.name, "iterations", self.iterations, 1, 100_000)
 
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
-        """Quantize the blocks of each model, in the order of their calls."""
-        return [self._one(model, inputs) for model, inputs in zip(models, calibration or (), strict=True)]
-
-    def _one(self, model: nn.Module, inputs: Tensor) -> Change:
-        names = blocks_of(model, self.blocks, inputs)
-        weights = {name: weight.detach().clone() for name, weight in part.weights(model).items()}
-        nearest = {layer.name: layer for layer in self._nearest(weights, model)}
-        wanted = observed(model, names, inputs, self.fisher)
+        """Quantize the blocks of the models, in the order of their calls."""
+        inputs = calibration or []
+        names = blocks_of(models[0], self.blocks, inputs[0])
+        weights = [{name: each.detach().clone() for name, each in part.weights(model).items()} for model in models]
+        done = self._nearest(weights, models[0])
+        wanted = [observed(model, names, each, self.fisher) for model, each in zip(models, inputs, strict=True)]
         for name in names:
-            now = observed(model, [name], inputs, fisher=False)[name]
-            block = replace(wanted[name], arguments=now.arguments)
-            own = {layer: nearest[layer] for layer in nearest if layer == name or layer.startswith(f"{name}.")}
+            own = [layer for layer in done[0] if layer == name or layer.startswith(f"{name}.")]
             if not own:  # its weight is that of another block
                 continue
-            with evaluating(model):
-                nearest.update(self._block(model, block, own, weights))
-            part.write(model, {layer: nearest[layer].dequantize() for layer in own})
-        return written(model, tuple(nearest.values()))
+            given = zip(models, inputs, strict=True)
+            now = [observed(model, [name], each, fisher=False)[name].arguments for model, each in given]
+            blocks = [replace(each[name], arguments=seen) for each, seen in zip(wanted, now, strict=True)]
+            layers = [{layer: each[layer] for layer in own} for each in done]
+            for model, each, made in zip(models, done, self._learned(models, blocks, layers, weights), strict=True):
+                each.update(made)
+                part.write(model, {layer: made[layer].dequantize() for layer in own})
+        return [written(model, tuple(each.values())) for model, each in zip(models, done, strict=True)]
 
-    def _nearest(self, weights: dict[str, Tensor], model: nn.Module) -> list[QuantizedLayer]:
+    def _nearest(self, weights: list[dict[str, Tensor]], model: nn.Module) -> list[dict[str, QuantizedLayer]]:
         axes = {name: part.output_axis(layer) for name, layer in part.quantizable(model).items()}
-        return [self.levels().code(name, [weight], axes[name])[0] for name, weight in weights.items()]
+        coded = {name: self.levels().code(name, [each[name] for each in weights], axes[name]) for name in weights[0]}
+        return [{name: layers[index] for name, layers in coded.items()} for index in range(len(weights))]
+
+    def _learned(
+        self,
+        models: list[nn.Module],
+        blocks: list[Block],
+        layers: list[dict[str, QuantizedLayer]],
+        weights: list[dict[str, Tensor]],
+    ) -> list[dict[str, QuantizedLayer]]:
+        """Return the records of the layers of one block of each model, all at once where that is faster."""
+        modules = [model.get_submodule(block.name) for model, block in zip(models, blocks, strict=True)]
+        with ExitStack() as stack:
+            for each in modules:
+                stack.enter_context(evaluating(each))
+            if can_be_stacked(modules[0], blocks[0]) and len({len(block.outputs) for block in blocks}) == 1:
+                return self._block(StackedBlock(modules, blocks), layers, weights)
+            alone = zip(modules, blocks, layers, weights, strict=True)
+            return [self._block(SingleBlock(one, block), [own], [each])[0] for one, block, own, each in alone]
 
     def _block(
-        self, model: nn.Module, block: Block, layers: dict[str, QuantizedLayer], weights: dict[str, Tensor]
-    ) -> dict[str, QuantizedLayer]:
-        """Return the records of the layers of one block, rounded up or down as gradient descent finds best."""
-        exact = {name: _steps(layer, weights[name]) for name, layer in layers.items()}
-        below = {name: steps.floor() for name, steps in exact.items()}
-        module, kind = model.get_submodule(block.name), block.outputs.dtype
+        self,
+        block: StackedBlock | SingleBlock,
+        layers: list[dict[str, QuantizedLayer]],
+        weights: list[dict[str, Tensor]],
+    ) -> list[dict[str, QuantizedLayer]]:
+        """Return the layers of one block of each model, rounded up or down as gradient descent finds best."""
+        names = list(layers[0])
+        every = [[each[name] for each in layers] for name in names]
+        steps = zip(names, every, strict=True)
+        exact = [
+            torch.stack([_steps(own, each[name]) for own, each in zip(of, weights, strict=True)]) for name, of in steps
+        ]
+        below = [each.floor() for each in exact]
 
-        def error(rows: Tensor, codes: dict[str, Tensor]) -> Tensor:
-            values = {
-                part.weight_key(name.removeprefix(block.name).removeprefix(".")): _values(layers[name], each).to(kind)
-                for name, each in codes.items()
-            }
-            outputs = functional_call(module, values, tuple(each[rows] for each in block.arguments))
-            return ((outputs - block.outputs[rows]).square() * block.influence[rows]).mean()
+        def error(rows: Tensor, codes: list[Tensor]) -> Tensor:
+            """Return the error of each model, [models]."""
+            values = {name: _values(of, each) for name, of, each in zip(names, every, codes, strict=True)}
+            return block.error(rows, values)
 
-        every = torch.arange(len(block.outputs))
-        count = sum(each.numel() for each in exact.values())
+        count = sum(each[0].numel() for each in exact)
         with torch.no_grad():
-            unit = error(every, {name: steps.round() for name, steps in exact.items()}).clamp(min=1e-30) / count
+            unit = error(torch.arange(block.samples), [each.round() for each in exact]).clamp(min=1e-30) / count
 
         def in_units(step: int, shares: list[Tensor]) -> Tensor:
-            rows = (torch.arange(BATCH) + step * BATCH) % len(every)
-            return error(rows, {name: below[name] + up for name, up in zip(below, shares, strict=True)}) / unit
+            rows = (torch.arange(BATCH) + step * BATCH) % block.samples
+            return (error(rows, [low + up for low, up in zip(below, shares, strict=True)]) / unit).sum()
 
-        ups = learn([exact[name] - below[name] for name in below], in_units, self.iterations)
-        return {name: _recorded(layers[name], below[name] + up) for name, up in zip(below, ups, strict=True)}
+        ups = learn([high - low for high, low in zip(exact, below, strict=True)], in_units, self.iterations)
+        codes = {name: low + up for name, low, up in zip(names, below, ups, strict=True)}
+        return [{name: _recorded(own[name], codes[name][index]) for name in names} for index, own in enumerate(layers)]
 
 
 def _steps(layer: QuantizedLayer, weight: Tensor) -> Tensor:
@@ -112,10 +136,15 @@ def _clamped(layer: QuantizedLayer, codes: Tensor) -> Tensor:
     return codes.clamp(-(layer.levels // 2), (layer.levels - 1) // 2)
 
 
-def _values(layer: QuantizedLayer, codes: Tensor) -> Tensor:
-    """Return the weights that `codes`, whole or not, stand for; gradients pass through."""
-    zero = 0 if layer.zero_point is None else layer.spread(layer.zero_point)
-    return from_matrix((_clamped(layer, codes) - zero) * layer.spread(layer.scale), layer.shape, layer.axis)
+def _values(layers: list[QuantizedLayer], codes: Tensor) -> Tensor:
+    """Return the weights that `codes` of each model, whole or not, stand for; gradients pass through."""
+    shape, axis = layers[0].shape, layers[0].axis
+    made = [
+        (_clamped(layer, own) - (0 if layer.zero_point is None else layer.spread(layer.zero_point)))
+        * layer.spread(layer.scale)
+        for layer, own in zip(layers, codes, strict=True)
+    ]
+    return torch.stack([from_matrix(each, shape, axis) for each in made])
 
 
 def _recorded(layer: QuantizedLayer, codes: Tensor) -> QuantizedLayer:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from quantmis.errors import UserError
 from quantmis.quantizers.base import Quantizer
 from quantmis.quantizers.codebook import Per
 from quantmis.quantizers.uniform import Uniform
@@ -20,6 +21,13 @@ class Calibrated(Quantizer):
     narrow: bool = False
     needs_calibration: ClassVar[bool] = True
     levels_per_weight: ClassVar[str] = "2^bits"
+
+    def require_levels(self) -> None:
+        """Raise `UserError`, in the name of this method, unless there are such levels."""
+        try:
+            self.levels()
+        except UserError as error:
+            raise UserError(str(error).replace(f"{Uniform.name}:", f"{self.name}:", 1), error.hint) from error
 
     def levels(self) -> Uniform:
         """Return the quantizer whose levels the codes are chosen from; the parameters mean there what they do here."""

@@ -37,7 +37,7 @@ class OBQ(Layerwise):
     name: ClassVar[str] = "obq"
 
     def __post_init__(self):
-        self.levels()  # checks the parameters
+        self.require_levels()
         require_range(self.name, "damping", self.damping, 1e-6, 1)
 
     def solve(self, weight: Tensor, hessian: Tensor, grid: Grid) -> Tensor:

@@ -41,6 +41,19 @@ def torchao() -> dict[str, np.ndarray]:
     return made
 
 
+def parq() -> dict[str, np.ndarray]:
+    """Return what torchao's parq makes where it has a codebook of ours."""
+    from torchao.prototype.parq.quant import LSBQuantizer, MaxUnifQuantizer
+
+    weight, made = torch.from_numpy(normal(0, 16, 64)), {}
+    for key, dim in (("tensor", None), ("channel", -1)):
+        for bits in (2, 3, 4, 8):
+            made[f"max.{bits}.{key}"] = MaxUnifQuantizer().quantize(weight, bits, dim=dim)[0].numpy()
+        made[f"lsbq.1.{key}"] = LSBQuantizer().quantize(weight, 1, dim=dim)[0].numpy()
+    made["lsbq.2.tensor"] = LSBQuantizer(optimal=True).quantize(weight, 2)[0].numpy()
+    return made
+
+
 def _quantized(quantize_, config):
     model = torch.nn.Sequential(torch.nn.Linear(64, 16, bias=False))
     model[0].weight = torch.nn.Parameter(torch.from_numpy(normal(0, 16, 64)))
@@ -178,7 +191,7 @@ def bitsandbytes_file(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    for library in (torchao, bitsandbytes, brevitas, gguf, k_quants):
+    for library in (torchao, parq, bitsandbytes, brevitas, gguf, k_quants):
         np.savez_compressed(HERE / f"{library.__name__}.npz", allow_pickle=False, **library())
     gguf_file(HERE / "small.gguf")
     bitsandbytes_file(HERE / "small.bitsandbytes.safetensors")

@@ -127,7 +127,7 @@ def _rounds_activations(name: str, layers: tuple[QuantizedLayer, ...], words: di
     if name == "bitsandbytes":
         return any(layer.levels == bitsandbytes.INT8 for layer in layers)
     if name == "torchao":
-        return any("Int8Tensor" in str(word) and "act_quant_kwargs" in str(word) for word in words.values())
+        return any(torchao.rounds_activations(word) for word in words.values())
     groups = words.get("config_groups") or {}
     return any(isinstance(group, dict) and group.get("input_activations") for group in dict(groups).values())
 

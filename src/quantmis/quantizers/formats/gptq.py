@@ -37,6 +37,10 @@ def _layer(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> Quan
         bits = codes.shape[0] * 32 // len(order)
     require(bits in (2, 3, 4, 8), f"{name} has codes of {bits} bits; read are 2, 3, 4 and 8")
     inputs = codes.shape[0] * 32 // bits if order is None else len(order)
+    require(
+        codes.shape[0] == -(-inputs * bits // 32),
+        f"{name} is damaged: {codes.shape[0]} words of {32 // bits} codes do not hold {inputs} inputs",
+    )
     less = words.get("checkpoint_format") != "gptq_v2"
     zero = (unpacked(packed, bits, outputs) + less) % 2**bits
     return signed(name, bits, unpacked(codes.T, bits, inputs), scale.T, zero.T, -(-inputs // groups), order)

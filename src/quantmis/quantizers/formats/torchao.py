@@ -30,6 +30,16 @@ def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[Layers, d
     return parts_read(tensors, PARTS, partial(_layer, words=words))
 
 
+def rounds_activations(word: str) -> bool:
+    """Say whether a word of the header describes a weight whose inputs are rounded too."""
+    try:
+        made = json.loads(word)
+    except ValueError:
+        return False
+    parts = made.get("_data", {}) if isinstance(made, dict) else {}
+    return isinstance(parts, dict) and any(parts.get(key) for key in ("act_quant_kwargs", "activation_quantization"))
+
+
 def _layer(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> QuantizedLayer:
     made = json.loads(words[f"{name}.weight"])
     require(made["_type"] in KINDS, f"{name} is a {made['_type']}; read are {', '.join(KINDS)}")
