@@ -107,6 +107,7 @@ def _target(measured: Measured) -> Target | Unmeasured:
         versions=list(measured.this_model.described) if apart else [],
         ranking=measured.this_model.ranking(settings.level) if apart else Unmeasured("see the ranking of the document"),
         stated=given.utility,
+        alike=given.alike,
     )
 
 

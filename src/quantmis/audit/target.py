@@ -63,10 +63,11 @@ class Target:
     `weights`: a trained module, its state dict, or the path of either in safetensors (or as saved by
     `torch.save(model.state_dict(), path)`). `members` and `non_members`: numbers of rows; rows in neither are not
     used. `versions`: quantized elsewhere, by name. `overlap`: what to do about samples in both sets, "refuse" or
-    "drop". `confounded`: what to do where members can be told from non-members by themselves, "refuse" the audit or
-    "report" it; by default texts are refused. `name` is for the report. `utility`: the accuracy (or R^2) that is known
-    of the model: other weights, columns in another order or another encoding show as another number, and are refused.
-    Raises `UserError` where the two sets are too small, or not sets.
+    "drop", which also drops pairs that only look alike. `confounded`: what to do where members can be told from
+    non-members by themselves, "refuse" the audit or "report" it; by default texts are refused. `name` is for the
+    report. `utility`: the accuracy (or R^2) that is known of the model: other weights, columns in another order or
+    another encoding show as another number, and are refused. `alike`: how many members look like a non-member; the
+    audit counts them. Raises `UserError` where the two sets are too small, or not sets.
     """
 
     weights: nn.Module | Mapping[str, Tensor] | str | Path
@@ -77,6 +78,7 @@ class Target:
     name: str = ""
     confounded: Literal["refuse", "report"] | None = None
     utility: float | None = None
+    alike: int = 0
 
     def __init__(
         self,
@@ -88,6 +90,7 @@ class Target:
         name: str | None = None,
         confounded: Literal["refuse", "report"] | None = None,
         utility: float | None = None,
+        alike: int = 0,
     ):
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "members", _rows("members", members))
@@ -98,6 +101,7 @@ class Target:
         object.__setattr__(self, "name", name or _named(weights))
         object.__setattr__(self, "confounded", confounded)
         object.__setattr__(self, "utility", utility)
+        object.__setattr__(self, "alike", alike)
         both = np.intersect1d(self.members, self.non_members)
         require(
             len(both) == 0,
@@ -131,13 +135,15 @@ class Target:
 def disjoint(target: Target, samples: Samples) -> Target:
     """Return the target, without the samples that both sets hold where they are to be dropped.
 
-    Raises `UserError` for rows that do not exist and, by default, for samples in both sets, by their bytes or nearly.
+    Raises `UserError` for rows that do not exist and, by default, for samples in both sets, by their bytes or but for
+    rounding. Those that look alike need not be the same thing: they are counted in `alike`, for the report.
     """
     last = max(target.members.max(), target.non_members.max())
     require(last < len(samples), f"there is no row {last}: the samples are rows 0 to {len(samples) - 1}")
     found = overlap(samples.x[target.members], samples.x[target.non_members])
     if target.overlap == "refuse":
         _refuse(found, target)
+        return replace(target, alike=len(found.alike))
     pairs = np.concatenate(found)
     members, others = np.delete(target.members, pairs[:, 0]), np.delete(target.non_members, np.unique(pairs[:, 1]))
     require_enough(members, others)
@@ -145,7 +151,7 @@ def disjoint(target: Target, samples: Samples) -> Target:
 
 
 def _refuse(found: Overlap, target: Target) -> None:
-    for pairs, how in ((found.equal, "the same bytes"), (found.near, "nearly the same numbers")):
+    for pairs, how in ((found.equal, "the same bytes"), (found.near, "the same numbers but for rounding")):
         if len(pairs):
             first = f"row {target.members[pairs[0, 0]]} and row {target.non_members[pairs[0, 1]]}"
             raise UserError(

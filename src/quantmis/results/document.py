@@ -139,7 +139,7 @@ class Target(Record):
     `name` is where its weights came from, `digest` the SHA-256 of their names, types, shapes and bytes. `versions` are
     its quantized versions, each a model of one row: in an as-is audit there are none here, because all that was
     measured is about this model, and stands in `quantizers` of the document. `stated`: the utility that its owner
-    knows of it, with which what was measured agreed.
+    knows of it, with which what was measured agreed. `alike`: how many members look like a non-member.
     """
 
     name: str
@@ -150,6 +150,7 @@ class Target(Record):
     versions: list[QuantizerResult]
     ranking: Ranking | Unmeasured
     stated: float | None = None
+    alike: int = 0
 
 
 class Reproduce(Record):
