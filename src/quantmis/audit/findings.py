@@ -93,8 +93,8 @@ def _alike(target: Target | Unmeasured) -> Found:
             "QM014",
             (
                 f"{target.alike:,} members look like a non-member: pictures saved again, or texts edited. Where they "
-                "are the same thing twice, every attack on them is a coin, and more is given away than measured. Look at "
-                'them, or leave both out: [target] overlap = "drop".'
+                "are the same thing twice, every attack on them is a coin, and more is given away than measured. Look "
+                'at them, or leave both out: [target] overlap = "drop".'
             ),
         )
 
