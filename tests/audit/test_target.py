@@ -261,6 +261,14 @@ def test_a_model_read_with_its_columns_in_another_order_is_found_out(memorised: 
     assert "QM010" not in [each.code for each in agreed.warnings]
 
 
+@pytest.mark.parametrize("quantizers", [["sign"], ["gptq(bits=4)"]])
+def test_sixteen_members_and_non_members_are_enough(memorised: tuple[nn.Module, qm.Samples], quantizers: list[str]):
+    model, data = memorised
+    given = qm.Target(model, np.arange(16), np.arange(300, 316), utility=0.1)
+    found = qm.audit(qm.Task(shipped.net), data, target=given, quantizers=quantizers, progress=False).document
+    assert found.data.members_per_model == 16
+
+
 def test_the_most_frequent_class_is_what_a_model_must_beat():
     """Of an imbalanced table, the share of the most frequent class and not that of a coin."""
     draw = np.random.default_rng(0)
