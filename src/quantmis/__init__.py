@@ -19,21 +19,25 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from quantmis import attacks, quantizers, stats, theory
     from quantmis.audit.result import AuditResult
-    from quantmis.audit.target import Target, Version
+    from quantmis.audit.target import Artefact, Target, Version
     from quantmis.data import Samples
+    from quantmis.data.sources import read_samples
     from quantmis.data.texts import Texts
     from quantmis.errors import UserError
     from quantmis.evidence import Evidence
     from quantmis.models import Recipe, Task
+    from quantmis.models.hugging_face import HuggingFace
     from quantmis.stats import Estimate, Unmeasured
     from quantmis.tracking import log_to_mlflow
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Artefact",
     "AuditResult",
     "Estimate",
     "Evidence",
+    "HuggingFace",
     "Recipe",
     "Samples",
     "Target",
@@ -46,14 +50,17 @@ __all__ = [
     "audit",
     "log_to_mlflow",
     "quantizers",
+    "read_samples",
     "stats",
     "theory",
 ]
 
 _HOMES = {
+    "Artefact": "quantmis.audit.target",
     "AuditResult": "quantmis.audit.result",
     "Estimate": "quantmis.stats",
     "Evidence": "quantmis.evidence",
+    "HuggingFace": "quantmis.models.hugging_face",
     "Recipe": "quantmis.models",
     "Samples": "quantmis.data",
     "Target": "quantmis.audit.target",
@@ -63,6 +70,7 @@ _HOMES = {
     "UserError": "quantmis.errors",
     "Version": "quantmis.audit.target",
     "log_to_mlflow": "quantmis.tracking",
+    "read_samples": "quantmis.data.sources",
 }
 _ROOMS = {"attacks", "quantizers", "stats", "theory"}
 

@@ -190,6 +190,9 @@ def gate(
     folder: Annotated[Path | None, typer.Argument(help="The folder of an audit.", metavar="DIR")] = None,
     policy: Annotated[Path | None, typer.Option(help="The limits, a TOML file.", metavar="FILE.toml")] = None,
     form: Annotated[str, typer.Option("--format", help="text, github, json or junit.")] = "text",
+    weights: Annotated[
+        Path | None, typer.Option(help="The file of weights that ships: it must be the one that was audited.")
+    ] = None,
     example: Annotated[bool, typer.Option("--example", help="Print a policy to begin with.")] = False,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of policies, for editors.")] = False,
 ) -> None:
@@ -200,7 +203,7 @@ def gate(
     from quantmis.gate import command
 
     sheet = command.sheet(example, schema)
-    written, within = command.run(folder, policy, form) if sheet is None else (sheet, True)
+    written, within = command.run(folder, policy, form, weights) if sheet is None else (sheet, True)
     print(written, end="")  # noqa: T201
     if not within:
         raise typer.Exit(EXCEEDED)

@@ -1,10 +1,13 @@
 """Files that are whole or absent: written under a temporary name, synced, and renamed into place."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
 
 from quantmis.errors import UserError
+
+BLOCK = 2**20
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -27,3 +30,14 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def _cannot_write(path: Path, error: OSError) -> UserError:
     return UserError(f"cannot write {path}: {error.strerror}", hint="free some space or choose another --out folder")
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of the bytes of a file, or of the names and bytes of the safetensors files in a folder."""
+    digest = hashlib.sha256()
+    for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
+        digest.update(file.name.encode() if path.is_dir() else b"")
+        with file.open("rb") as stream:
+            while block := stream.read(BLOCK):
+                digest.update(block)
+    return digest.hexdigest()

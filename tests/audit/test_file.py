@@ -155,53 +155,6 @@ def test_the_plan_counts_and_trains_next_to_nothing(folder: Path):
     assert sorted(path.name for path in folder.glob("audit*")) == ["audit.toml"]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "message", "hint"),
-    [
-        ("epochs = 2", "epoks = 2", "unknown key training.epoks", "did you mean 'epochs'"),
-        ("[audit]", "[adit]", "unknown key adit", "did you mean 'audit'"),
-        ("shadows = 8", "shadow = 8", "unknown key audit.shadow", "'shadows'"),
-        ("shadows = 8", 'shadows = "8"', "audit.shadows: Input should be a valid integer", ""),
-        ("shadows = 8", "shadows = 7", "shadows: expected an even number, got 7", "pairs"),
-        ("shadows = 8", "shadows = 2", "lira", ""),
-        ("shadows = 8", 'executor = "slurm"', "unknown executor 'slurm'", "local, ray"),
-        ("shadows = 8", 'engine = "stack"', "unknown engine 'stack'", "stacked"),
-        ("shadows = 8", "held_out = 2.0", "held_out", ""),
-        ('["sign"]', '["sgn"]', "unknown quantizer 'sgn'", "'sign'"),
-        ('["sign"]', '"sign"', "audit.quantizers: Input should be a valid list", ""),
-        ("epochs = 2", "epochs = 0", "epochs: expected at least 1, got 0", ""),
-        ("epochs = 2", "epochs = 2.5", "training.epochs: Input should be a valid integer", ""),
-        ("epochs = 2", 'optimizer = "lion"', "unknown optimizer 'lion'", "adam"),
-        ("epochs = 2", 'epochs = 2\nfunction = "a:b"', "a function trains in its own way: remove epochs", ""),
-        ('file = "data.npz"', 'file = "date.npz"', "data.file: cannot read", ""),
-        ('file = "data.npz"', 'file = "data.csv"', "data.file: cannot read", "beside it there is audit.toml, data.npz"),
-        ('file = "data.npz"', "", "data: give either file", ""),
-        ('file = "data.npz"', 'file = "data.npz"\nfunction = "a:b"', "data: give either file", ""),
-        ('file = "data.npz"', 'function = "own_model_of_tests:nothing"', "returned NoneType", "return x, y"),
-        ("own_model_of_tests:net", "own_model_of_tests:nett", "has no 'nett'", "did you mean 'net'"),
-        ("own_model_of_tests:net", "no_such_module:net", "cannot import 'no_such_module'", "beside the audit file"),
-        ("own_model_of_tests:net", "own_model_of_tests", 'expected "module:name"', ""),
-        ("own_model_of_tests:net", "own_model_of_tests:nothing", "unexpected keyword argument 'width'", "arguments"),
-        ("arguments = { width = 4 }\n", "name = 3\n", "model.name: Input should be a valid string", ""),
-        ("width = 4", "widht = 4", "unexpected keyword argument 'widht'", "arguments"),
-        ('function = "own_model_of_tests:net"', "", "model: give either function", ""),
-        ("[model]\n", '[model]\ntransformers = "x"\n', "model: give either function", ""),
-        ("arguments = { width = 4 }", "hub = 'a/b'", "model: hub does not go with function", ""),
-        ("[data]", "[data", "is no TOML", "toml.io"),
-        ("[model]", '[model]\nloss = "crossentropy"', "unknown loss 'crossentropy'", "'cross_entropy'"),
-        ("[model]", '[model]\nloss = "mse"', "mse expects the model to return", ""),
-    ],
-)
-@pytest.mark.usefixtures("unchecked")
-def test_a_broken_file_is_told_what_is_wrong(folder: Path, old: str, new: str, message: str, hint: str):
-    (folder / "audit.toml").write_text(GOOD.replace(old, new))
-    with pytest.raises(UserError) as refused:
-        audit_file(folder / "audit.toml", folder / "out", {})
-    assert message in str(refused.value)
-    assert hint in (refused.value.hint or "")
-    assert not (folder / "out" / "store").exists()
-
-
 def test_pickled_data_is_refused_before_it_is_opened(folder: Path):
     class Trap:
         def __reduce__(self):

@@ -217,12 +217,75 @@ def test_samples_in_both_sets_are_refused_or_dropped():
     ):
         disjoint(target(shipped.net()), both)
     x[310] += 1.0
-    with pytest.raises(qm.UserError, match=r"nearly the same numbers\), the first as row 20 and row 320"):
+    with pytest.raises(qm.UserError, match=r"the same numbers but for rounding\), the first as row 20 and row 320"):
         disjoint(target(shipped.net()), qm.Samples(x, data.y))
     left = disjoint(target(shipped.net(), overlap="drop"), both)
     assert 10 not in left.members
     assert 20 not in left.members
     assert len(left.members) == 298
+
+
+def test_pictures_that_look_alike_are_counted_and_dropped_only_where_that_is_asked_for():
+    draw = np.random.default_rng(0)
+    x = draw.random((600, 3, 16, 16), dtype=np.float32)
+    x[310] = np.clip(x[10] * 0.9 + 0.05, 0, 1)
+    pictures, net = qm.Samples(x, draw.integers(0, 2, 600)), lambda: nn.Sequential(nn.Flatten(), nn.Linear(768, 2))
+    given = qm.Target(net(), shipped.MEMBERS, shipped.OTHERS)
+    document = qm.audit(qm.Task(net), pictures, target=given, quantizers=["sign"], progress=False).document
+    assert isinstance(document.target, Target)
+    assert (document.target.alike, document.target.members) == (1, 300)
+    assert "QM014" in [each.code for each in document.warnings]
+    left = disjoint(qm.Target(net(), shipped.MEMBERS, shipped.OTHERS, overlap="drop"), pictures)
+    assert 10 not in left.members
+    assert 310 not in left.non_members
+
+
+def test_a_model_read_with_its_columns_in_another_order_is_found_out(memorised: tuple[nn.Module, qm.Samples]):
+    data = shipped.samples()
+    model = shipped.trained(data)
+    right = qm.Task(shipped.net)
+    codes = [each.code for each in as_is(model, data, quantizers=["sign"]).warnings]
+    assert "QM010" not in codes
+    wrong = qm.Samples(data.x[:, np.random.default_rng(0).permutation(64)], data.y)
+    document = as_is(model, wrong, quantizers=["sign"])
+    assert "QM010" in [each.code for each in document.warnings]
+    assert document.quantizer("identity").over_guessing.low <= 0
+    with pytest.raises(
+        qm.UserError, match=r"has accuracy 0\.\d+ .* on the non-members, and 0\.900 is stated"
+    ) as refused:
+        qm.audit(right, wrong, target=target(model, utility=0.9), quantizers=["sign"], progress=False)
+    assert "in this order" in str(refused.value.hint)
+    stated = document.quantizer("identity").utility.value
+    agreed = qm.audit(right, wrong, target=target(model, utility=stated), quantizers=["sign"], progress=False).document
+    assert "QM010" not in [each.code for each in agreed.warnings]
+
+
+@pytest.mark.parametrize("quantizers", [["sign"], ["gptq(bits=4)"]])
+def test_sixteen_members_and_non_members_are_enough(memorised: tuple[nn.Module, qm.Samples], quantizers: list[str]):
+    model, data = memorised
+    given = qm.Target(model, np.arange(16), np.arange(300, 316), utility=0.1)
+    found = qm.audit(qm.Task(shipped.net), data, target=given, quantizers=quantizers, progress=False).document
+    assert found.data.members_per_model == 16
+
+
+def test_the_most_frequent_class_is_what_a_model_must_beat():
+    """Of an imbalanced table, the share of the most frequent class and not that of a coin."""
+    draw = np.random.default_rng(0)
+    data = qm.Samples(draw.normal(size=(600, 64)), (draw.random(600) < 0.2).astype(int))
+    document = as_is(shipped.trained(data), data, quantizers=["sign"])
+    found = document.quantizer("identity")
+    assert found.utility.value - found.over_guessing.value == pytest.approx((data.y[shipped.OTHERS] == 0).mean())
+    assert found.utility.low > 0.5
+    assert "QM010" in [each.code for each in document.warnings]
+
+
+def test_the_gap_is_the_accuracy_on_members_less_that_on_the_others(memorised: tuple[nn.Module, qm.Samples]):
+    model, data = memorised
+    with torch.no_grad():
+        right = model(torch.from_numpy(data.x)).argmax(1).numpy() == data.y
+    gap = as_is(model, data, quantizers=["sign"]).quantizer("identity").gap
+    assert gap.value == pytest.approx(right[:300].mean() - right[300:].mean())
+    assert gap.low < gap.value < gap.high
 
 
 def bad(**changes: object) -> dict[str, object]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+import quantmis as qm
 from quantmis.data.sources import Data, read, require_fitting
 from quantmis.errors import UserError
 
@@ -128,6 +129,24 @@ def test_images_are_classes_by_folder(folder: Path):
     small = read(Data(images="pets", size=4, colour="grey"), folder)
     assert small.x.shape == (24, 1, 4, 4)
     assert "scaled to 4 x 4" in small.notes[0]
+
+
+def test_a_notebook_reads_what_an_audit_file_reads(folder: Path):
+    for source, keys in (
+        ("people.csv", {"target": "income", "id": "name", "categories": "ordinal"}),
+        ("arrays.npz", {}),
+        ("pets", {"size": 4}),
+    ):
+        kind = "images" if source == "pets" else "file"
+        expected = read(Data(**{kind: source}, **keys), folder)
+        assert qm.read_samples(folder / source, **keys).digest() == expected.digest()
+    with pytest.raises(UserError, match="unknown key tarjet") as refused:
+        qm.read_samples(folder / "people.csv", tarjet="income")
+    assert "did you mean 'target'" in str(refused.value.hint)
+    with pytest.raises(UserError, match="size: Input should be a valid integer"):
+        qm.read_samples(folder / "pets", size="4")
+    with pytest.raises(UserError, match="there is no column 'incom'"):
+        qm.read_samples(folder / "people.csv", target="incom")
 
 
 def test_an_absolute_path_may_lead_anywhere(folder: Path):

@@ -288,6 +288,40 @@ def test_a_version_that_was_measured_for_one_of_the_two_only_exceeds():
     assert verdict(judged(policy, results), "exposure.security_at_least").within
 
 
+def test_a_version_made_elsewhere_is_judged_for_this_model_alone():
+    ours = audited().quantizer("sign").model_copy(update={"name": "our int8"})
+    own = target(ranking=Ranking(criterion="c", rows=[]))
+    results = audited(target=own.model_copy(update={"versions": [*own.versions, ours]}))
+    judgement = judged('version = "our int8"\n' + ANY, results)
+    assert verdict(judgement, "exposure.security_at_least", "our int8", "this model").within
+    assert not any(each.version == "our int8" and each.about == "this procedure" for each in judgement.verdicts)
+    assert judgement.notes[-1].startswith("our int8: made elsewhere, and so judged for this model alone")
+    both = judged('version = "our int8"\nabout = ["this model", "this procedure"]\n' + ANY, results)
+    assert not verdict(both, "version", "our int8").within
+
+
+def test_a_model_no_better_than_a_constant_guess_is_refused():
+    own = target(ranking=Ranking(criterion="c", rows=[]))
+    poor = own.versions[0].model_copy(update={"over_guessing": Estimate(0.01, -0.01, 0.03)})
+    results = audited(target=own.model_copy(update={"versions": [poor, *own.versions[1:]]}))
+    found = verdict(judged(ANY, results), "evidence.hardly_learned", None)
+    assert not found.within
+    assert "not trained on these columns" in found.sentence
+    assert not [
+        each
+        for each in judged(ANY + '\n[evidence]\nhardly_learned = "allow"', results).verdicts
+        if "hardly" in each.limit
+    ]
+    known = results.model_copy(update={"target": results.target.model_copy(update={"stated": 0.9})})
+    assert not [each for each in judged(ANY, known).verdicts if "hardly" in each.limit]
+
+
+@pytest.mark.parametrize(("limit", "within"), [(0.2, True), (0.1, False)])
+def test_the_gap_between_members_and_others_is_limited_at_its_upper_end(limit: float, within: bool):
+    results = with_version(gap=Estimate(0.09, 0.06, 0.12))
+    assert of_sign("overfitting", f"gap_at_most = {limit}", results).within == within
+
+
 def test_what_the_policy_is_about_must_have_been_measured():
     judgement = judged('version = "sign"\nabout = ["this model"]\n' + ANY)
     found = verdict(judgement, "version", about="this model")

@@ -13,6 +13,7 @@ QM010  the models hardly learned
 QM011  members differ from non-members by themselves: the numbers of this model are confounded
 QM012  the shadow models were trained on another number of samples than the target
 QM013  an as-is audit does not see what shadow models would
+QM014  members and non-members look alike
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,6 +42,7 @@ def find(
     found = [
         *_failed_controls(controls),
         *_confounded(target),
+        *_alike(target),
         *_hardly_learned(quantizers, settings, target),
         *_shallow(settings),
         *_few_shadows(settings),
@@ -81,6 +83,18 @@ def _confounded(target: Target | Unmeasured) -> Found:
                 f"Members can be told from non-members without the model ({told}): the two sets differ by themselves, "
                 "in when, where or how they were collected. Every number about this model may show that difference "
                 "rather than what the model remembers. Draw both sets at random from one pool."
+            ),
+        )
+
+
+def _alike(target: Target | Unmeasured) -> Found:
+    if isinstance(target, Target) and target.alike:
+        yield (
+            "QM014",
+            (
+                f"{target.alike:,} members look like a non-member: pictures saved again, or texts edited. Where they "
+                "are the same thing twice, every attack on them is a coin, and more is given away than measured. Look "
+                'at them, or leave both out: [target] overlap = "drop".'
             ),
         )
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from quantmis.audit.collect import Collected
 from quantmis.audit.prepare import Assignment
 from quantmis.audit.side import Side
 from quantmis.audit.work import Work
+from quantmis.files import digest_of
 from quantmis.models.engine import Engine
 from quantmis.models.training import device
 from quantmis.results import BlindBaseline, Config, Control, Data, Environment, Reproduce, Results, Target
@@ -106,6 +108,8 @@ def _target(measured: Measured) -> Target | Unmeasured:
         versions=list(measured.this_model.described) if apart else [],
         ranking=measured.this_model.ranking(settings.level) if apart else Unmeasured("see the ranking of the document"),
         stated=given.utility,
+        alike=given.alike,
+        file=digest_of(Path(given.weights)) if isinstance(given.weights, str | Path) else "",
     )
 
 

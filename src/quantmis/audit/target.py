@@ -71,10 +71,11 @@ class Target:
     applied to its dequantized weights. `like` names the quantizer of the audit that it resembles, for shadow models to
     serve as references. `members` and `non_members`: numbers of rows; rows in neither are not
     used. `versions`: quantized elsewhere, by name. `overlap`: what to do about samples in both sets, "refuse" or
-    "drop". `confounded`: what to do where members can be told from non-members by themselves, "refuse" the audit or
-    "report" it; by default texts are refused. `name` is for the report. `utility`: the accuracy (or R^2) that is known
-    of the model: other weights, columns in another order or another encoding show as another number, and are refused.
-    Raises `UserError` where the two sets are too small, or not sets.
+    "drop", which also drops pairs that only look alike. `confounded`: what to do where members can be told from
+    non-members by themselves, "refuse" the audit or "report" it; by default texts are refused. `name` is for the
+    report. `utility`: the accuracy (or R^2) that is known of the model: other weights, columns in another order or
+    another encoding show as another number, and are refused. `alike`: how many members look like a non-member; the
+    audit counts them. Raises `UserError` where the two sets are too small, or not sets.
     """
 
     weights: Weights
@@ -86,6 +87,7 @@ class Target:
     confounded: Literal["refuse", "report"] | None = None
     like: str | None = None
     utility: float | None = None
+    alike: int = 0
 
     def __init__(
         self,
@@ -98,6 +100,7 @@ class Target:
         confounded: Literal["refuse", "report"] | None = None,
         like: str | None = None,
         utility: float | None = None,
+        alike: int = 0,
     ):
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "members", _rows("members", members))
@@ -109,6 +112,7 @@ class Target:
         object.__setattr__(self, "confounded", confounded)
         object.__setattr__(self, "like", like)
         object.__setattr__(self, "utility", utility)
+        object.__setattr__(self, "alike", alike)
         both = np.intersect1d(self.members, self.non_members)
         require(
             len(both) == 0,
@@ -185,13 +189,15 @@ class Target:
 def disjoint(target: Target, samples: Samples) -> Target:
     """Return the target, without the samples that both sets hold where they are to be dropped.
 
-    Raises `UserError` for rows that do not exist and, by default, for samples in both sets, by their bytes or nearly.
+    Raises `UserError` for rows that do not exist and, by default, for samples in both sets, by their bytes or but for
+    rounding. Those that look alike need not be the same thing: they are counted in `alike`, for the report.
     """
     last = max(target.members.max(), target.non_members.max())
     require(last < len(samples), f"there is no row {last}: the samples are rows 0 to {len(samples) - 1}")
     found = overlap(samples.x[target.members], samples.x[target.non_members])
     if target.overlap == "refuse":
         _refuse(found, target)
+        return replace(target, alike=len(found.alike))
     pairs = np.concatenate(found)
     members, others = np.delete(target.members, pairs[:, 0]), np.delete(target.non_members, np.unique(pairs[:, 1]))
     require_enough(members, others)
@@ -199,7 +205,7 @@ def disjoint(target: Target, samples: Samples) -> Target:
 
 
 def _refuse(found: Overlap, target: Target) -> None:
-    for pairs, how in ((found.equal, "the same bytes"), (found.near, "nearly the same numbers")):
+    for pairs, how in ((found.equal, "the same bytes"), (found.near, "the same numbers but for rounding")):
         if len(pairs):
             first = f"row {target.members[pairs[0, 0]]} and row {target.non_members[pairs[0, 1]]}"
             raise UserError(

@@ -61,7 +61,7 @@ def _tables(
     asked: Assignment, target: Target, shown: Bool[np.ndarray, " samples"], calibrated: Int[np.ndarray, " rows"]
 ) -> Iterator[Table]:
     task, samples = asked.task, asked.samples
-    seen = inputs(samples.take(calibrated)) if len(calibrated) else None
+    seen = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
     for name, quantized in _made(asked, target, seen):
         computed = _row(quantized.model, task, samples, name)
         yield _table(name, computed, Traits.of(quantized), target, task, samples, shown)
@@ -199,7 +199,7 @@ def check_target(asked: Assignment) -> None:
     target, task, samples = asked.target, asked.task, asked.samples
     if target is None:
         return
-    few = samples.take(target.members[:FEWEST])
+    few = samples.take(np.concatenate([target.members, target.non_members])[:FEWEST])
     given = target.given(task)
     module = given.model if isinstance(given, Quantized) else given
     _require_computes(lambda: _row(module, task, few, target.name), target.name)
@@ -218,10 +218,17 @@ def check_utility(asked: Assignment, target: Target, module: nn.Module) -> None:
     """Raise `UserError` where the model is worth something else on its non-members than its owner says."""
     if target.utility is None:
         return
-    samples, task = asked.samples.take(target.non_members), asked.task
+    others, task = len(target.non_members), asked.task
+    samples = asked.samples.take(np.concatenate([target.non_members, target.members[:FEWEST]]))
     worth = _row(module, task, samples, target.name).worth
     assert worth is not None  # noqa: S101 a module predicts
-    found = average(worth[None].astype(np.float64), np.zeros((1, 1), dtype=bool), CERTAIN, task.loss.weights(samples.y))
+    weight = task.loss.weights(samples.y)
+    found = average(
+        worth[None, :others].astype(np.float64),
+        np.zeros((1, 1), dtype=bool),
+        CERTAIN,
+        None if weight is None else weight[:others],
+    )
     require(
         found.low - ROUNDED <= target.utility <= found.high + ROUNDED,
         f"{target.name} has {task.loss.metric} {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on the "

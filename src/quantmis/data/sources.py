@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from quantmis.data.arrays import read_npz
 from quantmis.data.encode import RULES, SCALES, features, is_whole, require_columns, target
@@ -22,7 +22,7 @@ from quantmis.data.paths import inside, require_no_pickle
 from quantmis.data.samples import Samples
 from quantmis.data.table import Columns, read_csv, read_parquet, require_present
 from quantmis.data.texts import AT_MOST, Texts, read_texts
-from quantmis.errors import require
+from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
 
 INPUTS = ("features", "categories", "categorical", "scale")
@@ -143,6 +143,27 @@ def read(data: Data, folder: Path) -> Samples:
     require_fitting(data)
     require(data.texts is None, "data.texts: only a language model reads texts", hint='write kind = "causal-lm" first')
     return READERS[data.kind()](data, inside(folder, str(data.file or data.images), f"data.{_key(data)}"))
+
+
+def read_samples(source: str | Path, **keys: Any) -> Samples:
+    """Return the samples of a .csv, .parquet or .npz file, or of a folder of images per class, as an audit file does.
+
+    `keys` are those of `[data]`: target, features, id, categories, categorical, scale, separator and columns of tables,
+    size and colour of images. Raises `UserError` as an audit file does, with the key that is at fault.
+
+    >>> read_samples("people.csv", target="income", features=["age", "city"], id="person")  # doctest: +SKIP
+    """
+    path = Path(source).absolute()
+    kind = "images" if path.is_dir() else "file"
+    try:
+        data = Data.model_validate({kind: str(path), **keys})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        unknown = first["type"] == "extra_forbidden"
+        hint = suggestion(where, sorted(GOES_WITH.get(path.suffix if kind == "file" else kind, {"file"}) - {kind}))
+        raise UserError(f"unknown key {where}" if unknown else f"{where}: {first['msg']}", hint=hint) from error
+    return read(data, path.parent)
 
 
 def require_fitting(data: Data) -> None:

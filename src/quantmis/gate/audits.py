@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from quantmis.gate.policy import Policy
+from quantmis.gate.shipped import Shipped
 from quantmis.gate.verdict import AUDIT, Bench, Verdict, told
 from quantmis.report.words import clean, listing
 from quantmis.results import BlindBaseline, Results, Target
@@ -13,7 +14,7 @@ DEPTHS = ("as-is", "indicator", "shadow")
 A_DAY = 86400
 
 
-def audit_limits(results: Results, policy: Policy, now: datetime) -> Iterator[Verdict]:
+def audit_limits(results: Results, policy: Policy, now: datetime, ships: Shipped | None = None) -> Iterator[Verdict]:
     """Hold the limits of `policy` on evidence against the audit."""
     bench = Bench(AUDIT, None, policy.evidence.level_at_least)
     yield from _blind(bench, results, policy)
@@ -22,6 +23,7 @@ def audit_limits(results: Results, policy: Policy, now: datetime) -> Iterator[Ve
     yield from _depth(bench, results, policy)
     yield from _age(bench, results, policy.evidence.age_in_days_at_most, now)
     yield from _weights(bench, results, policy.evidence.weights)
+    yield from _ships(bench, results, ships)
 
 
 def _blind(bench: Bench, results: Results, policy: Policy) -> Iterator[Verdict]:
@@ -109,6 +111,22 @@ def _weights(bench: Bench, results: Results, asked: str | None) -> Iterator[Verd
     found = results.target.digest
     reason = "other weights were audited than those that are asked for"
     yield bench.state(limit, wanted, clean(found, 80), _digest(found) == wanted, reason)
+
+
+def _ships(bench: Bench, results: Results, ships: Shipped | None) -> Iterator[Verdict]:
+    """Ask whether the file that ships is the one that was audited, by its bytes or by its tensors."""
+    if ships is None:
+        return
+    limit, asked = "--weights", f"{clean(ships.name, 80)} to be what was audited"
+    if not isinstance(results.target, Target):
+        yield bench.state(limit, asked, "no weights were audited", within=False, reason=results.target.reason)
+        return
+    bytes_agree = ships.file == results.target.file
+    agree = bytes_agree or (ships.tensors is not None and ships.tensors == results.target.digest)
+    found = f"the same {'bytes' if bytes_agree else 'tensors'}" if agree else f"SHA-256 {ships.file}"
+    known = results.target.file or "not known; they came from no file"
+    reason = f"other weights were audited: SHA-256 of the file {known}, of its tensors {results.target.digest}"
+    yield bench.state(limit, asked, found, agree, reason)
 
 
 def _digest(written: str) -> str:

@@ -9,6 +9,7 @@ from quantmis.errors import UserError, require
 from quantmis.gate.formats import FORMATS
 from quantmis.gate.judge import judge
 from quantmis.gate.policy import EXAMPLE, json_schema, read
+from quantmis.gate.shipped import shipped
 from quantmis.registry import suggestion
 
 
@@ -19,12 +20,16 @@ def sheet(example: bool, schema: bool) -> str | None:
     return json.dumps(json_schema(), indent=1) + "\n" if schema else None
 
 
-def run(folder: Path | None, policy: Path | None, form: str) -> tuple[str, bool]:
-    """Judge the audit in `folder`; return what to print, and whether every limit is kept."""
+def run(folder: Path | None, policy: Path | None, form: str, weights: Path | None = None) -> tuple[str, bool]:
+    """Judge the audit in `folder`; return what to print, and whether every limit is kept.
+
+    `weights`: the file that ships, which must be the one that was audited.
+    """
     require(form in FORMATS, f"unknown format {form!r}", hint=suggestion(form, FORMATS))
     if folder is None or policy is None:
         message = "the gate needs the folder of an audit and a policy"
         raise UserError(message, hint="quantmis gate DIR --policy policy.toml; --example prints a policy to begin with")
     rules, audited = read(policy), results.read(folder)
-    judgement = judge(audited, rules, datetime.now(UTC), str(folder), str(policy))
+    ships = None if weights is None else shipped(weights)
+    judgement = judge(audited, rules, datetime.now(UTC), str(folder), str(policy), ships)
     return FORMATS[form](judgement), judgement.within

@@ -8,10 +8,11 @@ from quantmis.errors import require
 from quantmis.gate.audits import audit_limits
 from quantmis.gate.names import same_name
 from quantmis.gate.policy import About, Policy
+from quantmis.gate.shipped import Shipped
 from quantmis.gate.verdict import Bench, Judgement, Verdict
 from quantmis.gate.versions import Among, version_limits
 from quantmis.registry import suggestion
-from quantmis.report.words import clean
+from quantmis.report.words import clean, listing
 from quantmis.results import QuantizerResult, Ranking, Results
 from quantmis.stats import Unmeasured
 
@@ -27,9 +28,16 @@ class Subject:
 
 
 def judge(
-    results: Results, policy: Policy, now: datetime, source: str = "results.json", rules: str = "the policy"
+    results: Results,
+    policy: Policy,
+    now: datetime,
+    source: str = "results.json",
+    rules: str = "the policy",
+    ships: Shipped | None = None,
 ) -> Judgement:
     """Hold every limit of `policy` against `results`, the audit's own first; `now` is the time to judge its age at.
+
+    `ships`: the file of weights that is to be released, which must be the one that was audited.
 
     Raises `UserError` for a version that the audit does not hold.
     """
@@ -37,12 +45,17 @@ def judge(
     names = _versions(policy, subjects)
     judged = [subject for subject in subjects if _is_judged(subject, policy)]
     verdicts = [
-        *audit_limits(results, policy, now),
-        *(verdict for subject in judged for verdict in _subject_limits(subject, names, policy)),
+        *audit_limits(results, policy, now, ships),
+        *(
+            verdict
+            for subject in judged
+            for verdict in _subject_limits(subject, _asked_of(subject, names, policy, judged), policy)
+        ),
     ]
     notes = [
         f"{subject.about} was not judged: {clean(subject.why, 300)}" for subject in subjects if subject not in judged
     ]
+    notes += _made_elsewhere(names, judged, policy)
     return Judgement(source, rules, tuple(verdicts), tuple(notes))
 
 
@@ -62,6 +75,24 @@ def _this_procedure(results: Results) -> Subject:
 
 def _is_judged(subject: Subject, policy: Policy) -> bool:
     return not subject.why if policy.about is None else subject.about in policy.about
+
+
+def _asked_of(subject: Subject, names: Sequence[str], policy: Policy, judged: Sequence[Subject]) -> list[str]:
+    """Return the versions to judge a subject by: those made elsewhere are of this model, and of no procedure."""
+    elsewhere = _elsewhere(judged) if policy.about is None and subject.about == "this procedure" else set[str]()
+    return [name for name in names if name not in elsewhere]
+
+
+def _elsewhere(judged: Sequence[Subject]) -> set[str]:
+    """Return the names that this model has and the procedure, measured too, has not: no shadow model went there."""
+    held = {subject.about: {record.name for record in subject.records} for subject in judged}
+    return held.get("this model", set()) - held["this procedure"] if "this procedure" in held else set()
+
+
+def _made_elsewhere(names: Sequence[str], judged: Sequence[Subject], policy: Policy) -> list[str]:
+    found = [clean(name) for name in names if policy.about is None and name in _elsewhere(judged)]
+    about = "made elsewhere, and so judged for this model alone: no shadow model can be put through what made it"
+    return [f"{listing(found)}: {about}"] if found else []
 
 
 def _versions(policy: Policy, subjects: Sequence[Subject]) -> list[str]:

@@ -141,7 +141,8 @@ class Target(Record):
     `name` is where its weights came from, `digest` the SHA-256 of their names, types, shapes and bytes. `versions` are
     its quantized versions, each a model of one row: in an as-is audit there are none here, because all that was
     measured is about this model, and stands in `quantizers` of the document. `stated`: the utility that its owner
-    knows of it, with which what was measured agreed.
+    knows of it, with which what was measured agreed. `alike`: how many members look like a non-member.
+    `file`: the SHA-256 of the bytes of the file that the weights came from, where they came from one.
     """
 
     name: str
@@ -152,6 +153,8 @@ class Target(Record):
     versions: list[QuantizerResult]
     ranking: Ranking | Unmeasured
     stated: float | None = None
+    alike: int = 0
+    file: str = ""
 
 
 class Reproduce(Record):

@@ -16,6 +16,7 @@ weights = "model.safetensors"
 column = "split"
 members = "train"                 # or files of row numbers: members = "members.txt"
 non_members = "test"
+accuracy = 0.98                   # what is known of it: an audit that measures another is refused
 
 [audit]                           # the options of quantmis.audit
 quantizers = ["sign", "uniform(bits=4)"]

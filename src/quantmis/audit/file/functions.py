@@ -24,7 +24,7 @@ def function(spelled: str, folder: Path, key: str) -> Callable[..., Any]:
     home = _imported(module, key, folder)
     require(hasattr(home, name), f"{key}: {module} has no {name!r}", hint=suggestion(name, _public(home)))
     found = getattr(home, name)
-    require(callable(found), f"{key}: {spelled} is a {type(found).__name__}, no class or function")
+    require(callable(found), f"{key}: {spelled} is of type {type(found).__name__}, no class or function")
     return found
 
 

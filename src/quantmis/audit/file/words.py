@@ -10,6 +10,8 @@ from quantmis.errors import UserError
 from quantmis.registry import suggestion
 
 SHOWN = 40
+BRANCHES = ("str", "int", "float", "list[str]")
+"""What pydantic calls the branches of a union, which are no places in a file."""
 SECTIONS = {
     "data": 'write [data] with file = "people.csv" and target = "the column to predict", or with another source',
     "model": 'write [model] with function = "my_module:MyModel"',
@@ -29,7 +31,7 @@ def explained(path: Path, error: pydantic.ValidationError, root: type[BaseModel]
     while key not in known and sections:  # the branch of a union, or a place in a list
         *sections, key = sections
         known = _fields(sections, root)
-    where = ".".join([*sections, key])
+    where = ".".join(step for step in place if step not in BRANCHES)
     if first["type"] == "missing":
         return UserError(f"{path}: {where} is missing", hint=_meant(known, key))
     message = first["msg"].removeprefix("Value error, ")
