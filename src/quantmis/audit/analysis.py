@@ -252,7 +252,7 @@ def _remembered(table: Table, often: int, level: float) -> CanaryExposure:
     bits = exposure_bits(found.signals, alternatives)
     return CanaryExposure(
         repeats=often,
-        exposure=average_among(bits, found.member, level),
+        exposure_bits=average_among(bits, found.member, level),
         greedy=said("greedy"),
         sampled=said("sampled"),
     )

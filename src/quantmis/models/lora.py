@@ -48,7 +48,9 @@ def merged(model: nn.Module) -> nn.Module:
 def with_adapter(model: nn.Module, folder: Path) -> nn.Module:
     """Return the base model with the adapter that `folder` holds, as peft saves one, merged into it."""
     try:
-        return merged(_peft().PeftModel.from_pretrained(model, str(folder)).get_base_model())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it will be called otherwise some day
+            return merged(_peft().PeftModel.from_pretrained(model, str(folder)).get_base_model())
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         hint = "it must be an adapter of the model of the audit, saved by peft as safetensors"

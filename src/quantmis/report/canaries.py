@@ -5,7 +5,7 @@ from quantmis.report.tables import Column, Notes, Quantity, Table, assemble, num
 from quantmis.results import CanaryExposure, Results
 from quantmis.stats import Unmeasured
 
-MEASURES = (("exposure", "Exposure, bits"), ("greedy", "Said by heart"), ("sampled", "Said in ten tries"))
+MEASURES = (("exposure_bits", "Exposure, bits"), ("greedy", "Said by heart"), ("sampled", "Said in ten tries"))
 
 
 def planted(results: Results, notes: Notes) -> Table:
@@ -29,7 +29,7 @@ def _by_repeats(canaries: list[CanaryExposure] | Unmeasured) -> dict[int, Canary
 
 def _column(found: list[CanaryExposure], field: str, heading: str, notes: Notes) -> Column:
     values: list[Quantity] = [getattr(each, field) for each in found]
-    return heading, (numbers if field == "exposure" else rates)(values, notes)
+    return heading, (numbers if field == "exposure_bits" else rates)(values, notes)
 
 
 def _times(often: int) -> str:

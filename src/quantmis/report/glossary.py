@@ -61,6 +61,13 @@ ATTACKS = {
     "paired_replicates": "Paired replicates: compares two models, each trained on the half that the other did not see. "
     "It is told more than an attacker would know, so it orders versions and does not count in how often an attacker "
     "is right.",
+    "min_k": "Min-K %: looks at the few words of a text that the model expects least; of a text that it was trained "
+    "on, even these are no surprise.",
+    "min_k_plus_plus": "Min-K %++: as Min-K %, each word being compared with all others that could stand in its place.",
+    "zlib_ratio": "Zlib ratio: a text that surprises a compressor and not the model was probably trained on.",
+    "lowercase_ratio": "Lower-case ratio: asks whether the model expects a text more than the same in lower case.",
+    "reference_difference": "Difference to a reference: asks how much better the model expects a text than another "
+    "model does, such as the one before fine-tuning.",
 }
 OWN = "An attack of this audit's own; its author knows what it does."
 

@@ -102,13 +102,13 @@ class SampleExposure(Record):
 class CanaryExposure(Record):
     """Hold how well models remember random texts that stood `repeats` times in their training set.
 
-    `exposure` is in bits (Carlini et al. 2019): log2 of the number of random texts like them, less log2 of their rank
+    `exposure_bits` (Carlini et al. 2019): log2 of the number of random texts like them, less log2 of their rank
     among these; a text that was not trained on has 1.4 on average. `greedy` and `sampled`: the share of them that
     models say by heart when given their first half.
     """
 
     repeats: int
-    exposure: Measured
+    exposure_bits: Measured
     greedy: Measured
     sampled: Measured
 

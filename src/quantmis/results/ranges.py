@@ -19,7 +19,7 @@ from quantmis.stats import Estimate
 ALMOST = 1e-9
 LARGEST = 1e100
 WHOLE = 2**53
-SHARES = {"auc", "balanced_accuracy", "security", "security_upper_bound", "exposure", "tpr"}
+SHARES = {"auc", "balanced_accuracy", "security", "security_upper_bound", "exposure", "tpr", "greedy", "sampled"}
 """Quantities that lie between 0 and 1 with both ends of their interval."""
 
 SPANS = {
@@ -28,6 +28,7 @@ SPANS = {
     "change": (-1.0, 1.0),
     "epsilon_low": (0.0, 1e6),
     "indicator": (0.0, LARGEST),
+    "exposure_bits": (0.0, 64.0),
 }
 """Quantities that lie between two numbers; a symmetric interval may reach beyond them."""
 
@@ -45,6 +46,7 @@ COUNTS = {
     "replicates",
     "reused",
     "features",
+    "repeats",
 }
 DIGESTS = {"digest": 1, "table_digest": 0, "seal": 0}
 """Fields with a SHA-256 in hexadecimal, and whether there must be one."""

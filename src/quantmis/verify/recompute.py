@@ -78,7 +78,8 @@ def settings_of(results: Results, saved: Saved) -> Settings:
     """Return what the audit was asked to do, as far as numbers depend on it."""
     config = results.config
     leading = (saved.procedure or saved.this_model)[0]
-    canaries = int((~leading.attacked & ~leading.unseen).sum()) if saved.procedure else 0
+    planted = leading.is_canary if leading.repeats is None else leading.is_canary & (leading.repeats == 1)
+    canaries = int(planted.sum()) if saved.procedure else 0
     return Settings(
         quantizers=(),
         attacks=tuple(ATTACKS.parse(name) for name in config.attacks),

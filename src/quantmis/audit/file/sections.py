@@ -210,7 +210,7 @@ class AuditFile(Section):
             return content
         for key, value in CAUSAL.items():
             if model.get(key, value) != value:
-                raise ValueError(f"model.{key} of a causal-lm is {value!r}: leave it out")
+                raise ValueError(f"model.{key} of a causal-lm is {value!r}, not {model[key]!r}: leave it out")
         return {**content, "model": {**model, **CAUSAL}}
 
     @model_validator(mode="after")

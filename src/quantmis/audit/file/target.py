@@ -48,7 +48,9 @@ def _sides(file: AuditFile, section: Section, samples: Samples, folder: Path) ->
     texts = [file.data.texts] if isinstance(file.data.texts, str) else file.data.texts or []
     if section.column:
         return _by_column(file, section, folder)
-    if all(each in texts for each in named):
+    if any(each in texts for each in named):
+        for key, each in zip(("members", "non_members"), named, strict=True):
+            require(each in texts, f"target.{key}: {each!r} is none of data.texts", hint=suggestion(each, texts))
         return [samples.rows_of(Path(each).name) for each in named]
     return _by_files(section, samples, folder)
 
