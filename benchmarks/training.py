@@ -34,9 +34,9 @@ times are processor time, because the machine was shared: of the loops with one 
 sizes), of the engine all its processes and threads, their start included, divided by the two cores that it keeps busy.
 The bare loop indexes tensors, the other iterates over `DataLoader(TensorDataset(...), shuffle=True)`; both train one
 model after the other, before and after the engine, and the least counts. The table of full precision is filled too."""
-TARGETS = """Aimed at were 30x for the MLP ({mlp}) and 1.7x for the CNN ({cnn}). For the MLP nothing in float32 can exceed
-{most:.1f}x the bare loop here: the two products of its first layer alone, batched over 16 models, take {floor:.0f} ms
-per model."""
+TARGETS = """Aimed at were 30x for the MLP ({mlp}) and 1.7x for the CNN ({cnn}). For the MLP nothing in float32 can
+exceed {most:.1f}x the bare loop here: the two products of its first layer alone, batched over 16 models, take {floor:.0f}
+ms per model."""
 
 
 def head() -> nn.Module:
