@@ -31,9 +31,10 @@ from quantmis.quantizers import Identity
 REPEATED = 1
 RACE = """`python benchmarks/training.py --only race`. Batches of 32; every model trains on half of the samples. All
 times are processor time, because the machine was shared: of the loops with one thread each (with two, a loop may take
-less by the clock: on a shared machine that cannot be told), of the engine all its processes and threads, their start included, divided by the two cores that it keeps busy.
-The bare loop indexes tensors, the other iterates over `DataLoader(TensorDataset(...), shuffle=True)`; both train one
-model after the other, before and after the engine, and the least counts. The table of full precision is filled too."""
+less by the clock: on a shared machine that cannot be told), of the engine all its processes and threads, their start
+included, divided by the two cores that it keeps busy. The bare loop indexes tensors, the other iterates over
+`DataLoader(TensorDataset(...), shuffle=True)`; both train one model after the other, before and after the engine, and
+the least counts. The table of full precision is filled too."""
 TARGETS = """Aims: 30x for the MLP ({mlp}), 1.7x for the CNN ({cnn}). For the MLP nothing in float32 can
 exceed {most:.1f}x the bare loop here: the two products of its first layer alone, batched over 16 models, take
 {floor:.0f} ms per model."""
