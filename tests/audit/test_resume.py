@@ -179,7 +179,9 @@ def test_the_choice_of_a_way_and_its_timings_are_kept_or_measured_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: object
 ):
     slow = iter(range(1, 100))
-    monkeypatch.setattr(engine, "_seconds", lambda probe, recipe, way: next(slow) * (1e-3 if way == "loop" else 1.0))
+    monkeypatch.setattr(
+        engine, "_seconds", lambda probe, recipe, way, apart: next(slow) * (1e-3 if way == "loop" else 1.0)
+    )
     asked = assignment(engine="auto")
     member, store = membership(planted(asked), asked.settings, None), Store(tmp_path)
     first = plan(asked, member, store).engine

@@ -167,12 +167,22 @@ def test_dropout_differs_between_models_and_steps(digits: Samples):
 
 def test_the_fastest_way_is_taken_and_a_near_tie_goes_to_the_first(monkeypatch: pytest.MonkeyPatch, digits: Samples):
     def chosen(**seconds: float) -> str:
-        monkeypatch.setattr(engine, "_seconds", lambda probe, recipe, way: seconds[way])
+        monkeypatch.setattr(engine, "_seconds", lambda probe, recipe, way, apart: seconds[way])
         return choose_engine(Task(convolutional), digits, 4).way
 
     assert chosen(stacked=137e-6, unfolded=200e-6, loop=88e-6) == "loop"
     assert chosen(stacked=100e-6, unfolded=80e-6, loop=95e-6) == "unfolded"
     assert chosen(stacked=100e-6, unfolded=95e-6, loop=91e-6) == "stacked"
+
+
+def test_long_trainings_are_stacked_in_a_process_per_core(monkeypatch: pytest.MonkeyPatch, digits: Samples):
+    monkeypatch.setattr(engine, "cores", lambda: 4)
+    long = Task(mlp, recipe=Recipe(epochs=3000))
+    chosen = choose_engine(long, digits, 64, "stacked")
+    assert (chosen.workers, chosen.threads, chosen.group) == (4, 1, 16)
+    assert choose_engine(long, digits, 64, "stacked", memory=1).group == 2
+    short = choose_engine(Task(mlp), digits, 8, "stacked")
+    assert (short.workers, short.threads, short.group) == (1, 4, 8)
 
 
 class Counting(nn.Module):

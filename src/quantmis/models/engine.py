@@ -28,6 +28,9 @@ MEMORY = 2**30
 LARGEST_GROUP = 64
 """Models of one group: more hardly train faster, and a killed audit loses at most one group."""
 
+HEAVY = 5e11
+"""Operations of linear layers, in all trainings together, from which a process per core is worth its start."""
+
 PAIR = 2
 """Models of a group that are trained one by one."""
 
@@ -82,7 +85,10 @@ def choose_engine(task: Task, samples: Samples, models: int, way: str = "auto", 
     reasons = {each: why for each in _together(task) if (why := _why_not(probe, recipe, each)) is not None}
     require(way not in reasons, f"engine {way!r} cannot train this model: {reasons.get(way)}", hint="engine='auto'")
     possible = [each for each in (*_together(task), "loop") if each not in reasons]
-    seconds = {each: _seconds(probe, recipe, each) for each in possible} if way == "auto" and len(possible) > 1 else {}
+    apart = is_heavy(task, samples, models)
+    seconds = (
+        {each: _seconds(probe, recipe, each, apart) for each in possible} if way == "auto" and len(possible) > 1 else {}
+    )
     return _engine(
         _fastest(seconds, possible) if way == "auto" else way, task, samples, models, seconds, reasons, memory
     )
@@ -97,12 +103,24 @@ def _engine(
     reasons: dict[str, str],
     memory: int | None,
 ) -> Engine:
-    if way != "loop":
-        budget = MEMORY if memory is None else memory
-        group = max(2, min(LARGEST_GROUP, budget // model_memory(task, samples) // 2 * 2))
-        return Engine(way, min(group, models), 1, cores(), seconds, reasons)
-    workers = 1 if device().type == "cuda" else min(cores(), models // 2)
-    return Engine(way, PAIR, workers, max(1, cores() // workers), seconds, reasons)
+    one = device().type != "cpu"
+    if way == "loop":
+        workers = 1 if one else min(cores(), models // 2)
+        return Engine(way, PAIR, workers, max(1, cores() // workers), seconds, reasons)
+    workers = cores() if not one and is_heavy(task, samples, models) else 1
+    budget = (MEMORY if memory is None else memory) // workers
+    group = min(LARGEST_GROUP, budget // model_memory(task, samples), -(-models // workers))
+    return Engine(way, max(2, group // 2 * 2), workers, cores() // workers, seconds, reasons)
+
+
+def is_heavy(task: Task, samples: Samples, models: int) -> bool:
+    """Whether stacks of models are better trained in a process per core: where that outweighs its start.
+
+    It depends on what is trained alone, as the number of threads does that belongs to the result.
+    """
+    weights = sum(parameter.numel() for parameter in task.build(0).parameters())
+    operations = 6 * weights * _batch(task) * task.steps(len(samples) // 2) * models
+    return cores() > 1 and models >= 4 * cores() and operations > HEAVY
 
 
 def _together(task: Task) -> tuple[str, ...]:
@@ -138,19 +156,19 @@ def _first(probe: Training, models: int) -> Training:
     return replace(probe, indices=probe.indices[:models], member=probe.member[:models])
 
 
-def _seconds(probe: Training, recipe: Recipe, way: str) -> float:
+def _seconds(probe: Training, recipe: Recipe, way: str, apart: bool) -> float:
     """Return what a step of one model takes with all cores at work.
 
-    Models that train one by one do so in a process per core and one thread each: their processor time, which does not
-    depend on what else the machine is doing, is divided by the cores. Models that train together have all threads; on
-    a busy machine these wait for each other, and the processor time of one thread alone, which is more than all take
-    on a quiet one, stands for them where it is less.
+    Models that train one by one, or in stacks `apart`, do so in a process per core and one thread each: their
+    processor time, which does not depend on what else the machine is doing, is divided by the cores. One stack has all
+    threads; on a busy machine these wait for each other, and the processor time of one thread alone, which is more
+    than all take on a quiet one, stands for them where it is less.
     """
     if device().type != "cpu":
         return _step(probe, recipe, way, time.perf_counter, cores())
-    if way == "loop":
-        return _step(_first(probe, PAIR), recipe, way, time.process_time, 1) / cores()
-    alone = _step(probe, recipe, way, time.process_time, 1)
+    alone = _step(_first(probe, PAIR) if way == "loop" else probe, recipe, way, time.process_time, 1)
+    if way == "loop" or apart:
+        return alone / cores()
     return min(alone, _step(probe, recipe, way, time.perf_counter, cores()))
 
 
