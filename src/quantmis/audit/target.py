@@ -241,7 +241,9 @@ def _from_file(file: Artefact, target: Target | None, task: Task, name: str) -> 
         return onnx_file(file.path)
     alone = target is not None and kind == RECORD and target.quantized is None
     base = target.module(task) if target is not None and alone else task.build(0)
-    return formats.restore(base, file.path, file.rename, keep=alone)
+    found = formats.restore(base, file.path, file.rename, keep=alone)
+    found.model.eval()
+    return found
 
 
 def _file(weights: Weights) -> Artefact | None:
