@@ -4,8 +4,9 @@
 
 Models are untrained and small, each drawn from seed 0; inputs are correlated (rank a quarter of the width, plus
 noise), so that a calibrated method has something to gain. The error is the mean squared change of the outputs on fresh
-inputs over their mean square. It depends on which untrained model is drawn, by a factor of two, so methods are compared
-within a model. Ours choose from levels of the least squared error, Brevitas' from levels that reach the largest weight.
+inputs over their mean square. It depends on which untrained model is drawn, by a factor of two or more, so methods are
+compared within a model. Ours choose from levels of the least squared error, Brevitas' from levels that reach the
+largest weight.
 Seconds depend on what else the machine does.
 """
 

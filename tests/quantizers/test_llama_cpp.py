@@ -13,6 +13,8 @@ import torch
 import transformers
 from torch import Tensor, nn
 
+import quantmis as qm
+from quantmis.audit.target import opened
 from quantmis.errors import UserError
 from quantmis.quantizers.formats import read, restore
 
@@ -137,3 +139,22 @@ def test_a_type_that_is_not_read_is_named(tmp_path: Path):
     with pytest.raises(UserError, match="is of ggml's type IQ2_XXS, which is not read here") as refused:
         read(tmp_path / "model.gguf")
     assert "Q4_K" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_such_a_file_is_a_target_of_an_audit_and_a_version_of_one(tmp_path: Path, kind: str):
+    config = {name: value for name, value in MODELS[kind]().to_diff_dict().items() if name != "transformers_version"}
+    task = qm.Task.causal_lm(config=config)
+    model = task.build(0)
+    converted(kind, model, tmp_path / "model.gguf")
+    tokens = torch.arange(60).reshape(4, 15)
+    rows = np.arange(20), np.arange(20, 40)
+    target = qm.Target(tmp_path / "model.gguf", *rows)
+    version = opened(qm.Version(tmp_path / "model.gguf"), qm.Target(model, *rows), task, "ours")
+    with torch.no_grad():
+        expected = model.eval()(tokens)
+        for made in (target.given(task), version):
+            assert 8 < made.bits_per_weight < 9
+            torch.testing.assert_close(made.model.eval()(tokens), expected, rtol=0.02, atol=0.02)
+        torch.testing.assert_close(target.module(task)(tokens), target.given(task).model(tokens))
+    assert target.baseline == "gguf file"

@@ -16,32 +16,19 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
+from quantmis.audit.weights import Artefact, Weights, dequantized, file_of, filled, format_of, from_file
 from quantmis.data import Samples
 from quantmis.data.overlap import Overlap, overlap
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.models import CausalLM, Task
-from quantmis.models.hugging_face import trained_in
-from quantmis.models.weights import read_weights, weights_digest, with_weights
-from quantmis.quantizers import Quantized, formats, installed
-from quantmis.quantizers import layers as part
-from quantmis.quantizers.extras.onnx import OnnxRuntime
-from quantmis.quantizers.extras.onnx_file import onnx_file
-from quantmis.quantizers.formats.artefact import GRAPH, RECORD
+from quantmis.models.weights import weights_digest
+from quantmis.quantizers import Quantized, formats
 
 FEWEST = 16
 """Members, and non-members, of which halves choose and halves measure."""
 
 
-@dataclass(frozen=True)
-class Artefact:
-    """Hold the path of a file of weights: of a state dict, or made by another tool, with its names as `rename` says."""
-
-    path: Path
-    rename: Mapping[str, str] = field(default_factory=dict)
-
-
-Weights = nn.Module | Quantized | Artefact | Mapping[str, Tensor] | str | Path
 Source = nn.Module | Quantized | Evidence | Artefact | Mapping[str, Tensor] | Callable[[Tensor], Tensor] | str | Path
 
 
@@ -129,8 +116,8 @@ class Target:
         """What kind of quantized model is given, in a word or two; None for one in full precision."""
         if isinstance(self.weights, Quantized):
             return "quantized model"
-        file = _file(self.weights)
-        kind = None if file is None else _format(file.path)
+        file = file_of(self.weights)
+        kind = None if file is None else format_of(file.path)
         return None if kind is None else f"{kind} file"
 
     @property
@@ -147,13 +134,13 @@ class Target:
 
         Raises `UserError` where its weights do not fit the model of `task`.
         """
-        file = _file(self.weights)
+        file = file_of(self.weights)
         if file is not None:
-            return _from_file(file, None, task, self.name)
+            return from_file(file, task, self.name)
         if isinstance(self.weights, nn.Module):
             return copy.deepcopy(self.weights).cpu().eval()
         if isinstance(self.weights, Mapping):
-            return _with(task, self.weights, self.name)
+            return filled(task, self.weights, self.name)
         assert isinstance(self.weights, Quantized)  # noqa: S101 for the type checker
         return self.weights
 
@@ -162,11 +149,11 @@ class Target:
 
         Raises `UserError` where they do not fit.
         """
-        file = _file(self.weights)
+        file = file_of(self.weights)
         if file is not None and self.quantized:
             return formats.restore(task.build(0), file.path, file.rename).model.eval()
         given = self.given(task)
-        return _dequantized(task, given) if isinstance(given, Quantized) else given
+        return dequantized(task, given) if isinstance(given, Quantized) else given
 
     def digest(self, task: Task) -> str:
         """Return the SHA-256 of the weights: of codes, scales and all other numbers where they are quantized."""
@@ -232,47 +219,12 @@ def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module
     if isinstance(source, nn.Module):
         return copy.deepcopy(source).cpu().eval()
     if isinstance(source, Mapping):
-        return _with(task, source, name)
+        return filled(task, source, name)
     if isinstance(source, str | Path | Artefact):
-        return _from_file(source if isinstance(source, Artefact) else Artefact(Path(source)), target, task, name)
+        trained = None if target.quantized else lambda: target.module(task)
+        return from_file(source if isinstance(source, Artefact) else Artefact(Path(source)), task, name, trained)
     require(callable(source), f"{name}: a {type(source).__name__} is no version", hint="see quantmis.Version")
     return _Computed(source)  # pyright: ignore[reportArgumentType]
-
-
-def _from_file(file: Artefact, target: Target | None, task: Task, name: str) -> nn.Module | Quantized:
-    """Return what a file holds: quantized layers of a known format, or else a state dict; for a version, its `target`.
-
-    ONNX files are computed by ONNX Runtime where it is installed, as they are when they are deployed.
-    """
-    kind = _format(file.path)
-    if kind is None:
-        return _with(task, file.path, name)
-    if kind == GRAPH and installed(OnnxRuntime):
-        return onnx_file(file.path)
-    alone = target is not None and kind == RECORD and target.quantized is None
-    base = target.module(task) if target is not None and alone else task.build(0)
-    return formats.restore(base, file.path, file.rename, keep=alone)
-
-
-def _file(weights: Weights) -> Artefact | None:
-    if isinstance(weights, Artefact):
-        return weights
-    return Artefact(Path(weights)) if isinstance(weights, str | Path) else None
-
-
-def _format(path: Path) -> str | None:
-    """Return the format of a file of another tool, or of a folder; None for all else, what is missing included."""
-    return formats.format_of(path) if path.exists() else None
-
-
-def _dequantized(task: Task, given: Quantized) -> nn.Module:
-    """Return the model of the task with the numbers that a record stands for."""
-    coded = {part.weight_key(layer.name): layer.dequantize() for layer in given.layers}
-    module = task.build(0)
-    state = module.state_dict()
-    shared = {state[name].data_ptr(): value for name, value in coded.items() if name in state}
-    tied = {name: shared[value.data_ptr()] for name, value in state.items() if value.data_ptr() in shared}
-    return with_weights(module, {**tied, **given.others, **coded}, "the quantized model").eval()
 
 
 class _Computed(nn.Module):
@@ -285,13 +237,6 @@ class _Computed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return what the function returns, as a tensor."""
         return torch.as_tensor(self._function(x))
-
-
-def _with(task: Task, weights: Mapping[str, Tensor] | str | Path, name: str) -> nn.Module:
-    if isinstance(weights, str | Path) and Path(weights).is_dir():
-        return trained_in(task.model, Path(weights)).eval()
-    tensors = weights if isinstance(weights, Mapping) else read_weights(weights)
-    return with_weights(task.build(0), tensors, name).eval()
 
 
 def _version(given: Version | Source) -> Version:
