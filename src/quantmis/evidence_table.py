@@ -91,6 +91,7 @@ def _pivoted(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         plain = column.dtype.kind in "biufSU" or all(isinstance(each, str) for each in column.tolist())
         require(plain, f"{name}: expected numbers or text, got {column.dtype}")
     entries = len(columns["loss"])
+    require(entries > 0, "the loss table has no entries")
     models, row = np.unique(columns.get("model", np.zeros(entries)), return_inverse=True)
     samples, column = _in_order(columns.get("sample", np.arange(entries)))
     place = row * len(samples) + column

@@ -333,7 +333,8 @@ BROKEN_TARGETS = [
         '"model.safetensors"',
         "3",
         "{folder}/audit.toml: target.weights: Input should be a valid string, got 3",
-        "weights: The weights in safetensors: a file, or the folder of a model or adapter of transformers.",
+        "weights: The weights in safetensors: a file, or the folder of a model or adapter of transformers; or a quantized "
+        "file: GGUF, GPTQ, compressed-tensors, bitsandbytes, torchao or ONNX.",
     ),
     (
         'column = "split"',

@@ -77,7 +77,7 @@ HOLDERS: list[Callable[[Any], Any]] = [
     lambda rate: Trainer(rate).train,
     lambda rate: functools.partial(Trainer, rate),
     lambda rate: functools.partial(Trainer, rate=rate),
-    lambda rate: Maker(Trainer, {"rate": rate}),
+    lambda rate: Maker(Trainer, {"rate": rate}, "Trainer"),
     lambda rate: closing_over(closing_over([{"rate": (rate,)}])),
 ]
 PAIRS = [

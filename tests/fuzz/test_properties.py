@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from quantmis.attacks import ATTACKS, PairedReplicates
+from quantmis.attacks.text_signal import TextSignal
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
 from quantmis.stats import Estimate, Unmeasured, compare, evaluate, holm, security_upper_bound
@@ -51,7 +52,8 @@ def tables(draw: st.DrawFn) -> Evidence:
     some = np.array(draw(st.lists(NUMBERS, min_size=1, max_size=6)))
     losses = some[stream.integers(len(some), size=member.shape)] * draw(st.sampled_from([1e-6, 1.0, 1e3]))
     label = stream.integers(draw(st.integers(1, 3)), size=member.shape[1])
-    return Evidence(losses, member, entropy=losses, label=label)
+    named = {name: -losses for name in ATTACKS.names() if issubclass(ATTACKS.find(name), TextSignal)}
+    return Evidence(losses, member, entropy=losses, label=label, named=named)
 
 
 @st.composite

@@ -177,6 +177,7 @@ def test_the_fastest_way_is_taken_and_a_near_tie_goes_to_the_first(monkeypatch: 
 
 def test_long_trainings_are_stacked_in_a_process_per_core(monkeypatch: pytest.MonkeyPatch, digits: Samples):
     monkeypatch.setattr(engine, "cores", lambda: 4)
+    monkeypatch.setattr(engine, "LARGEST_GROUP", 64)
     long = Task(mlp, recipe=Recipe(epochs=3000))
     chosen = choose_engine(long, digits, 64, "stacked")
     assert (chosen.workers, chosen.threads, chosen.group) == (4, 1, 16)

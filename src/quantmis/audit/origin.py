@@ -123,12 +123,13 @@ class _Reader:
 
     def _module(self, module: types.ModuleType) -> Iterator[str]:
         """Yield the files behind a module of the user's, else the name and version of an installed one."""
+        path = file_of(module)
+        if is_own(module) and path is not None:  # by whichever name: what is run as a program is called __main__
+            yield from ("files", *sorted(_digest(content.hex()) for content in behind(module).values()))
+            return
         top = sys.modules.get(module.__name__.partition(".")[0])
         yield from ("module", module.__name__, str(getattr(top, "__version__", "")))
-        path = file_of(module)
-        if is_own(module):
-            yield from sorted(_digest(content.hex()) for content in behind(module).values())
-        elif path is not None and module.__name__.startswith("quantmis."):
+        if path is not None and module.__name__.startswith("quantmis."):
             yield _digest(path.read_bytes().hex())
 
     def _array(self, array: np.ndarray) -> Iterator[str]:

@@ -5,7 +5,8 @@ papers weigh it by 0.01 against an error in units of the layer's outputs; here t
 to the nearest makes, so that one weighting serves layers of every size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Float
@@ -44,13 +45,24 @@ def learn(
     """
     logits = [logits_of(start).requires_grad_() for start in starts]
     optimizer = torch.optim.Adam(logits, RATE)
-    with torch.enable_grad():
+    with torch.enable_grad(), _differentiable():
         for step in range(iterations):
             optimizer.zero_grad()
             shares = [share(each) for each in logits]
             (error(step, shares) + _penalty(shares, step / iterations)).backward()
             optimizer.step()
     return [(share(each.detach()) >= 0.5).to(each.dtype) for each in logits]
+
+
+@contextmanager
+def _differentiable() -> Generator[None]:
+    """Keep attention from its fused forward, which has no gradient and is taken by mistake where models are stacked."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _penalty(shares: list[Tensor], progress: float) -> Tensor:

@@ -20,6 +20,7 @@ CODES = {
     "QM011": "Members differ from non-members without the model",
     "QM012": "The shadow models saw another number of samples",
     "QM013": "What an audit as it is cannot see",
+    "QM014": "Members and non-members that look alike",
 }
 """What each code says, in the words of its page in the documentation."""
 
