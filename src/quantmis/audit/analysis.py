@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -53,6 +53,7 @@ NOT_LIKE_THIS = "no reference model was quantized like this version: say which q
 NO_CANARIES = "no random texts were planted: canaries = 8 plants eight at each of several repetition counts"
 NO_LOGITS = "this version computes in a runtime that shows no probabilities to decode from"
 LIKELIHOOD = "log_likelihood"
+CEILING = "at least this: none of the random texts that nobody trained on stood above a planted one"
 UNKNOWN = "not known of a version that was quantized elsewhere"
 
 
@@ -249,10 +250,13 @@ def _remembered(table: Table, often: int, level: float) -> CanaryExposure:
             return Unmeasured(NO_LOGITS)
         return average_among(table.extracted[way][:, planted].astype(np.float64), found.member, level)
 
-    bits = exposure_bits(found.signals, alternatives)
+    bits = average_among(exposure_bits(found.signals, alternatives), found.member, level)
+    most = math.log2(alternatives.shape[1] + 1)
     return CanaryExposure(
         repeats=often,
-        exposure_bits=average_among(bits, found.member, level),
+        exposure_bits=replace(
+            bits, low=max(0.0, bits.low), high=min(most, bits.high), reason=CEILING if bits.value >= most else None
+        ),
         greedy=said("greedy"),
         sampled=said("sampled"),
     )

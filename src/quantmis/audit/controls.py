@@ -76,8 +76,11 @@ def planted_leak(table: Table, settings: Settings) -> list[Control]:
 
 
 def canaries(tables: Sequence[Table], settings: Settings) -> list[Control]:
-    """Attack the canaries alone under each quantizer; in full precision they must be found."""
-    if not settings.canaries:
+    """Attack the canaries alone under each quantizer; in full precision they must be found.
+
+    Random texts are told apart by how often they stood in a training set, which the result says by itself.
+    """
+    if not settings.canaries or tables[0].repeats is not None:
         return []
     lead = foremost(settings.attacks)
     expected = f"AUC above 0.5 in full precision: {settings.canaries} wrongly labelled copies were trained on"

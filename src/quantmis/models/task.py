@@ -89,7 +89,7 @@ class Task:
         """
         home = None if folder is None else Path(folder)
         make = HuggingFace(CAUSAL_LM, home, hub, config or {}, pretrained)
-        return cls(make, "causal_lm", recipe, name or make.source)
+        return cls(make, "causal_lm", recipe, name or (make.source if home is None else home.name))
 
     def samples(
         self,

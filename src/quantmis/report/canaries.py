@@ -1,7 +1,8 @@
 """How well versions of a language model remember random texts that were planted in their training sets."""
 
 from quantmis.report.reading import places
-from quantmis.report.tables import Column, Notes, Quantity, Table, assemble, numbered, numbers, rates
+from quantmis.report.tables import Cell, Column, Notes, Quantity, Table, assemble, cell, numbered, rates
+from quantmis.report.words import fixed
 from quantmis.results import CanaryExposure, Results
 from quantmis.stats import Unmeasured
 
@@ -16,8 +17,8 @@ def planted(results: Results, notes: Notes) -> Table:
     found = [_by_repeats(place.record.canaries) for place in listed]
     columns = [
         column
-        for often in found[0]
         for field, heading in MEASURES
+        for often in found[0]
         for column in [_column([each[often] for each in found], field, f"{heading}, {_times(often)}", notes)]
     ]
     return numbered("Random texts planted in the training set, by how often each stood there", listed, columns)
@@ -29,7 +30,11 @@ def _by_repeats(canaries: list[CanaryExposure] | Unmeasured) -> dict[int, Canary
 
 def _column(found: list[CanaryExposure], field: str, heading: str, notes: Notes) -> Column:
     values: list[Quantity] = [getattr(each, field) for each in found]
-    return heading, (numbers if field == "exposure_bits" else rates)(values, notes)
+    return heading, _bits(values, notes) if field == "exposure_bits" else rates(values, notes)
+
+
+def _bits(values: list[Quantity], notes: Notes) -> list[Cell]:
+    return [cell(each, notes, lambda value: fixed(value, 1)) for each in values]
 
 
 def _times(often: int) -> str:

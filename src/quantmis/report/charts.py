@@ -139,11 +139,13 @@ def _tick(axes: "Axes", side: Any, axis: Axis) -> None:
 
     length = axes.get_window_extent().width if side is axes.xaxis else axes.get_window_extent().height
     room = int(length // (64 if side is axes.xaxis else 44))
-    if not axis.log:
-        side.set_major_locator(MaxNLocator(nbins=max(2, room), steps=[1, 2, 5, 10]))
-        return
-    low, high = side.get_view_interval()
-    side.set_major_locator(FixedLocator(_decades(float(low), float(high), max(2, room))))
+    low, high = map(float, side.get_view_interval())
+    even = MaxNLocator(nbins=max(2, room), steps=[1, 2, 5, 10])
+    if axis.perplexity:
+        found = [-math.log(each) for each in _decades(math.exp(-high), math.exp(-low), max(2, room))]
+        side.set_major_locator(FixedLocator(found) if len(found) > 1 else even)
+    else:
+        side.set_major_locator(FixedLocator(_decades(low, high, max(2, room))) if axis.log else even)
 
 
 def _decades(low: float, high: float, most: int) -> list[float]:
