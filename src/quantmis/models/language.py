@@ -31,7 +31,7 @@ LOGITS = 2**26
 
 MOST_TOKENS = 2**14
 
-CACHED = 2**18
+CACHED = 2**16
 """Logits that are turned into statistics at once: so few that a processor's cache holds them."""
 
 
@@ -144,7 +144,7 @@ def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
 
     `target` [texts, windows, tokens] is the token that follows, negative where there is none.
     """
-    at_once = max(1, CACHED // logits.shape[-1])
+    at_once = max(8, CACHED // logits.shape[-1])
     parts = zip(logits.flatten(0, -2).split(at_once), target.flatten().split(at_once), strict=True)
     log_p, standard = (
         torch.cat(each).view(target.shape) for each in zip(*itertools.starmap(_tokens, parts), strict=True)
@@ -153,14 +153,18 @@ def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def _tokens(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the log-probability of each target [tokens], and how many deviations it lies above the mean of all."""
-    log_p = torch.log_softmax(logits, -1)
-    picked = log_p.gather(-1, target.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-    p = log_p.exp()
-    mean = torch.linalg.vecdot(p, log_p)
-    above = log_p.sub_(mean.unsqueeze(-1))
+    """Return the log-probability of each target [tokens], and how many deviations it lies above the mean of all.
+
+    The logits are used up. Of the kernels there are, softmax is the only one that exponentiates fast, so the logarithm
+    of its denominator is read off the likeliest token.
+    """
+    p = torch.softmax(logits, -1)
+    denominator = logits.amax(-1) - p.amax(-1).log()
+    picked = logits.gather(-1, target.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    mean = torch.linalg.vecdot(p, logits)
+    above = logits.sub_(mean.unsqueeze(-1))
     variance = torch.linalg.vecdot(p.mul_(above), above).clamp(min=torch.finfo(logits.dtype).eps)
-    return picked, (picked - mean) / variance.sqrt()
+    return picked - denominator, (picked - mean) / variance.sqrt()
 
 
 def _lowest(values: Tensor, target: Tensor) -> Tensor:
