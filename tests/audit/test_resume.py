@@ -1,6 +1,7 @@
 """Claims about finished work: nothing is lost, nothing stale is reused, nothing damaged is believed."""
 
 import importlib
+import os
 import random
 import shutil
 import signal
@@ -264,3 +265,18 @@ def test_weights_are_kept_only_on_request(tmp_path: Path):
     files = sorted((tmp_path / "weights").iterdir())
     assert [file.name for file in files] == [f"shadow_000{index}.safetensors" for index in range(4)]
     assert set(load_file(files[3])) == {"0.weight", "0.bias", "2.weight", "2.bias"}
+
+
+def test_a_killed_worker_is_said_without_a_traceback():
+    here = os.getpid()
+
+    def killed(model: nn.Module, samples: qm.Samples, generator: object) -> nn.Module:
+        assert os.getpid() != here, "this must run in a worker"
+        os.kill(os.getpid(), signal.SIGKILL)
+        return model
+
+    whole = work(recipe=killed, checkpoint_every=None, engine="loop")
+    whole = replace(whole, engine=replace(whole.engine, workers=2))
+    with pytest.raises(qm.UserError, match="a process that trained models was killed") as said:
+        list(Local().run(whole, whole.groups(), lambda done: None))
+    assert "run the same audit again" in str(said.value.hint)

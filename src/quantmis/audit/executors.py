@@ -20,6 +20,9 @@ from quantmis.registry import suggestion
 
 EXECUTORS = ("local", "ray")
 ATTEMPTS = 5
+KILLED = (
+    "finished work is kept: run the same audit again, with smaller groups where memory is short ([audit] memory = 0.5)"
+)
 PATIENCE = 10
 """Seconds in which a cluster must answer."""
 
@@ -45,6 +48,7 @@ class Local(Executor):
         import cloudpickle
         from joblib import Parallel, delayed
         from joblib.externals.loky import get_reusable_executor
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
 
         _ship(cloudpickle, work)
         parallel = Parallel(n_jobs=work.engine.workers, return_as="generator_unordered")
@@ -53,6 +57,10 @@ class Local(Executor):
             for rows, group in results:
                 tick(_steps(work, rows))
                 yield rows, group
+        except TerminatedWorkerError as error:
+            raise UserError(
+                "a process that trained models was killed, as happens when memory runs out", KILLED
+            ) from error
         finally:  # workers that stayed would remember today's code when it is changed tomorrow
             get_reusable_executor().shutdown(wait=True)
 
