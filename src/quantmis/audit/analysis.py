@@ -15,6 +15,7 @@ from quantmis.errors import UserError
 from quantmis.evidence import Evidence
 from quantmis.registry import spelling
 from quantmis.results import (
+    LIKELIHOOD,
     NO_TEXTS,
     AttackMetrics,
     AttackResult,
@@ -52,7 +53,6 @@ NO_REFERENCE_MODELS = "needs reference models, which an audit without training d
 NOT_LIKE_THIS = "no reference model was quantized like this version: say which quantizer it is `like`"
 NO_CANARIES = "no random texts were planted: canaries = 8 plants eight at each of several repetition counts"
 NO_LOGITS = "this version computes in a runtime that shows no probabilities to decode from"
-LIKELIHOOD = "log_likelihood"
 CEILING = "at least this: none of the random texts that nobody trained on stood above a planted one"
 UNKNOWN = "not known of a version that was quantized elsewhere"
 

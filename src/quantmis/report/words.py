@@ -11,11 +11,10 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from quantmis.results import LIKELIHOOD
 from quantmis.stats import Estimate, Unmeasured
 
 BASELINE = "identity"
-LIKELIHOOD = "log_likelihood"
-"""The utility of language models, higher is better; people are shown the perplexity, lower is better."""
 MINUS, TO, NONE = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{EN DASH}"
 NAME_LIMIT = 60
 Writer = Callable[[float], str]

@@ -22,6 +22,7 @@ from quantmis.results.document import (
 )
 from quantmis.results.measures import (
     EARLIER,
+    LIKELIHOOD,
     NO_TEXTS,
     AttackMetrics,
     AttackResult,
@@ -40,6 +41,7 @@ from quantmis.results.measures import (
 
 __all__ = [
     "EARLIER",
+    "LIKELIHOOD",
     "NO_TEXTS",
     "SCHEMA_VERSION",
     "Agreement",

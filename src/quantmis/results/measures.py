@@ -10,6 +10,9 @@ Measured = Estimate | Unmeasured
 
 EARLIER = Unmeasured("not measured by the version of quantmis that made this document")
 
+LIKELIHOOD = "log_likelihood"
+"""The utility of language models, higher is better; people are shown the perplexity, lower is better."""
+
 NO_TEXTS = Unmeasured("random texts are planted among texts only")
 """Of a model that is no language model: nothing is missing."""
 
