@@ -144,16 +144,19 @@ def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
 
     `target` [texts, windows, tokens] is the token that follows, negative where there is none.
     """
-    at_once = max(8, CACHED // logits.shape[-1])
-    parts = zip(logits.flatten(0, -2).split(at_once), target.flatten().split(at_once), strict=True)
-    log_p, standard = (
-        torch.cat(each).view(target.shape) for each in zip(*itertools.starmap(_tokens, parts), strict=True)
-    )
+    log_p, standard = (_tokens if torch.compiler.is_compiling() else _in_parts)(logits, target)
     return torch.stack([_loss(log_p, target), _lowest(log_p, target), _lowest(standard, target)], dim=1)
 
 
+def _in_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+    """Call `_tokens` for so many tokens at once as `CACHED` allows, which an export of any batch size could not count."""
+    at_once = max(8, CACHED // logits.shape[-1])
+    parts = zip(logits.flatten(0, -2).split(at_once), target.flatten().split(at_once), strict=True)
+    return tuple(torch.cat(each).view(target.shape) for each in zip(*itertools.starmap(_tokens, parts), strict=True))
+
+
 def _tokens(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the log-probability of each target [tokens], and how many deviations it lies above the mean of all.
+    """Return the log-probability of each target [..., tokens], and how many deviations it lies above the mean of all.
 
     The logits are used up. Of the kernels there are, softmax is the only one that exponentiates fast, so the logarithm
     of its denominator is read off the likeliest token.
