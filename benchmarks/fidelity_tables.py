@@ -74,7 +74,7 @@ def tables(problem: Problem, task: Task, models: int, seed: int) -> list[Table]:
         engine=problem.way,
         executor="local",
     )
-    work = plan(asked, checked(asked), None)
+    work = plan(*checked(asked), None)
     work = replace(work, engine=replace(work.engine, threads=1, workers=1))
     return assemble(work, collect(work, Local(), None, lambda done: None).groups)
 
