@@ -23,7 +23,7 @@ from quantmis import seeds
 
 COUNTS = ("0", "1", "2", "4", "8")
 RESAMPLES = 2000
-PREDICTED = "predicted advantage"
+PREDICTED, STATED = "predicted advantage", "stated"
 FIGURE = HERE / "figures" / "fidelity.svg"
 SHOWN = {
     "**paired_replicates, exposure**": ("exposure between twins (default)", "o-", "#0b6e4f"),
@@ -56,6 +56,15 @@ class Judged:
         found = [np.sign(each[pairs[:, 0]] - each[pairs[:, 1]]) for each in np.array(draws)]
         return float(np.mean([np.mean(wanted * each) for each in found]))
 
+    def stated(self, count: str) -> tuple[float, float]:
+        """Return which share of the separated pairs an audit puts in the truth's order, and which in the other."""
+        value = self.truth["advantage"]["value"]
+        wanted = {(i, j) if value[i] > value[j] else (j, i) for i, j in self.truth["advantage"]["separated"]}
+        draws = [{(most, least) for most, least in each} for each in self.draws[STATED][count]]
+        right = np.mean([len(wanted & each) for each in draws]) / len(wanted)
+        wrong = np.mean([len(wanted & {(least, most) for most, least in each}) for each in draws]) / len(wanted)
+        return float(right), float(wrong)
+
     def errors(self, count: str) -> np.ndarray:
         """Return the predicted advantages less those of the truth, [draws, quantizers]."""
         return np.array(self.draws[PREDICTED][count]) - np.array(self.truth["advantage"]["value"])
@@ -86,7 +95,7 @@ def fidelity(problems: list[Judged], measure: str, count: str, kind: str = "adva
 
 def measures(problems: list[Judged]) -> list[str]:
     """Return the names of the measures, the most faithful with 4 trainings (or fewer) first."""
-    names = [name for name in problems[0].draws if name != PREDICTED]
+    names = [name for name in problems[0].draws if name not in (PREDICTED, STATED)]
     return sorted(names, key=lambda name: -_headline(problems, name))
 
 
@@ -126,6 +135,18 @@ def predictions(problems: list[Judged]) -> str:
             ]
         )
     return markdown(["trainings", "mean distance", "mean error", "90th percentile", "within 0.02"], rows)
+
+
+def statements(problems: list[Judged]) -> str:
+    """Return how many orders an audit states, how many of them the wrong way round, by number of trainings."""
+    rows: list[list[object]] = []
+    for count in ("2", "4", "8"):
+        right, wrong = np.array([each.stated(count) for each in problems if each.truth["advantage"]["separated"]]).T
+        shares = [interval(each.tolist()) for each in (right, wrong, 1 - right - wrong)]
+        rows.append(
+            [count, *(f"{100 * mean:.1f} % ({100 * low:.1f} to {100 * high:.1f})" for mean, low, high in shares)]
+        )
+    return markdown(["trainings", "in the truth's order", "the wrong way round", "called tied"], rows)
 
 
 def by_problem(problems: list[Judged], measure: str) -> str:
@@ -228,9 +249,19 @@ prejudice about codebooks that act alike, not a measurement: it says nothing of 
 quantizers of equal bits and zeros, and knows neither model nor data. Measure where those matter; where only the order
 of plain codebooks does, count bits first.
 
-**Targets that were missed.** Set beforehand: tau 0.95 from 2 trainings, 0.98 from 4, predicted advantage within 0.02.
+**What an audit states.** Tau orders all pairs, near ties as well. An audit states an order only where the paired
+difference of exposures excludes 0 after Holm, at 95 %, and calls the others tied. Of the pairs that the truth
+separates:
+
+{statements(problems)}
+
+**Targets.** Set beforehand: tau 0.95 from 2 trainings, 0.98 from 4, predicted advantage within 0.02.
 Reached on the test half: {", ".join(reached)}. Single predictions are worse than
-their mean: "within 0.02" below is the share that meets the target.
+their mean: "within 0.02" below is the share that meets the target. What tau misses are near ties: on the
+development half, none of sixteen other statistics of the same twins (movement with class means taken out, powers of it,
+movement against that of held-out samples, AUCs, and products of two or three of these) exceeds 0.955 from 2 trainings
+and 0.974 from 4, where the exposure reaches 0.954 and 0.971. The pairs that they get wrong are 3 bit uniform against
+3 bit NormalFloat, sign against a third of zeros, 4 bit against 4 bit per channel.
 
 r_Q is the value of `theory.indicator` before what cannot be told from 0 is replaced by an upper bound; `median` and
 `min` are plain plug-ins, without the product's choice on one half and measurement on the other.
@@ -248,7 +279,9 @@ By problem:
 {by_problem(problems, best)}
 
 **Predicted advantage**, `PairedReplicates().advantage(table)`, against that of the strongest attack with {SHADOWS}
-shadow models, over quantizers and draws. Its one constant, 1.1, was fitted on the development half:
+shadow models, over quantizers and draws. Its one constant, 0.1, was fitted on the development half (0.020, 0.016 and
+0.014 there). With one factor for all, 1.1, as before, distances were 0.023, 0.019 and 0.017: the clearer members stand
+out, the more references add.
 
 {predictions(problems)}
 
@@ -257,8 +290,9 @@ low-bit models, from twin to twin; that is what costs the AUC of `paired_replica
 out each class's mean change helps the mean rise of the signal but not AUCs. Dividing by a power of the deviation is as
 good as exposure, at the price of a fitted exponent. The mean rise of probability alone, the share of samples that
 rise, the advantage at the best threshold, medians and medians of deviations order worse. Averages within bins of
-difficulty hardly change the predicted advantage. One start for all trainings: see the table; an audit does not use it,
-since its shadow models are to vary as the real training does. Orders of data cannot be shared by complementary halves.
+difficulty hardly change the predicted advantage. One start for all trainings (see the table) does not help: on the
+development half 0.964, 0.967 and 0.986 from 2, 4 and 8; so an audit lets its models vary as the real training does.
+Orders of data cannot be shared by complementary halves.
 Shrinkage towards fewer bits was left out on purpose: it would print the prejudice that an audit is to test, and `bits`
 alone, in the table, shows what that prejudice is worth.
 """

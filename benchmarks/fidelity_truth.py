@@ -70,6 +70,14 @@ def truth(tables: tuple[Evidence, ...]) -> dict[str, dict[str, list]]:
     return found
 
 
+def stated(tables: tuple[Evidence, ...]) -> list[tuple[int, int]]:
+    """Return the orders that an audit of these trainings states, the more exposed quantizer first; others are tied."""
+    metrics = {str(number): PairedReplicates().movement(table) for number, table in enumerate(tables)}
+    pairs = [each for each in compare_metrics(metrics, tables[0].member) if each.adjusted <= 0.05]
+    ordered = [(each.first, each.second)[:: 1 if each.estimate.value > 0 else -1] for each in pairs]
+    return [(int(most), int(least)) for most, least in ordered]
+
+
 def judged(file: dict[str, np.ndarray]) -> dict:
     """Return the truth and every measure of every draw of 1, 2, 4 and 8 trainings."""
     draws: dict[str, dict[str, list]] = {}
@@ -80,7 +88,7 @@ def judged(file: dict[str, np.ndarray]) -> dict:
             _add(draws, count, measured(some))
             if count >= 2:
                 advantage = [PairedReplicates().advantage(table).value for table in some.tables]
-                _add(draws, count, {"predicted advantage": advantage})
+                _add(draws, count, {"predicted advantage": advantage, "stated": stated(some.tables)})
     for count in (2, 4, 8):
         for start in range(0, 8, count):
             same = few(file, slice(start, start + count), "shared_")

@@ -41,11 +41,11 @@ def wide(hidden: int | None) -> Making:
 
 
 RECIPES = {
-    "the study's: 64 hidden, 20 epochs, decay 0.01": (wide(64), R),
-    "10 epochs": (wide(64), replace(R, epochs=10)),
-    "40 epochs": (wide(64), replace(R, epochs=40)),
-    "decay 1": (wide(64), replace(R, weight_decay=1.0)),
-    "decay 3": (wide(64), replace(R, weight_decay=3.0)),
+    "the study's: 128 hidden, 15 epochs, decay 0.01": (wide(admet.HIDDEN), R),
+    "64 hidden, 20 epochs": (wide(64), replace(R, epochs=20)),
+    "10 epochs": (wide(admet.HIDDEN), replace(R, epochs=10)),
+    "30 epochs": (wide(admet.HIDDEN), replace(R, epochs=30)),
+    "decay 1": (wide(admet.HIDDEN), replace(R, weight_decay=1.0)),
     "256 hidden": (wide(256), R),
     "linear": (wide(None), R),
     "linear, decay 1": (wide(None), replace(R, weight_decay=1.0)),

@@ -97,7 +97,7 @@ def test_the_exposures_of_two_quantizers_are_told_apart():
 @pytest.mark.parametrize("apart", [0.0, 0.5, 1.5])
 def test_the_predicted_advantage_is_that_of_two_normals(apart: float):
     found = PAIRED.advantage(gaussian(apart, samples=4000))
-    truth = 2 * norm.cdf(SHARPER * apart / 2) - 1
+    truth = 2 * norm.cdf(apart * (1 + SHARPER * apart) / 2) - 1
     assert found.low - 0.01 <= truth <= found.high + 0.01
 
 

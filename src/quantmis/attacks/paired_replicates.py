@@ -28,8 +28,9 @@ from quantmis.stats.interval import quantile
 from quantmis.stats.metrics import clustering
 from quantmis.stats.roc import auc, tally
 
-SHARPER = 1.1
-"""How much farther apart 64 shadow models tell members and others than twins do: fitted on development problems."""
+SHARPER = 0.1
+"""How much sharper 64 shadow models see than twins, per deviation between members and others: fitted on development
+problems."""
 
 
 @ATTACKS.add
@@ -79,9 +80,9 @@ class PairedReplicates(Attack):
     def advantage(self, table: Evidence, level: float = 0.95) -> Estimate:
         """Return the advantage that LiRA or RMIA with 64 shadow models would have, predicted from twins alone.
 
-        The AUC a of loss differences between twins is that of two normals Phi^-1(a) standard deviations of one model
-        apart; an attacker with shadow models tells them apart `SHARPER` times as well. The interval is that of a; the
-        prediction itself misses by about 0.02 more (benchmarks/RESULTS.md, section fidelity).
+        The AUC a of loss differences between twins is that of two normals z = Phi^-1(a) standard deviations of one
+        model apart; an attacker with shadow models tells them apart 1 + `SHARPER` z times as well. The interval is that
+        of a; the prediction itself misses by about 0.02 more (benchmarks/RESULTS.md, section fidelity).
         """
         found = auc(tally(_between_twins(table, -table.losses.astype(float)), table.member), table.member)
         over = spread(found.influence, kin(table.member))
@@ -98,8 +99,8 @@ def _probability(losses: Float[np.ndarray, "models samples"]) -> Float[np.ndarra
 
 def _advantage(area: float) -> float:
     """Return the advantage between two normals of which twins have that AUC; never below 0."""
-    apart = SHARPER * ndtri(min(max(area, 0.5), 1.0))
-    return float(2 * ndtr(apart / 2) - 1)
+    apart = ndtri(min(max(area, 0.5), 1.0))
+    return float(2 * ndtr(apart * (1 + SHARPER * apart) / 2) - 1)
 
 
 def _between_twins(

@@ -149,7 +149,7 @@ def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def _in_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-    """Call `_tokens` for so many tokens at once as `CACHED` allows, which an export of any batch size could not count."""
+    """Call `_tokens` for as many tokens at once as `CACHED` allows, which an export, for any number, could not."""
     at_once = max(8, CACHED // logits.shape[-1])
     parts = zip(logits.flatten(0, -2).split(at_once), target.flatten().split(at_once), strict=True)
     return tuple(torch.cat(each).view(target.shape) for each in zip(*itertools.starmap(_tokens, parts), strict=True))

@@ -42,8 +42,8 @@ EMBEDDERS = (
 )
 FAST = (("hia_hou", "caco2_wang"), ("graphsage_supervised_contextpred", "ecfp4"))
 EMBEDDINGS = "admet"
-HIDDEN, DROPOUT = 64, 0.5
-RECIPE = Recipe(epochs=20, batch_size=64, learning_rate=1e-3, optimizer="adamw", weight_decay=0.01)
+HIDDEN, DROPOUT = 128, 0.5
+RECIPE = Recipe(epochs=15, batch_size=64, learning_rate=1e-3, optimizer="adamw", weight_decay=0.01)
 
 
 @dataclass(frozen=True)
