@@ -255,6 +255,9 @@ separates:
 
 {statements(problems)}
 
+Four trainings state less than two because two pairs also tell, with one degree of freedom, how much trainings vary; one
+pair knows its samples only.
+
 **Targets.** Set beforehand: tau 0.95 from 2 trainings, 0.98 from 4, predicted advantage within 0.02.
 Reached on the test half: {", ".join(reached)}. Single predictions are worse than
 their mean: "within 0.02" below is the share that meets the target. What tau misses are near ties: on the

@@ -31,8 +31,11 @@ LOGITS = 2**26
 
 MOST_TOKENS = 2**14
 
-CACHED = 2**16
+CACHED = 2**18
 """Logits that are turned into statistics at once: so few that a processor's cache holds them."""
+
+SMALLEST = 1e-30
+"""Probabilities below are not exact in float32."""
 
 
 @dataclass
@@ -158,16 +161,24 @@ def _in_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
 def _tokens(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return the log-probability of each target [..., tokens], and how many deviations it lies above the mean of all.
 
-    The logits are used up. Of the kernels there are, softmax is the only one that exponentiates fast, so the logarithm
-    of its denominator is read off the likeliest token.
+    The logits are used up.
     """
-    p = torch.softmax(logits, -1)
-    denominator = logits.amax(-1) - p.amax(-1).log()
-    picked = logits.gather(-1, target.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    at = target.clamp(min=0).unsqueeze(-1)
+    p, picked = torch.softmax(logits, -1), logits.gather(-1, at).squeeze(-1)
+    log_p = _logarithm(p.gather(-1, at).squeeze(-1), picked, logits)
     mean = torch.linalg.vecdot(p, logits)
-    above = logits.sub_(mean.unsqueeze(-1))
-    variance = torch.linalg.vecdot(p.mul_(above), above).clamp(min=torch.finfo(logits.dtype).eps)
-    return picked - denominator, (picked - mean) / variance.sqrt()
+    variance = torch.linalg.vecdot(p, logits.sub_(mean.unsqueeze(-1)).square_())
+    return log_p, (picked - mean) / variance.clamp(min=torch.finfo(logits.dtype).eps).sqrt()
+
+
+def _logarithm(p: Tensor, picked: Tensor, logits: Tensor) -> Tensor:
+    """Return log `p`, from the logits where some `p` is too small for its type, and where an export knows no value.
+
+    Of the kernels there are, softmax is the only one that exponentiates fast; logsumexp takes twice as long.
+    """
+    if not torch.compiler.is_compiling() and bool((p > SMALLEST).all()):
+        return p.log()
+    return picked - torch.logsumexp(logits, -1)
 
 
 def _lowest(values: Tensor, target: Tensor) -> Tensor:
