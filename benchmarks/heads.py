@@ -1,11 +1,12 @@
 """Whether another head or recipe would serve the ADMET study better, asked without its test sets; and a linear probe.
 
-`python benchmarks/heads.py DATA` writes its section of benchmarks/RESULTS.md, in some minutes of one core.
+`python benchmarks/heads.py DATA` writes its section of benchmarks/RESULTS.md, in a quarter of an hour of one core.
 
-Every recipe is trained on 80 % of the scaffolds of an official training set and judged on the others. Only the recipe
-that the study takes is then trained on all of the training set and set against scikit-learn's logistic regression on
-the official test set, the same molecules and embeddings. The difference is given the interval of a paired grouped
-jackknife: blocks of test molecules are left out in turn, of both.
+Every recipe is trained on 80 % of the scaffolds of an official training set and judged on the others. The recipe that
+the study takes is then trained on all of the training set and set against scikit-learn's logistic regression on the
+official test set, the same molecules and embeddings. The difference is given the interval of a paired grouped
+jackknife: blocks of test molecules are left out in turn, of both. Among recipes that validation does not tell apart,
+the study's was taken because it comes within 0.03 AUROC of such probes: its test utility is not an unbiased estimate.
 """
 
 import sys
