@@ -285,7 +285,7 @@ def test_half_precision_models_keep_their_format():
         *('uniform(bits=4, range="best")', "uniform(bits=4, percentile=0)", "ternary(sparsity=1)", "k_means(bits=0)"),
         *("normal_float(bits=1)", "stochastic_rounding(bits=1)", "matched_noise(of=identity)", "sign(per=4)"),
         *("mixed(of=identity, at=sign)", "mixed(of=sign)", "hqq(bits=3)", "hqq(group_size=12)", "brevitas(bits=1)"),
-        *('gguf(format="Q2_K")', "torchao.intx(bits=1)", 'brevitas(method="best")', "mixed(of=gguf, at=sign)"),
+        *('gguf(format="Q9_K")', "torchao.intx(bits=1)", 'brevitas(method="best")', "mixed(of=gguf, at=sign)"),
         *("gptq(bits=1)", "gptq(damping=0)", "obq(bits=9)", "adaround(iterations=0)", "brecq(iterations=0)"),
     ],
 )

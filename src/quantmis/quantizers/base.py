@@ -124,7 +124,12 @@ def needs_generator(quantizer: Quantizer) -> bool:
 
 def installed(kind: type[Quantizer]) -> bool:
     """Say whether the library that a quantizer adapts is there; a method of ours always is."""
-    return kind.library is None or find_spec(kind.library) is not None
+    return importable(kind.library)
+
+
+def importable(library: str | None) -> bool:
+    """Say whether a library can be imported; None stands for needing none."""
+    return library is None or find_spec(library) is not None
 
 
 def record(quantizer: Quantizer, before: nn.Module, change: Change) -> Quantized:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
-from quantmis.quantizers.base import Change, Generators, Quantizer, installed
+from quantmis.quantizers.base import Change, Generators, Quantizer, importable
 from quantmis.registry import spelling
 
 
@@ -30,11 +30,7 @@ class Adapter(Quantizer):
 def using_library(quantizer: Quantizer) -> Generator[None]:
     """Turn what a library says against a model, and its absence, into `UserError`."""
     name = spelling(quantizer)
-    require(
-        installed(type(quantizer)),
-        f"{name} needs {quantizer.library}, which is not installed",
-        hint=f"pip install 'quantmis[{quantizer.extra}]'",
-    )
+    require_library(name, quantizer.library, quantizer.extra)
     try:
         yield
     except UserError:
@@ -44,6 +40,13 @@ def using_library(quantizer: Quantizer) -> Generator[None]:
             f"{name}: {quantizer.library} refuses this model: {type(error).__name__}: {_first_line(error)}",
             hint="other bits, another group size, or a native quantizer may suit its layers",
         ) from error
+
+
+def require_library(name: str, library: str | None, extra: str | None) -> None:
+    """Raise `UserError` with the line that installs it unless the `library` that `name` needs is there."""
+    require(
+        importable(library), f"{name} needs {library}, which is not installed", hint=f"pip install 'quantmis[{extra}]'"
+    )
 
 
 def _first_line(error: Exception) -> str:
