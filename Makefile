@@ -6,6 +6,8 @@
 # make bench-deployed   the quantizers of other libraries; needs QUANTMIS_DATA, a folder of real data
 # make bench-fidelity   which number to trust; needs QUANTMIS_DATA, keeps its tables in FOLDER, goes on where it was
 # make bench-peers      the race against other tools, whose environments stand in FOLDER: docs/guides/peers.md
+# make bench-own-tools   files that llama.cpp and gptqmodel made; needs QUANTMIS_DATA, and their environments in FOLDER:
+#             docs/guides/audit-a-quantized-file.md
 #             the studies of the paper are commands: quantmis reproduce synthetic, quantmis reproduce admet
 # make chaos  audits that are killed, starved and harmed for MINUTES
 # make wheel  the wheel in dist/, built and tried in fresh environments
@@ -15,7 +17,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= quantmis-demo
 
-.PHONY: demo test check bench bench-deployed bench-fidelity bench-peers clean browser docs chaos wheel
+.PHONY: demo test check bench bench-deployed bench-fidelity bench-own-tools bench-peers clean browser docs chaos wheel
 
 demo: .venv/installed
 	$(BIN)/quantmis demo --out $(OUT)
@@ -48,6 +50,9 @@ bench-fidelity: .venv/installed
 	$(BIN)/python benchmarks/fidelity_tables.py "$(FOLDER)"
 	$(BIN)/python benchmarks/fidelity_truth.py "$(FOLDER)"
 	$(BIN)/python benchmarks/fidelity.py "$(FOLDER)"
+
+bench-own-tools: .venv/installed
+	$(BIN)/python benchmarks/own_tools.py "$(FOLDER)"
 
 bench-peers: .venv/installed
 	$(BIN)/python benchmarks/peers.py "$(FOLDER)"
