@@ -141,6 +141,20 @@ def test_a_type_that_is_not_read_is_named(tmp_path: Path):
     assert "Q4_K" in str(refused.value.hint)
 
 
+def test_a_file_of_plain_floats_is_no_quantized_model(tmp_path: Path):
+    model = fresh("llama", 0)
+    types = {name: BF16 for name in gguf_names(model) if not name.endswith("norm.weight")}
+    converted("llama", model, tmp_path / "model.gguf", types)
+    with pytest.raises(UserError, match="holds no quantized layers: its numbers are plain floats") as refused:
+        restore(fresh("llama", 1), tmp_path / "model.gguf")
+    assert "safetensors" in str(refused.value.hint)
+
+
+def gguf_names(model: nn.Module) -> list[str]:
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, model.config.num_hidden_layers)
+    return [names.get_name(name, try_suffixes=(".weight", ".bias")) for name in model.state_dict()]
+
+
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_such_a_file_is_a_target_of_an_audit_and_a_version_of_one(tmp_path: Path, kind: str):
     config = {name: value for name, value in MODELS[kind]().to_diff_dict().items() if name != "transformers_version"}

@@ -76,8 +76,8 @@ class GGUF(Adapter):
         return decode(name, self._encoded(rows.contiguous().numpy()), self.format, weight.shape, axis)
 
     def _encoded(self, rows: Float32[np.ndarray, "rows columns"]) -> UInt8[np.ndarray, "rows bytes"]:
-        from gguf import GGMLQuantizationType, quants
-
         if self.format in ggml.FORMATS:
             return ggml.encoded(spelling(self), rows, self.format)
+        from gguf import GGMLQuantizationType, quants
+
         return quants.quantize(rows, GGMLQuantizationType[self.format])

@@ -23,6 +23,7 @@ from quantmis.quantizers.formats.artefact import GRAPH, RECORD, Artefact, read
 from quantmis.quantizers.record import QuantizedLayer, transposed
 
 WHOLE = "save the whole model, quantizers.save(quantized, path), or pass the trained model and keep=True"
+PLAIN = "a model in full precision is given as safetensors: the folder of transformers, or the file of its state dict"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def restore(
     """
     found = read(path)
     require(found.others is not None or keep, f"{path} holds quantized layers and nothing else of a model", hint=WHOLE)
+    require(found.layers, f"{path} holds no quantized layers: its numbers are plain floats", hint=PLAIN)
     base, layers, others = _named(model, found, path, rename)
     names.require_known(base, [layer.name for layer in layers], path)
     if found.others is not None:
