@@ -39,7 +39,10 @@ FILES = {
     "full precision (safetensors; F32 GGUF in the tool)": File("llama_cpp", "F32", "model", "identity"),
     "GGUF, Q8_0": File("llama_cpp", "Q8_0", "model-Q8_0.gguf", "gguf file"),
     "GGUF, Q4_K_M": File("llama_cpp", "Q4_K_M", "model-Q4_K_M.gguf", "gguf file"),
-    "GPTQ, 4 bits in groups of 32": File("gptqmodel", "GPTQ", "gptq", "gptq file"),
+    "GGUF, IQ4_XS": File("llama_cpp", "IQ4_XS", "model-IQ4_XS.gguf", "gguf file"),
+    "GGUF, Q2_K": File("llama_cpp", "Q2_K", "model-Q2_K.gguf", "gguf file"),
+    "GPTQ, 4 bits in groups of 32": File("gptqmodel", "gptq", "gptq", "gptq file"),
+    "GPTQ, 2 bits in groups of 32, act-order": File("gptqmodel", "gptq-2", "gptq-2", "gptq file"),
 }
 HEAD = ["file", "tool", "bits", "AUC, loss", "perplexity", "apart, as it runs", "apart, in single precision"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from common import losses, texts, written
 
 FULL = llama_cpp.LLAMA_FTYPE_ALL_F32
-TYPES = {"Q8_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0, "Q4_K_M": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M}
+TYPES = {name: getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{name}") for name in ("Q8_0", "Q4_K_M", "IQ4_XS", "Q2_K")}
 
 
 def quantized(given: Path, path: Path, kind: int) -> Path:

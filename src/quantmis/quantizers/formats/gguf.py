@@ -33,8 +33,16 @@ KINDS = {
     39: "MXFP4",
 }
 UNREAD = {
-    **{16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 21: "IQ3_S", 22: "IQ2_S", 29: "IQ1_M"},
-    **{40: "NVFP4", 41: "Q1_0", 42: "Q2_0"},
+    16: "IQ2_XXS",
+    17: "IQ2_XS",
+    18: "IQ3_XXS",
+    19: "IQ1_S",
+    21: "IQ3_S",
+    22: "IQ2_S",
+    29: "IQ1_M",
+    40: "NVFP4",
+    41: "Q1_0",
+    42: "Q2_0",
 }
 FLOATS = {0: np.dtype("<f4"), 1: np.dtype("<f2"), 28: np.dtype("<f8")}
 BRAIN_FLOAT = 30
