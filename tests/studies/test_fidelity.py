@@ -1,0 +1,34 @@
+"""The fidelity study of benchmarks runs from its problems to its section, on fewer models than it takes to say much."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+FEW = {"SHADOWS": 8, "CHEAP": 8}
+
+
+def test_a_problem_is_trained_judged_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import fidelity
+    import fidelity_tables
+    import fidelity_truth
+    from problems import PROBLEMS
+
+    for module in (fidelity, fidelity_tables, fidelity_truth):
+        for name, count in FEW.items():
+            monkeypatch.setattr(module, name, count)
+    [problem] = [each for each in PROBLEMS if each.name == "digits, narrow"]
+    fidelity_tables.fill(tmp_path, problem, seed=0)
+    file = fidelity_tables.path(tmp_path, problem)
+    with np.load(file, allow_pickle=False) as arrays:
+        assert arrays["losses"].shape[:2] == (len(fidelity_tables.QUANTIZERS), sum(FEW.values()))
+        file.with_suffix(".json").write_text(json.dumps(fidelity_truth.judged(dict(arrays))))
+    judged = fidelity.judged(tmp_path, problem.half)
+    section = fidelity.report(judged, judged)
+    assert "| **paired_replicates, exposure** |" in section
+    assert 0.5 < judged[0].tau("**paired_replicates, exposure**", "4") <= 1
+    right, wrong = judged[0].stated("4")
+    assert right > wrong >= 0
