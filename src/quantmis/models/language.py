@@ -9,7 +9,6 @@ so no mask is needed, and neither filling nor batching changes a number. Windows
 token but the first is predicted once, from as much of what came before it as its window holds.
 """
 
-import itertools
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -147,24 +146,34 @@ def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
 
     `target` [texts, windows, tokens] is the token that follows, negative where there is none.
     """
-    log_p, standard = (_tokens if torch.compiler.is_compiling() else _in_parts)(logits, target)
-    return torch.stack([_loss(log_p, target), _lowest(log_p, target), _lowest(standard, target)], dim=1)
+    log_p, standard = (_whole if torch.compiler.is_compiling() else _in_parts)(logits, target)
+    return torch.stack([_loss(log_p, target), *_lowest(torch.stack([log_p, standard]), target)], dim=1)
+
+
+def _whole(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what `_in_parts` returns, as an export of any batch size needs it."""
+    return _tokens(logits, target, torch.softmax(logits, -1))
 
 
 def _in_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-    """Call `_tokens` for as many tokens at once as `CACHED` allows, which an export, for any number, could not."""
+    """Return what `_tokens` does, [texts, windows, tokens] each, computed for as many tokens at once as fit `CACHED`.
+
+    All parts share the memory of their probabilities: fetching new memory would take longer than filling it.
+    """
     at_once = max(8, CACHED // logits.shape[-1])
+    memory = logits.new_empty(min(at_once, target.numel()), logits.shape[-1])
     parts = zip(logits.flatten(0, -2).split(at_once), target.flatten().split(at_once), strict=True)
-    return tuple(torch.cat(each).view(target.shape) for each in zip(*itertools.starmap(_tokens, parts), strict=True))
+    found = [_tokens(part, follows, torch.softmax(part, -1, out=memory[: len(follows)])) for part, follows in parts]
+    return tuple(torch.cat(each).view(target.shape) for each in zip(*found, strict=True))
 
 
-def _tokens(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def _tokens(logits: Tensor, target: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
     """Return the log-probability of each target [..., tokens], and how many deviations it lies above the mean of all.
 
-    The logits are used up.
+    `p` are the softmax of the logits, which are used up.
     """
     at = target.clamp(min=0).unsqueeze(-1)
-    p, picked = torch.softmax(logits, -1), logits.gather(-1, at).squeeze(-1)
+    picked = logits.gather(-1, at).squeeze(-1)
     log_p = _logarithm(p.gather(-1, at).squeeze(-1), picked, logits)
     mean = torch.linalg.vecdot(p, logits)
     variance = torch.linalg.vecdot(p, logits.sub_(mean.unsqueeze(-1)).square_())
@@ -182,9 +191,9 @@ def _logarithm(p: Tensor, picked: Tensor, logits: Tensor) -> Tensor:
 
 
 def _lowest(values: Tensor, target: Tensor) -> Tensor:
-    """Return the mean of the lowest share of each text's values, of one at least, [texts]."""
+    """Return the mean of the lowest share of each text's values, of one at least, [kinds, texts]."""
     seen = (target >= 0).flatten(1)
-    ordered = torch.where(seen, values.flatten(1), torch.inf).sort(1).values
+    ordered = torch.where(seen, values.flatten(2), torch.inf).sort(-1).values
     count = (SHARE * seen.sum(1)).long().clamp(min=1)
-    within = torch.arange(ordered.shape[1], device=ordered.device) < count[:, None]
-    return torch.where(within, ordered, 0.0).sum(1) / count
+    within = torch.arange(ordered.shape[-1], device=ordered.device) < count[:, None]
+    return torch.where(within, ordered, 0.0).sum(-1) / count
