@@ -39,7 +39,7 @@ QUANTIZERS = (
     "ternary(sparsity=0.5)",
     "ternary(sparsity=0.9)",
 )
-SIZES = ((512, 64, 2, 64), (2_000, 256, 4, 128), (32_000, 512, 4, 128))
+SIZES = ((512, 64, 2, 64), (512, 256, 2, 64), (2_000, 256, 4, 128), (32_000, 512, 4, 128))
 """Vocabulary, width, layers, tokens of a text."""
 GIGABYTE = 2**30
 
