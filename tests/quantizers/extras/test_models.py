@@ -46,6 +46,11 @@ class Tied(nn.Module):
         return self.head(torch.relu(self.embedding(x).mean(1)))
 
 
+def normalised() -> nn.Module:
+    """Return a convolution whose batch normalisation would follow the calibration inputs if it were let."""
+    return nn.Sequential(nn.Conv2d(4, 64, 3), nn.BatchNorm2d(64), nn.ReLU(), nn.Flatten(), nn.Linear(1024, 3))
+
+
 def texts() -> Tensor:
     tokens = torch.randint(0, 96, (8, 10), generator=torch.Generator().manual_seed(1))
     tokens[2, 6:] = tokens[5, 4:] = -1
@@ -55,6 +60,7 @@ def texts() -> Tensor:
 MODELS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor]]] = {
     "encoder": (Encoder, lambda: torch.randn(8, 6, 64, generator=torch.Generator().manual_seed(1))),
     "tied": (Tied, lambda: torch.randint(0, 64, (8, 5), generator=torch.Generator().manual_seed(1))),
+    "batch norm": (normalised, lambda: torch.randn(8, 4, 6, 6, generator=torch.Generator().manual_seed(1))),
     "llama": (lambda: qm.Task.causal_lm(config=SMALL | LLAMA).build(0), texts),
     "gpt2": (lambda: qm.Task.causal_lm(config=SMALL | GPT_2).build(0), texts),
 }

@@ -46,7 +46,7 @@ class Brevitas(Adapter):
         seen = cast(Tensor, inputs)  # `quantize` refuses to start without
         call_every_part(model)
         with evaluating(model), torch.no_grad():
-            prepared = _prepared(_Held(model), self.bits)
+            prepared = _prepared(_Held(model).eval(), self.bits)
             prepared(seen)  # makes the scales
             _run(prepared, seen, self.method)
         names = part.weights(model)
