@@ -7,35 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shipped
+from own_model import GOOD, MODULE
 
 from quantmis.audit.command import audit_file
 from quantmis.errors import UserError
 
-MODULE = """
-import numpy as np
-from torch import nn
-
-def net(width=8):
-    return nn.Sequential(nn.Linear(6, width), nn.ReLU(), nn.Linear(width, 2))
-
-def nothing():
-    return None
-"""
-GOOD = """
-[data]
-file = "data.npz"
-
-[model]
-function = "own_model_of_tests:net"
-arguments = { width = 4 }
-
-[training]
-epochs = 2
-
-[audit]
-quantizers = ["sign"]
-shadows = 8
-"""
 FILES = {
     "own_model_of_tests.py": MODULE,
     "no_python.py": "class Net(:\n",
