@@ -1,5 +1,6 @@
 """Claims about finished work: nothing is lost, nothing stale is reused, nothing damaged is believed."""
 
+import faulthandler
 import importlib
 import os
 import random
@@ -29,6 +30,7 @@ from quantmis.audit.work import Group, Traits
 from quantmis.models import engine
 
 PROGRAM = Path(__file__).with_name("resumable.py")
+PATIENCE = 120
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +267,16 @@ def test_weights_are_kept_only_on_request(tmp_path: Path):
     files = sorted((tmp_path / "weights").iterdir())
     assert [file.name for file in files] == [f"shadow_000{index}.safetensors" for index in range(4)]
     assert set(load_file(files[3])) == {"0.weight", "0.bias", "2.weight", "2.bias"}
+
+
+def test_an_audit_that_is_stopped_early_leaves_its_workers_at_once():
+    many = work(engine="loop", recipe=qm.Recipe(epochs=1), checkpoint_every=None)
+    many = replace(many, engine=replace(many.engine, workers=2))
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)  # nothing else ends a deadlock
+    for _ in range(3):
+        next(groups := Local().run(many, many.groups(), lambda done: None))
+        groups.close()
+    faulthandler.cancel_dump_traceback_later()
 
 
 def test_a_killed_worker_is_said_without_a_traceback():

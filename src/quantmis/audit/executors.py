@@ -6,6 +6,7 @@ compute it is part of the work.
 
 import os
 import socket
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -47,7 +48,6 @@ class Local(Executor):
             return
         import cloudpickle
         from joblib import Parallel, delayed
-        from joblib.externals.loky import get_reusable_executor
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
         _ship(cloudpickle, work)
@@ -61,8 +61,8 @@ class Local(Executor):
             raise UserError(
                 "a process that trained models was killed, as happens when memory runs out", KILLED
             ) from error
-        finally:  # workers that stayed would remember today's code when it is changed tomorrow
-            get_reusable_executor().shutdown(wait=True)
+        finally:
+            _end(results)
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,19 @@ def executor(name: str, address: str = "auto") -> Executor:
     if not _ray().is_initialized():
         _require_answer(address)
     return Ray(address)
+
+
+def _end(results: Any) -> None:
+    """Hand out no more work, and end the workers: they would remember today's code when it is changed tomorrow.
+
+    In this order: an end that waits for workers holds what their next work waits for.
+    """
+    from joblib.externals.loky import get_reusable_executor
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # joblib says how much it cancels
+        results.close()
+    get_reusable_executor(reuse=True).shutdown(wait=True)
 
 
 def _named(work: Work, rows: range) -> tuple[range, Group]:
