@@ -105,12 +105,13 @@ def _end(results: Any) -> None:
 
     In this order: an end that waits for workers holds what their next work waits for.
     """
-    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals import loky
 
+    workers: Any = loky.get_reusable_executor  # declared to take less than it does
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # joblib says how much it cancels
         results.close()
-    get_reusable_executor(reuse=True).shutdown(wait=True)
+    workers(reuse=True).shutdown(wait=True)
 
 
 def _named(work: Work, rows: range) -> tuple[range, Group]:
