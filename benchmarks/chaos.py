@@ -74,6 +74,8 @@ class Chaos:
     done: Counter[str] = field(default_factory=Counter)
     struck: Counter[str] = field(default_factory=Counter)
     well: int = 0
+    spoiled: dict[str, int] = field(default_factory=dict)
+    """Groups that were harmed and that no audit of theirs has computed again since, and when they were harmed."""
 
     @property
     def out(self) -> Path:
@@ -136,10 +138,12 @@ class Chaos:
         outcome = MISFORTUNES[name](self, number)
         self.done[name] += 1
         self.struck[name] += outcome.struck
+        self.spoiled |= outcome.harmed
         after = groups(self.out)
-        lost = {each for each, at in before.items() if each not in outcome.harmed and after.get(each) != at}
+        lost = {each for each, at in before.items() if each not in self.spoiled and after.get(each) != at}
         if lost:
             raise Breach(f"{name}: finished groups were lost or computed again: {sorted(lost)}")
+        self.spoiled = {each: at for each, at in self.spoiled.items() if after.get(each) == at}
         if outcome.code == 0:
             self.well += 1
             self.check(number, name)

@@ -19,9 +19,9 @@ class Breach(Exception):  # noqa: N818 it says what was promised and not kept
 
 
 class Outcome(NamedTuple):
-    """Say which groups a misfortune harmed itself, how the audit ended, and whether the misfortune struck at all."""
+    """Say which groups a misfortune harmed itself, and when, how the audit ended, and whether it struck at all."""
 
-    harmed: set[str]
+    harmed: dict[str, int]
     code: int
     struck: bool
 
@@ -31,7 +31,7 @@ def nothing(chaos: "Chaos", number: int) -> Outcome:
     code, error = chaos.ended(chaos.started(f"out_{number}.toml"))
     if code:
         raise Breach(f"an audit in peace ended with {code}: {error}")
-    return Outcome(set(), code, True)
+    return Outcome({}, code, True)
 
 
 def killed(chaos: "Chaos", number: int) -> Outcome:
@@ -40,7 +40,7 @@ def killed(chaos: "Chaos", number: int) -> Outcome:
     time.sleep(chaos.draw.uniform(0.5, 12))
     os.killpg(process.pid, signal.SIGKILL)
     code, _ = chaos.ended(process)
-    return Outcome(set(), code, code == -signal.SIGKILL)
+    return Outcome({}, code, code == -signal.SIGKILL)
 
 
 def interrupted(chaos: "Chaos", number: int) -> Outcome:
@@ -53,7 +53,7 @@ def interrupted(chaos: "Chaos", number: int) -> Outcome:
     code, error = chaos.ended(process)
     if code not in (0, 2, 130, -signal.SIGINT):
         raise Breach(f"an interrupted audit ended with {code}: {error}")
-    return Outcome(set(), code, code != 0)
+    return Outcome({}, code, code != 0)
 
 
 def worker_killed(chaos: "Chaos", number: int) -> Outcome:
@@ -70,7 +70,7 @@ def worker_killed(chaos: "Chaos", number: int) -> Outcome:
     code, error = chaos.ended(process)
     if code not in (0, 2):
         raise Breach(f"an audit that lost a worker ended with {code}: {error}")
-    return Outcome(set(), code, killed)
+    return Outcome({}, code, killed)
 
 
 def disk_full(chaos: "Chaos", number: int) -> Outcome:
@@ -79,7 +79,7 @@ def disk_full(chaos: "Chaos", number: int) -> Outcome:
     code, error = chaos.ended(chaos.started(f"out_{number}.toml", limit))
     if code not in (0, 2):
         raise Breach(f"an audit on a full disk ended with {code}: {error}")
-    return Outcome(set(), code, code == 2)
+    return Outcome({}, code, code == 2)
 
 
 def store_harmed(chaos: "Chaos", number: int) -> Outcome:
@@ -94,12 +94,13 @@ def store_harmed(chaos: "Chaos", number: int) -> Outcome:
         )
         if chaos.draw.random() < 0.2:
             file.unlink()
+    when = {file.name: file.stat().st_mtime_ns if file.exists() else 0 for file in harmed}
     for stray in ("results.json", "stray.tmp") if chaos.out.exists() else ():
         (chaos.out / stray).write_bytes(chaos.draw.bytes(50))
     code, error = chaos.ended(chaos.started(f"out_{number}.toml"))
     if code:
         raise Breach(f"an audit over a harmed store ended with {code}: {error}")
-    return Outcome({file.name for file in harmed}, code, bool(harmed))
+    return Outcome(when, code, bool(harmed))
 
 
 MISFORTUNES: dict[str, Callable[["Chaos", int], Outcome]] = {

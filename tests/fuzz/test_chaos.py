@@ -1,6 +1,7 @@
 """`make chaos` fails where nothing was tested."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,14 +30,14 @@ def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         sys.modules.pop(name, None)
 
 
-def outcome(harmed: set[str], code: int, struck: bool) -> SimpleNamespace:
+def outcome(harmed: dict[str, int], code: int, struck: bool) -> SimpleNamespace:
     return SimpleNamespace(harmed=harmed, code=code, struck=struck)
 
 
-def outcomes(*struck: bool, code: int = 0, harmed: frozenset[str] = frozenset()):
+def outcomes(*struck: bool, code: int = 0, harmed: dict[str, int] | None = None):
     """Return a misfortune that strikes in its turn."""
     turns = iter(struck)
-    return lambda chaos, number: outcome(set(harmed), code, next(turns))
+    return lambda chaos, number: outcome(harmed or {}, code, next(turns))
 
 
 def chaos(program: ModuleType, home: Path):
@@ -66,8 +67,29 @@ def test_a_finished_group_that_is_gone_is_a_breach(program: ModuleType, tmp_path
 
     def loses(_chaos: object, _number: int):
         group.unlink()
-        return outcome(set(), 0, True)
+        return outcome({}, 0, True)
 
     program.MISFORTUNES |= {"one": loses}
     with pytest.raises(program.Breach, match="lost"):
         run.abuse(seconds=0)
+
+
+@pytest.mark.parametrize("harmed", [True, False])
+def test_a_group_harmed_rounds_ago_may_be_computed_again_once_and_no_other(
+    program: ModuleType, tmp_path: Path, harmed: bool
+):
+    run = chaos(program, tmp_path)
+    group = run.out / "store" / "group.safetensors"
+    group.parent.mkdir(parents=True)
+    group.write_bytes(b"")
+    harms = {group.name: group.stat().st_mtime_ns} if harmed else None
+
+    def computes_again(_chaos: object, _number: int):
+        os.utime(group, ns=(1, group.stat().st_mtime_ns + 1))
+        return outcome({}, 0, True)
+
+    program.MISFORTUNES |= {"harm": outcomes(True, harmed=harms), "peace": computes_again}
+    if harmed:
+        run.abuse(seconds=0)
+    with pytest.raises(program.Breach, match="computed again"):
+        run.round("peace") if harmed else run.abuse(seconds=0)
