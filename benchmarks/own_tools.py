@@ -8,13 +8,12 @@ The programs in benchmarks/own_tools/ run in those environments.
 """
 
 import argparse
-import os
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from _environments import called, python_of
 from _results import HERE, markdown, write_section
 from language import told
 from own_tools_model import CALIBRATION, LAYERS, MEMBERS, RECIPE, WIDTH, Trained, trained
@@ -23,6 +22,7 @@ import quantmis as qm
 from quantmis.results import QuantizerResult
 
 TOOLS = {"llama_cpp": "llama.cpp", "gptqmodel": "gptqmodel"}
+QUIET = {"GPTQMODEL_CPU_WORKERS": "2", "HF_HUB_OFFLINE": "1"}
 
 
 @dataclass(frozen=True)
@@ -47,19 +47,10 @@ FILES = {
 HEAD = ["file", "tool", "bits", "AUC, loss", "perplexity", "apart, as it runs", "apart, in single precision"]
 
 
-def called(folder: Path, tool: str, work: Path) -> dict[str, np.ndarray] | str:
+def made_by(folder: Path, tool: str, work: Path) -> dict[str, np.ndarray] | str:
     """Return what benchmarks/own_tools/with_TOOL.py wrote in the environment of a tool, or why it could not run."""
-    python = folder / tool.replace("_", "") / "bin" / "python"
-    if not python.exists():
-        return "not installed"
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment |= {"GPTQMODEL_CPU_WORKERS": "2", "HF_HUB_OFFLINE": "1"}
-    command = [str(python), str(HERE / "own_tools" / f"with_{tool}.py"), str(work)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=work, check=False)
-    if done.returncode:
-        return (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-    with np.load(work / f"losses.{tool}.npz", allow_pickle=False) as found:
-        return dict(found)
+    command = [HERE / "own_tools" / f"with_{tool}.py", work]
+    return called(python_of(folder, tool), command, work / f"losses.{tool}.npz", QUIET)
 
 
 def audited(made: Trained, file: File) -> tuple[QuantizerResult, np.ndarray]:
@@ -94,7 +85,7 @@ def differences(own: np.ndarray, theirs: np.ndarray) -> str:
 def report(folder: Path, work: Path) -> str:
     """Train, let every tool make its files, audit each, and return the section of RESULTS.md."""
     made = trained(work)
-    theirs = {tool: called(folder, tool, work) for tool in TOOLS}
+    theirs = {tool: made_by(folder, tool, work) for tool in TOOLS}
     lines = [row(name, file, made, theirs[file.tool]) for name, file in FILES.items()]
     return f"""`python benchmarks/own_tools.py FOLDER`; docs/guides/audit-a-quantized-file.md says how to make the
 environments. A Llama of {LAYERS} layers, {WIDTH} wide, trained on {MEMBERS} of Shakespeare's lines for {RECIPE.epochs}

@@ -10,14 +10,13 @@ runs in a process of its own, so that times and memory compare like with like.
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from _environments import called, python_of
 from _results import HERE, markdown, write_section
 from peers_race import raced
 from scipy.stats import norm, spearmanr
@@ -73,22 +72,15 @@ def with_divisor_n(evidence: Evidence) -> np.ndarray:
     return np.array(scores)
 
 
-def called(folder: Path, peer: str, program: str, arrays: dict[str, np.ndarray], more: str = "") -> dict | str:
+def ran(folder: Path, peer: str, program: str, arrays: dict[str, np.ndarray], more: str = "") -> dict | str:
     """Return what benchmarks/peers/PROGRAM wrote in the environment of `peer`, or why it could not run."""
     ours = peer == "quantmis"
-    python = Path(sys.executable) if ours else folder / peer.replace("_", "") / "bin" / "python"
-    if not python.exists():
-        return "not installed"
+    python = Path(sys.executable) if ours else python_of(folder, peer)
     source = "" if ours else folder / PEERS[peer][1]
     with tempfile.TemporaryDirectory() as work:
         np.savez(Path(work) / "in.npz", **arrays)
-        command = [python, HERE / "peers" / program, f"{work}/in.npz", f"{work}/out.npz", source, more]
-        environment = {name: value for name, value in os.environ.items() if ours or name != "PYTHONPATH"}
-        done = subprocess.run([*map(str, command)], capture_output=True, text=True, env=environment, check=False)
-        if done.returncode:
-            return done.stderr.strip().splitlines()[-1]
-        with np.load(f"{work}/out.npz", allow_pickle=False) as found:
-            return dict(found)
+        written = Path(work) / "out.npz"
+        return called(python, [HERE / "peers" / program, f"{work}/in.npz", written, source, more], written)
 
 
 def rows(peer: str, found: dict[str, np.ndarray], own: dict[str, np.ndarray], same: np.ndarray) -> list[list[object]]:
@@ -108,7 +100,7 @@ def rows(peer: str, found: dict[str, np.ndarray], own: dict[str, np.ndarray], sa
 def report(folder: Path) -> str:
     """Run every peer and return the section of RESULTS.md."""
     evidence = table()
-    run, same = partial(called, folder), with_divisor_n(evidence)
+    run, same = partial(ran, folder), with_divisor_n(evidence)
     arrays = {"signal": evidence.signals, "member": evidence.member}
     own = run("quantmis", "with_quantmis.py", arrays)
     if isinstance(own, str):
@@ -152,11 +144,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--training", choices=WAYS, help="race the training of shadow models, ours by this engine")
     options = parser.parse_args()
+    folder = options.folder.resolve()
     if options.training:
         section = f"peers, training {options.training}"
-        write_section(section, raced(partial(called, options.folder), options.training), packages=("torch", "numpy"))
+        write_section(section, raced(partial(ran, folder), options.training), packages=("torch", "numpy"))
         return
-    write_section("peers", report(options.folder), packages=("torch", "numpy", "scipy"))
+    write_section("peers", report(folder), packages=("torch", "numpy", "scipy"))
 
 
 if __name__ == "__main__":
