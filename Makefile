@@ -1,5 +1,5 @@
 # make demo   audit the quantized versions of a model of scikit-learn's digits; prints where the report is
-# make test   everything that CI checks
+# make test   everything that CI checks, before make wheel and make chaos
 # make docs  the documentation, in docs/_build/html; a warning is an error
 # make bench  the benchmarks that need nothing else, half an hour of two quiet cores: theory, attacks, training,
 #             quantizers, scale, subsets; each writes its section of benchmarks/RESULTS.md

@@ -59,7 +59,7 @@ shadows = {shadows}
 engine = "loop"
 """
 SHADOWS = 12
-TRIES = 8
+TRIES = 20
 TAKEN = 0.6
 """The share of the finished groups that is taken away before an audit that is to be stopped."""
 
