@@ -1,37 +1,69 @@
 """What the fidelity study compares: numbers that order quantizers by what they give away, from few trainings.
 
 A measure takes the tables of a few trainings (`Few`) and returns one number per quantizer, higher = more exposed. The
-numbers of theory are negated, since their larger values mean more private.
+numbers of theory and the distortion are negated, since their larger values mean more private.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.stats import rankdata
 
 from quantmis.attacks import RMIA, Calibrated, GaussianPlugIn, LiRA, PairedReplicates
+from quantmis.audit.comparison import rank
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
+from quantmis.stats import Difference, distortion
+from quantmis.stats.cluster import Linear
+from quantmis.stats.compare import compare_metrics
 from quantmis.theory import chernoff_rate, gaussian_rate
 from quantmis.theory.candidates import gaps
 from quantmis.theory.indicator import AGGREGATES, _table
 
+LEVEL = 0.95
+LISTED = "**the list of an audit**"
 BITS = (32, 8, 4, 4, 3, 2, 3, 2, 1, 1.58, 1.58, 1.58)
 ZEROS = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0.33, 0.5, 0.9)
 
 
 @dataclass(frozen=True, eq=False)
 class Few:
-    """Hold a few trainings: the audited table of each quantizer, and its losses on held-out samples."""
+    """Hold a few trainings: each quantizer's table of all samples, and which of these are `attacked`."""
 
-    tables: tuple[Evidence, ...]
-    held_out: np.ndarray
+    everything: tuple[Evidence, ...]
+    attacked: np.ndarray
 
     @property
     def trainings(self) -> int:
         """How many models there are."""
-        return self.tables[0].models
+        return self.everything[0].models
+
+    @cached_property
+    def tables(self) -> tuple[Evidence, ...]:
+        """The audited table of each quantizer."""
+        return tuple(each.columns(self.attacked) for each in self.everything)
+
+    @cached_property
+    def held_out(self) -> np.ndarray:
+        """The losses on samples that no model was trained on, [quantizers, models, samples]."""
+        return np.stack([each.losses[:, ~self.attacked] for each in self.everything])
+
+    @cached_property
+    def distortion(self) -> list[float]:
+        """How much each quantizer upsets the losses of samples not trained on."""
+        return [distortion(self.everything[0], each) for each in self.everything]
+
+    @cached_property
+    def exposure(self) -> dict[str, Linear]:
+        """The exposure between twins, by the number of the quantizer."""
+        return {str(number): PairedReplicates().movement(table) for number, table in enumerate(self.tables)}
+
+    @cached_property
+    def compared(self) -> list[Difference]:
+        """The exposures of every two quantizers compared."""
+        return compare_metrics(self.exposure, self.tables[0].member)
 
 
 Measure = Callable[[Evidence], float]
@@ -83,7 +115,7 @@ ATTACKS: dict[str, tuple[int, Measure]] = {
     "lira, AUC": (8, lambda table: area(LiRA().score(table), table.member)),
     "gaussian_plug_in, AUC": (8, lambda table: area(GaussianPlugIn().score(table), table.member)),
     "gaussian_plug_in, advantage": (8, lambda table: GaussianPlugIn().advantage(table).value),
-    "**paired_replicates, exposure**": (2, lambda table: PairedReplicates().movement(table).value),
+    "paired_replicates, exposure": (2, lambda table: PairedReplicates().movement(table).value),
     "paired_replicates, AUC": (2, lambda table: area(twins(table, table.signals), table.member)),
     "twins, AUC of losses": (2, lambda table: area(-twins(table, table.losses), table.member)),
     "twins, share of samples that rise": (2, lambda table: float((towards(table, table.signals) > 0).mean())),
@@ -129,6 +161,20 @@ THEORY: dict[str, tuple[int, Callable[[np.ndarray], float]]] = {
 }
 
 
+def listed(few: Few) -> list[float]:
+    """Return the place of each quantizer in the ranking of an audit, the least exposed first."""
+    exposure = {name: each.value for name, each in few.exposure.items()}
+    rows = rank(exposure, few.compared, LEVEL, {str(number): each for number, each in enumerate(few.distortion)})
+    place = {row.name: number for number, row in enumerate(rows)}
+    return [float(place[name]) for name in exposure]
+
+
+TOGETHER: dict[str, tuple[int, Callable[[Few], list[float]]]] = {
+    LISTED: (2, listed),
+    "distortion, negated": (1, lambda few: [-each for each in few.distortion]),
+}
+
+
 def measured(few: Few) -> dict[str, list[float]]:
     """Return every measure that so few trainings allow, [quantizers] each."""
     enough = few.trainings
@@ -140,6 +186,7 @@ def measured(few: Few) -> dict[str, list[float]]:
         for name, (least, how) in THEORY.items()
         if enough >= least
     }
+    found |= {name: how(few) for name, (least, how) in TOGETHER.items() if enough >= least}
     return {name: values for name, values in found.items() if not np.isnan(values).any()}
 
 

@@ -1,9 +1,10 @@
-"""Fill the loss tables of the fidelity study: one file per problem, outside the repository, each whole or absent.
+"""Fill the loss tables of the fidelity study, outside the repository: a file per problem and family of quantizers.
 
     python benchmarks/fidelity_tables.py FOLDER [--only NAME] [--list]
 
-A problem whose file exists is left alone, so that an interrupted study goes on where it was. Of the models of a
-problem the first 64 make the truth; the others are for the cheap methods, which so never see a model of the truth.
+Each file is whole or absent. One that exists is left alone, so that an interrupted study goes on where it was. Of the
+models of a problem the first 64 make the truth; the others are for the cheap methods, which so never see a model of the
+truth.
 """
 
 import argparse
@@ -29,20 +30,55 @@ from quantmis.models import Task
 SHADOWS = 64
 CHEAP = 32
 SHARING = 8
-QUANTIZERS = (
-    "identity",
-    "uniform(bits=8)",
-    "uniform(bits=4)",
-    'uniform(bits=4, per="channel")',
-    "uniform(bits=3)",
-    "uniform(bits=2)",
-    "normal_float(bits=3)",
-    "k_means(bits=2)",
-    "sign",
-    "ternary(sparsity=0.33)",
-    "ternary(sparsity=0.5)",
-    "ternary(sparsity=0.9)",
+
+
+@dataclass(frozen=True)
+class Family:
+    """Hold quantizers that are judged together; `suffix` ends the names of their files."""
+
+    suffix: str
+    quantizers: tuple[str, ...]
+    calibrate_on: str = "held_out"
+
+
+CODEBOOKS = Family(
+    "",
+    (
+        "identity",
+        "uniform(bits=8)",
+        "uniform(bits=4)",
+        'uniform(bits=4, per="channel")',
+        "uniform(bits=3)",
+        "uniform(bits=2)",
+        "normal_float(bits=3)",
+        "k_means(bits=2)",
+        "sign",
+        "ternary(sparsity=0.33)",
+        "ternary(sparsity=0.5)",
+        "ternary(sparsity=0.9)",
+    ),
 )
+UNLIKE = Family(
+    "_unlike",
+    (
+        "identity",
+        "uniform(bits=2)",
+        "sign",
+        "ternary(sparsity=0.9)",
+        "matched_noise(of=uniform(bits=2))",
+        "matched_noise(of=sign)",
+        "matched_noise(of=ternary(sparsity=0.9))",
+        "stochastic_rounding(bits=3)",
+        "stochastic_rounding(bits=2)",
+        "gptq(bits=4)",
+        "gptq(bits=3)",
+        "gptq(bits=2)",
+    ),
+    calibrate_on="members",
+)
+"""What neither bits nor the size of the error in the weights order: rounding, noise of the same size, and GPTQ that is
+shown members, so that members may fare better than samples that the model never saw."""
+FAMILIES = (CODEBOOKS, UNLIKE)
 
 
 @dataclass(frozen=True)
@@ -56,12 +92,13 @@ class SameStart:
         return self.model()
 
 
-def tables(problem: Problem, task: Task, models: int, seed: int) -> list[Table]:
+def tables(problem: Problem, task: Task, models: int, seed: int, family: Family) -> list[Table]:
     """Return the table of each quantizer."""
     asked = request(
         task,
         problem.load(),
-        quantizers=QUANTIZERS,
+        quantizers=family.quantizers,
+        calibrate_on=family.calibrate_on,
         attacks=("loss_threshold",),
         shadows=0,
         replicates=models,
@@ -94,25 +131,28 @@ def arrays(found: list[Table]) -> dict[str, np.ndarray]:
     return {name: each.astype(np.float32) if each.dtype.kind == "f" else each for name, each in stacked.items()}
 
 
-def path(folder: Path, problem: Problem) -> Path:
+def path(folder: Path, problem: Problem, family: Family = CODEBOOKS) -> Path:
     """Return where the tables of a problem stand or would stand."""
-    return folder / f"{re.sub('[^a-z0-9]+', '_', problem.name.lower())}.npz"
+    return folder / f"{re.sub('[^a-z0-9]+', '_', problem.name.lower())}{family.suffix}.npz"
 
 
-def fill(folder: Path, problem: Problem, seed: int) -> None:
+def fill(folder: Path, problem: Problem, seed: int, family: Family = CODEBOOKS) -> None:
     """Write the tables of a problem unless they are there."""
-    if path(folder, problem).exists():
+    file = path(folder, problem, family)
+    if file.exists():
         return
     start = time.process_time()
-    saved = arrays(tables(problem, problem.task, SHADOWS + CHEAP, seed))
+    saved = arrays(tables(problem, problem.task, SHADOWS + CHEAP, seed, family))
     seconds = time.process_time() - start
-    task = replace_model(problem.task, SameStart(problem.model))
-    shared = {f"shared_{name}": each for name, each in arrays(tables(problem, task, SHARING, seed + 1)).items()}
+    if family is CODEBOOKS:
+        task = replace_model(problem.task, SameStart(problem.model))
+        shared = arrays(tables(problem, task, SHARING, seed + 1, family))
+        saved |= {f"shared_{name}": each for name, each in shared.items()}
     stream = io.BytesIO()
-    np.savez(stream, names=np.array(QUANTIZERS), seconds=np.array(seconds), **saved, **shared)
+    np.savez(stream, names=np.array(family.quantizers), seconds=np.array(seconds), **saved)
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path(folder, problem), stream.getvalue())
-    print(f"{problem.name}: {seconds:.0f} s of one core", flush=True)
+    write_atomically(file, stream.getvalue())
+    print(f"{file.stem}: {seconds:.0f} s of one core", flush=True)
 
 
 def replace_model(task: Task, model: Callable[[], nn.Module]) -> Task:
@@ -131,7 +171,8 @@ def main() -> None:
         if arguments.list:
             print(problem.name)
         elif arguments.only in (None, problem.name):
-            fill(arguments.folder, problem, seed=1000 + 10 * number)
+            for shift, family in enumerate(FAMILIES):
+                fill(arguments.folder, problem, seed=1000 + 10 * number + 5 * shift, family=family)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from fidelity_measures import WITHOUT_TRAINING, Few, measured, pairs
-from fidelity_tables import CHEAP, SHADOWS, path
+from fidelity_measures import LEVEL, WITHOUT_TRAINING, Few, measured, pairs
+from fidelity_tables import CHEAP, CODEBOOKS, FAMILIES, SHADOWS, path
 from problems import PROBLEMS
 
 from quantmis.attacks import RMIA, LiRA, PairedReplicates
@@ -26,27 +26,21 @@ DRAWS = 8
 STRONGEST, TRUTHS = "advantage", ("advantage", "lira", "rmia")
 
 
-def evidence(file: dict[str, np.ndarray], rows: slice, prefix: str = "") -> tuple[Evidence, ...]:
-    """Return the audited table of each quantizer."""
+def few(file: dict[str, np.ndarray], rows: slice, prefix: str = "") -> Few:
+    """Return some trainings."""
     member = file[f"{prefix}member"]
-    shown = member.any(0)
     entropy, label = file.get(f"{prefix}entropy"), file.get(f"{prefix}label")
-    return tuple(
+    everything = (
         Evidence(
-            losses[rows][:, shown].astype(float),
-            member[rows][:, shown],
-            signal=signal[rows][:, shown].astype(float),
-            entropy=None if entropy is None else entropy[number][rows][:, shown].astype(float),
-            label=None if label is None else label[shown],
+            losses[rows].astype(float),
+            member[rows],
+            signal=signal[rows].astype(float),
+            entropy=None if entropy is None else entropy[number][rows].astype(float),
+            label=label,
         )
         for number, (losses, signal) in enumerate(zip(file[f"{prefix}losses"], file[f"{prefix}signal"], strict=True))
     )
-
-
-def few(file: dict[str, np.ndarray], rows: slice, prefix: str = "") -> Few:
-    """Return some trainings."""
-    held_out = file[f"{prefix}losses"][:, rows][:, :, ~file[f"{prefix}member"].any(0)]
-    return Few(evidence(file, rows, prefix), held_out.astype(float))
+    return Few(tuple(everything), member.any(0))
 
 
 def truth(tables: tuple[Evidence, ...]) -> dict[str, dict[str, list]]:
@@ -70,10 +64,9 @@ def truth(tables: tuple[Evidence, ...]) -> dict[str, dict[str, list]]:
     return found
 
 
-def stated(tables: tuple[Evidence, ...]) -> list[tuple[int, int]]:
+def stated(some: Few) -> list[tuple[int, int]]:
     """Return the orders that an audit of these trainings states, the more exposed quantizer first; others are tied."""
-    metrics = {str(number): PairedReplicates().movement(table) for number, table in enumerate(tables)}
-    pairs = [each for each in compare_metrics(metrics, tables[0].member) if each.adjusted <= 0.05]
+    pairs = [each for each in some.compared if each.adjusted <= 1 - LEVEL]
     ordered = [(each.first, each.second)[:: 1 if each.estimate.value > 0 else -1] for each in pairs]
     return [(int(most), int(least)) for most, least in ordered]
 
@@ -88,17 +81,23 @@ def judged(file: dict[str, np.ndarray]) -> dict:
             _add(draws, count, measured(some))
             if count >= 2:
                 advantage = [PairedReplicates().advantage(table).value for table in some.tables]
-                _add(draws, count, {"predicted advantage": advantage, "stated": stated(some.tables)})
+                _add(draws, count, {"predicted advantage": advantage, "stated": stated(some)})
+    if tuple(file["names"]) == CODEBOOKS.quantizers:
+        _of_codebooks(draws, file)
+    return {"truth": truth(few(file, slice(0, SHADOWS)).tables), "draws": draws, "seconds": float(file["seconds"])}
+
+
+def _of_codebooks(draws: dict[str, dict[str, list]], file: dict[str, np.ndarray]) -> None:
+    """Add what codebooks alone were tried with: trainings from one start, counting bits, r_Q of many trainings."""
     for count in (2, 4, 8):
         for start in range(0, 8, count):
             same = few(file, slice(start, start + count), "shared_")
-            values = [PairedReplicates().movement(table).value for table in same.tables]
+            values = [each.value for each in same.exposure.values()]
             _add(draws, count, {"exposure, all trainings from one start": values})
     for name, values in WITHOUT_TRAINING.items():
         draws[name] = {"0": [values.tolist()]}
     many = few(file, slice(SHADOWS, SHADOWS + CHEAP))
     draws["r_Q, pairs (default)"][str(CHEAP)] = [[-pairs(losses) for losses in many.held_out]]
-    return {"truth": truth(evidence(file, slice(0, SHADOWS))), "draws": draws, "seconds": float(file["seconds"])}
 
 
 def _add(draws: dict[str, dict[str, list]], count: int, found: dict[str, list[float]]) -> None:
@@ -109,8 +108,8 @@ def _add(draws: dict[str, dict[str, list]], count: int, found: dict[str, list[fl
 def main() -> None:
     """Judge every problem whose tables are there and that was not judged before."""
     folder, wanted = Path(sys.argv[1]), sys.argv[2:]
-    for problem in (each for each in PROBLEMS if not wanted or each.name in wanted):
-        source = path(folder, problem)
+    asked = (each for each in PROBLEMS if not wanted or each.name in wanted)
+    for source in (path(folder, problem, family) for problem in asked for family in FAMILIES):
         target = source.with_suffix(".json")
         if not source.exists() or target.exists():
             continue
@@ -118,7 +117,7 @@ def main() -> None:
         with np.load(source, allow_pickle=False) as arrays:
             found = judged(dict(arrays))
         write_atomically(target, json.dumps(found).encode())
-        print(f"{problem.name}: {time.process_time() - start:.0f} s", flush=True)
+        print(f"{source.stem}: {time.process_time() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

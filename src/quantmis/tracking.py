@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantmis.documents.measures import by_attack, headline
+from quantmis.documents.measures import by_attack, headline, traits
 from quantmis.documents.source import PROCEDURE, Group, groups
 from quantmis.errors import UserError
 from quantmis.results import Measured, QuantizerResult, Results, Target
@@ -79,9 +79,8 @@ def _about(group: Group) -> str:
 
 
 def _numbers(record: QuantizerResult) -> dict[str, float | Measured]:
-    traits = {"bits_per_weight": record.bits_per_weight, "sparsity": record.sparsity}
     attacks = dict(zip(slugs(list(record.attacks)), record.attacks.values(), strict=True))
-    return {**traits, **headline(record), **by_attack(record.model_copy(update={"attacks": attacks}))}
+    return {**traits(record), **headline(record), **by_attack(record.model_copy(update={"attacks": attacks}))}
 
 
 def _ends(quantity: float | Measured) -> dict[str, float]:

@@ -12,7 +12,7 @@ from torch import nn
 
 import quantmis as qm
 from quantmis.results import AttackMetrics, Results
-from quantmis.stats import Estimate, evaluate
+from quantmis.stats import Estimate, distortion, evaluate
 
 
 class Wide(nn.Sequential):
@@ -156,9 +156,13 @@ def test_without_shadow_models_quantizers_are_ordered_by_exposure_between_twins(
     names = ["uniform(bits=4)", "ternary(sparsity=0.9)"]
     result = qm.audit(task, digits, quantizers=names, shadows=0, replicates=4, out=tmp_path, progress=False)
     assert "exposure between twins" in result.document.ranking.criterion
-    exposure = {}
+    assert "the most distorted first" in result.document.ranking.criterion
+    exposure, whole = {}, None
     for record in result.document.quantizers:
         saved = np.load(tmp_path / record.table)
+        whole = saved if whole is None else whole
+        compared = (qm.Evidence(each["losses"], each["member"]) for each in (whole, saved))
+        assert record.distortion == pytest.approx(distortion(*compared), abs=1e-12)
         shown = saved["member"].any(0)
         table = qm.Evidence(saved["losses"][:, shown], saved["member"][:, shown])
         exposure[record.name] = qm.attacks.PairedReplicates().exposure(table).value

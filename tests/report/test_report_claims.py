@@ -68,7 +68,7 @@ def rank(bounds: dict[str, float], tied: set[frozenset[str]]) -> Ranking:
     beaten = {name: sum(frozenset((name, other)) not in tied for other in order[: order.index(name)]) for name in order}
     rows = [
         Rank(rank=1 + beaten[name], name=name, tied=[o for o in order if frozenset((name, o)) in tied])
-        for name in sorted(order, key=lambda name: (beaten[name], order.index(name)))
+        for name in order
     ]
     return Ranking(criterion="generated", rows=rows)
 

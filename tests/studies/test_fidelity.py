@@ -21,14 +21,16 @@ def test_a_problem_is_trained_judged_and_reported(tmp_path: Path, monkeypatch: p
         for name, count in FEW.items():
             monkeypatch.setattr(module, name, count)
     [problem] = [each for each in PROBLEMS if each.name == "digits, narrow"]
-    fidelity_tables.fill(tmp_path, problem, seed=0)
-    file = fidelity_tables.path(tmp_path, problem)
-    with np.load(file, allow_pickle=False) as arrays:
-        assert arrays["losses"].shape[:2] == (len(fidelity_tables.QUANTIZERS), sum(FEW.values()))
-        file.with_suffix(".json").write_text(json.dumps(fidelity_truth.judged(dict(arrays))))
-    judged = fidelity.judged(tmp_path, problem.half)
-    section = fidelity.report(judged, judged)
-    assert "| **paired_replicates, exposure** |" in section
-    assert 0.5 < judged[0].tau("**paired_replicates, exposure**", "4") <= 1
-    right, wrong = judged[0].stated("4")
-    assert right > wrong >= 0
+    for family in fidelity_tables.FAMILIES:
+        fidelity_tables.fill(tmp_path, problem, seed=0, family=family)
+        file = fidelity_tables.path(tmp_path, problem, family)
+        with np.load(file, allow_pickle=False) as arrays:
+            assert arrays["losses"].shape[:2] == (len(family.quantizers), sum(FEW.values()))
+            file.with_suffix(".json").write_text(json.dumps(fidelity_truth.judged(dict(arrays))))
+    codebooks, others = (fidelity.judged(tmp_path, problem.half, family) for family in fidelity_tables.FAMILIES)
+    section = fidelity.report(codebooks, codebooks, (others, others))
+    assert f"| {fidelity.LISTED} |" in section
+    for judged in (codebooks[0], others[0]):
+        assert 0.5 < judged.tau(fidelity.LISTED, "4") <= 1
+        right, wrong = judged.stated("4")
+        assert right > wrong >= 0

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from quantmis.attacks import Attack
-from quantmis.audit import fit
+from quantmis.audit import against, fit
 from quantmis.audit.settings import Settings
 from quantmis.audit.tables import Table
 from quantmis.errors import UserError
@@ -31,9 +31,7 @@ from quantmis.results import (
     Utility,
 )
 from quantmis.stats import Bound, Estimate, Unmeasured, by_class, evaluate, most_exposed, security_upper_bound
-from quantmis.stats.average import average, average_among, average_difference
-from quantmis.stats.cluster import kin
-from quantmis.stats.compare import difference
+from quantmis.stats.average import average, average_among
 from quantmis.stats.exposure import exposure_bits
 from quantmis.theory import indicator, security
 
@@ -48,7 +46,6 @@ SHOWN = 10
 NO_REFERENCES = "the attack uses no reference models: adaptive and transfer are one"
 FULL_PRECISION = "the target is in full precision itself: adaptive and transfer are one"
 NO_TRAINING = "compares several trainings of a model, and this is one model"
-ITSELF = "this is full precision itself"
 NO_REFERENCE_MODELS = "needs reference models, which an audit without training does not have"
 NOT_LIKE_THIS = "no reference model was quantized like this version: say which quantizer it is `like`"
 NO_CANARIES = "no random texts were planted: canaries = 8 plants eight at each of several repetition counts"
@@ -131,8 +128,9 @@ def describe(scored: Scored, whole: Scored, settings: Settings, ids: np.ndarray 
         security=_of_candidates(table, settings, _security),
         security_upper_bound=_upper_bound(scored.bound),
         attacks={spelling(attack): _attack(spelling(attack), scored, settings.level) for attack in settings.attacks},
-        change=_change(scored, whole, settings.level),
-        utility_change=_utility_change(table, whole.table, settings.level),
+        change=against.change(scored.bound, whole.bound, table.audited.member, settings.level),
+        utility_change=against.utility_change(table, whole.table, settings.level),
+        distortion=against.upset(table, whole.table),
         by_class=_by_class(scored, settings),
         most_exposed=_most_exposed(scored, settings, ids),
         canaries=_canaries(table, settings.level),
@@ -162,7 +160,7 @@ def _bound(table: Table, settings: Settings, *forms: Mapping[str, Scores | Unmea
 def _utility(table: Table, level: float) -> Utility | Unmeasured:
     worth = table.held_out_worth
     if worth is None or worth.size == 0:
-        return Unmeasured("no predictions were given, only losses")
+        return Unmeasured(fit.NO_PREDICTIONS)
     mean = average(worth.astype(np.float64), table.evidence.member, level, table.held_out_weight)
     perplexity = _perplexity(mean) if table.metric == LIKELIHOOD else None
     return Utility(mean.value, mean.low, mean.high, mean.level, mean.method, metric=table.metric, perplexity=perplexity)
@@ -172,25 +170,6 @@ def _perplexity(likelihood: Estimate) -> Estimate:
     """Return exp of the negated log-likelihood of a token, which turns the ends of its interval round."""
     value, low, high = (math.exp(-each) for each in (likelihood.value, likelihood.high, likelihood.low))
     return Estimate(value, low, high, likelihood.level, likelihood.method)
-
-
-def _utility_change(table: Table, whole: Table, level: float) -> Measured:
-    worth, before = table.held_out_worth, whole.held_out_worth
-    if table is whole:
-        return Unmeasured(ITSELF)
-    if worth is None or before is None or worth.size == 0:
-        return Unmeasured("no predictions were given, only losses")
-    both = worth.astype(np.float64), before.astype(np.float64)
-    return average_difference(*both, table.evidence.member, level, table.held_out_weight)
-
-
-def _change(scored: Scored, whole: Scored, level: float) -> Measured:
-    right, before = scored.bound.right, whole.bound.right
-    if scored is whole:
-        return Unmeasured(ITSELF)
-    if right is None or before is None:
-        return Unmeasured("the upper bound on security was not measured")
-    return difference(right, before, kin(scored.table.audited.member), level)[0]
 
 
 def foremost(attacks: Sequence[Attack]) -> Attack:

@@ -1,6 +1,6 @@
 """How the quantizers compare: their ranking with ties, agreement between measures, and the controls."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -21,26 +21,31 @@ BETWEEN_TWINS = (
     "the exposure between twins (what moves towards the model trained on a sample, over all that moves), which orders "
     "better than attacks without reference models; compared in pairs, after Holm"
 )
+TIES = "; where that leaves versions tied, the most distorted first"
 
 
-def ranking(scored: Sequence[Scored], level: float) -> Ranking:
+def ranking(scored: Sequence[Scored], distortion: Mapping[str, float | Unmeasured], level: float) -> Ranking:
     """Order the quantizers by what they give away, with ties where the data cannot tell.
 
     By what the strongest attacker gets out of them; where no attack had reference models, by exposure between twins, if
-    there are twins.
+    there are twins. Those that cannot be told apart are listed by `distortion`, where it is known of all.
     """
-    if scored[0].table.about == "models" and not any(map(_referred, scored)):
-        return _ranking({each.table.name: _exposure(each) for each in scored}, scored, level, BETWEEN_TWINS)
-    right = {each.table.name: each.bound.right for each in scored if each.bound.right is not None}
-    if len(right) < len(scored):
+    metrics, criterion = _metrics(scored)
+    if len(metrics) < len(scored):
         return Ranking(criterion="not ranked: the upper bound on security was not measured", rows=[])
-    return _ranking(right, scored, level, CRITERION)
-
-
-def _ranking(metrics: dict[str, Linear], scored: Sequence[Scored], level: float, criterion: str) -> Ranking:
     pairs = compare_metrics(metrics, scored[0].table.audited.member, level)
     exposure = {name: metric.value for name, metric in metrics.items()}
-    return Ranking(criterion=criterion, rows=rank(exposure, pairs, level))
+    known = {name: value for name, value in distortion.items() if isinstance(value, float)}
+    if len(known) < len(exposure):
+        return Ranking(criterion=criterion, rows=rank(exposure, pairs, level))
+    return Ranking(criterion=criterion + TIES, rows=rank(exposure, pairs, level, known))
+
+
+def _metrics(scored: Sequence[Scored]) -> tuple[dict[str, Linear], str]:
+    """Return what the quantizers are ordered by, of each of which it was measured, and what it is called."""
+    if scored[0].table.about == "models" and not any(map(_referred, scored)):
+        return {each.table.name: _exposure(each) for each in scored}, BETWEEN_TWINS
+    return {each.table.name: each.bound.right for each in scored if each.bound.right is not None}, CRITERION
 
 
 def _referred(scored: Scored) -> bool:
@@ -52,21 +57,39 @@ def _exposure(scored: Scored) -> Linear:
     return PairedReplicates().movement(scored.table.audited)
 
 
-def rank(exposure: dict[str, float], pairs: Sequence[Difference], level: float) -> list[Rank]:
-    """Return the quantizers from the least `exposure`; a rank is 1 + how many quantizers expose less beyond doubt.
+def rank(
+    exposure: Mapping[str, float],
+    pairs: Sequence[Difference],
+    level: float,
+    distortion: Mapping[str, float] | None = None,
+) -> list[Rank]:
+    """Return the quantizers from the least exposed; a rank is 1 + how many quantizers expose less beyond doubt.
 
-    `pairs` holds the difference of every two; they are tied where its adjusted p-value exceeds 1 - `level`.
+    `pairs` holds the difference of every two; they are tied where its adjusted p-value exceeds 1 - `level`. None is
+    listed before one that exposes less beyond doubt; else the most distorted comes first, and of equals the one of less
+    `exposure`.
     """
     tied = {name: list[str]() for name in exposure}
-    beaten = dict.fromkeys(exposure, 0)
+    below = {name: set[str]() for name in exposure}
     for pair in pairs:
         if pair.adjusted > 1 - level:
             tied[pair.first].append(pair.second)
             tied[pair.second].append(pair.first)
         else:
-            beaten[pair.first if pair.estimate.value > 0 else pair.second] += 1
-    order = sorted(exposure, key=lambda name: (beaten[name], exposure[name]))
-    return [Rank(rank=1 + beaten[name], name=name, tied=tied[name]) for name in order]
+            more, less = (pair.first, pair.second)[:: 1 if pair.estimate.value > 0 else -1]
+            below[more].add(less)
+    upset = distortion or dict.fromkeys(exposure, 0.0)
+    preferred = sorted(exposure, key=lambda name: (-upset[name], exposure[name]))
+    return [Rank(rank=1 + len(below[name]), name=name, tied=tied[name]) for name in _listed(preferred, below)]
+
+
+def _listed(preferred: Sequence[str], below: Mapping[str, set[str]]) -> list[str]:
+    """Return names in the order preferred, but each after all that must stand `below` it."""
+    left, listed = list(preferred), list[str]()
+    while left:
+        listed.append(next(name for name in left if below[name].issubset(listed)))
+        left.remove(listed[-1])
+    return listed
 
 
 def agreement(quantizers: Sequence[QuantizerResult], level: float) -> list[Agreement]:

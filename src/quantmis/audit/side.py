@@ -26,7 +26,8 @@ class Side:
 
     def ranking(self, level: float) -> Ranking:
         """Return its quantizers from the one that gives away least."""
-        return comparison.ranking(self.scored, level)
+        distortion = {each.name: each.distortion for each in self.described}
+        return comparison.ranking(self.scored, distortion, level)
 
 
 def measure(

@@ -7,7 +7,7 @@ that begins so is given an apostrophe in front, which spreadsheets show as text 
 import csv
 import io
 
-from quantmis.documents.measures import by_attack, headline, plain
+from quantmis.documents.measures import by_attack, headline, plain, traits
 from quantmis.documents.source import Group, Source, groups
 from quantmis.report.words import clean
 from quantmis.results import Measured, QuantizerResult, Results
@@ -48,8 +48,7 @@ def _rows(group: Group) -> list[dict[str, str | float | int]]:
 
 
 def _columns(record: QuantizerResult) -> dict[str, str | float]:
-    exact = {"bits_per_weight": record.bits_per_weight, "sparsity": record.sparsity}
-    cells = {name + part: cell for name, trait in exact.items() for part, cell in _cells(trait, EXACT).items()}
+    cells = {name + part: cell for name, trait in traits(record).items() for part, cell in _cells(trait, EXACT).items()}
     for name, quantity in {**headline(record), **by_attack(record)}.items():
         cells |= {text(name + part): cell for part, cell in _cells(quantity, PARTS).items()}
     return cells

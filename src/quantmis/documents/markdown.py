@@ -5,13 +5,12 @@ another cell of a table is written so that it stays text.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
 from quantmis.documents.source import Group, Source, groups
 from quantmis.report import words
 from quantmis.report.gaps import gaps
-from quantmis.report.reading import attacker, shown
+from quantmis.report.reading import attacker, shown, standing
 from quantmis.report.tables import Cell, rights
 from quantmis.report.verdict import verdict
 from quantmis.results import Finding, QuantizerResult, Results
@@ -86,10 +85,9 @@ def _ranking(group: Group, heading: str) -> str:
     ]
     told = rights([attacker(record) for record in group.records], {})
     cells = dict(zip([record.name for record in group.records], told, strict=True))
-    shared = Counter(rank for rank, _, _ in group.ordered)
     rows = [
         [
-            words.NONE if rank is None else f"{rank}{'=' if shared[rank] > 1 else ''}",
+            words.NONE if rank is None else standing(rank, len(tied)),
             plain(words.title(record.name)),
             _right(record, cells[record.name]),
             _utility(record),

@@ -25,6 +25,15 @@ MEANINGS = {
 }
 
 
+def traits(record: QuantizerResult) -> dict[str, float | Unmeasured]:
+    """Return the numbers that were counted and have no interval."""
+    return {
+        "bits_per_weight": record.bits_per_weight,
+        "sparsity": record.sparsity,
+        "distortion": record.distortion,
+    }
+
+
 def headline(record: QuantizerResult) -> dict[str, Measured]:
     """Return the numbers that do not belong to a single attack."""
     told = {

@@ -7,7 +7,7 @@ file.
 import json
 from typing import Any
 
-from quantmis.documents.measures import by_attack, headline, plain
+from quantmis.documents.measures import by_attack, headline, plain, traits
 from quantmis.documents.source import Group, Source, groups
 from quantmis.report.gaps import gaps
 from quantmis.report.verdict import verdict
@@ -38,5 +38,6 @@ def _versions(group: Group) -> list[dict[str, Any]]:
 
 
 def _numbers(record: QuantizerResult) -> dict[str, dict[str, float | str]]:
-    traits = {"bits_per_weight": record.bits_per_weight, "sparsity": record.sparsity}
-    return {name: plain(quantity) for name, quantity in {**traits, **headline(record), **by_attack(record)}.items()}
+    return {
+        name: plain(quantity) for name, quantity in {**traits(record), **headline(record), **by_attack(record)}.items()
+    }

@@ -27,6 +27,7 @@ SAID = {
     "found": "",
     "change": "change against full precision",
     "utility_change": "change of utility against full precision",
+    "distortion": "distortion",
     "by_class": "exposure by class",
     "most_exposed": "most exposed samples",
     "canaries": "planted random texts",

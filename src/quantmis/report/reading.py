@@ -6,13 +6,12 @@ model was trained on it: half the time by tossing a coin, always if the model gi
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from quantmis.report import words
-from quantmis.report.words import BASELINE, NONE
+from quantmis.report.words import BASELINE, NONE, TO
 from quantmis.results import AttackMetrics, QuantizerResult, RateAt, Results
 from quantmis.stats import Estimate, Unmeasured
 
@@ -22,7 +21,7 @@ UNPAIRED = "not paired: the ends of the two intervals, one against the other"
 
 @dataclass(frozen=True)
 class Place:
-    """Hold one row of the ranking: its number in tables and figures, its rank with ties, and the numbers it ties with.
+    """Hold one row of the ranking: its number in tables and figures, its rank or the ranks that it may have, its ties.
 
     `leads`: it may be called one of the least exposed.
     """
@@ -85,16 +84,24 @@ def places(results: Results, number: Mapping[str, int] | None = None) -> list[Pl
     number = dict(number or {})
     for name in numbers(results):
         number.setdefault(name, len(number) + 1)
-    shared = Counter(row.rank for row in results.ranking.rows)
     least = least_exposed(results)
     rows = {row.name: row for row in results.ranking.rows}
     found: list[Place] = []
     for name in numbers(results):
         record, row = results.quantizer(name), rows.get(name)
-        rank = NONE if row is None else f"{row.rank}=" if shared[row.rank] > 1 else str(row.rank)
+        rank = NONE if row is None else standing(row.rank, len(row.tied))
         tied_with = tuple(sorted(number[other] for other in (row.tied if row else ())))
         found.append(Place(number[name], rank, record in least, record, attacker(record), tied_with))
     return found
+
+
+def standing(rank: int, tied: int) -> str:
+    """Write the best rank and, where a version is tied with others, the worst that it may have.
+
+    >>> standing(2, 0), standing(2, 3)
+    ('2', '2\u20135')
+    """
+    return f"{rank}{TO}{rank + tied}" if tied else str(rank)
 
 
 def leaders(results: Results) -> list[QuantizerResult]:
@@ -118,9 +125,6 @@ def beats(results: Results, one: QuantizerResult, other: QuantizerResult) -> boo
     order = [row.name for row in results.ranking.rows]
     if one.name not in order or other.name not in order or one.name == other.name or tied(results, one, other):
         return False
-    mine, theirs = attacker(one), attacker(other)
-    if isinstance(mine, Estimate) and isinstance(theirs, Estimate) and mine.value != theirs.value:
-        return mine.value < theirs.value
     return order.index(one.name) < order.index(other.name)
 
 

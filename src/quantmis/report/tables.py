@@ -72,7 +72,7 @@ def role(place: Place) -> str:
 
 
 def ranking(results: Results, notes: Notes) -> Table:
-    """Return the ranking, from the version that gives away least; ties share a rank."""
+    """Return the ranking, from the version that gives away least; without the columns that are empty."""
     listed = places(results)
     records = [place.record for place in listed]
     columns = [
@@ -81,10 +81,11 @@ def ranking(results: Results, notes: Notes) -> Table:
         (worths(records), utilities(records, notes)),
         ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
         ("Zero weights", [share(record.sparsity, notes) for record in records]),
+        ("Distortion", [distortion(record.distortion, notes) for record in records]),
         ("Against full precision, points", differences([record.change for record in records], notes)),
         ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),
     ]
-    return numbered("Versions of the model, the least exposed first", listed, columns)
+    return _without_empty(numbered("Versions of the model, the least exposed first", listed, columns))
 
 
 def numbered(caption: str, listed: Sequence[Place], columns: Sequence[Column]) -> Table:
@@ -275,6 +276,11 @@ def size(bits: float | Unmeasured, notes: Notes) -> Cell:
 def share(sparsity: float | Unmeasured, notes: Notes) -> Cell:
     """Return the cell of a share that was counted and has no interval."""
     return cell(sparsity, notes, words.percent)
+
+
+def distortion(upset: float | Unmeasured, notes: Notes) -> Cell:
+    """Return the cell of how much the losses of unseen samples were upset, from 0 to 1."""
+    return cell(upset, notes, lambda value: words.fixed(value, 3))
 
 
 def decimals(quantities: Sequence[Quantity]) -> int:

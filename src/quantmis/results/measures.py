@@ -124,10 +124,11 @@ class QuantizerResult(Record):
     among the `models`; `table` is the path of the loss table, relative to `results.json`, `table_digest` the SHA-256 of
     its arrays. `change` is how much more often the strongest attacker is right than against full precision, below 0
     where quantizing protects, and `utility_change` the utility minus that of full precision: both paired, over the same
-    models and samples. `by_class` and `most_exposed` are by the foremost attack, the most exposed sample first.
-    `canaries`: what became of random texts planted in the training sets of a language model. `over_guessing`: the
-    utility minus that of the best constant guess on the same samples; `gap`: what predictions are worth on members
-    minus what they are worth on the others, which grows with over-fitting.
+    models and samples. `distortion`: 1 - Spearman's correlation of losses with full precision on samples not trained
+    on, by which versions are listed that nothing else tells apart. `by_class` and `most_exposed` are by the foremost
+    attack, the most exposed sample first. `canaries`: what became of random texts planted in the training sets of a
+    language model. `over_guessing`: the utility minus that of the best constant guess on the same samples; `gap`: what
+    predictions are worth on members minus what they are worth on the others, which grows with over-fitting.
     """
 
     name: str
@@ -146,6 +147,7 @@ class QuantizerResult(Record):
     attacks: dict[str, AttackResult]
     change: Measured = EARLIER
     utility_change: Measured = EARLIER
+    distortion: float | Unmeasured = EARLIER
     by_class: list[ClassExposure] | Unmeasured = EARLIER
     most_exposed: list[SampleExposure] | Unmeasured = EARLIER
     canaries: list[CanaryExposure] | Unmeasured = EARLIER

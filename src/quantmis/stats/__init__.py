@@ -2,6 +2,7 @@
 
 from quantmis.stats.bound import Bound, security_upper_bound
 from quantmis.stats.compare import Difference, compare, holm
+from quantmis.stats.distortion import distortion
 from quantmis.stats.estimate import Estimate, EstimateError, Unmeasured
 from quantmis.stats.exposure import Exposed, by_class, most_exposed
 from quantmis.stats.metrics import Metrics, evaluate
@@ -16,6 +17,7 @@ __all__ = [
     "Unmeasured",
     "by_class",
     "compare",
+    "distortion",
     "evaluate",
     "holm",
     "most_exposed",

@@ -1,0 +1,47 @@
+"""What quantizing changed: a version against full precision, over the same models and samples."""
+
+import numpy as np
+from jaxtyping import Bool
+
+from quantmis.audit.fit import NO_PREDICTIONS
+from quantmis.audit.tables import Table
+from quantmis.errors import UserError
+from quantmis.quantizers.identity import Identity
+from quantmis.results import Measured
+from quantmis.stats import Bound, Unmeasured, distortion
+from quantmis.stats.average import average_difference
+from quantmis.stats.cluster import kin
+from quantmis.stats.compare import difference
+
+ITSELF = "this is full precision itself"
+NO_FULL_PRECISION = "compares with full precision, which this audit does not have"
+
+
+def change(bound: Bound, whole: Bound, member: Bool[np.ndarray, "models samples"], level: float) -> Measured:
+    """Return how much more often the strongest attacker is right, given the bounds that this attacker gave."""
+    if bound is whole:
+        return Unmeasured(ITSELF)
+    if bound.right is None or whole.right is None:
+        return Unmeasured("the upper bound on security was not measured")
+    return difference(bound.right, whole.right, kin(member), level)[0]
+
+
+def utility_change(table: Table, whole: Table, level: float) -> Measured:
+    """Return the utility less that of full precision."""
+    worth, before = table.held_out_worth, whole.held_out_worth
+    if table is whole:
+        return Unmeasured(ITSELF)
+    if worth is None or before is None or worth.size == 0:
+        return Unmeasured(NO_PREDICTIONS)
+    both = worth.astype(np.float64), before.astype(np.float64)
+    return average_difference(*both, table.evidence.member, level, table.held_out_weight)
+
+
+def upset(table: Table, whole: Table) -> float | Unmeasured:
+    """Return the distortion of what models make of samples that they were not trained on."""
+    if whole.name != Identity.name:
+        return Unmeasured(NO_FULL_PRECISION)
+    try:
+        return distortion(whole.without_canaries, table.without_canaries)
+    except UserError as error:  # hardly any sample that a model was not trained on
+        return Unmeasured(str(error))

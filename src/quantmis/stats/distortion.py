@@ -1,0 +1,51 @@
+"""How much quantizing upsets what models make of samples that they were not trained on.
+
+What a quantizer destroys of a model's losses cannot tell members from others any more. So distortion, which knows
+nothing of membership, orders quantizers as the strongest attacks with 64 shadow models do, better than any attack from
+few trainings: benchmarks/RESULTS.md, section fidelity. It says nothing of *how much* is given away.
+"""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import rankdata
+
+from quantmis.errors import require
+from quantmis.evidence import Evidence
+
+MOST_MODELS = 16
+"""So many models are looked at: beyond, the order of quantizers does not change any more."""
+FEWEST_SAMPLES = 3
+
+
+def distortion(whole: Evidence, quantized: Evidence) -> float:
+    """Return 1 - Spearman's correlation of losses before and after quantizing, on samples not trained on.
+
+    0: the losses keep their order; 1: nothing is left of it, as where all become equal; the mean over at most
+    `MOST_MODELS` models. `whole` is the table of the same models and samples in full precision. Raises `UserError` for
+    tables of other shapes, and where fewer than `FEWEST_SAMPLES` samples were not trained on.
+
+    >>> whole = Evidence(np.array([[0.1, 0.2, 0.4, 0.8]]), np.zeros((1, 4), dtype=bool))
+    >>> upset = Evidence(np.array([[0.2, 0.1, 0.4, 0.8]]), whole.member)
+    >>> round(distortion(whole, upset), 3)
+    0.2
+    """
+    require(
+        whole.losses.shape == quantized.losses.shape,
+        f"distortion compares tables of the same models and samples, got {whole.losses.shape} and "
+        f"{quantized.losses.shape}",
+    )
+    others = ~whole.member[:MOST_MODELS]
+    require(
+        int(others.sum(1).min()) >= FEWEST_SAMPLES,
+        f"distortion needs {FEWEST_SAMPLES} samples that a model was not trained on",
+    )
+    before, after = (table.losses[:MOST_MODELS] for table in (whole, quantized))
+    kept = [_correlation(a[mine], b[mine]) for a, b, mine in zip(before, after, others, strict=True)]
+    return 1 - float(np.mean(kept))
+
+
+def _correlation(first: Float[np.ndarray, " samples"], second: Float[np.ndarray, " samples"]) -> float:
+    """Return Spearman's correlation, 0 where one of the two is constant."""
+    a, b = (rankdata(each) - (len(each) + 1) / 2 for each in (first, second))
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / size if size else 0.0
