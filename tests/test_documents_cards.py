@@ -16,7 +16,7 @@ from quantmis.documents import cyclonedx, merge_into_card, model_card, render
 from quantmis.documents.command import Asked, write_document
 from quantmis.documents.source import Source, file_digest
 from quantmis.errors import UserError
-from quantmis.results import Results
+from quantmis.results import Results, Target
 from quantmis.stats import Estimate
 
 CARD = """---
@@ -194,6 +194,15 @@ def test_the_bill_names_the_task_the_loss_and_every_quantized_version():
     versions = [each for each in found["components"] if each["bom-ref"].startswith("version:")]
     assert {each["name"] for each in versions} == {"sign", "full precision"}
     assert any(each["name"] == "quantmis:hash" and "--weights" in each["value"] for each in versions[0]["properties"])
+
+
+def test_a_version_that_was_read_from_a_file_has_its_hash():
+    results = given()
+    assert isinstance(results.target, Target)
+    target = results.target.model_copy(update={"files": {"sign": "ef" * 32}})
+    found = bill(results.model_copy(update={"target": target}))["components"]
+    hashes = {each["name"]: each.get("hashes") for each in found if each["bom-ref"].startswith("version:")}
+    assert hashes == {"sign": [{"alg": "SHA-256", "content": "ef" * 32}], "full precision": None}
 
 
 def test_the_considerations_are_about_the_model_that_ships():

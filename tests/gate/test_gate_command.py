@@ -88,7 +88,10 @@ def shipped_model(folder: Path, epochs: int, decay: float) -> Path:
             nn.functional.cross_entropy(model(x[batch]), y[batch]).backward()
             optimizer.step()
     save_file(model.state_dict(), folder / "model.safetensors")
-    given = qm.Target(folder / "model.safetensors", np.arange(1000), np.arange(1000, 2000))
+    half = {name: tensor.half().float() for name, tensor in model.state_dict().items()}
+    save_file(half, folder / "half.safetensors")
+    versions = {"half precision": folder / "half.safetensors"}
+    given = qm.Target(folder / "model.safetensors", np.arange(1000), np.arange(1000, 2000), versions=versions)
     task = qm.Task(classifier)
     qm.audit(task, data, target=given, quantizers=["uniform(bits=4)"], out=folder / "audit", progress=False)
     return folder / "audit"
@@ -127,6 +130,20 @@ def test_the_file_that_ships_is_the_one_that_was_audited(tmp_path: Path):
     assert done.returncode == 1
     assert done.stdout.startswith("EXCEEDED  --weights  (this audit)")
     assert quantmis("gate", folder, "--policy", policy, "--weights", tmp_path / "none").returncode == 2
+
+
+def test_the_file_that_ships_may_be_that_of_a_version_that_is_judged(tmp_path: Path):
+    folder = shipped_model(tmp_path, 4, 0.1)
+    policy, path = tmp_path / "policy.toml", tmp_path / "half.safetensors"
+    limits = "[exposure]\nepsilon_at_most = 100.0\n"
+    for named, code in (("", 0), ('version = "half precision"\n', 0), ('version = "uniform(bits=4)"\n', 1)):
+        policy.write_text(named + limits)
+        done = quantmis("gate", folder, "--policy", policy, "--weights", path)
+        assert done.returncode == code, done.stdout
+        assert "the same bytes as half precision" in done.stdout
+    assert "the policy judges other versions than this one" in done.stdout
+    path.write_bytes(path.read_bytes() + b" ")
+    assert "other weights were audited" in quantmis("gate", folder, "--policy", policy, "--weights", path).stdout
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from quantmis.audit import comparison, findings
 from quantmis.audit.collect import Collected
 from quantmis.audit.prepare import Assignment
 from quantmis.audit.side import Side
+from quantmis.audit.weights import file_of
 from quantmis.audit.work import Work
 from quantmis.files import digest_of
 from quantmis.models.engine import Engine
@@ -109,8 +110,15 @@ def _target(measured: Measured) -> Target | Unmeasured:
         ranking=measured.this_model.ranking(settings.level) if apart else Unmeasured("see the ranking of the document"),
         stated=given.utility,
         alike=given.alike,
-        file=digest_of(Path(given.weights)) if isinstance(given.weights, str | Path) else "",
+        file=_file_digest(given.weights) or "",
+        files={name: digest for name, each in given.versions.items() if (digest := _file_digest(each.source))},
     )
+
+
+def _file_digest(source: Any) -> str | None:
+    """Return the SHA-256 of the file or folder that weights were read from, None for those in memory."""
+    file = file_of(source)
+    return None if file is None else digest_of(file.path)
 
 
 def _config(asked: Assignment) -> Config:

@@ -48,8 +48,8 @@ def from_file(
     return found
 
 
-def file_of(weights: Weights) -> Artefact | None:
-    """Return the file that weights are in, None for those in memory."""
+def file_of(weights: object) -> Artefact | None:
+    """Return the file that weights are in, None for those in memory and for all that is no weights."""
     if isinstance(weights, Artefact):
         return weights
     return Artefact(Path(weights)) if isinstance(weights, str | Path) else None

@@ -33,6 +33,7 @@ NAMESPACE = uuid.UUID("6d1a7a4e-5d0e-5b9e-9d0b-7a2f3c9b8e11")
 MODEL, DATA = "model", "training-data"
 SHORT = 200
 HASHED = "SHA-256 of the names, types, shapes and bytes of the tensors of the audited model"
+FILED = "SHA-256 of the bytes of the file that the version was read from"
 UNHASHED = "none: an audit keeps the losses of a version, not its weights; name the file that ships with --weights"
 TASKS = {"cross_entropy": "classification", "multi_label": "multi-label classification", "mse": "regression"}
 LIMITATIONS = (
@@ -136,9 +137,12 @@ def _component(reference: str, name: str, kind: ComponentType, digest: str) -> C
 def _versions(results: Results) -> list[Component]:
     """Return a component for each quantized version of what leads the report, the least exposed first."""
     found: list[Component] = []
+    files = results.target.files if isinstance(results.target, Target) else {}
     for number, (rank, record, _) in enumerate(groups(results)[0].ordered, 1):
-        version = _component(f"version:{number}", title(record.name), ComponentType.MACHINE_LEARNING_MODEL, "")
-        told = {"version": clean(record.name, SHORT), "rank": NONE if rank is None else str(rank), "hash": UNHASHED}
+        digest = files.get(record.name, "")
+        version = _component(f"version:{number}", title(record.name), ComponentType.MACHINE_LEARNING_MODEL, digest)
+        how = FILED if digest else UNHASHED
+        told = {"version": clean(record.name, SHORT), "rank": NONE if rank is None else str(rank), "hash": how}
         known = (
             {} if isinstance(record.bits_per_weight, Unmeasured) else {"bits_per_weight": repr(record.bits_per_weight)}
         )

@@ -1,8 +1,9 @@
 """The limits on the audit itself: whether its numbers count at all. The blind baseline and the controls come first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
+from quantmis.gate.names import same_name
 from quantmis.gate.policy import Policy
 from quantmis.gate.shipped import Shipped
 from quantmis.gate.verdict import AUDIT, Bench, Verdict, told
@@ -23,7 +24,7 @@ def audit_limits(results: Results, policy: Policy, now: datetime, ships: Shipped
     yield from _depth(bench, results, policy)
     yield from _age(bench, results, policy.evidence.age_in_days_at_most, now)
     yield from _weights(bench, results, policy.evidence.weights)
-    yield from _ships(bench, results, ships)
+    yield from _ships(bench, results, policy.versions, ships)
 
 
 def _blind(bench: Bench, results: Results, policy: Policy) -> Iterator[Verdict]:
@@ -113,20 +114,31 @@ def _weights(bench: Bench, results: Results, asked: str | None) -> Iterator[Verd
     yield bench.state(limit, wanted, clean(found, 80), _digest(found) == wanted, reason)
 
 
-def _ships(bench: Bench, results: Results, ships: Shipped | None) -> Iterator[Verdict]:
-    """Ask whether the file that ships is the one that was audited, by its bytes or by its tensors."""
+def _ships(bench: Bench, results: Results, judged: Sequence[str] | None, ships: Shipped | None) -> Iterator[Verdict]:
+    """Ask whether the file that ships was audited: as the model itself, or as one of the versions that are judged."""
     if ships is None:
         return
     limit, asked = "--weights", f"{clean(ships.name, 80)} to be what was audited"
     if not isinstance(results.target, Target):
         yield bench.state(limit, asked, "no weights were audited", within=False, reason=results.target.reason)
         return
-    bytes_agree = ships.file == results.target.file
-    agree = bytes_agree or (ships.tensors is not None and ships.tensors == results.target.digest)
-    found = f"the same {'bytes' if bytes_agree else 'tensors'}" if agree else f"SHA-256 {ships.file}"
+    same = _same(results.target, ships)
+    version = next((name for name, digest in results.target.files.items() if digest == ships.file), None)
+    if same is None and version is not None:
+        agree = judged is None or any(same_name(version, each) for each in judged)
+        reason = "the policy judges other versions than this one"
+        yield bench.state(limit, asked, f"the same bytes as {clean(version)}", agree, reason)
+        return
     known = results.target.file or "not known; they came from no file"
     reason = f"other weights were audited: SHA-256 of the file {known}, of its tensors {results.target.digest}"
-    yield bench.state(limit, asked, found, agree, reason)
+    yield bench.state(limit, asked, same or f"SHA-256 {ships.file}", same is not None, reason)
+
+
+def _same(target: Target, ships: Shipped) -> str | None:
+    """Return in what a file is that of the model itself, None where it is another."""
+    if ships.file == target.file:
+        return "the same bytes"
+    return "the same tensors" if ships.tensors is not None and ships.tensors == target.digest else None
 
 
 def _digest(written: str) -> str:

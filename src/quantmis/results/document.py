@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from quantmis.errors import UserError
 from quantmis.files import write_atomically
@@ -142,7 +142,8 @@ class Target(Record):
     its quantized versions, each a model of one row: in an as-is audit there are none here, because all that was
     measured is about this model, and stands in `quantizers` of the document. `stated`: the utility that its owner
     knows of it, with which what was measured agreed. `alike`: how many members look like a non-member.
-    `file`: the SHA-256 of the bytes of the file that the weights came from, where they came from one.
+    `file`: the SHA-256 of the bytes of the file that the weights came from, where they came from one; `files`: the same
+    of each version that was read from a file.
     """
 
     name: str
@@ -155,6 +156,7 @@ class Target(Record):
     stated: float | None = None
     alike: int = 0
     file: str = ""
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 class Reproduce(Record):
