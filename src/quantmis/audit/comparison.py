@@ -1,6 +1,6 @@
 """How the quantizers compare: their ranking with ties, agreement between measures, and the controls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -69,18 +69,25 @@ def rank(
     listed before one that exposes less beyond doubt; else the most distorted comes first, and of equals the one of less
     `exposure`.
     """
-    tied = {name: list[str]() for name in exposure}
-    below = {name: set[str]() for name in exposure}
+    tied, below = _told(exposure, pairs, 1 - level)
+    upset = distortion or dict.fromkeys(exposure, 0.0)
+    preferred = sorted(exposure, key=lambda name: (-upset[name], exposure[name]))
+    return [Rank(rank=1 + len(below[name]), name=name, tied=tied[name]) for name in _listed(preferred, below)]
+
+
+def _told(
+    names: Iterable[str], pairs: Sequence[Difference], most: float
+) -> tuple[dict[str, list[str]], dict[str, set[str]]]:
+    """Return with which others each is tied, and which expose less beyond doubt."""
+    tied, below = {name: list[str]() for name in names}, {name: set[str]() for name in names}
     for pair in pairs:
-        if pair.adjusted > 1 - level:
+        if pair.adjusted > most:
             tied[pair.first].append(pair.second)
             tied[pair.second].append(pair.first)
         else:
             more, less = (pair.first, pair.second)[:: 1 if pair.estimate.value > 0 else -1]
             below[more].add(less)
-    upset = distortion or dict.fromkeys(exposure, 0.0)
-    preferred = sorted(exposure, key=lambda name: (-upset[name], exposure[name]))
-    return [Rank(rank=1 + len(below[name]), name=name, tied=tied[name]) for name in _listed(preferred, below)]
+    return tied, below
 
 
 def _listed(preferred: Sequence[str], below: Mapping[str, set[str]]) -> list[str]:
