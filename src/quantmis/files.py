@@ -33,10 +33,14 @@ def _cannot_write(path: Path, error: OSError) -> UserError:
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of the bytes of a file, or of the names and bytes of the safetensors files in a folder."""
+    """Return the SHA-256 of the bytes of a file, or of all that says what the model in a folder is.
+
+    That is the names, sizes and bytes of its safetensors and JSON files.
+    """
     digest = hashlib.sha256()
-    for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
-        digest.update(file.name.encode() if path.is_dir() else b"")
+    parts = [*path.glob("*.safetensors"), *path.glob("*.json")] if path.is_dir() else [path]
+    for file in sorted(parts):
+        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode() if path.is_dir() else b"")
         with file.open("rb") as stream:
             while block := stream.read(BLOCK):
                 digest.update(block)

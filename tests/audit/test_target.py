@@ -16,6 +16,7 @@ import quantmis as qm
 from quantmis.attacks import LiRA, LossThreshold
 from quantmis.audit.command import audit_file, plan_file
 from quantmis.audit.target import disjoint
+from quantmis.files import digest_of
 from quantmis.models.rows import row
 from quantmis.models.weights import read_weights, weights_digest
 from quantmis.quantizers import Uniform
@@ -102,6 +103,15 @@ def test_labels_alone_give_two_sources_away():
     labels[shipped.MEMBERS] = np.where(labels[shipped.MEMBERS] == 1, 0, labels[shipped.MEMBERS])
     blank = qm.Samples(np.random.default_rng(0).normal(size=data.x.shape), labels)
     assert blind_of(as_is(shipped.net(), blank, quantizers=["sign"])).differs
+
+
+@pytest.mark.parametrize("features", [600, 70, 30])
+def test_few_samples_of_many_features_are_audited(features: int):
+    draw = np.random.default_rng(0)
+    data = qm.Samples(draw.normal(size=(60, features)), draw.integers(0, 2, 60))
+    given = qm.Target(nn.Linear(features, 2), np.arange(30), np.arange(30, 60))
+    document = qm.audit(qm.Task(lambda: nn.Linear(features, 2)), data, target=given, progress=False).document
+    assert not blind_of(document).differs
 
 
 @pytest.fixture(scope="module")
@@ -374,6 +384,16 @@ def test_the_digest_of_weights_changes_with_one_number():
 def folder(tmp_path: Path) -> Path:
     shipped.files(tmp_path)
     return tmp_path
+
+
+def test_the_digest_of_a_folder_changes_with_its_configuration_and_not_with_its_notes(tmp_path: Path):
+    save_file(shipped.net().state_dict(), tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 8}')
+    before = digest_of(tmp_path)
+    (tmp_path / "README.md").write_text("notes")
+    assert digest_of(tmp_path) == before
+    (tmp_path / "adapter_config.json").write_text('{"lora_alpha": 9}')
+    assert digest_of(tmp_path) != before
 
 
 def test_an_own_classifier_with_a_csv_is_audited_from_a_file_of_fifteen_lines(folder: Path):

@@ -90,7 +90,7 @@ def shipped_model(folder: Path, epochs: int, decay: float) -> Path:
     save_file(model.state_dict(), folder / "model.safetensors")
     half = {name: tensor.half().float() for name, tensor in model.state_dict().items()}
     save_file(half, folder / "half.safetensors")
-    versions = {"half precision": folder / "half.safetensors"}
+    versions = dict.fromkeys(("half precision", "half again"), folder / "half.safetensors")
     given = qm.Target(folder / "model.safetensors", np.arange(1000), np.arange(1000, 2000), versions=versions)
     task = qm.Task(classifier)
     qm.audit(task, data, target=given, quantizers=["uniform(bits=4)"], out=folder / "audit", progress=False)
@@ -136,12 +136,17 @@ def test_the_file_that_ships_may_be_that_of_a_version_that_is_judged(tmp_path: P
     folder = shipped_model(tmp_path, 4, 0.1)
     policy, path = tmp_path / "policy.toml", tmp_path / "half.safetensors"
     limits = "[exposure]\nepsilon_at_most = 100.0\n"
-    for named, code in (("", 0), ('version = "half precision"\n', 0), ('version = "uniform(bits=4)"\n', 1)):
+    for named, code in (("", 0), ('version = "half again"\n', 0), ('version = "uniform(bits=4)"\n', 1)):
         policy.write_text(named + limits)
         done = quantmis("gate", folder, "--policy", policy, "--weights", path)
         assert done.returncode == code, done.stdout
-        assert "the same bytes as half precision" in done.stdout
-    assert "the policy judges other versions than this one" in done.stdout
+        assert "the same bytes as half precision and half again" in done.stdout
+    assert "the policy judges versions that have other files" in done.stdout
+    whole = tmp_path / "model.safetensors"
+    for version, code in (("identity", 0), ("uniform(bits=4)", 0), ("half again", 1)):
+        policy.write_text(f'version = "{version}"\n{limits}')
+        assert quantmis("gate", folder, "--policy", policy, "--weights", whole).returncode == code, version
+    policy.write_text(limits)
     path.write_bytes(path.read_bytes() + b" ")
     assert "other weights were audited" in quantmis("gate", folder, "--policy", policy, "--weights", path).stdout
 

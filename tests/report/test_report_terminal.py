@@ -25,7 +25,8 @@ def test_ties_are_marked_by_the_ranks_that_are_possible():
 def test_at_80_columns_the_version_the_attacker_and_the_utility_stand_in_one_line_each():
     lines = shown(document(), 80)
     assert lines[0].split() == ["rank", "version", "attacker", "is", "right", "accuracy"]
-    assert len(lines) == 11
+    assert len(lines) == 12
+    assert lines[-1].strip() == "the least exposed first"
     assert "52 % (51 to 53 %)" in lines[1]
     assert "88.3 % (87.7 to 88.9 %)" in lines[1]
 

@@ -19,13 +19,18 @@ def tables(models: int = 4, samples: int = 60, noise: float = 1.0, seed: int = 0
     return Evidence(losses, member), Evidence(losses + noise * draw.exponential(size=losses.shape), member)
 
 
-def test_it_is_the_mean_over_models_of_one_minus_spearmans_correlation_on_the_others():
+def test_it_is_one_minus_the_mean_over_models_of_spearmans_correlation_on_the_others():
     whole, quantized = tables()
     expected = [
-        1 - spearmanr(a[~mine], b[~mine]).statistic
+        spearmanr(a[~mine], b[~mine]).statistic
         for a, b, mine in zip(whole.losses, quantized.losses, whole.member, strict=True)
     ]
-    assert distortion(whole, quantized) == pytest.approx(np.mean(expected), abs=1e-12)
+    assert distortion(whole, quantized) == pytest.approx(1 - np.mean(expected), abs=1e-12)
+
+
+def test_an_order_turned_round_is_not_lost():
+    whole, _ = tables()
+    assert distortion(whole, Evidence(-whole.losses, whole.member)) == pytest.approx(0, abs=1e-12)
 
 
 @given(st.integers(0, 1000), st.floats(0.1, 10), st.floats(0.1, 3))

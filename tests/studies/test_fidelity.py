@@ -28,7 +28,7 @@ def test_a_problem_is_trained_judged_and_reported(tmp_path: Path, monkeypatch: p
             assert arrays["losses"].shape[:2] == (len(family.quantizers), sum(FEW.values()))
             file.with_suffix(".json").write_text(json.dumps(fidelity_truth.judged(dict(arrays))))
     codebooks, others = (fidelity.judged(tmp_path, problem.half, family) for family in fidelity_tables.FAMILIES)
-    section = fidelity.report(codebooks, codebooks, (others, others))
+    section = fidelity.report(*(dict.fromkeys(fidelity.HALVES, each) for each in (codebooks, others)))
     assert f"| {fidelity.LISTED} |" in section
     for judged in (codebooks[0], others[0]):
         assert 0.5 < judged.tau(fidelity.LISTED, "4") <= 1

@@ -65,8 +65,9 @@ def _classifiers(seed: int) -> dict[str, Any]:
 
 
 def _told(classifier: Any, features: np.ndarray, member: np.ndarray, level: float) -> Metrics:
-    wide = features.shape[1] > COMPONENTS
-    pipeline = make_pipeline(StandardScaler(), PCA(COMPONENTS, random_state=0) if wide else "passthrough", classifier)
+    fewest = min(COMPONENTS, len(features) - -(-len(features) // FOLDS))  # the smallest fold that is fitted
+    narrower = PCA(fewest, random_state=0) if features.shape[1] > fewest else "passthrough"
+    pipeline = make_pipeline(StandardScaler(), narrower, classifier)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a classifier cut short is still a classifier

@@ -26,14 +26,14 @@ from quantmis.documents.source import Group, Source, file_digest, groups
 from quantmis.errors import UserError
 from quantmis.report.verdict import verdict
 from quantmis.report.words import NONE, clean, title
-from quantmis.results import Results, Target
+from quantmis.results import Results, Target, standing
 from quantmis.stats import Estimate, Unmeasured
 
 NAMESPACE = uuid.UUID("6d1a7a4e-5d0e-5b9e-9d0b-7a2f3c9b8e11")
 MODEL, DATA = "model", "training-data"
 SHORT = 200
 HASHED = "SHA-256 of the names, types, shapes and bytes of the tensors of the audited model"
-FILED = "SHA-256 of the bytes of the file that the version was read from"
+FILED = "SHA-256 of the file that the version was read from, or of the safetensors and JSON files of the folder"
 UNHASHED = "none: an audit keeps the losses of a version, not its weights; name the file that ships with --weights"
 TASKS = {"cross_entropy": "classification", "multi_label": "multi-label classification", "mse": "regression"}
 LIMITATIONS = (
@@ -137,19 +137,30 @@ def _component(reference: str, name: str, kind: ComponentType, digest: str) -> C
 def _versions(results: Results) -> list[Component]:
     """Return a component for each quantized version of what leads the report, the least exposed first."""
     found: list[Component] = []
-    files = results.target.files if isinstance(results.target, Target) else {}
-    for number, (rank, record, _) in enumerate(groups(results)[0].ordered, 1):
+    files = _files_of_versions(results)
+    for number, (rank, record, tied) in enumerate(groups(results)[0].ordered, 1):
         digest = files.get(record.name, "")
         version = _component(f"version:{number}", title(record.name), ComponentType.MACHINE_LEARNING_MODEL, digest)
         how = FILED if digest else UNHASHED
-        told = {"version": clean(record.name, SHORT), "rank": NONE if rank is None else str(rank), "hash": how}
-        known = (
-            {} if isinstance(record.bits_per_weight, Unmeasured) else {"bits_per_weight": repr(record.bits_per_weight)}
-        )
+        told = {
+            "version": clean(record.name, SHORT),
+            "rank": NONE if rank is None else standing(rank, len(tied)),
+            "hash": how,
+        }
+        counted = {"bits_per_weight": record.bits_per_weight, "distortion": record.distortion}
+        known = {name: repr(value) for name, value in counted.items() if isinstance(value, float)}
         losses = {"losses_sha256": record.table_digest} if record.table_digest else {}
         version.properties.update(_properties({**told, **known, **losses}))
         found.append(version)
     return found
+
+
+def _files_of_versions(results: Results) -> dict[str, str]:
+    """Return the digest of each file that a version of this model, full precision first, was read from."""
+    if not isinstance(results.target, Target) or isinstance(results.this_model, Unmeasured):
+        return {}
+    whole = results.this_model[0][0].name
+    return {whole: results.target.file, **results.target.files}
 
 
 def _files(source: Source) -> list[Component]:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from quantmis.documents.source import Group, Source, groups
 from quantmis.report import words
 from quantmis.report.gaps import gaps
-from quantmis.report.reading import attacker, shown, standing
+from quantmis.report.reading import attacker, ordered, shown
 from quantmis.report.tables import Cell, rights
 from quantmis.report.verdict import verdict
-from quantmis.results import Finding, QuantizerResult, Results
+from quantmis.results import Finding, QuantizerResult, Results, standing
 from quantmis.stats import Estimate, Unmeasured
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$^])")
@@ -34,7 +34,7 @@ def body(source: Source, level: int) -> str:
     parts = [
         f"**{plain(source.broken)}. What follows may not be what the audit measured.**" if source.broken else "",
         sentences(results),
-        *(_ranking(group, heading) for group in groups(results)),
+        *(_ranking(group, heading, ordered(results)) for group in groups(results)),
         _findings(results.warnings, heading),
         _not_measured(results),
         _origin(source),
@@ -71,7 +71,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _ranking(group: Group, heading: str) -> str:
+def _ranking(group: Group, heading: str, order: str) -> str:
     metric = next(
         (each.utility.metric for each in group.records if not isinstance(each.utility, Unmeasured)), "utility"
     )
@@ -81,6 +81,7 @@ def _ranking(group: Group, heading: str) -> str:
         "An attacker is right",
         words.capital(words.plainly(metric)),
         "Bits per weight",
+        "Distortion",
         "Cannot be told from",
     ]
     told = rights([attacker(record) for record in group.records], {})
@@ -92,11 +93,12 @@ def _ranking(group: Group, heading: str) -> str:
             _right(record, cells[record.name]),
             _utility(record),
             bits(record),
+            words.NONE if isinstance(record.distortion, Unmeasured) else words.fixed(record.distortion, 3),
             plain(words.some([words.title(name) for name in tied])) or words.NONE,
         ]
         for rank, record, tied in group.ordered
     ]
-    title = f"{heading} The versions of {group.about}, the least exposed first"
+    title = f"{heading} The versions of {group.about}, {order}"
     return f"{title}\n\n{table([head[0], *map(plain, head[1:])], rows)}"
 
 

@@ -115,23 +115,34 @@ def _weights(bench: Bench, results: Results, asked: str | None) -> Iterator[Verd
 
 
 def _ships(bench: Bench, results: Results, judged: Sequence[str] | None, ships: Shipped | None) -> Iterator[Verdict]:
-    """Ask whether the file that ships was audited: as the model itself, or as one of the versions that are judged."""
+    """Ask whether the file that ships was audited, and as something that is judged."""
     if ships is None:
         return
     limit, asked = "--weights", f"{clean(ships.name, 80)} to be what was audited"
     if not isinstance(results.target, Target):
         yield bench.state(limit, asked, "no weights were audited", within=False, reason=results.target.reason)
         return
-    same = _same(results.target, ships)
-    version = next((name for name, digest in results.target.files.items() if digest == ships.file), None)
-    if same is None and version is not None:
-        agree = judged is None or any(same_name(version, each) for each in judged)
-        reason = "the policy judges other versions than this one"
-        yield bench.state(limit, asked, f"the same bytes as {clean(version)}", agree, reason)
+    same, copies = _same(results.target, ships), _copies(results.target, ships)
+    if same is None and not copies:
+        known = results.target.file or "not known; they came from no file"
+        reason = f"other weights were audited: SHA-256 of the file {known}, of its tensors {results.target.digest}"
+        yield bench.state(limit, asked, f"SHA-256 {ships.file}", within=False, reason=reason)
         return
-    known = results.target.file or "not known; they came from no file"
-    reason = f"other weights were audited: SHA-256 of the file {known}, of its tensors {results.target.digest}"
-    yield bench.state(limit, asked, same or f"SHA-256 {ships.file}", same is not None, reason)
+    agree = judged is None or any(_stands_for(each, results.target, copies, same) for each in judged)
+    found = same or f"the same bytes as {listing([clean(name) for name in copies])}"
+    yield bench.state(limit, asked, found, agree, "the policy judges versions that have other files")
+
+
+def _copies(target: Target, ships: Shipped) -> list[str]:
+    """Return the versions that were read from a file of the same bytes."""
+    return [name for name, digest in target.files.items() if digest == ships.file]
+
+
+def _stands_for(judged: str, target: Target, copies: Sequence[str], same: str | None) -> bool:
+    """Return whether a judged version is in the file, or is made by the audit from the weights in it."""
+    if any(same_name(name, judged) for name in target.files):
+        return any(same_name(name, judged) for name in copies)
+    return same is not None
 
 
 def _same(target: Target, ships: Shipped) -> str | None:

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 
 from quantmis.report import words
 from quantmis.report.price import recommended
-from quantmis.report.reading import COIN, about_model, attacker, baseline, metric, numbers, places, rates_digits
+from quantmis.report.reading import (
+    COIN,
+    about_model,
+    attacker,
+    baseline,
+    metric,
+    numbers,
+    ordered,
+    places,
+    rates_digits,
+)
 from quantmis.report.tables import (
     Cell,
     Notes,
@@ -17,10 +27,12 @@ from quantmis.report.tables import (
     assemble,
     decimals,
     differences,
+    distortion,
     numbered,
     rights,
     rounded,
     utilities,
+    without_empty,
 )
 from quantmis.report.tables import numbers as column
 from quantmis.results import Control, QuantizerResult, Results, SampleExposure
@@ -187,9 +199,10 @@ def versions(results: Results, notes: Notes) -> Table | None:
         ),
         ("Against full precision, points", differences([each.change for each in records], notes)),
         (words.capital(words.plainly(metric(records))), utilities(records, notes)),
+        ("Distortion", [distortion(each.distortion, notes) for each in records]),
         ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),
     ]
-    return numbered("Versions of this very model, the least exposed first", listed, columns)
+    return without_empty(numbered(f"Versions of this very model, {ordered(view)}", listed, columns))
 
 
 def theory(results: Results, notes: Notes) -> Table:

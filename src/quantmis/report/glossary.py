@@ -32,6 +32,8 @@ GLOSSARY = {
     "quantized weights are predicted to depend on any one sample. It orders versions; it is no probability.",
     "Membership inference security (MIS)": "A defined quantity, no promise: one minus the advantage of the best attack "
     "there could ever be. Every attack that was run bounds it from above, none from below.",
+    "Distortion": "How far quantizing upset the order of the losses of records that a model was not trained on: 0 not "
+    "at all, 1 beyond recognition. It knows nothing of members, and orders versions that nothing else tells apart.",
     "Control": "A test of the audit itself whose right answer is known beforehand.",
     "Matched noise": "Random noise that changes the weights as much as a quantizer does. Where the quantizer protects "
     "no more than that, it is the disturbance that protects and not the low precision.",

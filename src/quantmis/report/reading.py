@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from quantmis.report import words
-from quantmis.report.words import BASELINE, NONE, TO
-from quantmis.results import AttackMetrics, QuantizerResult, RateAt, Results
+from quantmis.report.words import BASELINE, NONE
+from quantmis.results import AttackMetrics, QuantizerResult, RateAt, Results, standing
 from quantmis.stats import Estimate, Unmeasured
 
 COIN = 0.5
@@ -95,13 +95,10 @@ def places(results: Results, number: Mapping[str, int] | None = None) -> list[Pl
     return found
 
 
-def standing(rank: int, tied: int) -> str:
-    """Write the best rank and, where a version is tied with others, the worst that it may have.
-
-    >>> standing(2, 0), standing(2, 3)
-    ('2', '2\u20135')
-    """
-    return f"{rank}{TO}{rank + tied}" if tied else str(rank)
+def ordered(results: Results) -> str:
+    """Say in which order versions are listed: by what is told of them, and where that leaves ties, by distortion."""
+    ties = not all(isinstance(record.distortion, Unmeasured) for record in results.quantizers)
+    return "the least exposed first" + (", of those that cannot be told apart the most distorted" if ties else "")
 
 
 def leaders(results: Results) -> list[QuantizerResult]:

@@ -16,6 +16,7 @@ from quantmis.report.reading import (
     adaptive,
     foremost,
     metric,
+    ordered,
     places,
     rates_digits,
     shown,
@@ -85,7 +86,7 @@ def ranking(results: Results, notes: Notes) -> Table:
         ("Against full precision, points", differences([record.change for record in records], notes)),
         ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),
     ]
-    return _without_empty(numbered("Versions of the model, the least exposed first", listed, columns))
+    return without_empty(numbered(f"Versions of the model, {ordered(results)}", listed, columns))
 
 
 def numbered(caption: str, listed: Sequence[Place], columns: Sequence[Column]) -> Table:
@@ -128,10 +129,10 @@ def _attack(results: Results, name: str, notes: Notes, listed: Sequence[Place]) 
         ("AUC, transfer", areas([_of(_transfer(place.record, name), "auc") for place in listed], notes)),
     ]
     about = f"{words.clean(name)} against {subject(results)}: adaptive attacker, unless the column says transfer"
-    return _without_empty(numbered(about, listed, columns))
+    return without_empty(numbered(about, listed, columns))
 
 
-def _without_empty(table: Table) -> Table:
+def without_empty(table: Table) -> Table:
     """Leave out the columns that were measured for no version, all for one reason."""
     columns = [{row.cells[index] for row in table.rows} for index in range(len(table.head) - 1)]
     empty = {
@@ -279,7 +280,7 @@ def share(sparsity: float | Unmeasured, notes: Notes) -> Cell:
 
 
 def distortion(upset: float | Unmeasured, notes: Notes) -> Cell:
-    """Return the cell of how much the losses of unseen samples were upset, from 0 to 1."""
+    """Return the cell of how far the losses of unseen samples were upset."""
     return cell(upset, notes, lambda value: words.fixed(value, 3))
 
 

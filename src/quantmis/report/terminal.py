@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from quantmis.report import tables, words
-from quantmis.report.reading import Place, adaptive, foremost, metric, places, rates_digits
+from quantmis.report.reading import Place, adaptive, foremost, metric, ordered, places, rates_digits
 from quantmis.report.tables import Cell
 from quantmis.report.verdict import verdict
 from quantmis.results import AttackMetrics, Results
@@ -40,6 +40,7 @@ def table(results: Results, width: int | None = None) -> Table:
     chosen = [column for column in _columns(results, listed) if column.width <= wide]
     for column in chosen:
         drawn.add_column(column.heading, overflow="fold")
+    drawn.caption, drawn.caption_justify = ordered(results), "left"
     for index, place in enumerate(listed):
         cells = (place.rank, words.title(place.record.name), *(column.cells[index] for column in chosen))
         drawn.add_row(*map(Text, cells), style=STYLES[tables.role(place)])
@@ -56,6 +57,7 @@ def _columns(results: Results, listed: Sequence[Place]) -> list[Column]:
         Column(words.plainly(metric(records)), _spelled(tables.utilities(records, {})), width=70),
         Column("bits", _spelled([tables.size(record.bits_per_weight, {}) for record in records]), width=90),
         Column("zeros", _spelled([tables.share(record.sparsity, {}) for record in records]), width=96),
+        Column("distortion", _spelled([tables.distortion(record.distortion, {}) for record in records]), width=110),
         *_attack(results, listed),
         Column("indicator r_Q", _spelled(tables.rounded([record.indicator for record in records], {})), width=140),
     ]

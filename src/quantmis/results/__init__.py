@@ -17,6 +17,7 @@ from quantmis.results.document import (
     json_schema,
     parse,
     read,
+    standing,
     write,
     written,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "json_schema",
     "parse",
     "read",
+    "standing",
     "write",
     "written",
 ]

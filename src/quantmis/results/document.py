@@ -71,6 +71,15 @@ class Data(Record):
     notes: tuple[str, ...] = ()
 
 
+def standing(rank: int, tied: int) -> str:
+    """Write the best rank and, of a version that is tied with others, the worst that it may have.
+
+    >>> standing(2, 0), standing(2, 3)
+    ('2', '2\u20135')
+    """
+    return f"{rank}\N{EN DASH}{rank + tied}" if tied else str(rank)
+
+
 class Rank(Record):
     """Place one quantizer: `rank` is 1 + the number of quantizers that gave away less beyond doubt.
 
@@ -82,8 +91,10 @@ class Rank(Record):
     tied: list[str]
 
     def __str__(self) -> str:
-        """Write the rank, the name, and the quantizers tied with it."""
-        return f"{self.rank:>3} {self.name}" + (f"  (tied with {', '.join(self.tied)})" if self.tied else "")
+        """Write the rank or the ranks that ties leave open, the name, and the quantizers tied with it."""
+        return f"{standing(self.rank, len(self.tied)):>5} {self.name}" + (
+            f"  (tied with {', '.join(self.tied)})" if self.tied else ""
+        )
 
 
 class Ranking(Record):

@@ -1,8 +1,9 @@
 """How much quantizing upsets what models make of samples that they were not trained on.
 
-What a quantizer destroys of a model's losses cannot tell members from others any more. So distortion, which knows
-nothing of membership, orders quantizers as the strongest attacks with 64 shadow models do, better than any attack from
-few trainings: benchmarks/RESULTS.md, section fidelity. It says nothing of *how much* is given away.
+Distortion knows nothing of membership. Yet what a quantizer upsets in a model's losses tells members from others less
+well, as a rule: distortion from one or two trainings orders quantizers much as the strongest attacks with 64 shadow
+models do (benchmarks/RESULTS.md, section fidelity). It says nothing of *how much* is given away, and a quantizer that
+upset only samples that were not trained on would deceive it.
 """
 
 import numpy as np
@@ -13,16 +14,17 @@ from quantmis.errors import require
 from quantmis.evidence import Evidence
 
 MOST_MODELS = 16
-"""So many models are looked at: beyond, the order of quantizers does not change any more."""
+"""So many models are looked at: 64 order about one pair of quantizers in a hundred the other way."""
 FEWEST_SAMPLES = 3
 
 
 def distortion(whole: Evidence, quantized: Evidence) -> float:
-    """Return 1 - Spearman's correlation of losses before and after quantizing, on samples not trained on.
+    """Return 1 - |Spearman's correlation| of losses before and after quantizing, on samples not trained on.
 
-    0: the losses keep their order; 1: nothing is left of it, as where all become equal; the mean over at most
-    `MOST_MODELS` models. `whole` is the table of the same models and samples in full precision. Raises `UserError` for
-    tables of other shapes, and where fewer than `FEWEST_SAMPLES` samples were not trained on.
+    From 0, where the losses keep their order, to 1, where nothing is left of it, as where all become equal. The
+    correlation is the mean over at most `MOST_MODELS` models. `whole` is the table of the same models and samples in
+    full precision. Raises `UserError` for tables of other shapes, and where fewer than `FEWEST_SAMPLES` samples were
+    not trained on.
 
     >>> whole = Evidence(np.array([[0.1, 0.2, 0.4, 0.8]]), np.zeros((1, 4), dtype=bool))
     >>> upset = Evidence(np.array([[0.2, 0.1, 0.4, 0.8]]), whole.member)
@@ -41,7 +43,7 @@ def distortion(whole: Evidence, quantized: Evidence) -> float:
     )
     before, after = (table.losses[:MOST_MODELS] for table in (whole, quantized))
     kept = [_correlation(a[mine], b[mine]) for a, b, mine in zip(before, after, others, strict=True)]
-    return 1 - float(np.mean(kept))
+    return 1 - abs(float(np.mean(kept)))
 
 
 def _correlation(first: Float[np.ndarray, " samples"], second: Float[np.ndarray, " samples"]) -> float:
