@@ -97,8 +97,8 @@ def places(results: Results, number: Mapping[str, int] | None = None) -> list[Pl
 
 def ordered(results: Results) -> str:
     """Say in which order versions are listed: by what is told of them, and where that leaves ties, by distortion."""
-    ties = not all(isinstance(record.distortion, Unmeasured) for record in results.quantizers)
-    return "the least exposed first" + (", of those that cannot be told apart the most distorted" if ties else "")
+    known = all(isinstance(record.distortion, float) for record in results.quantizers)
+    return "the least exposed first" + ("; where tied, the most distorted" if known else "")
 
 
 def leaders(results: Results) -> list[QuantizerResult]:
