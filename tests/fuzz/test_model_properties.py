@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from documents import document
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import Tensor, nn
@@ -183,6 +183,7 @@ def test_a_judgement_is_within_where_every_verdict_is_and_stricter_limits_never_
 @given(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=200), st.sampled_from(["", "---\nlicense: mit\n---\n"])
 )
+@example("\r", "")
 def test_a_card_keeps_its_text_and_takes_the_section_once(
     tmp_path_factory: pytest.TempPathFactory, text: str, head: str
 ):

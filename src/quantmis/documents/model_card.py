@@ -59,7 +59,7 @@ def merged(card: str, section: str, name: str = "the card") -> str:
     sound = counts == (0, 0) or (counts == (1, 1) and card.index(BEGIN) < card.index(END))
     hint = "leave one line of each, in order, or remove them all"
     require(sound, f"{name} has {counts[0]} beginnings and {counts[1]} ends of a privacy audit", hint=hint)
-    ending = "\r\n" if "\r\n" in card else "\n"
+    ending = "\r\n" if 2 * card.count("\r\n") > card.count("\n") else "\n"
     written = section.replace("\n", ending)
     if counts == (1, 1):
         return card[: card.index(BEGIN)] + written + card[card.index(END) + len(END) :]
