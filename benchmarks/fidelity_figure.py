@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 from _results import HERE
-from fidelity_measures import LISTED
+from fidelity_measures import DISTORTION, EXPOSURE, LISTED
 from fidelity_tables import SHADOWS
 
 COUNTS = ("0", "1", "2", "4", "8")
 FIGURE = HERE / "figures" / "fidelity.svg"
 SHOWN = {
     LISTED: ("the list of an audit", "o-", "#0b6e4f"),
-    "distortion, negated": ("distortion (knows no members)", "P-", "#e07b39"),
-    "paired_replicates, exposure": ("exposure between twins", "h-", "#2aa198"),
+    DISTORTION: ("distortion (knows no members)", "P-", "#e07b39"),
+    EXPOSURE: ("exposure between twins", "h-", "#2aa198"),
     "paired_replicates, AUC": ("paired_replicates, AUC", "s-", "#3b7dd8"),
     "rmia, AUC": ("RMIA, AUC", "D-", "#b8860b"),
     "lira, AUC": ("LiRA, AUC", "^", "#7a3e9d"),
@@ -26,7 +26,7 @@ FREE = {"bits, then zeros": "--", "bits": ":"}
 
 def points(section: str, measure: str) -> dict[int, tuple[float, float, float]]:
     """Return tau and its interval by number of trainings, as the table of the section says."""
-    line, *_ = re.findall(rf"^\| {re.escape(measure)} \|(.*)\|$", section, flags=re.MULTILINE)
+    [line] = re.findall(rf"^\| {re.escape(measure)} \|(.*)\|$", section, flags=re.MULTILINE)
     cells = [re.findall(r"-?\d\.\d+", cell) for cell in line.split("|")]
     return {
         int(count): (float(cell[0]), float(cell[1]), float(cell[2]))

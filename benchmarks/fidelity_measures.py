@@ -23,7 +23,7 @@ from quantmis.theory.candidates import gaps
 from quantmis.theory.indicator import AGGREGATES, _table
 
 LEVEL = 0.95
-LISTED = "**the list of an audit**"
+LISTED, EXPOSURE, DISTORTION = "**the list of an audit**", "paired_replicates, exposure", "distortion, negated"
 BITS = (32, 8, 4, 4, 3, 2, 3, 2, 1, 1.58, 1.58, 1.58)
 ZEROS = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0.33, 0.5, 0.9)
 
@@ -115,7 +115,7 @@ ATTACKS: dict[str, tuple[int, Measure]] = {
     "lira, AUC": (8, lambda table: area(LiRA().score(table), table.member)),
     "gaussian_plug_in, AUC": (8, lambda table: area(GaussianPlugIn().score(table), table.member)),
     "gaussian_plug_in, advantage": (8, lambda table: GaussianPlugIn().advantage(table).value),
-    "paired_replicates, exposure": (2, lambda table: PairedReplicates().movement(table).value),
+    EXPOSURE: (2, lambda table: PairedReplicates().movement(table).value),
     "paired_replicates, AUC": (2, lambda table: area(twins(table, table.signals), table.member)),
     "twins, AUC of losses": (2, lambda table: area(-twins(table, table.losses), table.member)),
     "twins, share of samples that rise": (2, lambda table: float((towards(table, table.signals) > 0).mean())),
@@ -171,7 +171,7 @@ def listed(few: Few) -> list[float]:
 
 TOGETHER: dict[str, tuple[int, Callable[[Few], list[float]]]] = {
     LISTED: (2, listed),
-    "distortion, negated": (1, lambda few: [-each for each in few.distortion]),
+    DISTORTION: (1, lambda few: [-each for each in few.distortion]),
 }
 
 

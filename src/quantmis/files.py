@@ -37,10 +37,9 @@ def digest_of(path: Path) -> str:
 
     That is the names, sizes and bytes of its safetensors and JSON files.
     """
-    digest = hashlib.sha256()
-    parts = [*path.glob("*.safetensors"), *path.glob("*.json")] if path.is_dir() else [path]
-    for file in sorted(parts):
-        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode() if path.is_dir() else b"")
+    digest, folder = hashlib.sha256(), path.is_dir()
+    for file in sorted([*path.glob("*.safetensors"), *path.glob("*.json")]) if folder else [path]:
+        digest.update(f"{file.name}\0{file.stat().st_size}\0".encode() if folder else b"")
         with file.open("rb") as stream:
             while block := stream.read(BLOCK):
                 digest.update(block)

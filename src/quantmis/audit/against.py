@@ -12,8 +12,10 @@ from quantmis.stats import Bound, Unmeasured, distortion
 from quantmis.stats.average import average_difference
 from quantmis.stats.cluster import kin
 from quantmis.stats.compare import difference
+from quantmis.stats.distortion import MOST_MODELS
 
 ITSELF = "this is full precision itself"
+FIRST = slice(MOST_MODELS)
 NO_FULL_PRECISION = "compares with full precision, which this audit does not have"
 
 
@@ -42,6 +44,6 @@ def upset(table: Table, whole: Table) -> float | Unmeasured:
     if whole.name != Identity.name:
         return Unmeasured(NO_FULL_PRECISION)
     try:
-        return distortion(whole.without_canaries, table.without_canaries)
+        return distortion(*(each.evidence.rows(FIRST).columns(~each.is_canary) for each in (whole, table)))
     except UserError as error:  # hardly any sample that a model was not trained on
         return Unmeasured(str(error))

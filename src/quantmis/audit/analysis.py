@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from quantmis.attacks import Attack
-from quantmis.audit import against, fit
+from quantmis.audit import against, canaries, fit
 from quantmis.audit.settings import Settings
 from quantmis.audit.tables import Table
 from quantmis.errors import UserError
@@ -16,10 +16,8 @@ from quantmis.evidence import Evidence
 from quantmis.registry import spelling
 from quantmis.results import (
     LIKELIHOOD,
-    NO_TEXTS,
     AttackMetrics,
     AttackResult,
-    CanaryExposure,
     ClassExposure,
     Curve,
     Measured,
@@ -31,8 +29,7 @@ from quantmis.results import (
     Utility,
 )
 from quantmis.stats import Bound, Estimate, Unmeasured, by_class, evaluate, most_exposed, security_upper_bound
-from quantmis.stats.average import average, average_among
-from quantmis.stats.exposure import exposure_bits
+from quantmis.stats.average import average
 from quantmis.theory import indicator, security
 
 Scores = Float[np.ndarray, "models samples"]
@@ -48,9 +45,6 @@ FULL_PRECISION = "the target is in full precision itself: adaptive and transfer 
 NO_TRAINING = "compares several trainings of a model, and this is one model"
 NO_REFERENCE_MODELS = "needs reference models, which an audit without training does not have"
 NOT_LIKE_THIS = "no reference model was quantized like this version: say which quantizer it is `like`"
-NO_CANARIES = "no random texts were planted: canaries = 8 plants eight at each of several repetition counts"
-NO_LOGITS = "this version computes in a runtime that shows no probabilities to decode from"
-CEILING = "at least this: none of the random texts that nobody trained on stood above a planted one"
 UNKNOWN = "not known of a version that was quantized elsewhere"
 
 
@@ -133,7 +127,7 @@ def describe(scored: Scored, whole: Scored, settings: Settings, ids: np.ndarray 
         distortion=against.upset(table, whole.table),
         by_class=_by_class(scored, settings),
         most_exposed=_most_exposed(scored, settings, ids),
-        canaries=_canaries(table, settings.level),
+        canaries=canaries.memory(table, settings.level),
         over_guessing=fit.over_guessing(table, settings.level),
         gap=fit.gap(table, settings.level),
     )
@@ -209,36 +203,6 @@ def _most_exposed(scored: Scored, settings: Settings, ids: np.ndarray | None) ->
         SampleExposure(sample=row, id=str(row if ids is None else ids[row]), exposure=each.exposure)
         for row, each in zip(rows, found, strict=True)
     ]
-
-
-def _canaries(table: Table, level: float) -> list[CanaryExposure] | Unmeasured:
-    """Return how well models remember the random texts in their training sets, by how often these stood there."""
-    if table.repeats is None:
-        return Unmeasured(NO_CANARIES) if table.metric == LIKELIHOOD else NO_TEXTS
-    return [_remembered(table, often, level) for often in np.unique(table.repeats[table.is_canary]).tolist() if often]
-
-
-def _remembered(table: Table, often: int, level: float) -> CanaryExposure:
-    assert table.repeats is not None  # noqa: S101 there are canaries
-    planted = table.repeats[table.is_canary & (table.repeats > 0)] == often
-    alternatives = table.evidence.columns(table.is_canary & (table.repeats == 0)).signals
-    found = table.canaries.columns(planted)
-
-    def said(way: str) -> Measured:
-        if way not in table.extracted:
-            return Unmeasured(NO_LOGITS)
-        return average_among(table.extracted[way][:, planted].astype(np.float64), found.member, level)
-
-    bits = average_among(exposure_bits(found.signals, alternatives), found.member, level)
-    most = math.log2(alternatives.shape[1] + 1)
-    return CanaryExposure(
-        repeats=often,
-        exposure_bits=replace(
-            bits, low=max(0.0, bits.low), high=min(most, bits.high), reason=CEILING if bits.value >= most else None
-        ),
-        greedy=said("greedy"),
-        sampled=said("sampled"),
-    )
 
 
 def _of_candidates(table: Table, settings: Settings, measure: "Callable[[Table, Settings], Estimate]") -> Measured:

@@ -6,6 +6,7 @@ straight and one of bent boundaries, learn to tell the sets apart from inputs an
 on samples that it has not seen, every number about the model may show the difference of the sets instead.
 """
 
+import math
 import warnings
 from typing import Any
 
@@ -65,8 +66,9 @@ def _classifiers(seed: int) -> dict[str, Any]:
 
 
 def _told(classifier: Any, features: np.ndarray, member: np.ndarray, level: float) -> Metrics:
-    fewest = min(COMPONENTS, len(features) - -(-len(features) // FOLDS))  # the smallest fold that is fitted
-    narrower = PCA(fewest, random_state=0) if features.shape[1] > fewest else "passthrough"
+    fitted = len(features) - math.ceil(len(features) / FOLDS)  # samples in the smallest part that is fitted
+    components = min(COMPONENTS, fitted)
+    narrower = PCA(components, random_state=0) if features.shape[1] > components else "passthrough"
     pipeline = make_pipeline(StandardScaler(), narrower, classifier)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():

@@ -81,11 +81,6 @@ class Table:
         return ~self.attacked & ~self.unseen
 
     @property
-    def without_canaries(self) -> Evidence:
-        """The columns of both uses."""
-        return self.evidence.columns(self.attacked | self.unseen)
-
-    @property
     def held_out(self) -> Evidence:
         """The columns that no model was trained on: where the indicator and the utility are measured."""
         return self.evidence.columns(self.unseen)

@@ -25,7 +25,7 @@ from quantmis.documents.measures import MEANINGS, by_attack, headline
 from quantmis.documents.source import Group, Source, file_digest, groups
 from quantmis.errors import UserError
 from quantmis.report.verdict import verdict
-from quantmis.report.words import NONE, clean, title
+from quantmis.report.words import clean, title
 from quantmis.results import Results, Target, standing
 from quantmis.stats import Estimate, Unmeasured
 
@@ -141,12 +141,8 @@ def _versions(results: Results) -> list[Component]:
     for number, (rank, record, tied) in enumerate(groups(results)[0].ordered, 1):
         digest = files.get(record.name, "")
         version = _component(f"version:{number}", title(record.name), ComponentType.MACHINE_LEARNING_MODEL, digest)
-        how = FILED if digest else UNHASHED
-        told = {
-            "version": clean(record.name, SHORT),
-            "rank": NONE if rank is None else standing(rank, len(tied)),
-            "hash": how,
-        }
+        told = {"version": clean(record.name, SHORT), "rank": standing(rank, len(tied))}
+        told["hash"] = FILED if digest else UNHASHED
         counted = {"bits_per_weight": record.bits_per_weight, "distortion": record.distortion}
         known = {name: repr(value) for name, value in counted.items() if isinstance(value, float)}
         losses = {"losses_sha256": record.table_digest} if record.table_digest else {}

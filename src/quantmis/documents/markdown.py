@@ -34,7 +34,7 @@ def body(source: Source, level: int) -> str:
     parts = [
         f"**{plain(source.broken)}. What follows may not be what the audit measured.**" if source.broken else "",
         sentences(results),
-        *(_ranking(group, heading, ordered(results)) for group in groups(results)),
+        *(_ranking(group, heading) for group in groups(results)),
         _findings(results.warnings, heading),
         _not_measured(results),
         _origin(source),
@@ -71,7 +71,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _ranking(group: Group, heading: str, order: str) -> str:
+def _ranking(group: Group, heading: str) -> str:
     metric = next(
         (each.utility.metric for each in group.records if not isinstance(each.utility, Unmeasured)), "utility"
     )
@@ -88,7 +88,7 @@ def _ranking(group: Group, heading: str, order: str) -> str:
     cells = dict(zip([record.name for record in group.records], told, strict=True))
     rows = [
         [
-            words.NONE if rank is None else standing(rank, len(tied)),
+            standing(rank, len(tied)),
             plain(words.title(record.name)),
             _right(record, cells[record.name]),
             _utility(record),
@@ -98,7 +98,7 @@ def _ranking(group: Group, heading: str, order: str) -> str:
         ]
         for rank, record, tied in group.ordered
     ]
-    title = f"{heading} The versions of {group.about}, {order}"
+    title = f"{heading} The versions of {group.about}, {ordered(group.records)}"
     return f"{title}\n\n{table([head[0], *map(plain, head[1:])], rows)}"
 
 

@@ -202,7 +202,7 @@ def versions(results: Results, notes: Notes) -> Table | None:
         ("Distortion", [distortion(each.distortion, notes) for each in records]),
         ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),
     ]
-    return without_empty(numbered(f"Versions of this very model, {ordered(view)}", listed, columns))
+    return without_empty(numbered(f"Versions of this very model, {ordered(records)}", listed, columns))
 
 
 def theory(results: Results, notes: Notes) -> Table:

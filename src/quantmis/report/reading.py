@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from quantmis.report import words
-from quantmis.report.words import BASELINE, NONE
+from quantmis.report.words import BASELINE
 from quantmis.results import AttackMetrics, QuantizerResult, RateAt, Results, standing
 from quantmis.stats import Estimate, Unmeasured
 
@@ -89,15 +89,15 @@ def places(results: Results, number: Mapping[str, int] | None = None) -> list[Pl
     found: list[Place] = []
     for name in numbers(results):
         record, row = results.quantizer(name), rows.get(name)
-        rank = NONE if row is None else standing(row.rank, len(row.tied))
         tied_with = tuple(sorted(number[other] for other in (row.tied if row else ())))
+        rank = standing(row.rank if row else None, len(tied_with))
         found.append(Place(number[name], rank, record in least, record, attacker(record), tied_with))
     return found
 
 
-def ordered(results: Results) -> str:
+def ordered(records: Sequence[QuantizerResult]) -> str:
     """Say in which order versions are listed: by what is told of them, and where that leaves ties, by distortion."""
-    known = all(isinstance(record.distortion, float) for record in results.quantizers)
+    known = all(isinstance(record.distortion, float) for record in records)
     return "the least exposed first" + ("; where tied, the most distorted" if known else "")
 
 

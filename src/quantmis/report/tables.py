@@ -86,7 +86,7 @@ def ranking(results: Results, notes: Notes) -> Table:
         ("Against full precision, points", differences([record.change for record in records], notes)),
         ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),
     ]
-    return without_empty(numbered(f"Versions of the model, {ordered(results)}", listed, columns))
+    return without_empty(numbered(f"Versions of the model, {ordered(records)}", listed, columns))
 
 
 def numbered(caption: str, listed: Sequence[Place], columns: Sequence[Column]) -> Table:

@@ -40,7 +40,7 @@ def table(results: Results, width: int | None = None) -> Table:
     chosen = [column for column in _columns(results, listed) if column.width <= wide]
     for column in chosen:
         drawn.add_column(column.heading, overflow="fold")
-    drawn.caption, drawn.caption_justify = ordered(results), "left"
+    drawn.caption, drawn.caption_justify = ordered(results.quantizers), "left"
     for index, place in enumerate(listed):
         cells = (place.rank, words.title(place.record.name), *(column.cells[index] for column in chosen))
         drawn.add_row(*map(Text, cells), style=STYLES[tables.role(place)])

@@ -20,6 +20,7 @@ from quantmis.stats import EstimateError, Unmeasured
 SCHEMA_VERSION = 1
 DOCUMENT = "results.json"
 LONGEST = 300
+DASH = "\N{EN DASH}"
 
 
 class Config(Record):
@@ -71,13 +72,15 @@ class Data(Record):
     notes: tuple[str, ...] = ()
 
 
-def standing(rank: int, tied: int) -> str:
-    """Write the best rank and, of a version that is tied with others, the worst that it may have.
+def standing(rank: int | None, tied: int) -> str:
+    """Write the best rank and, of a version that is tied with others, the worst that it may have; a dash for none.
 
-    >>> standing(2, 0), standing(2, 3)
-    ('2', '2\u20135')
+    >>> standing(2, 0), standing(2, 3), standing(None, 0)
+    ('2', '2\u20135', '\u2013')
     """
-    return f"{rank}\N{EN DASH}{rank + tied}" if tied else str(rank)
+    if rank is None:
+        return DASH
+    return f"{rank}{DASH}{rank + tied}" if tied else str(rank)
 
 
 class Rank(Record):
