@@ -19,7 +19,7 @@ from torch import nn
 
 import quantmis as qm
 from quantmis.audit.result import AuditResult
-from quantmis.results import QuantizerResult
+from quantmis.results import VersionResult
 from quantmis.stats import Estimate, compare
 
 QUANTIZERS = (
@@ -91,7 +91,7 @@ def leakage(out: Path, samples: int, shadows: int) -> str:
     return markdown(["quantizer", "attack", "AUC, on members", "AUC, on held-out", "difference"], rows)
 
 
-def of(result: AuditResult, name: str) -> QuantizerResult:
+def of(result: AuditResult, name: str) -> VersionResult:
     """Return what an audit found about one quantizer."""
     return next(each for each in result.document.quantizers if each.name == name)
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from quantmis.attacks import RMIA, Calibrated, GaussianPlugIn, LiRA, PairedReplicates
-from quantmis.audit.comparison import rank
+from quantmis.analysis.ranking import rank
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
 from quantmis.stats import Difference, distortion
@@ -30,10 +30,10 @@ ZEROS = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0.33, 0.5, 0.9)
 
 @dataclass(frozen=True, eq=False)
 class Few:
-    """Hold a few trainings: each quantizer's table of all samples, and which of these are `attacked`."""
+    """Hold a few trainings: each quantizer's table of all samples, and which of these are `is_audited`."""
 
     everything: tuple[Evidence, ...]
-    attacked: np.ndarray
+    is_audited: np.ndarray
 
     @property
     def trainings(self) -> int:
@@ -43,12 +43,12 @@ class Few:
     @cached_property
     def tables(self) -> tuple[Evidence, ...]:
         """The audited table of each quantizer."""
-        return tuple(each.columns(self.attacked) for each in self.everything)
+        return tuple(each.columns(self.is_audited) for each in self.everything)
 
     @cached_property
     def held_out(self) -> np.ndarray:
         """The losses on samples that no model was trained on, [quantizers, models, samples]."""
-        return np.stack([each.losses[:, ~self.attacked] for each in self.everything])
+        return np.stack([each.losses[:, ~self.is_audited] for each in self.everything])
 
     @cached_property
     def distortion(self) -> list[float]:

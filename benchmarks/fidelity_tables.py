@@ -20,10 +20,10 @@ import torch
 from problems import PROBLEMS, Problem
 from torch import nn
 
-from quantmis.audit.collect import collect
-from quantmis.audit.executors import Local
+from quantmis.audit.execution.collect import collect
+from quantmis.audit.execution.executors import Local
 from quantmis.audit.run import checked, plan, request
-from quantmis.audit.tables import Table, assemble
+from quantmis.tables.loss_table import Table, assemble
 from quantmis.files import write_atomically
 from quantmis.models import Task
 
@@ -108,7 +108,7 @@ def tables(problem: Problem, task: Task, models: int, seed: int, family: Family)
         checkpoint_every=None,
         keep_weights=False,
         canaries=0,
-        engine=problem.way,
+        engine=problem.kind,
         executor="local",
     )
     work = plan(*checked(asked), None)

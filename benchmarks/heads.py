@@ -55,7 +55,7 @@ RECIPES = {
 
 def predictions(problem: Problem, models: int) -> np.ndarray:
     """Return what models of all that may be trained on predict of the test set, [models, tests]."""
-    return np.asarray(_tables(problem.whole(replace(DESIGN, whole=models)))[0].held_out_worth, dtype=np.float64)
+    return np.asarray(_tables(problem.whole(replace(DESIGN, whole=models)))[0].held_out_utility, dtype=np.float64)
 
 
 def with_recipe(problem: Problem, make: Making, recipe: object) -> Problem:
@@ -80,7 +80,7 @@ def validated(task: AdmetTask, data: Path) -> dict[str, float]:
         for problem in admet._of(inner(task, split), data, admet.EMBEDDERS):
             for name, (make, recipe) in RECIPES.items():
                 predicted = predictions(with_recipe(problem, make, recipe), MODELS)
-                found[name].append(problem.worth(predicted, 0.95).value)
+                found[name].append(problem.utility_of(predicted, 0.95).value)
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 

@@ -24,7 +24,7 @@ import quantmis as qm
 from quantmis.data.texts import Texts, read_texts
 from quantmis.models.language import showing_logits
 from quantmis.models.rows import forward
-from quantmis.results import QuantizerResult
+from quantmis.results import VersionResult
 from quantmis.stats import Estimate
 
 QUANTIZERS = (
@@ -46,10 +46,10 @@ GIGABYTE = 2**30
 
 def base(texts: list[str], folder: Path, tokens: int) -> Path:
     """Write a fresh model of two layers and a tokenizer learnt from `texts` into `folder`."""
-    learnt = ByteLevelBPETokenizer()
-    learnt.train_from_iterator(texts, vocab_size=tokens, special_tokens=["<s>"], show_progress=False)
+    merge_adapters = ByteLevelBPETokenizer()
+    merge_adapters.train_from_iterator(texts, vocab_size=tokens, special_tokens=["<s>"], show_progress=False)
     special = dict.fromkeys(("bos_token", "eos_token", "pad_token"), "<s>")
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=learnt._tokenizer, **special)
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=merge_adapters._tokenizer, **special)
     config = llama(len(tokenizer), 64, 2, 64)
     torch.manual_seed(0)
     transformers.LlamaForCausalLM(config).save_pretrained(folder)
@@ -89,7 +89,7 @@ def study(name: str, file: str, epochs: int, folder: Path) -> str:
     return f"{said}\n\n{markdown(heads, rows)}"
 
 
-def numbers(found: QuantizerResult) -> list[str]:
+def numbers(found: VersionResult) -> list[str]:
     attacks = [found.attacks[name].adaptive.auc for name in ("paired_replicates", "loss_threshold")]
     bits = ", ".join(f"{each.exposure_bits.value:.1f}" for each in found.canaries)
     return [*(told(each, 3) for each in attacks), told(found.utility.perplexity, 2), bits]

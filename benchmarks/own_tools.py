@@ -19,7 +19,7 @@ from language import told
 from own_tools_model import CALIBRATION, LAYERS, MEMBERS, RECIPE, WIDTH, Trained, trained
 
 import quantmis as qm
-from quantmis.results import QuantizerResult
+from quantmis.results import VersionResult
 
 TOOLS = {"llama_cpp": "llama.cpp", "gptqmodel": "gptqmodel"}
 QUIET = {"GPTQMODEL_CPU_WORKERS": "2", "HF_HUB_OFFLINE": "1"}
@@ -53,7 +53,7 @@ def made_by(folder: Path, tool: str, work: Path) -> dict[str, np.ndarray] | str:
     return called(python_of(folder, tool), command, work / f"losses.{tool}.npz", QUIET)
 
 
-def audited(made: Trained, file: File) -> tuple[QuantizerResult, np.ndarray]:
+def audited(made: Trained, file: File) -> tuple[VersionResult, np.ndarray]:
     """Audit a file as the target; return what was found and the losses of all texts."""
     target = qm.Target(made.folder / file.path, made.members, made.others)
     task = qm.Task.causal_lm(made.folder / "base")

@@ -53,10 +53,10 @@ def trained(folder: Path) -> Trained:
 
 def base(texts: list[str], folder: Path) -> Path:
     """Write a fresh model, whose rows are multiples of 256, and a tokenizer learnt from `texts`."""
-    learnt = ByteLevelBPETokenizer()
-    learnt.train_from_iterator(texts, vocab_size=TOKENS, special_tokens=["<s>"], show_progress=False)
+    merge_adapters = ByteLevelBPETokenizer()
+    merge_adapters.train_from_iterator(texts, vocab_size=TOKENS, special_tokens=["<s>"], show_progress=False)
     special = dict.fromkeys(("bos_token", "eos_token", "pad_token"), "<s>")
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=learnt._tokenizer, **special)
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=merge_adapters._tokenizer, **special)
     config = llama(len(tokenizer), WIDTH, LAYERS, CONTEXT)
     config.num_key_value_heads, config.tie_word_embeddings = 2, False
     torch.manual_seed(0)

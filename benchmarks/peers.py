@@ -25,7 +25,7 @@ from sklearn.datasets import load_digits
 import quantmis as qm
 from quantmis.audit.demo import RECIPE, DigitsMLP
 from quantmis.evidence import Evidence
-from quantmis.models.engine import WAYS
+from quantmis.models.engine import ENGINES
 
 MODELS, TARGETS = 64, 4
 PEERS = {
@@ -142,7 +142,7 @@ def main() -> None:
     """Measure and write the section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--training", choices=WAYS, help="race the training of shadow models, ours by this engine")
+    parser.add_argument("--training", choices=ENGINES, help="race the training of shadow models, ours by this engine")
     options = parser.parse_args()
     folder = options.folder.resolve()
     if options.training:

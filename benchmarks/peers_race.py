@@ -55,10 +55,10 @@ def raced(called: Called, engine: str = "auto") -> str:
                 continue
             seconds, wall = found["seconds"]
             own = own or seconds
-            way = f"{found['way']}, {OURS} models" if "way" in found else f"one by one, {THEIRS} models"
+            kind = f"{found['way']}, {OURS} models" if "way" in found else f"one by one, {THEIRS} models"
             before, most = found["memory"]
             ratio = "1" if python == "quantmis" else f"**{seconds / own:.1f}**"
-            rows.append([name, f"{who} ({way})", f"{1e3 * seconds:.0f} ms", ratio, f"{1e3 * wall:.0f} ms",
+            rows.append([name, f"{who} ({kind})", f"{1e3 * seconds:.0f} ms", ratio, f"{1e3 * wall:.0f} ms",
                          f"{before:.0f} to {most:.0f}"])  # fmt: skip
     header = ["data, network", "who", "processor, a model", "ratio", "wall, a model", "MiB"]
     return f"""`python benchmarks/peers.py FOLDER --training {engine}`. The same networks on the same halves: Adam,

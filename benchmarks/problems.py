@@ -31,7 +31,7 @@ LETTERS = 8
 
 @dataclass(frozen=True)
 class Problem:
-    """Hold one problem; `way` is how its models train: stacked where they are dense, which is many times faster."""
+    """Hold one problem; `kind` is how its models train: stacked where they are dense, which is many times faster."""
 
     name: str
     half: str
@@ -39,7 +39,7 @@ class Problem:
     model: Callable[[], nn.Module]
     recipe: Recipe
     loss: str = "cross_entropy"
-    way: str = "stacked"
+    kind: str = "stacked"
 
     @property
     def task(self) -> Task:
@@ -195,7 +195,7 @@ PROBLEMS = [
     _problem(DEVELOPMENT, "mixture 64", partial(mixture, 3000, 64, 20, 3.5), partial(mlp, 64, 128, 20), 30),
     _problem(DEVELOPMENT, "digits, wide", digits, partial(mlp, 64, 128, 10), 40),
     _problem(DEVELOPMENT, "digits, narrow", digits, partial(mlp, 64, 32, 10), 15),
-    _problem(DEVELOPMENT, "digits, CNN", partial(digits, True), partial(cnn, 8, 10), 20, way="unfolded", rate=3e-3),
+    _problem(DEVELOPMENT, "digits, CNN", partial(digits, True), partial(cnn, 8, 10), 20, kind="im2col", rate=3e-3),
     _problem(DEVELOPMENT, "MNIST 3000", partial(mnist, 3000), partial(mlp, 784, 64, 10), 20),
     _problem(DEVELOPMENT, "Location30", partial(location, 5010), partial(mlp, 446, 64, 30), 10),
     _problem(DEVELOPMENT, "Adult 3000", partial(adult, 3000), partial(mlp, 108, 64, 2), 60),
@@ -210,7 +210,7 @@ PROBLEMS = [
     _problem(TEST, "digits, deep", digits, partial(mlp, 64, 96, 96, 10), 25),
     _problem(TEST, "MNIST 1500", partial(mnist, 1500), partial(mlp, 784, 64, 10), 40),
     _problem(TEST, "MNIST 6000", partial(mnist, 6000), partial(mlp, 784, 32, 10), 8, batch=64),
-    _problem(TEST, "MNIST, CNN", partial(mnist, 1200, True), partial(cnn, 14, 10), 15, way="unfolded", rate=3e-3),
+    _problem(TEST, "MNIST, CNN", partial(mnist, 1200, True), partial(cnn, 14, 10), 15, kind="im2col", rate=3e-3),
     _problem(TEST, "CIFAR-10 1500", partial(cifar, 1500), partial(mlp, 768, 64, 10), 25),
     _problem(TEST, "Location30 2000", partial(location, 2000), partial(mlp, 446, 128, 30), 30),
     _problem(TEST, "Adult 8000", partial(adult, 8000), partial(mlp, 108, 64, 2), 20, batch=64),
@@ -222,7 +222,7 @@ PROBLEMS = [
     _problem(FRESH, "digits, widest", digits, partial(mlp, 64, 256, 10), 30),
     _problem(FRESH, "MNIST 2400", partial(mnist, 2400), partial(mlp, 784, 96, 10), 30),
     _problem(
-        FRESH, "MNIST, CNN of 2000", partial(mnist, 2000, True), partial(cnn, 14, 10), 10, way="unfolded", rate=3e-3
+        FRESH, "MNIST, CNN of 2000", partial(mnist, 2000, True), partial(cnn, 14, 10), 10, kind="im2col", rate=3e-3
     ),
     _problem(FRESH, "CIFAR-10 1000", partial(cifar, 1000), partial(mlp, 768, 48, 10), 30),
     _problem(FRESH, "Location30 3500", partial(location, 3500), partial(mlp, 446, 96, 30), 20),

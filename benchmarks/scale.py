@@ -24,9 +24,9 @@ from scale_plans import SAMPLES, SHADOWS, WEIGHTS, plans
 
 from quantmis import seeds
 from quantmis.attacks import RMIA, LiRA
-from quantmis.audit.collect import collect
-from quantmis.audit.executors import Local
-from quantmis.audit.work import Work
+from quantmis.audit.execution.collect import collect
+from quantmis.audit.execution.executors import Local
+from quantmis.audit.execution.work import Work
 from quantmis.data import complementary_halves
 from quantmis.evidence import Evidence
 from quantmis.models import Recipe, Task

@@ -16,9 +16,9 @@ from problems import mixture, mlp
 
 from quantmis import seeds
 from quantmis.attacks import LiRA, LossThreshold, PairedReplicates
-from quantmis.audit.collect import collect
-from quantmis.audit.executors import Local
-from quantmis.audit.work import Work
+from quantmis.audit.execution.collect import collect
+from quantmis.audit.execution.executors import Local
+from quantmis.audit.execution.work import Work
 from quantmis.data import complementary_halves
 from quantmis.evidence import Evidence
 from quantmis.models import Recipe, Task

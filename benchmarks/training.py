@@ -20,9 +20,9 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from quantmis import seeds
-from quantmis.audit.collect import collect
-from quantmis.audit.executors import Local
-from quantmis.audit.work import Work
+from quantmis.audit.execution.collect import collect
+from quantmis.audit.execution.executors import Local
+from quantmis.audit.execution.work import Work
 from quantmis.data import Samples, complementary_halves
 from quantmis.models import Recipe, Task
 from quantmis.models.engine import choose_engine, cores

@@ -20,7 +20,7 @@ from test_report_html import HOSTILE, hostile
 from quantmis import results as schema
 from quantmis.documents import FORMS, Form, Source, dpia, markdown, pdf, render, summary
 from quantmis.documents import csv as csv_form
-from quantmis.documents.command import Asked, write_document
+from quantmis.documents.writing import DocumentRequest, write_document
 from quantmis.documents.measures import by_attack, headline
 from quantmis.documents.source import PROCEDURE, THIS_MODEL, file_digest, groups
 from quantmis.errors import UserError
@@ -90,7 +90,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_every_form_is_written_beside_the_results(folder: Path):
     for name, form in FORMS.items():
-        write_document(Asked(folder, name))
+        write_document(DocumentRequest(folder, name))
         assert (folder / form.file).stat().st_size > 1000, name
 
 
@@ -126,7 +126,7 @@ def test_no_form_promises_anything(name: str):
 
 def test_an_unknown_form_names_those_that_exist(folder: Path):
     with pytest.raises(UserError, match="no format 'markdown'") as raised:
-        Asked(folder, "markdown")
+        DocumentRequest(folder, "markdown")
     assert "cyclonedx" in str(raised.value.hint)
 
 
@@ -140,7 +140,7 @@ def test_an_unknown_form_names_those_that_exist(folder: Path):
 )
 def test_options_that_do_not_fit_are_refused(options: dict[str, Any], message: str):
     with pytest.raises(UserError, match=message):
-        Asked(Path(), **options)
+        DocumentRequest(Path(), **options)
 
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch):

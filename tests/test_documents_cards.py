@@ -13,7 +13,7 @@ from test_report_html import HOSTILE
 
 from quantmis import results as schema
 from quantmis.documents import cyclonedx, merge_into_card, model_card, render
-from quantmis.documents.command import Asked, write_document
+from quantmis.documents.writing import DocumentRequest, write_document
 from quantmis.documents.source import Source, file_digest
 from quantmis.errors import UserError
 from quantmis.results import Results, Target
@@ -110,7 +110,7 @@ def test_a_card_that_cannot_be_merged_into_is_refused_and_left_alone(card: Path,
     card.write_text(text)
     schema.write(document(), card.parent / "results.json")
     with pytest.raises(UserError, match=message):
-        write_document(Asked(card.parent, "model-card", into=card))
+        write_document(DocumentRequest(card.parent, "model-card", into=card))
     assert card.read_text() == text
 
 

@@ -4,7 +4,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from quantmis.audit.catalogue import catalogue
+from quantmis.cli.catalogue import catalogue
 from quantmis.errors import UserError
 from quantmis.quantizers import QUANTIZERS, MatchedNoise, Sign, TorchaoInt8Dynamic, TorchaoIntx
 from quantmis.registry import Registry, spelling

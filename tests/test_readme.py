@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from quantmis.audit.file import read
+from quantmis.audit.config import read
 
 README = Path(__file__).parents[1] / "README.md"
 

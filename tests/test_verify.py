@@ -14,7 +14,7 @@ from torch import nn
 
 import quantmis as qm
 from quantmis import results as schema
-from quantmis.audit.target import Target, Version
+from quantmis.audit.target.target import Target, Version
 from quantmis.errors import UserError
 from quantmis.results import EARLIER
 from quantmis.results.seal import seal, sealed
@@ -24,8 +24,8 @@ SAMPLES = 240
 ATTACKS = ["loss_threshold", "lira", "paired_replicates"]
 
 
-def task(taught: bool = True) -> qm.Task:
-    recipe = {"recipe": qm.Recipe(epochs=8, learning_rate=0.02)} if taught else {}
+def task(has_recipe: bool = True) -> qm.Task:
+    recipe = {"recipe": qm.Recipe(epochs=8, learning_rate=0.02)} if has_recipe else {}
     return qm.Task(model=lambda: nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Linear(24, 2)), **recipe)
 
 
@@ -254,7 +254,7 @@ def test_an_edited_table_is_named(copy: Path, table: str):
     assert verify(copy).edited == [f"{table} is not the table that results.json was computed from"]
 
 
-@pytest.mark.parametrize("trait", ["bits_per_weight", "fingerprint", "worth", "attacked"])
+@pytest.mark.parametrize("trait", ["bits_per_weight", "fingerprint", "per_sample_utility", "is_audited"])
 def test_the_digest_covers_everything_in_a_table(copy: Path, trait: str):
     path = copy / "tables" / "sign.npz"
     with np.load(path, allow_pickle=False) as file:

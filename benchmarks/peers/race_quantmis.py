@@ -7,9 +7,9 @@ import numpy as np
 from common import peak
 from racing import BATCH, NETS, RATE, processor_seconds
 
-from quantmis.audit.collect import collect
-from quantmis.audit.executors import Local
-from quantmis.audit.work import Work
+from quantmis.audit.execution.collect import collect
+from quantmis.audit.execution.executors import Local
+from quantmis.audit.execution.work import Work
 from quantmis.data import Samples
 from quantmis.models import Recipe, Task
 from quantmis.models.engine import Engine, choose_engine
@@ -18,7 +18,7 @@ from quantmis.quantizers import Identity
 
 def alone(engine: Engine) -> Engine:
     """Return the same way of training, in this process and one thread."""
-    return Engine(engine.way, engine.group, 1, 1, engine.seconds, engine.reasons)
+    return Engine(engine.kind, engine.group, 1, 1, engine.seconds, engine.reasons)
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     work = Work(task, samples, member, (Identity(),), 0, engine)
     collect(work, Local(), None, tick=lambda done: None)
     taken = np.array([processor_seconds() - start, time.perf_counter() - wall]) / len(member)
-    np.savez(sys.argv[2], seconds=taken, memory=np.array([before, peak()]), way=np.array(engine.way))
+    np.savez(sys.argv[2], seconds=taken, memory=np.array([before, peak()]), kind=np.array(engine.kind))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from quantmis import attacks, quantizers, stats, theory
     from quantmis.audit.result import AuditResult
-    from quantmis.audit.target import Artefact, Target, Version
+    from quantmis.audit.target.target import Artefact, Target, Version
     from quantmis.data import Samples
     from quantmis.data.sources import read_samples
     from quantmis.data.texts import Texts
@@ -56,19 +56,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Artefact": "quantmis.audit.target",
+    "Artefact": "quantmis.audit.target.target",
     "AuditResult": "quantmis.audit.result",
     "Estimate": "quantmis.stats",
     "Evidence": "quantmis.evidence",
     "HuggingFace": "quantmis.models.hugging_face",
     "Recipe": "quantmis.models",
     "Samples": "quantmis.data",
-    "Target": "quantmis.audit.target",
+    "Target": "quantmis.audit.target.target",
     "Task": "quantmis.models",
     "Texts": "quantmis.data.texts",
     "Unmeasured": "quantmis.stats",
     "UserError": "quantmis.errors",
-    "Version": "quantmis.audit.target",
+    "Version": "quantmis.audit.target.target",
     "log_to_mlflow": "quantmis.tracking",
     "read_samples": "quantmis.data.sources",
 }

@@ -19,8 +19,8 @@ from quantmis import results
 from quantmis.attacks import ATTACKS
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
-from quantmis.evidence_table import NAMED
-from quantmis.results import AttackMetrics, QuantizerResult, Results
+from quantmis.data.loss_tables import NAMED
+from quantmis.results import AttackMetrics, VersionResult, Results
 from quantmis.stats import Estimate, Unmeasured, compare
 
 Difference = Estimate | Unmeasured
@@ -47,7 +47,7 @@ class Side:
 
     folder: Path
     document: Results
-    records: Mapping[tuple[str, str], QuantizerResult]
+    records: Mapping[tuple[str, str], VersionResult]
 
     @property
     def abouts(self) -> list[str]:
@@ -96,7 +96,7 @@ def _require_common_attack(one: Side, other: Side) -> None:
         raise UserError("the two audits have no attack in common", hint="run the same attacks in both")
 
 
-def _attack(records: Sequence[QuantizerResult]) -> str:
+def _attack(records: Sequence[VersionResult]) -> str:
     """Return the strongest attack that was carried out on both, or else any that both audits asked for."""
     common = [name for name in records[0].attacks if name in records[1].attacks]
     done = [name for name in common if all(isinstance(each.attacks[name].adaptive, AttackMetrics) for each in records)]
@@ -118,7 +118,7 @@ def _compared(key: tuple[str, str], one: Side, other: Side) -> Compared:
     )
 
 
-def _area(record: QuantizerResult, attack: str) -> Difference:
+def _area(record: VersionResult, attack: str) -> Difference:
     found = record.attacks[attack].adaptive
     return found.auc if isinstance(found, AttackMetrics) else found
 
@@ -164,7 +164,7 @@ def _table(path: Path) -> tuple[Evidence, np.ndarray]:
             tables = {name: arrays[name] for name in ("signal", "entropy") if name in arrays}
             named = {name.removeprefix(NAMED): arrays[name] for name in arrays if name.startswith(NAMED)}
             return Evidence(arrays["losses"], arrays["member"], **tables, named=named), np.flatnonzero(
-                arrays["attacked"]
+                arrays["is_audited"]
             )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is no table of an audit: {error}", hint="run the audit again") from error

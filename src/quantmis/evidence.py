@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
 from quantmis.errors import require
-from quantmis.evidence_table import arrays_of
+from quantmis.data.loss_tables import arrays_of
 
 NO_TWIN = -1
 APART = ("named", "label")

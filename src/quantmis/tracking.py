@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from quantmis.documents.measures import by_attack, headline, traits
 from quantmis.documents.source import PROCEDURE, Group, groups
 from quantmis.errors import UserError
-from quantmis.results import Measured, QuantizerResult, Results, Target
+from quantmis.results import Measured, VersionResult, Results, Target
 from quantmis.stats import Estimate
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _about(group: Group) -> str:
     return "procedure" if group.about == PROCEDURE else "this_model"
 
 
-def _numbers(record: QuantizerResult) -> dict[str, float | Measured]:
+def _numbers(record: VersionResult) -> dict[str, float | Measured]:
     attacks = dict(zip(slugs(list(record.attacks)), record.attacks.values(), strict=True))
     return {**traits(record), **headline(record), **by_attack(record.model_copy(update={"attacks": attacks}))}
 

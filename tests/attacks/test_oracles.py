@@ -14,7 +14,7 @@ MODELS, SAMPLES = 12, 30
 def references_of(target: Evidence, row: int, reference: Evidence) -> list[int]:
     own = target.member[row]
     same = [(own == other).all() or (own != other).all() for other in reference.member]
-    return [index for index, kin in enumerate(same) if not kin]
+    return [index for index, pair_id in enumerate(same) if not pair_id]
 
 
 def untied(seed: int = 0, shift: float = 0.0) -> Evidence:

@@ -8,10 +8,10 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import quantmis as qm
-from quantmis.audit.prepare import Assignment, membership, plan, planted
+from quantmis.audit.execution.planning import AuditRequest, membership, plan, planted
 from quantmis.audit.run import run
-from quantmis.audit.settings import Models, Settings, attacks_of, quantizers_of
-from quantmis.audit.work import Work
+from quantmis.audit.options import Models, Settings, attacks_of, quantizers_of
+from quantmis.audit.execution.work import Work
 from quantmis.models import engine
 
 MODELS = 24
@@ -25,7 +25,7 @@ class Small(nn.Sequential):
 
 def assignment(
     out: Path | None = None, wrong_labels: int = 0, recipe: object = RECIPE, **changes: object
-) -> Assignment:
+) -> AuditRequest:
     """Ask for an audit of 300 digits with models in groups of two; `changes` are settings."""
     engine.LARGEST_GROUP = 2
     images, labels = load_digits(return_X_y=True)
@@ -45,7 +45,7 @@ def assignment(
     names = changes.pop("quantizers", ["sign", "uniform(bits=4)"])
     attacks = attacks_of(["loss_threshold"], Models(2, 2), qm.Task(Small).loss)
     settings = Settings(quantizers=quantizers_of(names), attacks=attacks, **plain | changes)
-    return Assignment(qm.Task(Small, recipe=recipe), qm.Samples(images[:300] / 16, labels), settings, out, "")
+    return AuditRequest(qm.Task(Small, recipe=recipe), qm.Samples(images[:300] / 16, labels), settings, out, "")
 
 
 def work(**changes: object) -> Work:

@@ -114,10 +114,10 @@ def test_every_number_can_be_recomputed_from_the_saved_table(audited: tuple[qm.A
     result, out = audited
     for record in result.quantizers.values():
         with np.load(out / record.table, allow_pickle=False) as table:
-            member, losses, worth = table["member"], table["losses"], table["worth"]
+            member, losses, per_sample_utility = table["member"], table["losses"], table["per_sample_utility"]
             shown = member.any(0)
             evidence = qm.Evidence(losses[:, shown], member[:, shown], signal=table["signal"][:, shown])
-            assert worth[:, ~shown].mean() == pytest.approx(record.utility.value)
+            assert per_sample_utility[:, ~shown].mean() == pytest.approx(record.utility.value)
             assert len(np.unique(table["fingerprint"])) == record.distinct
         found = evaluate(qm.attacks.LossThreshold().score(evidence), evidence.member)
         assert found.auc == auc(result, record.name, "loss_threshold")

@@ -9,7 +9,7 @@ import pytest
 import shipped
 from own_model import GOOD, MODULE
 
-from quantmis.audit.command import audit_file
+from quantmis.audit.config.running import audit_file
 from quantmis.errors import UserError
 
 FILES = {
@@ -60,7 +60,7 @@ BROKEN = [
         "shadows = 8",
         'engine = "stack"',
         "unknown engine 'stack'",
-        "did you mean 'stacked'? known: auto, stacked, unfolded, loop",
+        "did you mean 'stacked'? known: auto, stacked, im2col, loop",
     ),
     ("shadows = 8", "held_out = 2.0", "held_out: expected a fraction between 0 and 1, got 2.0", None),
     ('["sign"]', '["sgn"]', "unknown quantizer 'sgn'", "did you mean 'sign'? known:"),

@@ -11,7 +11,7 @@ from torch import nn
 
 import quantmis as qm
 from quantmis.audit.run import run
-from quantmis.audit.work import compute
+from quantmis.audit.execution.work import compute
 from quantmis.quantizers import GPTQ, QUANTIZERS, Quantized, Quantizer, Uniform
 from quantmis.quantizers.base import Change, Generators
 

@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quantmis.audit.comparison import rank
+from quantmis.analysis.ranking import rank
 from quantmis.stats import Difference, Estimate
 
 NAMES = [f"version {number}" for number in range(7)]

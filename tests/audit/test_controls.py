@@ -5,10 +5,10 @@ import pytest
 from torch import nn
 
 import quantmis as qm
-from quantmis.audit import controls
-from quantmis.audit.settings import Models, Settings, attacks_of, quantizers_of
-from quantmis.audit.tables import Table
-from quantmis.audit.work import Traits
+from quantmis.analysis import controls
+from quantmis.audit.options import Models, Settings, attacks_of, quantizers_of
+from quantmis.tables.loss_table import Table
+from quantmis.audit.execution.work import Traits
 from quantmis.data import complementary_halves
 from quantmis.data.canaries import with_canaries
 from quantmis.models import CrossEntropy

@@ -12,9 +12,9 @@ import pytest
 import shipped
 from typer.testing import CliRunner
 
-from quantmis.audit.command import audit_file
-from quantmis.audit.file.draft import draft
-from quantmis.audit.file.sections import read
+from quantmis.audit.config.running import audit_file
+from quantmis.audit.config.draft import draft
+from quantmis.audit.config.sections import read
 from quantmis.cli import app
 from quantmis.errors import UserError
 

@@ -11,7 +11,7 @@ import pytest
 from own_model import GOOD, MODULE
 from typer.testing import CliRunner
 
-from quantmis.audit.command import audit_file, plan_file
+from quantmis.audit.config.running import audit_file, plan_file
 from quantmis.cli import app
 from quantmis.errors import UserError
 

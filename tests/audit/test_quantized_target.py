@@ -8,7 +8,7 @@ import shipped
 from torch import nn
 
 import quantmis as qm
-from quantmis.audit.command import audit_file
+from quantmis.audit.config.running import audit_file
 from quantmis.quantizers import QUANTIZERS, Sign, Uniform, save
 from quantmis.results import Results
 from quantmis.stats import Estimate, Unmeasured

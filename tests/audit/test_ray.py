@@ -12,10 +12,10 @@ from ray.cluster_utils import Cluster
 from resumable import work
 
 import quantmis as qm
-from quantmis.audit.collect import collect
-from quantmis.audit.executors import Local, Ray, executor
-from quantmis.audit.progress import Tick
-from quantmis.audit.work import Work
+from quantmis.audit.execution.collect import collect
+from quantmis.audit.execution.executors import Local, Ray, executor
+from quantmis.audit.execution.progress import Tick
+from quantmis.audit.execution.work import Work
 
 pytestmark = [
     pytest.mark.xdist_group("ray"),

@@ -21,12 +21,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 import quantmis as qm
-from quantmis.audit.collect import collect
-from quantmis.audit.executors import Local
-from quantmis.audit.prepare import membership, plan, planted
+from quantmis.audit.execution.collect import collect
+from quantmis.audit.execution.executors import Local
+from quantmis.audit.execution.planning import membership, plan, planted
 from quantmis.audit.run import run
-from quantmis.audit.store import Damaged, Store, locked
-from quantmis.audit.work import Group, Traits
+from quantmis.audit.execution.store import Damaged, Store, locked
+from quantmis.audit.execution.work import Group, Traits
 from quantmis.models import engine
 
 PROGRAM = Path(__file__).with_name("resumable.py")
@@ -183,12 +183,12 @@ def test_the_choice_of_a_way_and_its_timings_are_kept_or_measured_again(
 ):
     slow = iter(range(1, 100))
     monkeypatch.setattr(
-        engine, "_seconds", lambda probe, recipe, way, apart: next(slow) * (1e-3 if way == "loop" else 1.0)
+        engine, "_seconds", lambda probe, recipe, kind, apart: next(slow) * (1e-3 if kind == "loop" else 1.0)
     )
     asked = assignment(engine="auto")
     member, store = membership(planted(asked), asked.settings, None), Store(tmp_path)
     first = plan(asked, member, store).engine
-    assert (first.way, first.seconds) == ("loop", {"stacked": 1.0, "loop": 2e-3})
+    assert (first.kind, first.seconds) == ("loop", {"stacked": 1.0, "loop": 2e-3})
     [file] = tmp_path.glob("*.way")
     if harm == "flip":
         file.write_bytes(file.read_bytes().replace(b"loop", b"look", 1))

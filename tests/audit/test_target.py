@@ -14,8 +14,8 @@ from torch import nn
 
 import quantmis as qm
 from quantmis.attacks import LiRA, LossThreshold
-from quantmis.audit.command import audit_file, plan_file
-from quantmis.audit.target import disjoint
+from quantmis.audit.config.running import audit_file, plan_file
+from quantmis.audit.target.target import disjoint
 from quantmis.files import digest_of
 from quantmis.models.rows import row
 from quantmis.models.weights import read_weights, weights_digest
@@ -141,7 +141,7 @@ def test_this_model_stands_beside_this_procedure(beside: tuple[Results, Path]):
 def test_the_attacks_on_this_model_have_the_shadow_models_as_references(beside: tuple[Results, Path]):
     document, out = beside
     with np.load(out / "tables/uniform_bits_8.npz") as own, np.load(out / "tables/target/uniform_bits_8.npz") as one:
-        columns = one["attacked"]
+        columns = one["is_audited"]
         shadows = qm.Evidence(own["losses"][:, columns], own["member"][:, columns], own["signal"][:, columns])
         given = qm.Evidence(one["losses"][:, columns], one["member"][:, columns], one["signal"][:, columns])
     expected = evaluate(LiRA().score(given, shadows), given.member).auc.value
@@ -259,7 +259,7 @@ def test_a_model_read_with_its_columns_in_another_order_is_found_out(memorised: 
     wrong = qm.Samples(data.x[:, np.random.default_rng(0).permutation(64)], data.y)
     document = as_is(model, wrong, quantizers=["sign"])
     assert "QM010" in [each.code for each in document.warnings]
-    assert document.quantizer("identity").over_guessing.low <= 0
+    assert document.quantizer("identity").gain_over_constant_guess.low <= 0
     with pytest.raises(
         qm.UserError, match=r"has accuracy 0\.\d+ .* on the non-members, and 0\.900 is stated"
     ) as refused:
@@ -284,7 +284,7 @@ def test_the_most_frequent_class_is_what_a_model_must_beat():
     data = qm.Samples(draw.normal(size=(600, 64)), (draw.random(600) < 0.2).astype(int))
     document = as_is(shipped.trained(data), data, quantizers=["sign"])
     found = document.quantizer("identity")
-    assert found.utility.value - found.over_guessing.value == pytest.approx((data.y[shipped.OTHERS] == 0).mean())
+    assert found.utility.value - found.gain_over_constant_guess.value == pytest.approx((data.y[shipped.OTHERS] == 0).mean())
     assert found.utility.low > 0.5
     assert "QM010" in [each.code for each in document.warnings]
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from quantmis import results
 from quantmis.attacks import ATTACKS
-from quantmis.audit import file as audit_file
-from quantmis.audit.store import Damaged, Store
-from quantmis.audit.work import Group, Traits
+from quantmis.audit import config as audit_file
+from quantmis.audit.execution.store import Damaged, Store
+from quantmis.audit.execution.work import Group, Traits
 from quantmis.errors import UserError
 from quantmis.quantizers import QUANTIZERS
 

@@ -88,7 +88,7 @@ def test_cross_entropy_agrees_with_torch_and_its_signal_falls_as_the_loss_rises(
     assert entropy is not None
     assert bool(torch.isfinite(entropy).all())
     assert bool((entropy >= -1e-9).all())
-    assert set(loss.worth(logits, y).tolist()) <= {0.0, 1.0}
+    assert set(loss.per_sample_utility(logits, y).tolist()) <= {0.0, 1.0}
 
 
 @MANY
@@ -98,7 +98,7 @@ def test_several_labels_agree_with_torch(outputs: np.ndarray, label: np.ndarray)
     y = loss.targets(label)
     expected = nn.functional.binary_cross_entropy_with_logits(logits, y.double(), reduction="none").mean(1)
     torch.testing.assert_close(loss.losses(logits, y), expected)
-    assert bool(((loss.worth(logits, y) >= 0) & (loss.worth(logits, y) <= 1)).all())
+    assert bool(((loss.per_sample_utility(logits, y) >= 0) & (loss.per_sample_utility(logits, y) <= 1)).all())
 
 
 @MANY

@@ -15,7 +15,7 @@ from quantmis.errors import UserError
 from quantmis.evidence import Evidence
 from quantmis.stats import Estimate, Unmeasured, compare, evaluate, holm, security_upper_bound
 from quantmis.stats.average import average
-from quantmis.stats.cluster import kin, spread
+from quantmis.stats.cluster import pair_id, spread
 from quantmis.stats.heldout import halves
 from quantmis.stats.interval import clopper_pearson, wilson
 from quantmis.stats.ranking import kendall, probability_more_private, ranking
@@ -125,7 +125,7 @@ def test_a_comparison_with_itself_finds_no_difference(table: Evidence):
 @FEW
 @given(members(), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 1e-12, 1.0, 1e12]))
 def test_a_clustered_variance_is_never_negative(member: np.ndarray, seed: int, scale: float):
-    over = spread(scale * np.random.default_rng(seed).normal(size=member.shape), kin(member))
+    over = spread(scale * np.random.default_rng(seed).normal(size=member.shape), pair_id(member))
     assert over.variance >= 0
     assert over.freedom >= 1
 
@@ -162,7 +162,7 @@ def test_exact_intervals_hold_the_proportion(successes: int, failures: int, leve
 @FEW
 @given(members(), st.floats(0, 1), st.floats(0.01, 0.99))
 def test_wilson_intervals_hold_the_proportion(member: np.ndarray, value: float, level: float):
-    over = spread(np.where(member, 0.1, -0.1) / member.size, kin(member))
+    over = spread(np.where(member, 0.1, -0.1) / member.size, pair_id(member))
     low, high = wilson(value, over, level, units=member.shape[1])
     assert 0 <= low <= value <= high <= 1
 

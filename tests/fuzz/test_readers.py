@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from quantmis.audit.file.target import _rows as rows_of
+from quantmis.audit.config.target import _rows as rows_of
 from quantmis.data import Samples
 from quantmis.data.encode import features
 from quantmis.data.sources import Data, read

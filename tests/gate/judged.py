@@ -9,7 +9,7 @@ from documents import around, document
 from quantmis import gate
 from quantmis.gate import Judgement, Verdict
 from quantmis.gate.policy import parse
-from quantmis.results import BlindBaseline, ClassExposure, QuantizerResult, Results, Target
+from quantmis.results import BlindBaseline, ClassExposure, VersionResult, Results, Target
 from quantmis.stats import Estimate, Unmeasured
 
 NOW = datetime(2026, 3, 12, 9, 15, tzinfo=UTC)  # ten days after the documents began
@@ -17,7 +17,7 @@ DIGEST = "ab" * 32
 SIGN = "sign"
 
 
-def measured(record: QuantizerResult) -> QuantizerResult:
+def measured(record: VersionResult) -> VersionResult:
     """Return the record with the paired changes and the classes measured, as recent audits have them."""
     first = record.name == "identity"
     itself = Unmeasured("this is full precision itself")

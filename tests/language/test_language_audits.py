@@ -11,7 +11,7 @@ import torch
 from tiny_models import sentences
 
 import quantmis as qm
-from quantmis.audit.command import audit_file
+from quantmis.audit.config.running import audit_file
 from quantmis.errors import UserError
 from quantmis.models.extraction import extracted
 from quantmis.models.training import Training, train
@@ -85,8 +85,8 @@ def test_fewer_bits_give_away_less(as_is: qm.AuditResult):
 def test_perplexity_is_over_all_tokens_with_its_interval(as_is: qm.AuditResult, folder: Path):
     table = qm.Evidence.from_table(folder / "as-is/tables/target/identity.npz")
     with np.load(folder / "as-is/tables/target/identity.npz") as arrays:
-        unseen, tokens = arrays["unseen"], arrays["weight"]
-    truth = np.exp((table.losses[0] * tokens)[unseen].sum() / tokens[unseen].sum())
+        is_held_out, tokens = arrays["is_held_out"], arrays["weight"]
+    truth = np.exp((table.losses[0] * tokens)[is_held_out].sum() / tokens[is_held_out].sum())
     utility = as_is.quantizers["identity"].utility
     assert utility.perplexity.value == pytest.approx(truth, rel=1e-5)
     assert utility.perplexity.low < truth < utility.perplexity.high
@@ -180,9 +180,9 @@ def test_an_audit_with_planted_texts_is_verified(retrained: qm.AuditResult, fold
 
 def test_the_held_out_texts_are_no_planted_ones(retrained: qm.AuditResult, folder: Path):
     with np.load(folder / "retrained/tables/identity.npz") as arrays:
-        behind = np.arange(arrays["unseen"].size) >= 240
-        assert not arrays["unseen"][behind].any()
-        assert not arrays["attacked"][behind].any()
+        behind = np.arange(arrays["is_held_out"].size) >= 240
+        assert not arrays["is_held_out"][behind].any()
+        assert not arrays["is_audited"][behind].any()
         often = arrays["repeats"][behind]
         counts = {each: int((often == each).sum()) for each in (0, 1, 4, 16)}
         assert counts == {0: 255, 1: 4, 4: 4, 16: 4}

@@ -161,17 +161,17 @@ def test_a_head_of_another_size_is_new_and_depends_on_the_seed(saved: Path):
     assert torch.equal(first[name], other[name])
 
 
-@pytest.mark.parametrize(("kind", "way"), [("llama", "stacked"), ("gpt2", "stacked"), ("bert", "loop")])
-def test_models_are_stacked_where_vmap_takes_them_and_trained_one_by_one_with_the_reason_where_not(kind: str, way: str):
+@pytest.mark.parametrize(("kind", "engine"), [("llama", "stacked"), ("gpt2", "stacked"), ("bert", "loop")])
+def test_models_are_stacked_where_vmap_takes_them_and_trained_one_by_one_with_the_reason_where_not(kind: str, engine: str):
     task = Task(text(kind), recipe=Recipe(epochs=1, batch_size=10))
     chosen = choose_engine(task, sentences(), 4)
-    assert ("stacked" in chosen.reasons) == (way == "loop")
-    if way == "loop":
+    assert ("stacked" in chosen.reasons) == (engine == "loop")
+    if engine == "loop":
         assert "vmap" in chosen.reasons["stacked"]
     member = np.tile(np.arange(40) % 2 == np.arange(2)[:, None], (1, 1))
-    ways = {each: train(Training(task, sentences(), member, range(2), 0, each)) for each in {way, "loop"}}
+    ways = {each: train(Training(task, sentences(), member, range(2), 0, each)) for each in {kind, "loop"}}
     x = torch.from_numpy(sentences().x)
-    for first, second in zip(ways[way], ways["loop"], strict=True):
+    for first, second in zip(ways[kind], ways["loop"], strict=True):
         torch.testing.assert_close(forward(first, x), forward(second, x), atol=2e-3, rtol=0)
 
 

@@ -60,7 +60,7 @@ def test_every_loss_treats_many_models_as_it_treats_each(rng: np.random.Generato
         (MultiLabel(), rng.integers(0, 2, size=(20, 4))),
     ):
         target = loss.targets(y)
-        for method in (loss.losses, loss.signals, loss.worth):
+        for method in (loss.losses, loss.signals, loss.per_sample_utility):
             together = method(outputs, target)
             assert together.shape == (3, 20)
             torch.testing.assert_close(together, torch.stack([method(each, target) for each in outputs]))
@@ -73,7 +73,7 @@ def test_squared_error_and_r2_are_the_usual_ones(rng: np.random.Generator):
     assert loss.losses(torch.from_numpy(predicted), target).mean().item() == pytest.approx(
         np.square(y - predicted[:, 0]).mean(), rel=1e-5
     )
-    assert loss.worth(torch.from_numpy(predicted), target).mean().item() == pytest.approx(
+    assert loss.per_sample_utility(torch.from_numpy(predicted), target).mean().item() == pytest.approx(
         r2_score(y, predicted), abs=1e-5
     )
 
@@ -82,7 +82,7 @@ def test_the_multi_label_signal_is_the_mean_logit_towards_the_truth():
     loss = MultiLabel()
     outputs, y = torch.tensor([[2.0, -3.0]]), loss.targets(np.array([[1, 0]]))
     assert loss.signals(outputs, y).tolist() == [2.5]
-    assert loss.worth(outputs, y).tolist() == [1.0]
+    assert loss.per_sample_utility(outputs, y).tolist() == [1.0]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from quantmis import seeds
 from quantmis.data import Samples, complementary_halves
 from quantmis.errors import UserError
 from quantmis.models import Recipe, Task, engine
-from quantmis.models.convolution import Unfolded
+from quantmis.models.convolution import Im2col
 from quantmis.models.engine import choose_engine
 from quantmis.models.linear import Transposed
 from quantmis.models.streams import Apart, Streams
@@ -56,9 +56,9 @@ class Stubborn(nn.Module):
         return self.layer(x) if x.sum().item() > 0 else -self.layer(x)
 
 
-def trained(task: Task, samples: Samples, models: int, way: str, seed: int = 0) -> list[nn.Module]:
+def trained(task: Task, samples: Samples, models: int, kind: str, seed: int = 0) -> list[nn.Module]:
     member = complementary_halves(models, len(samples), seeds.generator(seed, "membership"))
-    return train(Training(task, samples, member, range(models), seed, way))
+    return train(Training(task, samples, member, range(models), seed, kind))
 
 
 def largest_difference(first: list[nn.Module], second: list[nn.Module]) -> float:
@@ -144,13 +144,13 @@ def test_batch_norm_keeps_its_own_statistics_in_every_model(digits: Samples):
 
 
 @pytest.mark.parametrize("model", RANDOM)
-@pytest.mark.parametrize("way", ["stacked", "loop"])
-def test_dropout_does_not_depend_on_those_trained_beside_a_model(digits: Samples, model, way: str):
+@pytest.mark.parametrize("kind", ["stacked", "loop"])
+def test_dropout_does_not_depend_on_those_trained_beside_a_model(digits: Samples, model, kind: str):
     task, few = Task(model, recipe=Recipe(epochs=2, optimizer="sgd")), digits.take(np.arange(100))
-    assert not choose_engine(task, few, 4, way).reasons
+    assert not choose_engine(task, few, 4, kind).reasons
     member = complementary_halves(8, 100, seeds.generator(0, "membership"))
-    whole = train(Training(task, few, member, range(8), 0, way))
-    part = train(Training(task, few, member[4:6], range(4, 6), 0, way))
+    whole = train(Training(task, few, member, range(8), 0, kind))
+    part = train(Training(task, few, member[4:6], range(4, 6), 0, kind))
     assert largest_difference(part, whole[4:6]) < 1e-6
 
 
@@ -167,12 +167,12 @@ def test_dropout_differs_between_models_and_steps(digits: Samples):
 
 def test_the_fastest_way_is_taken_and_a_near_tie_goes_to_the_first(monkeypatch: pytest.MonkeyPatch, digits: Samples):
     def chosen(**seconds: float) -> str:
-        monkeypatch.setattr(engine, "_seconds", lambda probe, recipe, way, apart: seconds[way])
-        return choose_engine(Task(convolutional), digits, 4).way
+        monkeypatch.setattr(engine, "_seconds", lambda probe, recipe, kind, apart: seconds[kind])
+        return choose_engine(Task(convolutional), digits, 4).kind
 
-    assert chosen(stacked=137e-6, unfolded=200e-6, loop=88e-6) == "loop"
-    assert chosen(stacked=100e-6, unfolded=80e-6, loop=95e-6) == "unfolded"
-    assert chosen(stacked=100e-6, unfolded=95e-6, loop=91e-6) == "stacked"
+    assert chosen(stacked=137e-6, im2col=200e-6, loop=88e-6) == "loop"
+    assert chosen(stacked=100e-6, im2col=80e-6, loop=95e-6) == "im2col"
+    assert chosen(stacked=100e-6, im2col=95e-6, loop=91e-6) == "stacked"
 
 
 def test_long_trainings_are_stacked_in_a_process_per_core(monkeypatch: pytest.MonkeyPatch, digits: Samples):
@@ -240,7 +240,7 @@ class Reassigned(nn.Module):
 )
 def test_what_a_forward_does_beside_computing_is_a_reason_to_train_one_by_one(digits: Samples, model, why: str):
     chosen = choose_engine(Task(model), digits, 4)
-    assert chosen.way == "loop"
+    assert chosen.kind == "loop"
     assert why in chosen.reasons["stacked"]
     assert why in chosen.describe()
 
@@ -257,7 +257,7 @@ def test_numpys_stream_in_a_forward_belongs_to_the_model_too(digits: Samples):
 
 def test_a_model_that_cannot_be_stacked_is_trained_one_by_one_and_says_why(digits: Samples):
     chosen = choose_engine(Task(Stubborn), digits, 4)
-    assert chosen.way == "loop"
+    assert chosen.kind == "loop"
     assert "vmap" in chosen.reasons["stacked"]
     with pytest.raises(UserError, match="engine 'stacked' cannot train this model"):
         choose_engine(Task(Stubborn), digits, 4, "stacked")
@@ -266,8 +266,8 @@ def test_a_model_that_cannot_be_stacked_is_trained_one_by_one_and_says_why(digit
 def test_convolutions_as_products_train_the_same_models(digits: Samples):
     task = Task(cnn, recipe=Recipe(epochs=2, optimizer="sgd", learning_rate=0.05))
     few = digits.take(np.arange(128))
-    unfolded, alone = (trained(task, few, 2, way) for way in ("unfolded", "loop"))
-    assert largest_difference(unfolded, alone) < 1e-4
+    together, alone = (trained(task, few, 2, kind) for kind in ("im2col", "loop"))
+    assert largest_difference(together, alone) < 1e-4
 
 
 def test_a_linear_layer_of_a_stack_is_the_layer_and_its_gradient_lies_as_its_weights_do():
@@ -292,7 +292,7 @@ def test_a_convolution_as_a_product_is_the_convolution():
     for stride, padding, dilation in ((1, 0, 1), (2, 1, 1), (1, 2, 2), ((2, 1), (0, 2), (1, 2))):
         layer = nn.Conv2d(3, 5, (3, 2), stride, padding, dilation)
         x = torch.randn(4, 3, 11, 9, generator=draw)
-        with Unfolded():
+        with Im2col():
             found = layer(x)
         torch.testing.assert_close(found, layer(x))
 
@@ -309,7 +309,7 @@ def test_a_convolution_as_a_product_is_the_convolution():
 )
 def test_every_field_of_the_recipe_means_the_same_in_both_ways(digits: Samples, recipe: Recipe):
     few = digits.take(np.arange(120))
-    together, alone = (trained(Task(mlp, recipe=recipe), few, 4, way) for way in ("stacked", "loop"))
+    together, alone = (trained(Task(mlp, recipe=recipe), few, 4, kind) for kind in ("stacked", "loop"))
     plain = trained(Task(mlp, recipe=Recipe(epochs=3, learning_rate=recipe.learning_rate)), few, 4, "stacked")
     assert largest_difference(together, alone) < 1e-4
     assert largest_difference(together, plain) > 1e-3
@@ -338,11 +338,11 @@ def test_checkpoints_are_the_models_on_their_way(digits: Samples):
         for module in modules:  # what is done to a checkpoint does not reach the models that go on training
             nn.init.constant_(module[0].weight, float("nan"))
 
-    for way in ("stacked", "loop"):
-        train(Training(Task(mlp, recipe=Recipe(epochs=4)), few, member, range(2), 0, way, (1, 3)), keep=keep)
+    for kind in ("stacked", "loop"):
+        train(Training(Task(mlp, recipe=Recipe(epochs=4)), few, member, range(2), 0, kind, (1, 3)), keep=keep)
         assert sorted(seen) == [1, 3]
         until = Recipe(epochs=4, max_steps=3)
-        short = train(Training(Task(mlp, recipe=until), few, member, range(2), 0, way))
+        short = train(Training(Task(mlp, recipe=until), few, member, range(2), 0, kind))
         assert largest_difference(seen[3], short) < 1e-6
         seen.clear()
 
@@ -376,7 +376,7 @@ def mean_by_hand(model: nn.Module, samples: Samples, generator: torch.Generator)
 def test_a_recipe_may_be_a_function(digits: Samples):
     task, few = Task(mlp, recipe=mean_by_hand), digits.take(np.arange(100))
     chosen = choose_engine(task, few, 4)
-    assert chosen.way == "loop"
+    assert chosen.kind == "loop"
     first, again = (trained(task, few, 4, "loop") for _ in range(2))
     assert largest_difference(first, again) == 0
     assert task.describe_recipe()["function"].endswith("mean_by_hand")
@@ -423,7 +423,7 @@ def at_rate(model: nn.Module, samples: Samples, generator: torch.Generator, rate
 @pytest.mark.parametrize("recipe", [functools.partial(at_rate, rate=0.5), Steps(0.5)])
 def test_a_recipe_may_be_a_partial_or_an_object(digits: Samples, recipe):
     task, few = Task(mlp, recipe=recipe), digits.take(np.arange(100))
-    assert len(trained(task, few, 2, choose_engine(task, few, 2).way)) == 2
+    assert len(trained(task, few, 2, choose_engine(task, few, 2).kind)) == 2
     assert task.describe_recipe()["function"].rpartition(":")[2] in ("at_rate", "Steps")
 
 
@@ -434,8 +434,8 @@ def test_training_together_keeps_the_law_of_final_losses(digits: Samples, model)
     few = digits.take(np.arange(80))
     x, y = torch.from_numpy(few.x), torch.from_numpy(few.y)
 
-    def losses(way: str, seed: int) -> list[float]:
-        models = trained(task, few, 200, way, seed)
+    def losses(kind: str, seed: int) -> list[float]:
+        models = trained(task, few, 200, kind, seed)
         return [nn.functional.cross_entropy(model.eval()(x), y).item() for model in models]
 
     assert ks_2samp(losses("stacked", 0), losses("loop", 1)).pvalue > 0.01
@@ -518,6 +518,6 @@ def test_the_entry_that_pads_sequences_is_not_trained_in_a_stack_either():
     draw = np.random.default_rng(0)
     few = Samples(draw.integers(0, 12, (64, 5)), draw.integers(0, 3, 64))
     task = Task(Padded, recipe=Recipe(epochs=5, optimizer="sgd", learning_rate=0.1))
-    together, alone = (trained(task, few, 4, way) for way in ("stacked", "loop"))
+    together, alone = (trained(task, few, 4, kind) for kind in ("stacked", "loop"))
     assert largest_difference(together, alone) < 1e-4
     assert all(bool((module.table.weight[0] == 0).all()) for module in together)

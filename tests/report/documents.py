@@ -22,7 +22,7 @@ from quantmis.results import (
     Data,
     Environment,
     Finding,
-    QuantizerResult,
+    VersionResult,
     Rank,
     Ranking,
     RateAt,
@@ -113,11 +113,11 @@ def quantizer(
     reach: float = 0.02,
     metric: str = "accuracy",
     attacks: Mapping[str, float] = ATTACKS,
-) -> QuantizerResult:
+) -> VersionResult:
     bits, sparsity = BITS.get(name, (4.0, 0.1))
     bound = 1 - advantage(strength)
     rate = 0.002 / (0.05 + strength)
-    return QuantizerResult(
+    return VersionResult(
         name=name,
         bits_per_weight=bits,
         sparsity=sparsity,
@@ -139,7 +139,7 @@ def _attack(name: str, strength: float, reach: float) -> AttackResult:
     return AttackResult(adaptive=metrics(strength, reach), transfer=transfer)
 
 
-def ranking(records: Sequence[QuantizerResult]) -> Ranking:
+def ranking(records: Sequence[VersionResult]) -> Ranking:
     """Rank by the interval of the upper bound: a version gives away less beyond doubt where the intervals part."""
     known = [record for record in records if not isinstance(record.security_upper_bound, Unmeasured)]
     known.sort(key=lambda record: -_bound(record).value)
@@ -149,16 +149,16 @@ def ranking(records: Sequence[QuantizerResult]) -> Ranking:
     )
 
 
-def _bound(record: QuantizerResult) -> Estimate:
+def _bound(record: VersionResult) -> Estimate:
     assert isinstance(record.security_upper_bound, Estimate)
     return record.security_upper_bound
 
 
-def _rank(record: QuantizerResult, among: Sequence[QuantizerResult]) -> int:
+def _rank(record: VersionResult, among: Sequence[VersionResult]) -> int:
     return 1 + sum(_bound(other).low > _bound(record).high for other in among)
 
 
-def _tied(record: QuantizerResult, among: Sequence[QuantizerResult]) -> list[str]:
+def _tied(record: VersionResult, among: Sequence[VersionResult]) -> list[str]:
     mine = _bound(record)
     return [
         other.name
@@ -186,13 +186,13 @@ def document(
 ITSELF = Unmeasured("this is full precision itself")
 
 
-def compared(records: Sequence[QuantizerResult]) -> list[QuantizerResult]:
+def compared(records: Sequence[VersionResult]) -> list[VersionResult]:
     """Fill in how each version differs from full precision, in pairs: half as uncertain as either of the two."""
     whole = next((record for record in records if record.name == "identity"), None)
     return [_compared(record, whole) for record in records] if whole else list(records)
 
 
-def _compared(record: QuantizerResult, whole: QuantizerResult) -> QuantizerResult:
+def _compared(record: VersionResult, whole: VersionResult) -> VersionResult:
     if record is whole:
         return record.model_copy(update={"change": ITSELF, "utility_change": ITSELF})
     mine, theirs = record.security_upper_bound, whole.security_upper_bound
@@ -206,7 +206,7 @@ def _compared(record: QuantizerResult, whole: QuantizerResult) -> QuantizerResul
     )
 
 
-def assemble(records: Sequence[QuantizerResult], attacks: Sequence[str] = tuple(ATTACKS)) -> Results:
+def assemble(records: Sequence[VersionResult], attacks: Sequence[str] = tuple(ATTACKS)) -> Results:
     """Build the document that holds these records."""
     return Results(
         config=Config(
@@ -274,7 +274,7 @@ def exposed(results: Results) -> Results:
     return results.model_copy(update={"quantizers": [_exposed(record) for record in results.quantizers]})
 
 
-def _exposed(record: QuantizerResult) -> QuantizerResult:
+def _exposed(record: VersionResult) -> VersionResult:
     first = next(iter(record.attacks.values())).adaptive
     assert isinstance(first, AttackMetrics)
     assert isinstance(first.auc, Estimate)

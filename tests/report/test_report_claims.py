@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantmis.report.verdict import verdict
-from quantmis.results import QuantizerResult, Rank, Ranking, Results, UpperBound, Utility
+from quantmis.results import VersionResult, Rank, Ranking, Results, UpperBound, Utility
 from quantmis.stats import Estimate, Unmeasured
 
 NAMES = ["identity", "alpha", "bravo", "charlie", "delta", "echo"]
@@ -44,12 +44,12 @@ def audit(drawn: Drawn) -> Results:
     return results.model_copy(update={"ranking": ranking, "config": results.config.model_copy(update={"depth": depth})})
 
 
-def version(name: str, bound: int, utility: Any, change: Any, utility_change: Any) -> QuantizerResult:
-    worth = documents.around(*utility)
+def version(name: str, bound: int, utility: Any, change: Any, utility_change: Any) -> VersionResult:
+    utility_words = documents.around(*utility)
     return documents.quantizer(name, 0.5).model_copy(
         update={
             "security_upper_bound": UpperBound(bound / 100, bound / 100 - 0.03, bound / 100 + 0.03, attack="lira"),
-            "utility": Utility(worth.value, worth.low, worth.high, metric="accuracy"),
+            "utility": Utility(utility_words.value, utility_words.low, utility_words.high, metric="accuracy"),
             "change": difference(name, change),
             "utility_change": difference(name, utility_change),
         }

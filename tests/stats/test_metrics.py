@@ -17,7 +17,7 @@ from quantmis.stats import (
     most_exposed,
     security_upper_bound,
 )
-from quantmis.stats.cluster import Linear, Spread, covariance, kin, spread
+from quantmis.stats.cluster import Linear, Spread, covariance, pair_id, spread
 from quantmis.stats.compare import auc_covariance, difference
 from quantmis.stats.heldout import halves
 from quantmis.stats.interval import clopper_pearson, wilson
@@ -212,7 +212,7 @@ def test_holm_equals_its_definition():
 
 def test_kin_are_rows_of_equal_and_of_complementary_membership():
     member = np.array([[1, 0, 1], [0, 1, 1], [0, 1, 0], [1, 0, 1]], dtype=bool)
-    assert kin(member).tolist() == [0, 1, 0, 0]
+    assert pair_id(member).tolist() == [0, 1, 0, 0]
 
 
 def test_the_variance_of_independent_entries_is_their_number():

@@ -16,7 +16,8 @@ from quantmis.models.heads import Head
 from quantmis.models.losses import CrossEntropy, SquaredError
 from quantmis.stats import Estimate
 from quantmis.stats.average import average
-from quantmis.studies import admet, command, synthetic
+from quantmis.studies import admet, synthetic
+from quantmis.studies import reproduction as command
 from quantmis.studies.outcome import Outcome, keep, kept
 from quantmis.studies.predicting import Predicting
 from quantmis.studies.problem import Design, Problem, measure
@@ -37,7 +38,7 @@ def problem(seed: int = 0, name: str = "small") -> Problem:
         trainable=np.arange(320) < 120,
         metric="accuracy",
         chance=0.5,
-        worth=lambda worth, level: average(worth, np.eye(len(worth), dtype=bool), level),
+        utility_of=lambda utility, level: average(utility, np.eye(len(utility), dtype=bool), level),
         facts={"components": 2},
     )
 
@@ -146,11 +147,11 @@ def test_a_prediction_is_the_worth_and_everything_else_is_that_of_the_loss(rng: 
 
     outputs, y = torch.tensor(rng.normal(size=(3, 5, 2))), torch.arange(5) % 2
     loss = Predicting(CrossEntropy())
-    assert torch.equal(loss.worth(outputs, y), outputs[..., 1] - outputs[..., 0])
+    assert torch.equal(loss.per_sample_utility(outputs, y), outputs[..., 1] - outputs[..., 0])
     assert torch.equal(loss.losses(outputs, y), CrossEntropy().losses(outputs, y))
     assert torch.equal(loss.signals(outputs, y), CrossEntropy().signals(outputs, y))
     one = torch.tensor(rng.normal(size=(3, 5, 1)))
-    assert torch.equal(Predicting(SquaredError()).worth(one, y[:, None]), one[..., 0])
+    assert torch.equal(Predicting(SquaredError()).per_sample_utility(one, y[:, None]), one[..., 0])
     assert loss.classes(np.arange(4) % 2).tolist() == [0, 1, 0, 1]
     with pytest.raises(UserError, match="labels run from 0 to 4"):
         loss.check(np.arange(5), (5, 2))
@@ -184,7 +185,7 @@ def test_a_classification_is_measured_by_auroc(tmp_path: Path):
     assert (made.kind, made.metric, made.chance) == ("classification", "auroc", 0.5)
     assert made.trainable.sum() == 140
     assert made.samples.y.dtype.kind == "i"
-    found = made.worth(np.tile(made.samples.y[140:], (2, 1)).astype(float), 0.95)
+    found = made.utility_of(np.tile(made.samples.y[140:], (2, 1)).astype(float), 0.95)
     assert found.value == 1.0
 
 

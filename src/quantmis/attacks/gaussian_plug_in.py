@@ -20,7 +20,7 @@ from quantmis.attacks.others import Others, others
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.stats import Estimate
-from quantmis.stats.cluster import kin, spread
+from quantmis.stats.cluster import pair_id, spread
 from quantmis.stats.interval import wilson
 
 FOLDS = 4
@@ -59,7 +59,7 @@ class GaussianPlugIn(Attack):
         The side of each sample's threshold is learned from some of the models and its advantage measured on the
         others, in turn, so that noise does not count as advantage. Raises `UserError` for fewer than 8 models.
         """
-        cluster = kin(table.member)
+        cluster = pair_id(table.member)
         require(
             cluster.max() >= FOLDS - 1,
             f"the Gaussian plug-in needs at least {FOLDS} independent groups of models, got {cluster.max() + 1}",

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, Shaped
 
 from quantmis.errors import require
 from quantmis.evidence import Evidence
-from quantmis.stats.cluster import kin
+from quantmis.stats.cluster import pair_id
 
 BLOCK = 4096
 
@@ -23,12 +23,12 @@ BLOCK = 4096
 class Others:
     """Hold which references stand against which target.
 
-    `models` is the table of references and `kin` numbers the kin of its rows. A set of references holds the kins
+    `models` is the table of references and `pair_id` numbers the kin of its rows. A set of references holds the kins
     before number `lacking` and those from number `resuming` on. `of` is for each target row the number of its set.
     """
 
     models: Evidence
-    kin: Int[np.ndarray, " references"]
+    pair_id: Int[np.ndarray, " references"]
     lacking: Int[np.ndarray, " sets"]
     resuming: Int[np.ndarray, " sets"]
     of: Int[np.ndarray, " targets"]
@@ -37,8 +37,8 @@ class Others:
         self, terms: Shaped[np.ndarray, "references samples"], add: np.ufunc = np.add
     ) -> Float[np.ndarray, "sets samples"]:
         """Add up (with `add`) the terms of each set of references; `self.of` maps target rows to sets."""
-        kins = np.full((self.kin.max() + 1, terms.shape[1]), add.identity, dtype=float)
-        for number, row in zip(self.kin, terms, strict=True):
+        kins = np.full((self.pair_id.max() + 1, terms.shape[1]), add.identity, dtype=float)
+        for number, row in zip(self.pair_id, terms, strict=True):
             add(kins[number], row, out=kins[number])
         before, after = _running(kins, add), _running(kins[::-1], add)[::-1]
         return add(before[self.lacking], after[self.resuming])
@@ -46,7 +46,7 @@ class Others:
     @cached_property
     def size(self) -> Int[np.ndarray, "sets 1"]:
         """The number of references in each set."""
-        kins = np.append(np.bincount(self.kin), 0)
+        kins = np.append(np.bincount(self.pair_id), 0)
         return (kins.sum() - kins[self.lacking])[:, None]
 
     @cached_property
@@ -79,7 +79,7 @@ class Others:
 def others(target: Evidence, reference: Evidence | None) -> Others:
     """Return the references against each row of `target`: the rows of `reference`, or its own where that is None."""
     models = target if reference is None else reference
-    together = kin(np.concatenate([models.member, target.member]))
+    together = pair_id(np.concatenate([models.member, target.member]))
     kins, of_target = together[: models.models], together[models.models :]
     number = int(kins.max()) + 1
     lacking, of = np.unique(np.minimum(of_target, number), return_inverse=True)

@@ -23,7 +23,7 @@ from quantmis.attacks.base import ATTACKS, Attack
 from quantmis.errors import require
 from quantmis.evidence import NO_TWIN, Evidence
 from quantmis.stats import Estimate
-from quantmis.stats.cluster import Linear, kin, spread
+from quantmis.stats.cluster import Linear, pair_id, spread
 from quantmis.stats.interval import quantile
 from quantmis.stats.metrics import clustering
 from quantmis.stats.roc import auc, tally
@@ -72,7 +72,7 @@ class PairedReplicates(Attack):
         Between -1 and 1; 0 where nothing leaks. It ranks quantizers and is not the advantage of an attacker.
         """
         found = self.movement(table)
-        over = spread(found.influence, kin(table.member))
+        over = spread(found.influence, pair_id(table.member))
         reach = quantile(level, over.freedom) * float(np.sqrt(over.variance))
         low, high = max(found.value - reach, -1.0), min(found.value + reach, 1.0)
         return Estimate(found.value, low, high, level, "net movement between twins; " + clustering(over))
@@ -85,7 +85,7 @@ class PairedReplicates(Attack):
         of a; the prediction itself misses by about 0.02 more (benchmarks/RESULTS.md, section fidelity).
         """
         found = auc(tally(_between_twins(table, -table.losses.astype(float)), table.member), table.member)
-        over = spread(found.influence, kin(table.member))
+        over = spread(found.influence, pair_id(table.member))
         reach = quantile(level, over.freedom) * float(np.sqrt(over.variance))
         value, low, high = (_advantage(found.value + step) for step in (0.0, -reach, reach))
         return Estimate(value, low, high, level, "predicted from twins; " + clustering(over))

@@ -12,7 +12,7 @@ from jaxtyping import jaxtyped
 if TYPE_CHECKING:
     from quantmis.attacks import Attack
     from quantmis.audit.result import AuditResult
-    from quantmis.audit.target import Target
+    from quantmis.audit.target.target import Target
     from quantmis.data import Samples
     from quantmis.models import Task
     from quantmis.quantizers import Quantizer

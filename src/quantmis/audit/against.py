@@ -4,13 +4,13 @@ import numpy as np
 from jaxtyping import Bool
 
 from quantmis.audit.fit import NO_PREDICTIONS
-from quantmis.audit.tables import Table
+from quantmis.tables.loss_table import Table
 from quantmis.errors import UserError
 from quantmis.quantizers.identity import Identity
 from quantmis.results import Measured
 from quantmis.stats import Bound, Unmeasured, distortion
 from quantmis.stats.average import average_difference
-from quantmis.stats.cluster import kin
+from quantmis.stats.cluster import pair_id
 from quantmis.stats.compare import difference
 from quantmis.stats.distortion import MOST_MODELS
 
@@ -25,17 +25,17 @@ def change(bound: Bound, whole: Bound, member: Bool[np.ndarray, "models samples"
         return Unmeasured(ITSELF)
     if bound.right is None or whole.right is None:
         return Unmeasured("the upper bound on security was not measured")
-    return difference(bound.right, whole.right, kin(member), level)[0]
+    return difference(bound.right, whole.right, pair_id(member), level)[0]
 
 
 def utility_change(table: Table, whole: Table, level: float) -> Measured:
     """Return the utility less that of full precision."""
-    worth, before = table.held_out_worth, whole.held_out_worth
+    per_sample_utility, before = table.held_out_utility, whole.held_out_utility
     if table is whole:
         return Unmeasured(ITSELF)
-    if worth is None or before is None or worth.size == 0:
+    if per_sample_utility is None or before is None or per_sample_utility.size == 0:
         return Unmeasured(NO_PREDICTIONS)
-    both = worth.astype(np.float64), before.astype(np.float64)
+    both = per_sample_utility.astype(np.float64), before.astype(np.float64)
     return average_difference(*both, table.evidence.member, level, table.held_out_weight)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from quantmis.audit.tables import Table
+from quantmis.tables.loss_table import Table
 from quantmis.results import LIKELIHOOD, NO_TEXTS, CanaryExposure, Measured
 from quantmis.stats import Unmeasured
 from quantmis.stats.average import average_among

@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from quantmis import seeds
-from quantmis.audit.settings import Settings
+from quantmis.audit.options import Settings
 from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from quantmis import results
 from quantmis.errors import UserError
 from quantmis.files import write_atomically
-from quantmis.results import QuantizerResult, Ranking, Results
+from quantmis.results import VersionResult, Ranking, Results
 
 if TYPE_CHECKING:
     import pandas
@@ -30,7 +30,7 @@ class AuditResult:
         return self.document.ranking
 
     @property
-    def quantizers(self) -> dict[str, QuantizerResult]:
+    def quantizers(self) -> dict[str, VersionResult]:
         """Everything that was measured, by the name of the quantizer."""
         return {record.name: record for record in self.document.quantizers}
 

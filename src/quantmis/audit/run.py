@@ -9,19 +9,21 @@ import numpy as np
 from jaxtyping import Bool
 
 from quantmis.attacks import Attack
-from quantmis.audit import controls, record, this_model
+from quantmis.analysis import controls
+from quantmis.audit import document as record
+from quantmis.audit.target import versions as this_model
 from quantmis.audit.checks import check, check_attacks, check_folder, check_quantizers
-from quantmis.audit.collect import Collected, collect, write_weights
-from quantmis.audit.executors import executor
-from quantmis.audit.prepare import Assignment, membership, plan, planted
-from quantmis.audit.progress import Stages, shown
+from quantmis.audit.execution.collect import Collected, collect, write_weights
+from quantmis.audit.execution.executors import executor
+from quantmis.audit.execution.planning import AuditRequest, membership, plan, planted
+from quantmis.audit.execution.progress import Stages, shown
 from quantmis.audit.result import DOCUMENT, PAGE, AuditResult
-from quantmis.audit.settings import Settings, attacks_of, models_of, quantizers_of
-from quantmis.audit.side import each_other, measure
-from quantmis.audit.store import Store, locked
-from quantmis.audit.tables import Table, assemble
-from quantmis.audit.target import Target, disjoint
-from quantmis.audit.work import Group, Work
+from quantmis.audit.options import Settings, attacks_of, models_of, quantizers_of
+from quantmis.analysis.subject import each_other, measure
+from quantmis.audit.execution.store import Store, locked
+from quantmis.tables.loss_table import Table, assemble
+from quantmis.audit.target.target import Target, disjoint
+from quantmis.audit.execution.work import Group, Work
 from quantmis.data import Samples
 from quantmis.models import CausalLM, Task
 from quantmis.quantizers import Quantizer
@@ -44,10 +46,10 @@ def request(
     out: Path | None = None,
     command: str = "",
     **options: Any,
-) -> Assignment:
+) -> AuditRequest:
     """Return what the arguments of `quantmis.audit` ask for; `UserError` for what cannot be."""
     deepest = "indicator" if isinstance(task.loss, CausalLM) else "shadow"
-    models = models_of(depth, shadows, replicates, target is not None, task.taught, deepest)
+    models = models_of(depth, shadows, replicates, target is not None, task.has_recipe, deepest)
     asked_for = () if quantizers is None and target is not None and target.quantized else quantizers
     settings = Settings(
         quantizers=quantizers_of(asked_for),
@@ -56,10 +58,10 @@ def request(
         replicates=models.replicates,
         **options,
     )
-    return Assignment(task, samples, settings, out, command, target)
+    return AuditRequest(task, samples, settings, out, command, target)
 
 
-def run(asked: Assignment, progress: bool) -> AuditResult:
+def run(asked: AuditRequest, progress: bool) -> AuditResult:
     """Audit as asked and write everything into the folder; what it already holds is not computed again."""
     asked, member = checked(asked)
     if asked.out is None:
@@ -73,7 +75,7 @@ def run(asked: Assignment, progress: bool) -> AuditResult:
     return result
 
 
-def checked(asked: Assignment) -> tuple[Assignment, Bool[np.ndarray, "models samples"]]:
+def checked(asked: AuditRequest) -> tuple[AuditRequest, Bool[np.ndarray, "models samples"]]:
     """Return what is to be done and who is trained on what, once everything that could go wrong before was tried."""
     check(asked.task, asked.samples)
     if asked.target is not None:
@@ -96,7 +98,7 @@ class Done:
     groups: Mapping[range, Group]
 
 
-def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> Done:
+def _audit(asked: AuditRequest, member: np.ndarray, progress: bool) -> Done:
     clock, settings = record.Clock(), asked.settings
     with shown(progress) as stages:
         with clock.timed("plan"):
@@ -114,11 +116,11 @@ def _audit(asked: Assignment, member: np.ndarray, progress: bool) -> Done:
     return Done(sealed(document), [*tables, *noises, *given], found.groups)
 
 
-def _store(asked: Assignment) -> Store | None:
+def _store(asked: AuditRequest) -> Store | None:
     return None if asked.out is None else Store(asked.out / STORE)
 
 
-def _trained(work: Work | None, asked: Assignment, stages: Stages) -> tuple[list[Table], list[Table], Collected]:
+def _trained(work: Work | None, asked: AuditRequest, stages: Stages) -> tuple[list[Table], list[Table], Collected]:
     """Return the tables of the trained models, those of matched noise, and the groups that they came from."""
     if work is None:
         return [], [], Collected()

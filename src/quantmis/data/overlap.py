@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
 from quantmis import seeds
-from quantmis.data.alike import images_alike, sequences_alike
+from quantmis.data.near_duplicates import images_alike, sequences_alike
 
 ROUNDED = 1e-3
 """The difference of numbers that are equal but for rounding, as a share of the spread of their feature."""

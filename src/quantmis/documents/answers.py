@@ -12,7 +12,7 @@ from quantmis.report import words
 from quantmis.report.cautions import hinted
 from quantmis.report.price import difference
 from quantmis.report.reading import COIN, adaptive, attacker, foremost, metric, smallest_rate
-from quantmis.results import EARLIER, QuantizerResult, RateAt, Results
+from quantmis.results import EARLIER, VersionResult, RateAt, Results
 from quantmis.stats import Estimate, Unmeasured
 
 MOST_SHOWN = 5
@@ -36,7 +36,7 @@ def few_false_alarms(results: Results) -> str:
     return _each(results, _found)
 
 
-def _found(record: QuantizerResult, name: str) -> str:
+def _found(record: VersionResult, name: str) -> str:
     found = adaptive(record, name)
     if isinstance(found, Unmeasured):
         return _why(found)
@@ -55,7 +55,7 @@ def groups_of_people(results: Results) -> str:
     return _each(results, lambda record, _: _classes(record))
 
 
-def _classes(record: QuantizerResult) -> str:
+def _classes(record: VersionResult) -> str:
     found = record.by_class
     if isinstance(found, Unmeasured):
         return _why(found)
@@ -75,7 +75,7 @@ def single_records(results: Results) -> str:
     return _each(results, lambda record, _: _records(record))
 
 
-def _records(record: QuantizerResult) -> str:
+def _records(record: VersionResult) -> str:
     found = record.most_exposed
     if isinstance(found, Unmeasured):
         return _why(found)
@@ -91,13 +91,13 @@ def gained(results: Results) -> str:
     return _each(results, lambda record, _: _change(record))
 
 
-def _change(record: QuantizerResult) -> str:
+def _change(record: VersionResult) -> str:
     if record.name == words.BASELINE and record.change != EARLIER:
         return "what the others are held against"
     exposure, utility = record.change, record.utility_change
     right = _why(exposure) if isinstance(exposure, Unmeasured) else _points(exposure)
-    worth = _why(utility) if isinstance(utility, Unmeasured) else plain(difference(utility, metric([record])))
-    return f"how often the attacker is right changes by {right}; the utility changes by {worth}"
+    utility_words = _why(utility) if isinstance(utility, Unmeasured) else plain(difference(utility, metric([record])))
+    return f"how often the attacker is right changes by {right}; the utility changes by {utility_words}"
 
 
 def _points(change: Estimate) -> str:
@@ -112,7 +112,7 @@ def private_training(results: Results) -> str:
     return _each(results, _epsilon)
 
 
-def _epsilon(record: QuantizerResult, name: str) -> str:
+def _epsilon(record: VersionResult, name: str) -> str:
     found = adaptive(record, name)
     epsilon = found if isinstance(found, Unmeasured) else found.epsilon_low
     if isinstance(epsilon, Unmeasured):
@@ -152,13 +152,13 @@ def _why(missing: Unmeasured) -> str:
     return plain(missing.reason if missing.reason.startswith("not measured") else f"not measured: {missing.reason}")
 
 
-def _each(results: Results, say: Callable[[QuantizerResult, str], str]) -> str:
+def _each(results: Results, say: Callable[[VersionResult, str], str]) -> str:
     """Return a line for each version, one for all of those of which the same is to be said."""
     name = str(foremost(results))
     return "\n".join(line for group in groups(results) for line in _lines(group, lambda record: say(record, name)))
 
 
-def _lines(group: Group, say: Callable[[QuantizerResult], str]) -> list[str]:
+def _lines(group: Group, say: Callable[[VersionResult], str]) -> list[str]:
     alike: dict[str, list[str]] = {}
     for _, record, _ in group.ordered:
         alike.setdefault(say(record), []).append(words.title(record.name))

@@ -10,7 +10,7 @@ import io
 from quantmis.documents.measures import by_attack, headline, plain, traits
 from quantmis.documents.source import Group, Source, groups
 from quantmis.report.words import clean
-from quantmis.results import Measured, QuantizerResult, Results
+from quantmis.results import Measured, VersionResult, Results
 
 FORMULA = ("=", "+", "-", "@")
 PARTS = ("", "_low", "_high", "_reason")
@@ -47,7 +47,7 @@ def _rows(group: Group) -> list[dict[str, str | float | int]]:
     ]
 
 
-def _columns(record: QuantizerResult) -> dict[str, str | float]:
+def _columns(record: VersionResult) -> dict[str, str | float]:
     cells = {name + part: cell for name, trait in traits(record).items() for part, cell in _cells(trait, EXACT).items()}
     for name, quantity in {**headline(record), **by_attack(record)}.items():
         cells |= {text(name + part): cell for part, cell in _cells(quantity, PARTS).items()}

@@ -13,7 +13,7 @@ from quantmis.report.gaps import gaps
 from quantmis.report.reading import attacker, ordered, shown
 from quantmis.report.tables import Cell, rights
 from quantmis.report.verdict import verdict
-from quantmis.results import Finding, QuantizerResult, Results, standing
+from quantmis.results import Finding, VersionResult, Results, standing
 from quantmis.stats import Estimate, Unmeasured
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$^])")
@@ -102,7 +102,7 @@ def _ranking(group: Group, heading: str) -> str:
     return f"{title}\n\n{table([head[0], *map(plain, head[1:])], rows)}"
 
 
-def _right(record: QuantizerResult, found: Cell) -> str:
+def _right(record: VersionResult, found: Cell) -> str:
     right = attacker(record)
     return share(right) if isinstance(right, Unmeasured) else f"{found.text} ({found.interval})"
 
@@ -120,13 +120,13 @@ def share(quantity: Estimate | Unmeasured, digits: int | None = None) -> str:
     return f"{value} ({low.removesuffix(' %')} to {high})"
 
 
-def _utility(record: QuantizerResult) -> str:
+def _utility(record: VersionResult) -> str:
     if isinstance(record.utility, Unmeasured) or words.is_share(record.utility.metric):
         return share(record.utility)
     return plain(words.number(shown(record)))
 
 
-def bits(record: QuantizerResult) -> str:
+def bits(record: VersionResult) -> str:
     """Write the bits per weight as Markdown."""
     found = record.bits_per_weight
     return plain(found.reason, 200) if isinstance(found, Unmeasured) else f"{found:.3g}"

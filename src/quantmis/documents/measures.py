@@ -7,7 +7,7 @@ MLflow, so that one number is called the same everywhere.
 from collections.abc import Iterator
 
 from quantmis.report.reading import attacker, shown
-from quantmis.results import AttackMetrics, AttackResult, Measured, QuantizerResult, UnresolvedAt
+from quantmis.results import AttackMetrics, AttackResult, Measured, VersionResult, UnresolvedAt
 from quantmis.stats import Estimate, Unmeasured
 
 FORMS = ("adaptive", "transfer")
@@ -25,7 +25,7 @@ MEANINGS = {
 }
 
 
-def traits(record: QuantizerResult) -> dict[str, float | Unmeasured]:
+def traits(record: VersionResult) -> dict[str, float | Unmeasured]:
     """Return the numbers that were counted and have no interval."""
     return {
         "bits_per_weight": record.bits_per_weight,
@@ -34,7 +34,7 @@ def traits(record: QuantizerResult) -> dict[str, float | Unmeasured]:
     }
 
 
-def headline(record: QuantizerResult) -> dict[str, Measured]:
+def headline(record: VersionResult) -> dict[str, Measured]:
     """Return the numbers that do not belong to a single attack."""
     told = {
         "attacker_is_right": attacker(record),
@@ -48,7 +48,7 @@ def headline(record: QuantizerResult) -> dict[str, Measured]:
     return told | ({} if shown(record) is record.utility else {"perplexity": shown(record)})
 
 
-def by_attack(record: QuantizerResult) -> dict[str, Measured]:
+def by_attack(record: VersionResult) -> dict[str, Measured]:
     """Return the numbers of every attack in both forms, such as `lira.adaptive.auc` and `lira.adaptive.tpr_at_0.01`."""
     return {
         f"{attack}.{form}.{name}": found

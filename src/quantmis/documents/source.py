@@ -6,7 +6,7 @@ from pathlib import Path
 
 from quantmis import results
 from quantmis.errors import UserError
-from quantmis.results import QuantizerResult, Ranking, Results
+from quantmis.results import VersionResult, Ranking, Results
 from quantmis.results.seal import SAID, sealing
 from quantmis.stats import Unmeasured
 
@@ -44,11 +44,11 @@ class Group:
     """Hold versions that are ranked with each other: those of `this model`, or those of `this training procedure`."""
 
     about: str
-    records: list[QuantizerResult]
+    records: list[VersionResult]
     ranking: Ranking
 
     @property
-    def ordered(self) -> list[tuple[int | None, QuantizerResult, list[str]]]:
+    def ordered(self) -> list[tuple[int | None, VersionResult, list[str]]]:
         """The rank, the record and the ties of each version, the least exposed first, those without a rank last."""
         by_name = {record.name: record for record in self.records}
         ranked = [(row.rank, by_name.pop(row.name), row.tied) for row in self.ranking.rows]

@@ -11,7 +11,7 @@ from quantmis.documents.measures import by_attack, headline, plain, traits
 from quantmis.documents.source import Group, Source, groups
 from quantmis.report.gaps import gaps
 from quantmis.report.verdict import verdict
-from quantmis.results import QuantizerResult
+from quantmis.results import VersionResult
 
 
 def render(source: Source) -> bytes:
@@ -37,7 +37,7 @@ def _versions(group: Group) -> list[dict[str, Any]]:
     ]
 
 
-def _numbers(record: QuantizerResult) -> dict[str, dict[str, float | str]]:
+def _numbers(record: VersionResult) -> dict[str, dict[str, float | str]]:
     return {
         name: plain(quantity) for name, quantity in {**traits(record), **headline(record), **by_attack(record)}.items()
     }

@@ -55,7 +55,7 @@ def _learned(bench: Bench, results: Results, asked: str) -> Iterator[Verdict]:
     target = results.target
     known = isinstance(target, Target) and target.stated is not None
     records = target.versions if isinstance(target, Target) and target.versions else results.quantizers
-    over = records[0].over_guessing
+    over = records[0].gain_over_constant_guess
     if asked == "allow" or known or isinstance(over, Unmeasured):
         return
     wanted, found = "better than a constant guess beyond doubt", f"{told(over)} above the guess"

@@ -13,7 +13,7 @@ from quantmis.gate.verdict import Bench, Judgement, Verdict
 from quantmis.gate.versions import Among, version_limits
 from quantmis.registry import suggestion
 from quantmis.report.words import clean, listing
-from quantmis.results import QuantizerResult, Ranking, Results
+from quantmis.results import VersionResult, Ranking, Results
 from quantmis.stats import Unmeasured
 
 
@@ -22,7 +22,7 @@ class Subject:
     """Hold the versions of this model or of this procedure, as far as they were measured."""
 
     about: About
-    records: Sequence[QuantizerResult]
+    records: Sequence[VersionResult]
     ranking: Ranking | Unmeasured
     why: str = ""
 

@@ -8,7 +8,7 @@ from quantmis.gate.policy import Policy
 from quantmis.gate.verdict import Bench, Standing, Verdict
 from quantmis.report.reading import attacker
 from quantmis.report.words import BASELINE, clean
-from quantmis.results import AttackMetrics, Measured, QuantizerResult, Ranking, UpperBound
+from quantmis.results import AttackMetrics, Measured, VersionResult, Ranking, UpperBound
 from quantmis.stats import Estimate, Unmeasured
 
 TOLD_TOO_MUCH = {attack.name for attack in vars(attacks).values() if getattr(attack, "bounds_security", True) is False}
@@ -19,11 +19,11 @@ TOLD_TOO_MUCH = {attack.name for attack in vars(attacks).values() if getattr(att
 class Among:
     """Hold the versions that one is compared with, itself included, and their ranking."""
 
-    records: Sequence[QuantizerResult]
+    records: Sequence[VersionResult]
     ranking: Ranking | Unmeasured
 
 
-def version_limits(bench: Bench, record: QuantizerResult, among: Among, policy: Policy) -> Iterator[Verdict]:
+def version_limits(bench: Bench, record: VersionResult, among: Among, policy: Policy) -> Iterator[Verdict]:
     """Hold every limit of `policy` on versions against one of them."""
     yield from _exposure(bench, record, policy)
     yield from _rates(bench, record, policy)
@@ -33,7 +33,7 @@ def version_limits(bench: Bench, record: QuantizerResult, among: Among, policy: 
     yield from _carried_out(bench, record, policy.evidence.attacks)
 
 
-def _exposure(bench: Bench, record: QuantizerResult, policy: Policy) -> Iterator[Verdict]:
+def _exposure(bench: Bench, record: VersionResult, policy: Policy) -> Iterator[Verdict]:
     asked, bound = policy.exposure, record.security_upper_bound
     by = bound.attack if isinstance(bound, UpperBound) else ""
     right = attacker(record)
@@ -48,7 +48,7 @@ def _exposure(bench: Bench, record: QuantizerResult, policy: Policy) -> Iterator
     yield from bench.hold("exposure.class_auc_at_most", "at most", asked.class_auc_at_most, worst, label)
 
 
-def _rates(bench: Bench, record: QuantizerResult, policy: Policy) -> Iterator[Verdict]:
+def _rates(bench: Bench, record: VersionResult, policy: Policy) -> Iterator[Verdict]:
     for asked in policy.exposure.true_positive_rates:
         fpr = asked.at_false_positive_rate
         found = [(name, rate) for name, each in _attacks(record) for rate in each.tpr if rate.fpr == fpr]
@@ -59,13 +59,13 @@ def _rates(bench: Bench, record: QuantizerResult, policy: Policy) -> Iterator[Ve
         yield from bench.hold(f"exposure.true_positive_rates at {fpr:g}", "at most", asked.at_most, worst, attack)
 
 
-def _utility(bench: Bench, record: QuantizerResult, policy: Policy) -> Iterator[Verdict]:
+def _utility(bench: Bench, record: VersionResult, policy: Policy) -> Iterator[Verdict]:
     change = _against_itself(bench, record, "utility_change")
     yield from bench.hold("utility.drop_at_most", "at most", policy.utility.drop_at_most, _minus(change))
     yield from bench.hold("utility.at_least", "at least", policy.utility.at_least, record.utility)
 
 
-def _ranking(bench: Bench, record: QuantizerResult, among: Among, policy: Policy) -> Iterator[Verdict]:
+def _ranking(bench: Bench, record: VersionResult, among: Among, policy: Policy) -> Iterator[Verdict]:
     asked = policy.ranking
     yield from bench.place("ranking.rank_at_most", asked.rank_at_most, _rank(record, among.ranking))
     yield from bench.place(
@@ -74,7 +74,7 @@ def _ranking(bench: Bench, record: QuantizerResult, among: Among, policy: Policy
     yield from bench.hold("ranking.indicator_at_least", "at least", asked.indicator_at_least, record.indicator)
 
 
-def _carried_out(bench: Bench, record: QuantizerResult, asked: Sequence[str]) -> Iterator[Verdict]:
+def _carried_out(bench: Bench, record: VersionResult, asked: Sequence[str]) -> Iterator[Verdict]:
     for name in asked:
         found = record.attacks.get(name)
         adaptive = Unmeasured("it is none of the attacks of this audit") if found is None else found.adaptive
@@ -84,7 +84,7 @@ def _carried_out(bench: Bench, record: QuantizerResult, asked: Sequence[str]) ->
         yield bench.state("evidence.attacks", f"{clean(name)} to be carried out", said, done, reason)
 
 
-def _attacks(record: QuantizerResult) -> Iterator[tuple[str, AttackMetrics]]:
+def _attacks(record: VersionResult) -> Iterator[tuple[str, AttackMetrics]]:
     """Return what was measured of every attack that an attacker could carry out, in both forms."""
     for name, result in record.attacks.items():
         if name.partition("(")[0] in TOLD_TOO_MUCH:
@@ -103,7 +103,7 @@ def _worst(found: Sequence[tuple[str, Measured]]) -> tuple[Measured, str]:
     return (found[0][1] if found else Unmeasured("no attack that an attacker could carry out was measured")), ""
 
 
-def _worst_class(record: QuantizerResult) -> tuple[Measured, str]:
+def _worst_class(record: VersionResult) -> tuple[Measured, str]:
     """Return the AUC of the most exposed class; a class that was not measured might be that one."""
     if isinstance(record.by_class, Unmeasured):
         return record.by_class, ""
@@ -113,7 +113,7 @@ def _worst_class(record: QuantizerResult) -> tuple[Measured, str]:
     return _worst([(f"class {each.label}", each.auc) for each in record.by_class])
 
 
-def _against_itself(bench: Bench, record: QuantizerResult, field: str) -> Measured:
+def _against_itself(bench: Bench, record: VersionResult, field: str) -> Measured:
     """Return a change against full precision; that of full precision itself is none."""
     change: Measured = getattr(record, field)
     if record.name == BASELINE and isinstance(change, Unmeasured):
@@ -127,14 +127,14 @@ def _minus(change: Measured) -> Measured:
     return Estimate(-change.value, -change.high, -change.low, change.level, change.method, change.reason)
 
 
-def _rank(record: QuantizerResult, ranking: Ranking | Unmeasured) -> Standing | Unmeasured:
+def _rank(record: VersionResult, ranking: Ranking | Unmeasured) -> Standing | Unmeasured:
     if isinstance(ranking, Unmeasured):
         return ranking
     row = next((row for row in ranking.rows if row.name == record.name), None)
     return Unmeasured(ranking.criterion) if row is None else Standing(row.rank, row.rank + len(set(row.tied)))
 
 
-def _indicator_rank(record: QuantizerResult, among: Sequence[QuantizerResult]) -> Standing | Unmeasured:
+def _indicator_rank(record: VersionResult, among: Sequence[VersionResult]) -> Standing | Unmeasured:
     """Return the place by the indicator, higher is better; a version that was not measured might be better."""
     own = record.indicator
     if isinstance(own, Unmeasured):

@@ -58,7 +58,7 @@ class CausalLM(Loss):
         """Return the mean log-probability of the tokens of each text."""
         return -self.losses(outputs, y)
 
-    def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def per_sample_utility(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return the log-likelihood of a token of each text."""
         return -self.losses(outputs, y)
 

@@ -13,19 +13,19 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 
-class Unfolded(TorchFunctionMode):
+class Im2col(TorchFunctionMode):
     """Compute plain two-dimensional convolutions as unfold and product while this mode is on."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Replace `conv2d` where `unfolded` can do it; leave every other function alone."""
+        """Replace `conv2d` where `im2col_conv2d` can do it; leave every other function alone."""
         if func is torch.conv2d and not kwargs and _is_plain(*args):
-            return unfolded(*args[:6])
+            return im2col_conv2d(*args[:6])
         return func(*args, **(kwargs or {}))
 
 
-def unfolded(
+def im2col_conv2d(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,

@@ -36,21 +36,21 @@ PAIR = 2
 
 TRIED = 32
 STEPS = 8
-WAYS = ("auto", "stacked", "unfolded", "loop")
+ENGINES = ("auto", "stacked", "im2col", "loop")
 NEAR = 0.9
-"""Ways that take nearly as long as each other are a tie, which goes to the first of them in the order of `WAYS`: one
+"""Ways that take nearly as long as each other are a tie, which goes to the first of them in the order of `ENGINES`: one
 must take less than this fraction of another's time to be preferred to it. So a near tie is no coin toss."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """Say how models are trained: which `way`, how many in one `group`, in how many processes (`workers`).
+    """Say how models are trained: which `kind`, how many in one `group`, in how many processes (`workers`).
 
     Each worker has `threads`; their number belongs to the result, because it decides how sums are rounded. `seconds`:
     what one step of one model took, by way. `reasons`: why a way could not be used.
     """
 
-    way: str
+    kind: str
     group: int
     workers: int
     threads: int
@@ -59,10 +59,10 @@ class Engine:
 
     def describe(self) -> str:
         """Say in one line what was chosen and why."""
-        times = [f"{way} {seconds * 1e6:.0f} us" for way, seconds in self.seconds.items()]
-        refused = [f"{way} impossible ({reason})" for way, reason in self.reasons.items()]
+        times = [f"{kind} {seconds * 1e6:.0f} us" for kind, seconds in self.seconds.items()]
+        refused = [f"{kind} impossible ({reason})" for kind, reason in self.reasons.items()]
         measured = "; ".join([*times, *refused])
-        return f"{self.way}, groups of {self.group}, {self.workers} workers ({measured})"
+        return f"{self.kind}, groups of {self.group}, {self.workers} workers ({measured})"
 
 
 def cores() -> int:
@@ -70,32 +70,32 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def choose_engine(task: Task, samples: Samples, models: int, way: str = "auto", memory: int | None = None) -> Engine:
-    """Return the fastest engine for `models` trainings of `task`; `way` overrides the choice.
+def choose_engine(task: Task, samples: Samples, models: int, kind: str = "auto", memory: int | None = None) -> Engine:
+    """Return the fastest engine for `models` trainings of `task`; `kind` overrides the choice.
 
     `memory`: bytes that the models of one group may use while they train, by default `MEMORY`. Raises `UserError` for
     an unknown way, and for one that cannot train this model.
     """
-    require(way in WAYS, f"unknown engine {way!r}", hint=f"known: {', '.join(WAYS)}")
+    require(kind in ENGINES, f"unknown engine {kind!r}", hint=f"known: {', '.join(ENGINES)}")
     recipe = task.recipe
     if not isinstance(recipe, Recipe):
-        require(way in ("auto", "loop"), f"engine {way!r}: a recipe that is a function trains models one by one")
+        require(kind in ("auto", "loop"), f"engine {kind!r}: a recipe that is a function trains models one by one")
         return _engine("loop", task, samples, models, {}, {"stacked": "the recipe is a function of your own"}, memory)
     probe = _probe(task, samples, models)
     reasons = {each: why for each in _together(task) if (why := _why_not(probe, recipe, each)) is not None}
-    require(way not in reasons, f"engine {way!r} cannot train this model: {reasons.get(way)}", hint="engine='auto'")
+    require(kind not in reasons, f"engine {kind!r} cannot train this model: {reasons.get(kind)}", hint="engine='auto'")
     possible = [each for each in (*_together(task), "loop") if each not in reasons]
     apart = is_heavy(task, samples, models)
     seconds = (
-        {each: _seconds(probe, recipe, each, apart) for each in possible} if way == "auto" and len(possible) > 1 else {}
+        {each: _seconds(probe, recipe, each, apart) for each in possible} if kind == "auto" and len(possible) > 1 else {}
     )
     return _engine(
-        _fastest(seconds, possible) if way == "auto" else way, task, samples, models, seconds, reasons, memory
+        _fastest(seconds, possible) if kind == "auto" else kind, task, samples, models, seconds, reasons, memory
     )
 
 
 def _engine(
-    way: str,
+    kind: str,
     task: Task,
     samples: Samples,
     models: int,
@@ -104,13 +104,13 @@ def _engine(
     memory: int | None,
 ) -> Engine:
     one = device().type != "cpu"
-    if way == "loop":
+    if kind == "loop":
         workers = 1 if one else min(cores(), models // 2)
-        return Engine(way, PAIR, workers, max(1, cores() // workers), seconds, reasons)
+        return Engine(kind, PAIR, workers, max(1, cores() // workers), seconds, reasons)
     workers = cores() if not one and is_heavy(task, samples, models) else 1
     budget = (MEMORY if memory is None else memory) // workers
     group = min(LARGEST_GROUP, budget // model_memory(task, samples), -(-models // workers))
-    return Engine(way, max(2, group // 2 * 2), workers, cores() // workers, seconds, reasons)
+    return Engine(kind, max(2, group // 2 * 2), workers, cores() // workers, seconds, reasons)
 
 
 def is_heavy(task: Task, samples: Samples, models: int) -> bool:
@@ -125,7 +125,7 @@ def is_heavy(task: Task, samples: Samples, models: int) -> bool:
 
 def _together(task: Task) -> tuple[str, ...]:
     convolutional = any(isinstance(part, nn.Conv2d) for part in task.build(0).modules())
-    return (ensemble.STACKED, ensemble.UNFOLDED) if convolutional else (ensemble.STACKED,)
+    return (ensemble.STACKED, ensemble.IM2COL) if convolutional else (ensemble.STACKED,)
 
 
 def _probe(task: Task, samples: Samples, models: int) -> Training:
@@ -139,7 +139,7 @@ def _batch(task: Task) -> int:
     return task.recipe.batch_size if isinstance(task.recipe, Recipe) else 20
 
 
-def _why_not(probe: Training, recipe: Recipe, way: str) -> str | None:
+def _why_not(probe: Training, recipe: Recipe, kind: str) -> str | None:
     x, y = probe.tensors()
     two = _first(probe, PAIR)
     return trial.why_not(
@@ -148,7 +148,7 @@ def _why_not(probe: Training, recipe: Recipe, way: str) -> str | None:
         x,
         y,
         next(two.batches(recipe)),
-        way,
+        kind,
     )
 
 
@@ -156,7 +156,7 @@ def _first(probe: Training, models: int) -> Training:
     return replace(probe, indices=probe.indices[:models], member=probe.member[:models])
 
 
-def _seconds(probe: Training, recipe: Recipe, way: str, apart: bool) -> float:
+def _seconds(probe: Training, recipe: Recipe, kind: str, apart: bool) -> float:
     """Return what a step of one model takes with all cores at work.
 
     Models that train one by one, or in stacks `apart`, do so in a process per core and one thread each: their
@@ -165,26 +165,26 @@ def _seconds(probe: Training, recipe: Recipe, way: str, apart: bool) -> float:
     than all take on a quiet one, stands for them where it is less.
     """
     if device().type != "cpu":
-        return _step(probe, recipe, way, time.perf_counter, cores())
-    alone = _step(_first(probe, PAIR) if way == "loop" else probe, recipe, way, time.process_time, 1)
-    if way == "loop" or apart:
+        return _step(probe, recipe, kind, time.perf_counter, cores())
+    alone = _step(_first(probe, PAIR) if kind == "loop" else probe, recipe, kind, time.process_time, 1)
+    if kind == "loop" or apart:
         return alone / cores()
-    return min(alone, _step(probe, recipe, way, time.perf_counter, cores()))
+    return min(alone, _step(probe, recipe, kind, time.perf_counter, cores()))
 
 
-def _step(probe: Training, recipe: Recipe, way: str, clock: Callable[[], float], threads: int) -> float:
+def _step(probe: Training, recipe: Recipe, kind: str, clock: Callable[[], float], threads: int) -> float:
     """Return what a step of one model takes: the least of a few, others being disturbed."""
     times = [clock()]
     task = Task(probe.task.model, probe.task.loss, replace(recipe, epochs=STEPS, max_steps=STEPS))
     with _threads(threads):
-        train(replace(probe, task=task, way=way), tick=lambda done: times.append(clock()))
+        train(replace(probe, task=task, kind=kind), tick=lambda done: times.append(clock()))
     return float(np.diff(times)[1:].min()) / len(probe.indices)
 
 
 def _fastest(seconds: dict[str, float], possible: list[str]) -> str:
     best = possible[0]
-    for way, each in seconds.items():
-        best = way if each < NEAR * seconds[best] else best
+    for kind, each in seconds.items():
+        best = kind if each < NEAR * seconds[best] else best
     return best
 
 

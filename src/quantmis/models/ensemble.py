@@ -13,23 +13,23 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from quantmis.models.convolution import Unfolded
+from quantmis.models.convolution import Im2col
 from quantmis.models.embedding import Padded
 from quantmis.models.linear import Transposed
 from quantmis.models.streams import Apart, Streams
 from quantmis.models.task import Task
 
-STACKED, UNFOLDED = "stacked", "unfolded"
+STACKED, IM2COL = "stacked", "im2col"
 
 
 class Stack:
-    """Hold models as one stack of weights; `way` says whether convolutions are computed as matrix products.
+    """Hold models as one stack of weights; `kind` says whether convolutions are computed as matrix products.
 
     `streams` where the models draw random numbers while they train.
     """
 
-    def __init__(self, task: Task, modules: list[nn.Module], way: str = STACKED, streams: Streams | None = None):
-        self._originals, self._way, self._streams = modules, way, streams
+    def __init__(self, task: Task, modules: list[nn.Module], kind: str = STACKED, streams: Streams | None = None):
+        self._originals, self._kind, self._streams = modules, kind, streams
         self._parameters, self._buffers = stack_module_state(modules)
         self._task = task
 
@@ -40,9 +40,9 @@ class Stack:
     def losses(self, x: Tensor, y: Tensor, batch: Tensor) -> Tensor:
         """Return the objective of each model on its own samples, [models]; `batch` is [models, batch]."""
         # the fused kernels of attention have no batching rule
-        unfolded = Unfolded() if self._way == UNFOLDED else nullcontext()
+        convolutions = Im2col() if self._kind == IM2COL else nullcontext()
         apart = nullcontext() if self._streams is None else Apart(self._streams)
-        with sdpa_kernel(SDPBackend.MATH), unfolded, Padded(), Transposed(), apart:
+        with sdpa_kernel(SDPBackend.MATH), convolutions, Padded(), Transposed(), apart:
             return vmap(self._objective, randomness="different")(self._parameters, self._buffers, x[batch], y[batch])
 
     def backward(self, x: Tensor, y: Tensor, batch: Tensor) -> Tensor:

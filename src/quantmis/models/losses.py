@@ -42,7 +42,7 @@ class Loss(ABC):
         """Return the membership signal at each sample, [..., samples], higher = more member-like."""
 
     @abstractmethod
-    def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def per_sample_utility(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return what each prediction is worth, [..., samples]; its mean over samples is the utility `metric`."""
 
     def objective(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ class CrossEntropy(Loss):
         wrong = _without(log_p.exp() * log_rest, y, fill=0.0).sum(-1)
         return -(_pick(log_rest, y).exp() * _pick(log_p, y)) - wrong
 
-    def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def per_sample_utility(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return 1 where the largest logit is the label's."""
         return (outputs.argmax(-1) == y).to(outputs.dtype)
 
@@ -154,7 +154,7 @@ class SquaredError(Loss):
         """Return the negated loss."""
         return -self.losses(outputs, y)
 
-    def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def per_sample_utility(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return 1 - squared error / variance of the targets, whose mean is R^2."""
         return 1 - ((outputs - y).square() / y.var(0, correction=0)).mean(-1)
 
@@ -189,7 +189,7 @@ class MultiLabel(Loss):
         """Return the logit towards the truth, averaged over labels."""
         return self._towards(outputs, y).mean(-1)
 
-    def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def per_sample_utility(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return the fraction of labels that are right."""
         return (self._towards(outputs, y) > 0).to(outputs.dtype).mean(-1)
 

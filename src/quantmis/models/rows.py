@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from quantmis.data.tokens import PADDING
 from quantmis.errors import require
-from quantmis.evidence_table import NAMED
+from quantmis.data.loss_tables import NAMED
 from quantmis.models.losses import Loss
 
 CHUNK = 8192
@@ -25,13 +25,13 @@ class Row:
 
     losses: Float[np.ndarray, " samples"]
     signals: Float[np.ndarray, " samples"]
-    worth: Float[np.ndarray, " samples"] | None
+    per_sample_utility: Float[np.ndarray, " samples"] | None
     entropy: Float[np.ndarray, " samples"] | None
     named: Mapping[str, Float[np.ndarray, " samples"]] = field(default_factory=dict[str, np.ndarray])
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what is known, by name; further signals as `named/min_k`."""
-        tables = {name: getattr(self, name) for name in ("losses", "signals", "worth", "entropy")}
+        tables = {name: getattr(self, name) for name in ("losses", "signals", "per_sample_utility", "entropy")}
         named = {f"{NAMED}{name}": signal for name, signal in self.named.items()}
         return {name: values for name, values in tables.items() if values is not None} | named
 
@@ -51,7 +51,7 @@ def row(module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the mo
     return Row(
         losses=loss.losses(outputs, y).numpy(),
         signals=loss.signals(outputs, y).numpy(),
-        worth=loss.worth(outputs, y).numpy(),
+        per_sample_utility=loss.per_sample_utility(outputs, y).numpy(),
         entropy=None if entropy is None else entropy.numpy(),
         named={name: signal.numpy() for name, signal in loss.named(outputs, y).items()},
     )

@@ -32,7 +32,7 @@ class Task:
     `model` is a `torch.nn.Module` class or any function without arguments that returns a module. `loss` is a loss or
     its name: "cross_entropy", "mse", "multi_label". `recipe` is a `Recipe`, or your own function
     `train(model, samples, generator) -> model`, which gets a fresh model, the samples that it is to be trained on, and
-    a seeded generator. `taught` says whether a recipe was given at all.
+    a seeded generator. `has_recipe` says whether a recipe was given at all.
 
     >>> Task(model=lambda: nn.Linear(64, 10), recipe=Recipe(epochs=5)).loss.name
     'cross_entropy'
@@ -42,7 +42,7 @@ class Task:
     loss: Loss = field(default_factory=CrossEntropy)
     recipe: Recipe | Train = field(default_factory=Recipe)
     name: str = ""
-    taught: bool = True
+    has_recipe: bool = True
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class Task:
             raise UserError(f"model: expected it to return a torch.nn.Module, got {_a(module)}")
         return module
 
-    def learner(self, seed: int) -> nn.Module:
+    def trainable_module(self, seed: int) -> nn.Module:
         """Return what is trained: a fresh module, with adapters where the recipe asks for them."""
         module = self.build(seed)
         if self._rank is None or not isinstance(self.recipe, Recipe):
@@ -141,7 +141,7 @@ class Task:
             torch.manual_seed(seed)
             return lora.adapted(module, self._rank, self.recipe.lora_alpha or 2.0 * self._rank)
 
-    def learnt(self, module: nn.Module) -> nn.Module:
+    def merge_adapters(self, module: nn.Module) -> nn.Module:
         """Return what was trained as it is shipped: adapters become part of the weights, in a copy."""
         return module if self._rank is None else lora.merged(copy.deepcopy(module))
 

@@ -32,7 +32,7 @@ Keep = Callable[[int, list[nn.Module]], None]
 class Training:
     """Describe the training of a group: model `indices[k]` of the audit trains on the samples of `member[k]`.
 
-    `way`: "stacked" and "unfolded" train the models together, "loop" one by one. `checkpoints`: the optimiser steps
+    `kind`: "stacked" and "im2col" train the models together, "loop" one by one. `checkpoints`: the optimiser steps
     after which the models are shown to whoever asked for it. `repeats` [samples]: how often each sample stands in the
     training sets that it is in, once where nothing is said.
     """
@@ -42,13 +42,13 @@ class Training:
     member: Bool[np.ndarray, "models samples"]
     indices: Sequence[int]
     seed: int
-    way: str = "stacked"
+    kind: str = "stacked"
     checkpoints: Collection[int] = ()
     repeats: Int[np.ndarray, " samples"] | None = None
 
     def modules(self) -> list[nn.Module]:
         """Return the freshly initialised models."""
-        return [self.task.learner(seeds.integer(self.seed, "shadow", index, "weights")) for index in self.indices]
+        return [self.task.trainable_module(seeds.integer(self.seed, "shadow", index, "weights")) for index in self.indices]
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         """Return inputs and targets on the device that trains."""
@@ -101,9 +101,9 @@ def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None
     modules = [module.to(device()).train() for module in training.modules()]
     x, y = training.tensors()
     own = _streams(training, modules[0], x, y)
-    together = training.way != "loop"
+    together = training.kind != "loop"
     group = (
-        ensemble.Stack(training.task, modules, training.way, own) if together else loop.Row(training.task, modules, own)
+        ensemble.Stack(training.task, modules, training.kind, own) if together else loop.Row(training.task, modules, own)
     )
     optimizer = recipe.optimizer_over(group.parameters())
     schedule = recipe.schedule_of(optimizer, recipe.steps(len(training.rows(0))))
@@ -116,8 +116,8 @@ def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None
         schedule.step()
         tick(len(modules))
         if keep is not None and step in training.checkpoints:
-            keep(step, [copy.deepcopy(training.task.learnt(module)).cpu() for module in group.modules()])
-    return [training.task.learnt(module).cpu() for module in group.modules()]
+            keep(step, [copy.deepcopy(training.task.merge_adapters(module)).cpu() for module in group.modules()])
+    return [training.task.merge_adapters(module).cpu() for module in group.modules()]
 
 
 def _streams(training: Training, module: nn.Module, x: Tensor, y: Tensor) -> Streams | None:

@@ -23,7 +23,7 @@ Group = ensemble.Stack | loop.Row
 
 
 def why_not(
-    task: Task, make: Callable[[], list[nn.Module]], x: Tensor, y: Tensor, batch: Tensor, way: str = ensemble.STACKED
+    task: Task, make: Callable[[], list[nn.Module]], x: Tensor, y: Tensor, batch: Tensor, kind: str = ensemble.STACKED
 ) -> str | None:
     """Return why the models that `make` makes afresh cannot be trained together, or None where they can.
 
@@ -33,7 +33,7 @@ def why_not(
         with kept():
             return _state_kept(make()[0], lambda module: task.objective(module(x[batch[0]]), y[batch[0]])) or _unlike(
                 lambda: _trained(loop.Row(task, make(), Streams(range(len(batch)))), x, y, batch),
-                lambda: _trained(ensemble.Stack(task, make(), way, Streams(range(len(batch)))), x, y, batch),
+                lambda: _trained(ensemble.Stack(task, make(), kind, Streams(range(len(batch)))), x, y, batch),
             )
     except Exception as error:
         return f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"

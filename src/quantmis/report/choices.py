@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from quantmis.report import words
 from quantmis.report.price import bargains
 from quantmis.report.reading import attacker, baseline, lead, leaders, least_exposed, metric, most_useful, rates_digits
-from quantmis.report.tables import Cell, Notes, Table, assemble, rights, size, utilities, worths
-from quantmis.results import QuantizerResult, Results
+from quantmis.report.tables import Cell, Notes, Table, assemble, rights, size, utilities, utility_heading
+from quantmis.results import VersionResult, Results
 
 MOST_LEADERS = 3
 
@@ -17,7 +17,7 @@ def choices(results: Results, notes: Notes) -> Table:
     records = [view.quantizer(name) for name in chosen]
     columns = [
         ("An attacker is right", rights([attacker(record) for record in records], notes, rates_digits(view))),
-        (worths(records), utilities(records, notes)),
+        (utility_heading(records), utilities(records, notes)),
         ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
         ("Why it is here", [Cell(why) for why in chosen.values()]),
     ]
@@ -42,7 +42,7 @@ def _chosen(results: Results) -> dict[str, str]:
     return {name: ", and ".join(why) for name, why in reasons.items()}
 
 
-def _standing(results: Results, least: Sequence[QuantizerResult]) -> str:
+def _standing(results: Results, least: Sequence[VersionResult]) -> str:
     if not least:
         alone = baseline(results) is None
         return f"cannot be told apart from {'any other version' if alone else 'full precision'} by what it gives away"

@@ -20,7 +20,7 @@ from quantmis.report.reading import (
     utility_change,
 )
 from quantmis.report.words import LIKELIHOOD, fixed, is_share, percent, plainly, significant, some, title
-from quantmis.results import QuantizerResult, Results
+from quantmis.results import VersionResult, Results
 from quantmis.stats import Estimate, Unmeasured
 
 MAY = "Which version may ship, as far as this audit can tell"
@@ -42,7 +42,7 @@ def decision(results: Results) -> str | None:
     return f"{MAY}: {'; or '.join(_ground(results, record) for record in reversed(chosen))}. {GATE}"
 
 
-def _ground(results: Results, record: QuantizerResult) -> str:
+def _ground(results: Results, record: VersionResult) -> str:
     view = lead(results)
     name, exposed = title(record.name), _exposure(view, record)
     if record in bargains(results):
@@ -50,11 +50,11 @@ def _ground(results: Results, record: QuantizerResult) -> str:
         return f"{name}, where {useful} must not measurably drop ({exposed}{_still_allowed(view, record)})"
     least = least_exposed(view)
     which = "the most useful of the least exposed" if len(least) > 1 else "the least exposed"
-    worth = ", where little exposure is worth its price" if baseline(view) else ""
-    return f"{name}, {which}{worth} ({exposed})"
+    utility_words = ", where little exposure is worth its price" if baseline(view) else ""
+    return f"{name}, {which}{utility_words} ({exposed})"
 
 
-def _still_allowed(view: Results, record: QuantizerResult) -> str:
+def _still_allowed(view: Results, record: VersionResult) -> str:
     """Say how large a loss of utility the data still allow."""
     whole, useful = baseline(view), metric(view.quantizers)
     change = utility_change(record, whole) if whole else None
@@ -66,7 +66,7 @@ def _still_allowed(view: Results, record: QuantizerResult) -> str:
     return f"; a loss of up to {lost} of {plainly(useful)} stays possible"
 
 
-def _exposure(view: Results, record: QuantizerResult) -> str:
+def _exposure(view: Results, record: VersionResult) -> str:
     right = attacker(record)
     if isinstance(right, Unmeasured):
         return "how often an attacker is right was not measured"
@@ -88,7 +88,7 @@ def worst_off(results: Results) -> str | None:
     return f"The worst-off record: {'; '.join(said)}." if said else None
 
 
-def _worst(record: QuantizerResult) -> Estimate | None:
+def _worst(record: VersionResult) -> Estimate | None:
     found = [] if isinstance(record.most_exposed, Unmeasured) else [each.exposure for each in record.most_exposed]
     return max(found, key=lambda each: (each.low, each.value), default=None)
 

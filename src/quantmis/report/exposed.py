@@ -35,14 +35,14 @@ from quantmis.report.tables import (
     without_empty,
 )
 from quantmis.report.tables import numbers as column
-from quantmis.results import Control, QuantizerResult, Results, SampleExposure
+from quantmis.results import Control, VersionResult, Results, SampleExposure
 from quantmis.stats import Estimate, Unmeasured
 
 MOST_CLASSES = 40
 MORE = Unmeasured("this version was not among those measured")
 
 
-def compared(results: Results) -> list[QuantizerResult]:
+def compared(results: Results) -> list[VersionResult]:
     """Return the versions that exposure is shown for: full precision and those that the choice is between."""
     whole, known = baseline(results), {record.name: record for record in results.quantizers}
     chosen = [known[each.name] for each in recommended(results) if each.name in known]
@@ -218,7 +218,7 @@ def theory(results: Results, notes: Notes) -> Table:
     return numbered("What the theory predicts and what the attacks allow", listed, columns)
 
 
-def _strongest(record: QuantizerResult) -> str:
+def _strongest(record: VersionResult) -> str:
     bound = record.security_upper_bound
     return words.NONE if isinstance(bound, Unmeasured) else words.clean(bound.attack)
 

@@ -37,7 +37,7 @@ def front(results: Results, styles: Styles, name: str = "front", number: Numbers
     if not marks:
         return Figure("", "How often an attacker is right, and utility, were measured together for no version.")
     metric = reading.metric(results.quantizers)
-    up = _worth_axis(metric)
+    up = _utility_axis(metric)
     heading = f"How often an attacker is right against {words.plainly(metric)}, {_counted(marks, listed)}"
     caption = (
         "Up and to the left is better: more useful, less given away. Bars are "
@@ -64,7 +64,7 @@ def beside(results: Results, view: Results, styles: Styles) -> Figure:
     return Figure(charts.single("beside", heading, marks, across, up, styles), f"{caption} {_shapes()}")
 
 
-def _worth_axis(metric: str) -> Axis:
+def _utility_axis(metric: str) -> Axis:
     """Return the axis of utility: upwards is better, also where that is a lower perplexity."""
     better = "lower, thus further up, is better" if metric == words.LIKELIHOOD else "higher is better"
     label = f"{charts.ascii_only(words.plainly(metric))} ({better})"

@@ -19,7 +19,7 @@ from quantmis.report.reading import (
     rates_digits,
 )
 from quantmis.report.words import some, title
-from quantmis.results import QuantizerResult, Results
+from quantmis.results import VersionResult, Results
 from quantmis.stats import Estimate, Unmeasured
 
 
@@ -58,7 +58,7 @@ def _of(results: Results) -> str:
     return f"Of {count} {'quantized ' if baseline(results) else ''}versions of {subject(results)}"
 
 
-def _leading(least: Sequence[QuantizerResult], first: Sequence[QuantizerResult]) -> str:
+def _leading(least: Sequence[VersionResult], first: Sequence[VersionResult]) -> str:
     names, one = some([title(record.name) for record in least]), len(least) == 1
     alike = "" if one else " and cannot be told apart"
     if [record.name for record in least] == [record.name for record in first]:
@@ -66,14 +66,14 @@ def _leading(least: Sequence[QuantizerResult], first: Sequence[QuantizerResult])
     return f"{names} {'gives' if one else 'give'} away less than full precision{alike}"
 
 
-def _rightness(records: Sequence[QuantizerResult], results: Results) -> str:
+def _rightness(records: Sequence[VersionResult], results: Results) -> str:
     often = rightness(records, results)
     if often is None:
         return "how often an attacker is right was not measured"
     return f"an attacker who knows everything we tried is {often}{_against_baseline(records, results)}"
 
 
-def rightness(records: Sequence[QuantizerResult], results: Results) -> str | None:
+def rightness(records: Sequence[VersionResult], results: Results) -> str | None:
     """Say how often an attacker is right about some versions, and how often at most; None where it was not measured."""
     known = [each for each in map(attacker, records) if isinstance(each, Estimate)]
     if not known:
@@ -85,7 +85,7 @@ def rightness(records: Sequence[QuantizerResult], results: Results) -> str | Non
     return f"right {span} of the time (at most {rate(max(known, key=lambda each: each.high), digits)[2]})"
 
 
-def _against_baseline(records: Sequence[QuantizerResult], results: Results) -> str:
+def _against_baseline(records: Sequence[VersionResult], results: Results) -> str:
     whole = baseline(results)
     if whole is None or whole in records:
         return ""
@@ -142,5 +142,5 @@ def trained_alike(results: Results) -> str | None:
     return headline(results) if about_model(results) and results.quantizers else None
 
 
-def _verb(records: Sequence[QuantizerResult], plural: str) -> str:
+def _verb(records: Sequence[VersionResult], plural: str) -> str:
     return plural if len(records) > 1 else f"{plural}s"

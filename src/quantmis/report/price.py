@@ -25,7 +25,7 @@ from quantmis.report.reading import (
     utility_change,
 )
 from quantmis.report.words import some, title
-from quantmis.results import QuantizerResult, Results
+from quantmis.results import VersionResult, Results
 from quantmis.stats import Estimate, Unmeasured
 
 
@@ -46,7 +46,7 @@ def price(results: Results) -> str | None:
     )
 
 
-def cost(record: QuantizerResult, whole: QuantizerResult) -> str:
+def cost(record: VersionResult, whole: VersionResult) -> str:
     """Say what a version costs or gains in utility against full precision, as the rest of a sentence about it."""
     change, name = utility_change(record, whole), metric([record, whole])
     if isinstance(change, Unmeasured):
@@ -89,12 +89,12 @@ def _times(change: Estimate) -> str:
     return f"a factor of {value} in perplexity, between {low} and {high}"
 
 
-def _both(record: QuantizerResult, whole: QuantizerResult, name: str) -> str:
+def _both(record: VersionResult, whole: VersionResult, name: str) -> str:
     mine, theirs = record.utility, whole.utility
     if isinstance(mine, Unmeasured) or isinstance(theirs, Unmeasured):
         return ""  # only their difference was measured
     digits = words.places(max(words.reach(mine), words.reach(theirs)))
-    return f"; {words.worth(mine.value, name, digits)} against {words.worth(theirs.value, name, digits)}"
+    return f"; {words.utility_text(mine.value, name, digits)} against {words.utility_text(theirs.value, name, digits)}"
 
 
 def _article(name: str) -> str:
@@ -125,7 +125,7 @@ def _too(results: Results) -> str:
     return "" if about_model(results) is None else ", in this model and in those trained like it,"
 
 
-def _tied_with(results: Results, best: Sequence[QuantizerResult]) -> str:
+def _tied_with(results: Results, best: Sequence[VersionResult]) -> str:
     """Name those that keep their utility too and are tied with all of `best` without being told from full precision."""
     view = lead(results)
     others = [
@@ -137,7 +137,7 @@ def _tied_with(results: Results, best: Sequence[QuantizerResult]) -> str:
     return f" But {some(others)} cannot be told apart from {them} either." if others else ""
 
 
-def _no_bargain(results: Results, whole: QuantizerResult, name: str) -> str:
+def _no_bargain(results: Results, whole: VersionResult, name: str) -> str:
     of = f"No version whose {name} the data do not tell from that of full precision{_too(results)}"
     none = f"{of} gives away measurably less than it does"
     alike = [title(record.name) for record in kept(results) if tied(lead(results), record, whole)]
@@ -147,7 +147,7 @@ def _no_bargain(results: Results, whole: QuantizerResult, name: str) -> str:
     return f"{none}: {some(alike)} cannot be told apart from full precision by what {give} away."
 
 
-def kept(results: Results) -> list[QuantizerResult]:
+def kept(results: Results) -> list[VersionResult]:
     """Return the quantized versions that lead the report and are not shown to lose utility, here or in like models."""
     view = lead(results)
     whole = baseline(view)
@@ -157,7 +157,7 @@ def kept(results: Results) -> list[QuantizerResult]:
     return others if view is results else [record for record in others if not lost_alike(results, record)]
 
 
-def lost_alike(results: Results, record: QuantizerResult) -> Estimate | None:
+def lost_alike(results: Results, record: VersionResult) -> Estimate | None:
     """Return what a version of models trained like the very model loses in utility beyond doubt, None for nothing."""
     known = {each.name: each for each in results.quantizers}
     mine, whole = known.get(record.name), baseline(results)
@@ -179,7 +179,7 @@ def contrary(results: Results) -> str | None:
     return f"One model alone hardly shows such a loss: models trained like it lose {said[0]}." if said else None
 
 
-def bargains(results: Results) -> list[QuantizerResult]:
+def bargains(results: Results) -> list[VersionResult]:
     """Return the least exposed of the versions that keep the utility of full precision and give away less than it.
 
     Where the data cannot tell some of them apart, they are all returned, in the order of the ranking.
@@ -188,7 +188,7 @@ def bargains(results: Results) -> list[QuantizerResult]:
     return front(view, [record for record in kept(results) if protects(view, record)])
 
 
-def recommended(results: Results) -> list[QuantizerResult]:
+def recommended(results: Results) -> list[VersionResult]:
     """Return the versions that a decision is between: the most useful of the least exposed, and that at no price."""
     found = [*most_useful(least_exposed(lead(results)))[:1], *most_useful(bargains(results))[:1]]
     return list({record.name: record for record in found}.values())

@@ -12,7 +12,7 @@ from statistics import median
 
 from quantmis.report import words
 from quantmis.report.words import BASELINE
-from quantmis.results import AttackMetrics, QuantizerResult, RateAt, Results, standing
+from quantmis.results import AttackMetrics, VersionResult, RateAt, Results, standing
 from quantmis.stats import Estimate, Unmeasured
 
 COIN = 0.5
@@ -29,12 +29,12 @@ class Place:
     position: int
     rank: str
     leads: bool
-    record: QuantizerResult
+    record: VersionResult
     attacker: Estimate | Unmeasured
     tied: tuple[int, ...]
 
 
-def attacker(record: QuantizerResult) -> Estimate | Unmeasured:
+def attacker(record: VersionResult) -> Estimate | Unmeasured:
     """Return how often the strongest attack on one version is right; 0.5 is a coin."""
     bound = record.security_upper_bound
     if isinstance(bound, Unmeasured):
@@ -95,29 +95,29 @@ def places(results: Results, number: Mapping[str, int] | None = None) -> list[Pl
     return found
 
 
-def ordered(records: Sequence[QuantizerResult]) -> str:
+def ordered(records: Sequence[VersionResult]) -> str:
     """Say in which order versions are listed: by what is told of them, and where that leaves ties, by distortion."""
     known = all(isinstance(record.distortion, float) for record in records)
     return "the least exposed first" + ("; where tied, the most distorted" if known else "")
 
 
-def leaders(results: Results) -> list[QuantizerResult]:
+def leaders(results: Results) -> list[VersionResult]:
     """Return the versions that no other one beats beyond doubt: where there are several, nothing tells them apart."""
     return [results.quantizer(row.name) for row in results.ranking.rows if row.rank == 1]
 
 
-def baseline(results: Results) -> QuantizerResult | None:
+def baseline(results: Results) -> VersionResult | None:
     """Return the full-precision version where the audit holds it."""
     return next((record for record in results.quantizers if record.name == BASELINE), None)
 
 
-def tied(results: Results, one: QuantizerResult, other: QuantizerResult) -> bool:
+def tied(results: Results, one: VersionResult, other: VersionResult) -> bool:
     """Return whether the ranking says that two versions cannot be told apart."""
     pair = {one.name, other.name}
     return any({row.name, name} == pair for row in results.ranking.rows for name in row.tied)
 
 
-def beats(results: Results, one: QuantizerResult, other: QuantizerResult) -> bool:
+def beats(results: Results, one: VersionResult, other: VersionResult) -> bool:
     """Return whether the ranking says that `one` gives away less than `other` beyond doubt."""
     order = [row.name for row in results.ranking.rows]
     if one.name not in order or other.name not in order or one.name == other.name or tied(results, one, other):
@@ -125,7 +125,7 @@ def beats(results: Results, one: QuantizerResult, other: QuantizerResult) -> boo
     return order.index(one.name) < order.index(other.name)
 
 
-def protects(results: Results, record: QuantizerResult) -> bool:
+def protects(results: Results, record: VersionResult) -> bool:
     """Return whether a version gives away less than full precision beyond doubt.
 
     The paired change says so where it was measured, and the ranking, which allows for the number of comparisons, must
@@ -134,16 +134,16 @@ def protects(results: Results, record: QuantizerResult) -> bool:
     return _parts(results, record, lambda change: change.high < 0, lambda whole: beats(results, record, whole))
 
 
-def exposes(results: Results, record: QuantizerResult) -> bool:
+def exposes(results: Results, record: VersionResult) -> bool:
     """Return whether a version gives away more than full precision beyond doubt."""
     return _parts(results, record, lambda change: change.low > 0, lambda whole: beats(results, whole, record))
 
 
 def _parts(
     results: Results,
-    record: QuantizerResult,
+    record: VersionResult,
     paired: Callable[[Estimate], bool],
-    ranked: Callable[[QuantizerResult], bool],
+    ranked: Callable[[VersionResult], bool],
 ) -> bool:
     whole, change = baseline(results), record.change
     if whole is None or record.name == whole.name:
@@ -153,7 +153,7 @@ def _parts(
     return isinstance(change, Estimate) and paired(change)
 
 
-def least_exposed(results: Results) -> list[QuantizerResult]:
+def least_exposed(results: Results) -> list[VersionResult]:
     """Return the versions that may be called the least exposed; none where nothing is told from full precision.
 
     They are of the first rank, and give away less than full precision where that was audited. Being tied is not
@@ -166,7 +166,7 @@ def least_exposed(results: Results) -> list[QuantizerResult]:
     return [record for record in first if record in known] or front(results, known)
 
 
-def front(results: Results, records: Sequence[QuantizerResult]) -> list[QuantizerResult]:
+def front(results: Results, records: Sequence[VersionResult]) -> list[VersionResult]:
     """Return those of the versions that no other of them beats, in the order of the ranking."""
     position = numbers(results)
     unbeaten = [record for record in records if not any(beats(results, other, record) for other in records)]
@@ -178,7 +178,7 @@ def apart(one: Estimate, other: Estimate) -> bool:
     return one.high < other.low or other.high < one.low
 
 
-def utility_change(record: QuantizerResult, whole: QuantizerResult) -> Estimate | Unmeasured:
+def utility_change(record: VersionResult, whole: VersionResult) -> Estimate | Unmeasured:
     """Return the utility of a version minus that of full precision: paired, else the widest that both allow."""
     mine, theirs = record.utility, whole.utility
     if isinstance(record.utility_change, Estimate):
@@ -188,33 +188,33 @@ def utility_change(record: QuantizerResult, whole: QuantizerResult) -> Estimate 
     return Estimate(mine.value - theirs.value, mine.low - theirs.high, mine.high - theirs.low, mine.level, UNPAIRED)
 
 
-def keeps(record: QuantizerResult, whole: QuantizerResult) -> bool:
+def keeps(record: VersionResult, whole: VersionResult) -> bool:
     """Return whether the utility of a version is not beyond doubt below that of full precision."""
     change = utility_change(record, whole)
     return isinstance(change, Estimate) and change.high >= 0
 
 
-def metric(records: Sequence[QuantizerResult]) -> str:
+def metric(records: Sequence[VersionResult]) -> str:
     """Return the name of the utility of the versions, `utility` where it was measured for none."""
     return next((each.utility.metric for each in records if not isinstance(each.utility, Unmeasured)), "utility")
 
 
-def most_useful(records: Sequence[QuantizerResult]) -> list[QuantizerResult]:
+def most_useful(records: Sequence[VersionResult]) -> list[VersionResult]:
     """Return the versions by what they are worth, the most useful first; of equals the first named is first."""
-    return sorted(records, key=lambda record: -worth(record))
+    return sorted(records, key=lambda record: -utility_value(record))
 
 
-def shown(record: QuantizerResult) -> Estimate | Unmeasured:
+def shown(record: VersionResult) -> Estimate | Unmeasured:
     """Return the utility of a version as people are shown it: of a language model its perplexity."""
     return getattr(record.utility, "perplexity", None) or record.utility
 
 
-def worth(record: QuantizerResult) -> float:
+def utility_value(record: VersionResult) -> float:
     """Return the utility of a version for sorting; one that was not measured counts as the lowest."""
     return -math.inf if isinstance(record.utility, Unmeasured) else record.utility.value
 
 
-def adaptive(record: QuantizerResult, attack: str) -> AttackMetrics | Unmeasured:
+def adaptive(record: VersionResult, attack: str) -> AttackMetrics | Unmeasured:
     """Return what an attack achieved whose own models went through the same quantizer."""
     result = record.attacks.get(attack)
     return Unmeasured("this attack was not run on this version") if result is None else result.adaptive

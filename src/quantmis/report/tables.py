@@ -21,7 +21,7 @@ from quantmis.report.reading import (
     rates_digits,
     shown,
 )
-from quantmis.results import Agreement, AttackMetrics, QuantizerResult, Results
+from quantmis.results import Agreement, AttackMetrics, VersionResult, Results
 from quantmis.stats import Estimate, Unmeasured
 
 Notes = Mapping[str, int]
@@ -79,7 +79,7 @@ def ranking(results: Results, notes: Notes) -> Table:
     columns = [
         ("Rank", [Cell(place.rank) for place in listed]),
         ("An attacker is right", rights([place.attacker for place in listed], notes, rates_digits(results))),
-        (worths(records), utilities(records, notes)),
+        (utility_heading(records), utilities(records, notes)),
         ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
         ("Zero weights", [share(record.sparsity, notes) for record in records]),
         ("Distortion", [distortion(record.distortion, notes) for record in records]),
@@ -103,7 +103,7 @@ def assemble(caption: str, corner: str, names: Sequence[str], columns: Sequence[
     return Table(caption, (corner, *(heading for heading, _ in columns)), rows)
 
 
-def worths(records: Sequence[QuantizerResult]) -> str:
+def utility_heading(records: Sequence[VersionResult]) -> str:
     """Return the heading of the column of what the versions are worth."""
     name = metric(records)
     return words.capital(words.plainly(name)) + (", lower is better" if name == words.LIKELIHOOD else "")
@@ -153,7 +153,7 @@ def _found_at(fpr: float) -> str:
     return f"Members found at {words.probability(fpr)} false alarms"
 
 
-def _transfer(record: QuantizerResult, attack: str) -> AttackMetrics | Unmeasured:
+def _transfer(record: VersionResult, attack: str) -> AttackMetrics | Unmeasured:
     result = record.attacks.get(attack)
     return Unmeasured("this attack was not run on this version") if result is None else result.transfer
 
@@ -262,11 +262,11 @@ def rounded(quantities: Sequence[Quantity], notes: Notes) -> list[Cell]:
     return [cell(each, notes, words.significant) for each in quantities]
 
 
-def utilities(records: Sequence[QuantizerResult], notes: Notes) -> list[Cell]:
+def utilities(records: Sequence[VersionResult], notes: Notes) -> list[Cell]:
     """Return the column of what the versions are worth."""
     values, name = [shown(record) for record in records], words.plainly(metric(records)).replace(" ", "_")
     digits = decimals(values)
-    return [cell(each, notes, lambda value: words.worth(value, name, digits)) for each in values]
+    return [cell(each, notes, lambda value: words.utility_text(value, name, digits)) for each in values]
 
 
 def size(bits: float | Unmeasured, notes: Notes) -> Cell:

@@ -154,10 +154,10 @@ def is_share(metric: str) -> bool:
     return metric.endswith("accuracy")
 
 
-def worth(value: float, metric: str, decimals: int) -> str:
+def utility_text(value: float, metric: str, decimals: int) -> str:
     """Write a utility: a share in per cent, any other metric as it is; `decimals` counts those of the fraction.
 
-    >>> worth(0.912, "accuracy", 3), worth(-2.0, "log_likelihood", 2)
+    >>> utility_text(0.912, "accuracy", 3), utility_text(-2.0, "log_likelihood", 2)
     ('91.2 %', '7.4')
     """
     if metric == LIKELIHOOD:

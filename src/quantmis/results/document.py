@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from quantmis.errors import UserError
 from quantmis.files import write_atomically
-from quantmis.results.measures import EARLIER, Measured, QuantizerResult, Record
+from quantmis.results.measures import EARLIER, Measured, VersionResult, Record
 from quantmis.results.ranges import faults
 from quantmis.stats import EstimateError, Unmeasured
 
@@ -165,7 +165,7 @@ class Target(Record):
     members: int
     non_members: int
     blind: BlindBaseline | Unmeasured
-    versions: list[QuantizerResult]
+    versions: list[VersionResult]
     ranking: Ranking | Unmeasured
     stated: float | None = None
     alike: int = 0
@@ -187,7 +187,7 @@ class Results(Record):
     config: Config
     environment: Environment
     data: Data
-    quantizers: list[QuantizerResult]
+    quantizers: list[VersionResult]
     ranking: Ranking
     agreement: list[Agreement]
     controls: list[Control]
@@ -212,12 +212,12 @@ class Results(Record):
         ranking = self.target.ranking
         return ranking if isinstance(ranking, Unmeasured) else (self.target.versions, ranking)
 
-    def quantizer(self, name: str) -> QuantizerResult:
+    def quantizer(self, name: str) -> VersionResult:
         """Return the record of the quantizer that users call `name`."""
         return next(record for record in self.quantizers if record.name == name)
 
 
-def _require_agree(records: list[QuantizerResult], ranking: Ranking) -> None:
+def _require_agree(records: list[VersionResult], ranking: Ranking) -> None:
     names = [record.name for record in records]
     ranked = {name for row in ranking.rows for name in (row.name, *row.tied)}
     if len(set(names)) < len(names) or not ranked <= set(names):

@@ -116,7 +116,7 @@ class CanaryExposure(Record):
     sampled: Measured
 
 
-class QuantizerResult(Record):
+class VersionResult(Record):
     """Hold everything that was measured about one quantizer.
 
     `bits_per_weight` counts the scales; `sparsity` is the fraction of quantized weights that are zero, as measured;
@@ -127,7 +127,7 @@ class QuantizerResult(Record):
     models and samples. `distortion`: 1 - Spearman's correlation of losses with full precision on samples not trained
     on, by which versions are listed that nothing else tells apart. `by_class` and `most_exposed` are by the foremost
     attack, the most exposed sample first. `canaries`: what became of random texts planted in the training sets of a
-    language model. `over_guessing`: the utility minus that of the best constant guess on the same samples; `gap`: what
+    language model. `gain_over_constant_guess`: the utility minus that of the best constant guess on the same samples; `gap`: what
     predictions are worth on members minus what they are worth on the others, which grows with over-fitting.
     """
 
@@ -151,5 +151,5 @@ class QuantizerResult(Record):
     by_class: list[ClassExposure] | Unmeasured = EARLIER
     most_exposed: list[SampleExposure] | Unmeasured = EARLIER
     canaries: list[CanaryExposure] | Unmeasured = EARLIER
-    over_guessing: Measured = EARLIER
+    gain_over_constant_guess: Measured = EARLIER
     gap: Measured = EARLIER

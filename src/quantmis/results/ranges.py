@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from quantmis.results.measures import Curve, QuantizerResult, RateAt, UnresolvedAt, Utility
+from quantmis.results.measures import Curve, VersionResult, RateAt, UnresolvedAt, Utility
 from quantmis.stats import Estimate
 
 ALMOST = 1e-9
@@ -67,7 +67,7 @@ def _faults(value: Any, path: str, name: str) -> Iterator[str]:
     elif isinstance(value, BaseModel | dict | list | tuple):
         for step, field, child in _children(value, name):
             yield from _faults(child, f"{path}.{_shown(step)}".lstrip("."), field)
-        if isinstance(value, QuantizerResult):
+        if isinstance(value, VersionResult):
             yield from (f"{path}: {fault}" for fault in _of_version(value))
     elif (fault := _of_plain(value, name)) is not None:
         yield f"{path}: {fault}"
@@ -115,7 +115,7 @@ def _of_curve(curve: Curve) -> Iterator[str]:
             yield "the rates of a ROC curve rise from 0 to 1"
 
 
-def _of_version(record: QuantizerResult) -> Iterator[str]:
+def _of_version(record: VersionResult) -> Iterator[str]:
     if not record.models >= 1 or record.distinct > record.models:
         yield f"{record.distinct} different models of {record.models} are not possible"
     if isinstance(record.sparsity, float) and not 0 <= record.sparsity <= 1:

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from quantmis.stats import interval
-from quantmis.stats.cluster import Spread, kin, spread
+from quantmis.stats.cluster import Spread, pair_id, spread
 from quantmis.stats.estimate import Estimate
 from quantmis.stats.metrics import clustering
 
@@ -27,7 +27,7 @@ def average(
     0.75
     """
     value, apart = _centred(values, weight)
-    over = spread(apart, kin(member))
+    over = spread(apart, pair_id(member))
     return _estimate(value, over, level, values, weight is None and bool(np.isin(values, (0.0, 1.0)).all()))
 
 
@@ -49,7 +49,7 @@ def average_difference(
     """
     difference = first - second
     value, apart = _centred(difference, weight)
-    over, units = spread(apart, kin(member)), difference.shape[1]
+    over, units = spread(apart, pair_id(member)), difference.shape[1]
     reach = interval.quantile(level, over.freedom) * float(np.sqrt(over.variance))
     if not difference.any() and np.isin(first, (0.0, 1.0)).all():
         reach = interval.wilson(0.0, over, level, units=units)[1]
@@ -67,7 +67,7 @@ def average_among(
     1.5
     """
     value = float(values[among].mean())
-    over = spread(np.where(among, values - value, 0.0) / among.sum(), kin(among))
+    over = spread(np.where(among, values - value, 0.0) / among.sum(), pair_id(among))
     return _estimate(value, over, level, values, bool(np.isin(values, (0.0, 1.0)).all()))
 
 

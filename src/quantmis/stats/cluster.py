@@ -34,7 +34,7 @@ class Spread:
     models: int
 
 
-def kin(member: Bool[np.ndarray, "models samples"]) -> Int[np.ndarray, " models"]:
+def pair_id(member: Bool[np.ndarray, "models samples"]) -> Int[np.ndarray, " models"]:
     """Return the number of each row's cluster; rows trained on the same or on complementary samples share it.
 
     >>> kin(np.array([[True, False], [False, True], [True, True]])).tolist()

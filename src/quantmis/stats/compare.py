@@ -15,7 +15,7 @@ from scipy import stats
 
 from quantmis.errors import require
 from quantmis.stats import interval
-from quantmis.stats.cluster import Linear, covariance, kin, spread
+from quantmis.stats.cluster import Linear, covariance, pair_id, spread
 from quantmis.stats.estimate import Estimate
 from quantmis.stats.metrics import clustering
 from quantmis.stats.roc import auc, tally
@@ -54,7 +54,7 @@ def compare_metrics(
     metrics: Mapping[str, Linear], member: Bool[np.ndarray, "models samples"], level: float = 0.95
 ) -> list[Difference]:
     """Compare one metric between every two quantizers, given its value and influences by quantizer."""
-    cluster = kin(member)
+    cluster = pair_id(member)
     found = [
         (first, second, *difference(metrics[first], metrics[second], cluster, level))
         for first, second in combinations(metrics, 2)
@@ -95,4 +95,4 @@ def auc_covariance(
 ) -> tuple[Float[np.ndarray, " quantizers"], Float[np.ndarray, "quantizers quantizers"]]:
     """Return the AUC of one attack under several quantizers and the covariance of these estimates."""
     areas = [auc(tally(each, member), member) for each in scores]
-    return np.array([area.value for area in areas]), covariance([area.influence for area in areas], kin(member))
+    return np.array([area.value for area in areas]), covariance([area.influence for area in areas], pair_id(member))

@@ -14,7 +14,7 @@ from scipy import stats
 
 from quantmis.errors import require
 from quantmis.stats import interval
-from quantmis.stats.cluster import Spread, gather, kin
+from quantmis.stats.cluster import Spread, gather, pair_id
 from quantmis.stats.estimate import Estimate, Unmeasured
 from quantmis.stats.metrics import SAMPLES_NEEDED, Table
 from quantmis.stats.roc import auc
@@ -98,7 +98,7 @@ def _exposures(
     share = np.where(member, beaten / outside, 1 - beaten / inside)
     value = np.where(member, share, 0.0).sum(0) / inside
     influence = (share - value) / np.where(member, inside, outside)
-    cells = gather(influence, kin(member))
+    cells = gather(influence, pair_id(member))
     squares = [(part**2).sum(0) * len(part) / max(len(part) - 1, 1) for part in (influence, cells)]
     return value, np.maximum(*squares), max(len(cells) - 1.0, 1.0)
 

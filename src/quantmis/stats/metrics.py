@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from quantmis.stats import heldout, interval
-from quantmis.stats.cluster import Linear, Spread, kin, spread
+from quantmis.stats.cluster import Linear, Spread, pair_id, spread
 from quantmis.stats.estimate import Estimate, Unmeasured
 from quantmis.stats.roc import FALSE_POSITIVES_NEEDED, Tally, auc, points, tally, true_positive_rate
 
@@ -58,7 +58,7 @@ class Table:
         seed: int = 0,
     ) -> "Table":
         """Tally `scores` and divide their samples into halves."""
-        return cls(tally(scores, member), member, kin(member), heldout.halves(scores, member, seed), level)
+        return cls(tally(scores, member), member, pair_id(member), heldout.halves(scores, member, seed), level)
 
     def spread(self, influence: Float[np.ndarray, "models samples"]) -> Spread:
         """Return the clustered variance of a metric with this `influence`."""

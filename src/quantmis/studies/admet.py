@@ -104,7 +104,7 @@ def problem(task: AdmetTask, name: str, features: Features, data: Path) -> Probl
         trainable=~task.test,
         metric=task.metric,
         chance=chance(task.metric, y[~task.test], y[task.test]),
-        worth=_worth(task, float(centre), float(spread)),
+        utility_of=_utility_of(task, float(centre), float(spread)),
         kind="regression" if task.regression else "classification",
         facts={"task": task.name, "embedder": name, "duplicates": task.molecules.duplicates},
     )
@@ -121,7 +121,7 @@ class _Worth:
         return utility(self.metric, self.y, predicted * self.spread + self.centre, level)
 
 
-def _worth(task: AdmetTask, centre: float, spread: float) -> _Worth:
+def _utility_of(task: AdmetTask, centre: float, spread: float) -> _Worth:
     return _Worth(task.metric, task.molecules.y[task.test].astype(np.float64), centre, spread)
 
 

@@ -36,7 +36,7 @@ class Predicting(Loss):
         """Return the signals of `of`."""
         return self.of.signals(outputs, y)
 
-    def worth(self, outputs: Tensor, y: Tensor) -> Tensor:
+    def per_sample_utility(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return the prediction at each sample."""
         return outputs[..., -1] - outputs[..., 0] if outputs.shape[-1] > 1 else outputs[..., 0]
 

@@ -14,10 +14,10 @@ import quantmis
 from quantmis import seeds
 from quantmis.attacks import LiRA, LossThreshold, PairedReplicates
 from quantmis.audit.checks import check
-from quantmis.audit.collect import collect
-from quantmis.audit.executors import Local
-from quantmis.audit.tables import Table, assemble
-from quantmis.audit.work import Work
+from quantmis.audit.execution.collect import collect
+from quantmis.audit.execution.executors import Local
+from quantmis.tables.loss_table import Table, assemble
+from quantmis.audit.execution.work import Work
 from quantmis.data import Samples, complementary_halves
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
@@ -72,7 +72,7 @@ class Design:
 class Problem:
     """Hold a task, its samples, and which of them models may be trained on; the others are its test set.
 
-    `worth` returns the utility of models from what their predictions of the test set are worth, [models, tests].
+    `utility_of` returns the utility of models from what their predictions of the test set are worth, [models, tests].
     `chance` is the utility of knowing nothing.
     """
 
@@ -83,7 +83,7 @@ class Problem:
     trainable: Bool[np.ndarray, " samples"]
     metric: str
     chance: float
-    worth: Callable[[Float[np.ndarray, "models tests"], float], Estimate]
+    utility_of: Callable[[Float[np.ndarray, "models tests"], float], Estimate]
     kind: Literal["classification", "regression"] = "classification"
     facts: dict[str, str | int] = field(default_factory=dict[str, str | int])
 
@@ -147,7 +147,7 @@ def _outcome(problem: Problem, design: Design, halves: Table, whole: Table) -> Q
         name=halves.name,
         bits_per_weight=_mean([each.bits_per_weight for each in halves.traits]),
         sparsity=_mean([each.sparsity for each in halves.traits]),
-        utility=problem.worth(np.asarray(whole.held_out_worth, dtype=np.float64), design.level),
+        utility=problem.utility_of(np.asarray(whole.held_out_utility, dtype=np.float64), design.level),
         lira=lira.auc,
         advantage=lira.advantage,
         paired_replicates=_auc(PairedReplicates(), audited, design),

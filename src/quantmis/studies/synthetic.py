@@ -67,6 +67,6 @@ def _problem(components: int, members: int, seed: int) -> Problem:
         trainable=trainable,
         metric="accuracy",
         chance=1 / components,
-        worth=lambda worth, level: average(worth, np.eye(len(worth), dtype=bool), level),
+        utility_of=lambda utility, level: average(utility, np.eye(len(utility), dtype=bool), level),
         facts={"components": components, "members": members},
     )

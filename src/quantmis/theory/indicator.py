@@ -287,8 +287,8 @@ def _aggregate(name: str) -> _Aggregate:
 
 
 AGGREGATES = {
-    way.name: way
-    for way in (
+    aggregate.name: aggregate
+    for aggregate in (
         _Aggregate("pairs", "mean over pairs of rows from different replicates", 0.5, True, _mean_of_pairs),
         _Aggregate("min", "the best row against the nearest other, cross-fitted", 1.0, False, _crossed(_nearest)),
         _Aggregate("median", "the best row against the median other, cross-fitted", 1.0, False, _crossed(_middle)),

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quantmis.attacks import ATTACKS
-from quantmis.audit import comparison, findings
+from quantmis.analysis import ranking as comparison
+from quantmis.analysis import findings
 from quantmis.audit.run import control
-from quantmis.audit.settings import Settings
-from quantmis.audit.side import Side, each_other, measure
-from quantmis.audit.tables import Table, slug
-from quantmis.audit.this_model import references_among
-from quantmis.results import Data, QuantizerResult, Results, Target
+from quantmis.audit.options import Settings
+from quantmis.analysis.subject import Side, each_other, measure
+from quantmis.tables.loss_table import Table, slug
+from quantmis.audit.target.versions import references_among
+from quantmis.results import Data, VersionResult, Results, Target
 from quantmis.stats import Unmeasured
-from quantmis.verify.saved import Damaged, read_table
+from quantmis.tables.saved import Damaged, read_table
 
 NOISE = "matched noise, "
 
@@ -45,7 +46,7 @@ def read_tables(folder: Path, results: Results) -> Saved:
     return saved
 
 
-def _read(folder: Path, record: QuantizerResult, saved: Saved, side: list[Table]) -> None:
+def _read(folder: Path, record: VersionResult, saved: Saved, side: list[Table]) -> None:
     inside = folder / "tables" / ("target" if side is saved.this_model else "") / f"{slug(record.name)}.npz"
     if record.table != inside.relative_to(folder).as_posix():
         saved.damaged.append(f"results.json names {record.table[:80]!r} as the table of {record.name}")
@@ -123,7 +124,7 @@ def _data(results: Results, side: Side) -> Data:
     table = side.tables[0]
     return results.data.model_copy(
         update={
-            "samples": int(table.attacked.sum()),
+            "samples": int(table.is_audited.sum()),
             "members_per_model": int(table.evidence.member[0].sum()),
         }
     )

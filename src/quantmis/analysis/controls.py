@@ -1,0 +1,121 @@
+"""Tests of the audit itself, whose true answers are known, and controls that say what a number means.
+
+*Shuffled membership*: memberships drawn anew, so that there is nothing to find; every attack must come out at a coin's
+AUC. *Planted leak*: the losses of members are lowered in a copy of the table; every attack must find it. *Canaries*:
+wrongly labelled copies, trained on like other samples on request, which a model can only fit by remembering. *Matched
+noise*: Gaussian noise of the same size in each layer as a quantizer's error, to tell "low precision protects" from
+"any perturbation of that size protects"; it has no right answer and is there to be read.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Bool
+
+from quantmis import seeds
+from quantmis.attacks import Attack
+from quantmis.analysis.versions import foremost
+from quantmis.audit.options import Settings
+from quantmis.tables.loss_table import Table
+from quantmis.data import complementary_halves
+from quantmis.evidence import Evidence
+from quantmis.registry import spelling
+from quantmis.results import Control
+from quantmis.stats import Estimate, Unmeasured, compare, evaluate
+
+LEVEL = 0.999
+"""Controls are judged at this level, so that a sound audit fails one in a thousand."""
+
+PLANTED = 6.0
+FOUND = 0.9
+
+
+def shuffled_membership(table: Table, settings: Settings) -> list[Control]:
+    """Run every attack on one quantizer with the memberships of another plan: no attack may beat a coin."""
+    audited = table.audited
+    other = audited.relabelled(_another(audited.member, settings.seed))
+    return [
+        _judged(
+            f"shuffled membership, {spelling(attack)}",
+            table.name,
+            "AUC 0.5: who was a member is drawn anew, so there is nothing to find",
+            found := _auc(attack, other),
+            found.low <= 0.5 <= found.high,
+        )
+        for attack in settings.attacks
+    ]
+
+
+def _another(member: Bool[np.ndarray, "models samples"], seed: int) -> Bool[np.ndarray, "models samples"]:
+    """Return memberships of the same kind drawn anew: complementary halves, or as many members of a single model."""
+    generator = seeds.generator(seed, "control", "shuffled")
+    models, samples = member.shape
+    return generator.permuted(member, axis=1) if models == 1 else complementary_halves(models, samples, generator)
+
+
+def planted_leak(table: Table, settings: Settings) -> list[Control]:
+    """Lower the losses of members by six standard deviations in a copy of the table: every attack must notice."""
+    audited = table.audited
+    leak = PLANTED * audited.losses.std() * audited.member
+    signal = None if audited.signal is None else audited.signal + PLANTED * audited.signal.std() * audited.member
+    entropy = None if audited.entropy is None else audited.entropy - PLANTED * audited.entropy.std() * audited.member
+    named = {name: each + PLANTED * each.std() * audited.member for name, each in audited.named.items()}
+    leaking = replace(audited, losses=audited.losses - leak, signal=signal, entropy=entropy, named=named)
+    expected = f"AUC above {FOUND}: the losses of members were lowered by {PLANTED:.0f} standard deviations"
+    return [
+        _judged(
+            f"planted leak, {spelling(attack)}",
+            table.name,
+            expected,
+            found := _auc(attack, leaking),
+            found.value > FOUND,
+        )
+        for attack in settings.attacks
+    ]
+
+
+def canaries(tables: Sequence[Table], settings: Settings) -> list[Control]:
+    """Attack the canaries alone under each quantizer; in full precision they must be found.
+
+    Random texts are told apart by how often they stood in a training set, which the result says by itself.
+    """
+    if not settings.canaries or tables[0].repeats is not None:
+        return []
+    lead = foremost(settings.attacks)
+    expected = f"AUC above 0.5 in full precision: {settings.canaries} wrongly labelled copies were trained on"
+    found = [_auc(lead, table.canaries) for table in tables]
+    passed = [found[0].low > 0.5, *[None] * (len(tables) - 1)]
+    return [
+        _judged(f"canaries, {spelling(lead)}", table.name, expected, each, good)
+        for table, each, good in zip(tables, found, passed, strict=True)
+    ]
+
+
+def matched_noise(tables: Sequence[Table], noises: Sequence[Table], settings: Settings) -> list[Control]:
+    """Compare each quantizer with noise of the size of its error: the paired difference of their AUC."""
+    lead, by_name = foremost(settings.attacks), {table.name: table for table in tables}
+    return [_against_noise(by_name[_quantizer_of(noise)], noise, lead, settings.level) for noise in noises]
+
+
+def _against_noise(table: Table, noise: Table, lead: Attack, level: float) -> Control:
+    scores = {each.name: lead.score(each.audited) for each in (table, noise)}
+    [pair] = compare(scores, table.audited.member, level)
+    expected = (
+        "no right answer: AUC of the quantizer minus that of Gaussian noise of the same size; below 0, low precision "
+        "protects more than noise does"
+    )
+    return _judged(f"matched noise, {spelling(lead)}", table.name, expected, pair.estimate, None)
+
+
+def _quantizer_of(noise: Table) -> str:
+    return noise.name.removeprefix("matched_noise(of=").removesuffix(")")
+
+
+def _auc(attack: Attack, table: Evidence) -> Estimate:
+    return evaluate(attack.score(table), table.member, LEVEL).auc
+
+
+def _judged(name: str, quantizer: str, expected: str, found: Estimate | Unmeasured, passed: bool | None) -> Control:
+    good = None if passed is None else bool(passed)
+    return Control(name=name, quantizer=quantizer, expected=expected, found=found, passed=good)

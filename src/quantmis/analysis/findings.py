@@ -1,0 +1,238 @@
+"""What a reader must keep in mind, under stable codes.
+
+QM001  a control failed: the numbers of this audit cannot be trusted
+QM002  too few shadow models for a strong attack
+QM003  layers were left in full precision
+QM004  a way of training many models at once was not possible
+QM005  the indicator and the attacks disagree
+QM006  the indicator could not be resolved
+QM007  a stored group was damaged and was computed again
+QM008  security by theory is higher than an attack allows
+QM009  an attack is told more than an attacker would know, and is not counted
+QM010  the models hardly learned
+QM011  members differ from non-members by themselves: the numbers of this model are confounded
+QM012  the shadow models were trained on another number of samples than the target
+QM013  an as-is audit does not see what shadow models would
+QM014  members and non-members look alike
+"""
+
+from collections.abc import Iterator, Sequence
+
+from quantmis.audit.options import Settings
+from quantmis.models.engine import Engine
+from quantmis.results import Agreement, BlindBaseline, Control, Data, Finding, VersionResult, Target, Utility
+from quantmis.stats import Estimate, Unmeasured
+
+SHADOWS_ADVISED = 32
+MOST_APART = 1.25
+"""How many times the training set of the shadow models may be that of the target, or the other way round."""
+
+
+def find(
+    quantizers: Sequence[VersionResult],
+    controls: Sequence[Control],
+    agreement: Sequence[Agreement],
+    settings: Settings,
+    engine: Engine | None,
+    damaged: Sequence[str],
+    data: Data,
+    target: Target | Unmeasured,
+) -> list[Finding]:
+    """Return what must be said beside the numbers of an audit, the gravest first."""
+    found = [
+        *_failed_controls(controls),
+        *_confounded(target),
+        *_alike(target),
+        *_hardly_learned(quantizers, settings, target),
+        *_shallow(settings),
+        *_few_shadows(settings),
+        *_other_size(settings, data, target),
+        *_not_counted(settings),
+        *_untouched(quantizers),
+        *_slow(engine),
+        *_disagreement(agreement),
+        *_refuted(quantizers),
+        *_unresolved(quantizers),
+        *_damaged(damaged),
+    ]
+    return [Finding(code=code, text=text) for code, text in found]
+
+
+Found = Iterator[tuple[str, str]]
+
+
+def _failed_controls(controls: Sequence[Control]) -> Found:
+    for control in controls:
+        if control.passed is False:
+            yield (
+                "QM001",
+                (
+                    f"The control '{control.name}' on {control.quantizer} failed (expected: {control.expected}). "
+                    "Something is wrong with this audit itself: do not rely on its numbers."
+                ),
+            )
+
+
+def _confounded(target: Target | Unmeasured) -> Found:
+    if isinstance(target, Target) and isinstance(target.blind, BlindBaseline) and target.blind.differs:
+        auc = target.blind.auc
+        told = f"AUC {auc.value:.2f}, at least {auc.low:.2f}" if isinstance(auc, Estimate) else auc.reason
+        yield (
+            "QM011",
+            (
+                f"Members can be told from non-members without the model ({told}): the two sets differ by themselves, "
+                "in when, where or how they were collected. Every number about this model may show that difference "
+                "rather than what the model remembers. Draw both sets at random from one pool."
+            ),
+        )
+
+
+def _alike(target: Target | Unmeasured) -> Found:
+    if isinstance(target, Target) and target.alike:
+        yield (
+            "QM014",
+            (
+                f"{target.alike:,} members look like a non-member: pictures saved again, or texts edited. Where they "
+                "are the same thing twice, every attack on them is a coin, and more is given away than measured. Look "
+                'at them, or leave both out: [target] overlap = "drop".'
+            ),
+        )
+
+
+def _shallow(settings: Settings) -> Found:
+    if settings.depth == "as-is":
+        yield (
+            "QM013",
+            (
+                "An as-is audit trains nothing: the attacks know only this model's losses. Attacks with shadow models "
+                "find more, above all on records that are hard or rare, so the exposure is probably larger than "
+                "measured here; and r_Q and MIS, which compare several trainings, are not measured."
+            ),
+        )
+
+
+def _other_size(settings: Settings, data: Data, target: Target | Unmeasured) -> Found:
+    if settings.depth != "shadow" or isinstance(target, Unmeasured):
+        return
+    if not 1 / MOST_APART < data.members_per_model / target.members < MOST_APART:
+        yield (
+            "QM012",
+            (
+                f"The shadow models were trained on {data.members_per_model:,} samples and this model on "
+                f"{target.members:,}. Models of less data remember more of each sample, so the attacks on this model "
+                f"are weaker than they could be. {_remedy(target)}"
+            ),
+        )
+
+
+def _remedy(target: Target) -> str:
+    """Say what would make the shadow models as large as the target: as many non-members, or fewer samples held out."""
+    if not 1 / MOST_APART < target.non_members / target.members < MOST_APART:
+        return "Give as many non-members as members."
+    return (
+        "Part of the samples was held out from them: set a smaller held_out, or give 100 samples or more that are "
+        "neither members nor non-members, which are held out then."
+    )
+
+
+def _hardly_learned(quantizers: Sequence[VersionResult], settings: Settings, target: Target | Unmeasured) -> Found:
+    alone = settings.depth == "as-is"
+    given = target.versions[:1] if isinstance(target, Target) else []
+    for own, record in [(alone, quantizers[0]), *((True, each) for each in given)]:
+        if own and isinstance(target, Target) and target.stated is not None:
+            continue  # what it is worth is as its owner says
+        over, utility = record.gain_over_constant_guess, record.utility
+        if isinstance(over, Estimate) and isinstance(utility, Utility) and over.low <= 0:
+            yield (
+                "QM010",
+                (_THIS_MODEL if own else _THE_MODELS).format(
+                    metric=utility.metric, value=utility.value, guessing=utility.value - over.value
+                ),
+            )
+
+
+_THIS_MODEL = (
+    "In full precision this model is not beyond doubt better than a constant guess ({metric} {value:.2f}, the guess "
+    "{guessing:.2f}). Was it trained on these columns, in this order, with this encoding and scale? If not, it was "
+    "not audited. State what you know of it: [target] accuracy = 0.98."
+)
+_THE_MODELS = (
+    "In full precision the models hardly learned ({metric} {value:.2f}, a constant guess has {guessing:.2f}). A model "
+    "that learned nothing gives nothing away: check the recipe before reading the rest."
+)
+
+
+def _not_counted(settings: Settings) -> Found:
+    for attack in settings.attacks:
+        if not attack.bounds_security:
+            yield (
+                "QM009",
+                (
+                    f"{attack.name} is told which records another model was trained on, which no attacker would know. "
+                    "It orders the versions well, but does not count in how often an attacker is right."
+                ),
+            )
+
+
+def _few_shadows(settings: Settings) -> Found:
+    if 0 < settings.shadows < SHADOWS_ADVISED:
+        yield (
+            "QM002",
+            (
+                f"Only {settings.shadows} shadow models were trained. With {SHADOWS_ADVISED} or more the attacks are "
+                "stronger, so the exposure is probably larger than measured here."
+            ),
+        )
+
+
+def _untouched(quantizers: Sequence[VersionResult]) -> Found:
+    for each in quantizers:
+        if each.untouched:
+            yield "QM003", f"{each.name} left these layers in full precision: {', '.join(each.untouched)}."
+
+
+def _slow(engine: Engine | None) -> Found:
+    for kind, reason in engine.reasons.items() if engine else ():
+        yield "QM004", f"The shadow models could not be trained in the way '{kind}': {reason}"
+
+
+def _disagreement(agreement: Sequence[Agreement]) -> Found:
+    for each in agreement:
+        about_attack = each.first == "indicator" and each.second != "security"
+        if about_attack and isinstance(each.tau, Estimate) and each.tau.value < 0:
+            yield (
+                "QM005",
+                (
+                    f"The {each.first} and {each.second} order the quantizers differently (Kendall's tau "
+                    f"{each.tau.value:.2f}). The attacks were carried out, the indicator is a theory: the attacks lead."
+                ),
+            )
+
+
+def _refuted(quantizers: Sequence[VersionResult]) -> Found:
+    pairs = [(each.name, each.security, each.security_upper_bound) for each in quantizers]
+    names = [
+        name
+        for name, theory, bound in pairs
+        if isinstance(theory, Estimate) and isinstance(bound, Estimate) and theory.low > bound.high
+    ]
+    if names:
+        yield (
+            "QM008",
+            (
+                "Security as the theory computes it, for a training that always finds the best of the models reached, "
+                f"is higher than an attack that was carried out allows: {', '.join(names)}. These trainings remember "
+                "more than that assumption admits; the attacks lead."
+            ),
+        )
+
+
+def _unresolved(quantizers: Sequence[VersionResult]) -> Found:
+    names = [each.name for each in quantizers if isinstance(each.indicator, Estimate) and each.indicator.reason]
+    if names:
+        yield "QM006", f"The indicator is below what the held-out samples resolve for {', '.join(names)}."
+
+
+def _damaged(damaged: Sequence[str]) -> Found:
+    for what in damaged:
+        yield "QM007", f"Stored work was damaged and was computed again: {what}."

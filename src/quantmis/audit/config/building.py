@@ -1,0 +1,72 @@
+"""From an audit file to what is audited: the task, the samples, the target."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from quantmis.audit.config.functions import Maker, called, function, require_takes
+from quantmis.audit.config.sections import AuditFile, Training
+from quantmis.audit.config.target import target_of
+from quantmis.data.samples import Samples
+from quantmis.data.sources import TABLES, columns_of, read_text, require_fitting
+from quantmis.data.sources import read as read_samples
+from quantmis.errors import require
+from quantmis.models import Recipe, Task
+from quantmis.models.sources import Model, transformer
+from quantmis.models.task import Train
+
+__all__ = ["samples_of", "target_of", "task_of"]
+
+
+def task_of(file: AuditFile, folder: Path) -> Task:
+    """Return the task that the file describes; where it trains nothing, the task has no recipe."""
+    make, name = _maker(file.model, folder)
+    recipe = None if file.training is None else _recipe(file.training, folder)
+    return Task(make, file.model.loss, recipe, file.model.name or name)
+
+
+def _recipe(training: Training, folder: Path) -> Recipe | Train:
+    if training.function is None:
+        return Recipe(**training.given())
+    return function(training.function, folder, "training.function")
+
+
+def _maker(model: Model, folder: Path) -> tuple[Callable[[], Any], str]:
+    """Return what makes a fresh model, and what to call it."""
+    if model.function is None:
+        made = transformer(model, folder)
+        return made, f"{model.folder or made.source}, {made.head}"
+    make = function(model.function, folder, "model.function")
+    require_takes(make, model.arguments)
+    return Maker(make, model.arguments, model.function), model.function
+
+
+def samples_of(file: AuditFile, folder: Path) -> Samples:
+    """Return the samples that the file names; the column that marks members is no feature."""
+    data, target = file.data, file.target
+    require_fitting(data)
+    if file.kind is not None:
+        texts = read_text(data, folder, distinct=target is None)
+        return task_of(file, folder).samples(texts, longest=data.longest)
+    if data.function is not None:
+        return _called(function(data.function, folder, "data.function"), data.function)
+    by_column = target is not None and target.column is not None
+    require(
+        data.smiles is None or not by_column,
+        "target.column does not go with data.smiles: rows that repeat a molecule are removed",
+        hint='list members by the ids of [data] id = "..." in a file, or, without it, by canonical SMILES',
+    )
+    if target is not None and by_column and data.features is None and data.kind() in TABLES:
+        spoken = (data.target, data.id, target.column)
+        features = [name for name in columns_of(data, folder) if name not in spoken]
+        data = data.model_copy(update={"features": features})
+    return read_samples(data, folder)
+
+
+def _called(function: Callable[[], Any], spelled: str) -> Samples:
+    returned = called(function, spelled, "data.function")
+    if isinstance(returned, Samples):
+        return returned
+    good = isinstance(returned, tuple) and len(returned) == 2
+    require(good, f"{spelled} returned {type(returned).__name__}", hint="return x, y or quantmis.Samples(x, y)")
+    return Samples(*returned)

@@ -1,0 +1,109 @@
+"""`quantmis init`: a commented audit file from what lies in a folder.
+
+What cannot be guessed is asked, or, where nobody answers, left as a line that the first `quantmis audit` refuses with
+what to write.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from quantmis.audit.config.discover import CHOOSE, Ask, Found, Literals, Model, Questions, find
+from quantmis.audit.config.sections import read
+from quantmis.errors import require
+from quantmis.files import write_atomically
+from quantmis.models.hugging_face import CAUSAL_LM
+
+
+def draft(folder: Path, name: str, ask: Ask, given: Mapping[str, str] | None = None) -> Path:
+    """Write an audit file for what lies in `folder` and return its path.
+
+    `given` has answers by the names of the options, data, target, model and weights; `ask(question, choices)` settles
+    the rest. Raises `UserError` where there are no data, or where the file exists.
+    """
+    path = folder / name
+    require(folder.is_dir(), f"there is no folder {folder}")
+    require(not path.exists(), f"{path} exists already", hint="name another with --name, or remove it")
+    text = _text(find(folder, Questions(ask, given or {})))
+    write_atomically(path, text.encode())
+    read(path)
+    return path
+
+
+def _text(found: Found) -> str:
+    kind = f"kind = {_quoted(CAUSAL_LM)}\n\n" if found.source == "texts" else ""
+    given = {found.source: found.data, "target": found.target, "id": found.id}
+    keys = "".join(f"{key} = {_written(value)}\n" for key, value in given.items() if value is not None)
+    size = "# size = 32                      # pixels of the squares that images are scaled to\n"
+    data = keys + (size if found.source == "images" else "")
+    head = HEAD.format(kind=kind, data=data, model=_model(found.model, bool(kind)))
+    return head + (_shipped(found) if found.weights else NO_TARGET) + TAIL
+
+
+def _model(model: Model, language: bool) -> str:
+    if model.folder is not None:
+        head = "" if language else f"transformers = {_quoted(str(model.head))}\n"
+        return f"[model]\n{head}folder = {_quoted(model.folder)}\n"
+    return f"{MODEL}function = {_quoted(model.function)}\n{_arguments(model.arguments)}{LOSS}"
+
+
+def _arguments(given: Literals) -> str:
+    """Write the arguments by name: a comment where they are all defaults."""
+    if not given:
+        return ""
+    line = f"arguments = {{ {', '.join(f'{name} = {_written(value)}' for name, value in given.items())} }}"
+    return f"{line}\n" if CHOOSE in given.values() else f"# {line}    # these are its defaults\n"
+
+
+def _shipped(found: Found) -> str:
+    if found.split is None:
+        members = MEMBERS
+    else:
+        column, inside, outside = map(_written, found.split)
+        members = f"column = {column}\nmembers = {inside}\nnon_members = {outside}\n"
+    return f"# the very model that is to ship\n[target]\nweights = {_quoted(str(found.weights))}\n{members}{STATED}"
+
+
+def _written(value: str | float | list[str]) -> str:
+    """Write a value as TOML does."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_quoted, value))}]"
+    if isinstance(value, str):
+        return _quoted(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _quoted(word: str) -> str:
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+HEAD = """# What quantmis audits. Paths and modules are looked for beside this file; all keys: quantmis schema
+
+{kind}[data]
+{data}
+{model}
+# [training]                     # how the model is trained: then shadow models show what the procedure gives away
+# epochs = 40
+# batch_size = 32
+# learning_rate = 1e-3           # or: function = "module:train"
+
+"""
+MODEL = """# function: module:Name of a torch.nn.Module class, or of a function that returns one
+[model]
+"""
+LOSS = """loss = "cross_entropy"           # or "mse", "multi_label": quantmis list losses
+"""
+STATED = """# accuracy = 0.98                # what you know of it: an audit that measures another is refused
+"""
+MEMBERS = """members = "members.txt"          # a row number or an id on each line
+non_members = "non_members.txt"
+"""
+NO_TARGET = """# [target]                       # the very model that is to ship, where there is one
+# weights = "model.safetensors"
+# members = "members.txt"        # a row number or an id on each line
+# non_members = "non_members.txt"
+"""
+TAIL = """
+[audit]
+# depth = "shadow"               # as-is: seconds; indicator: a few trainings; shadow: tens of trainings
+quantizers = ["uniform(bits=8)", "uniform(bits=4)", "normal_float(bits=4)", "sign"]   # quantmis list quantizers
+"""

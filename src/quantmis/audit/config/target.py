@@ -1,0 +1,136 @@
+"""From the section `[target]` to the target: its weights, who was trained on, and versions that were made elsewhere."""
+
+import tokenize
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from quantmis.audit.config.functions import function
+from quantmis.audit.config.sections import AuditFile, Elsewhere
+from quantmis.audit.config.sections import Target as Section
+from quantmis.audit.target.target import Artefact, Target, Version
+from quantmis.data.paths import inside
+from quantmis.data.samples import Samples
+from quantmis.data.sources import columns_of
+from quantmis.errors import UserError, require
+from quantmis.evidence import Evidence
+from quantmis.data.loss_tables import arrays_of
+from quantmis.registry import suggestion
+
+SHOWN = 20
+MOST_DIGITS = 19
+TRUTH = {"true": 1.0, "false": 0.0}
+
+
+def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
+    """Return the target that the file describes, or None where it describes none."""
+    section = file.target
+    if section is None:
+        return None
+    members, others = _sides(file, section, samples, folder)
+    return Target(
+        Artefact(inside(folder, section.weights, "target.weights"), section.rename),
+        members,
+        others,
+        {each.name: _version(each, samples, folder) for each in section.versions},
+        section.overlap,
+        section.name or section.weights,
+        section.confounded,
+        section.like,
+        section.accuracy,
+    )
+
+
+def _sides(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
+    """Return the rows of members and of non-members, in whichever way the section tells them."""
+    named = (str(section.members), str(section.non_members))
+    texts = [file.data.texts] if isinstance(file.data.texts, str) else file.data.texts or []
+    if section.column:
+        return _by_column(file, section, folder)
+    if any(each in texts for each in named):
+        for key, each in zip(("members", "non_members"), named, strict=True):
+            require(each in texts, f"target.{key}: {each!r} is none of data.texts", hint=suggestion(each, texts))
+        return [samples.rows_of(Path(each).name) for each in named]
+    return _by_files(section, samples, folder)
+
+
+def _by_column(file: AuditFile, section: Section, folder: Path) -> list[Int[np.ndarray, " rows"]]:
+    columns = columns_of(file.data, folder, "target.column")
+    name = str(section.column)
+    require(name in columns, f"target.column: there is no column {name!r}", hint=suggestion(name, columns))
+    values = columns[name]
+    found = [_spoken(value) for value in dict.fromkeys(values.tolist())]
+    sides = list[np.ndarray]()
+    for key, value in (("members", section.members), ("non_members", section.non_members)):
+        rows = np.flatnonzero(_is(values, value))
+        known = f"{suggestion(str(value), found[:SHOWN])}; it holds {len(found)} different values"
+        require(len(rows), f"target.{key}: column {name!r} holds no {value!r}", hint=known)
+        sides.append(rows)
+    return sides
+
+
+def _is(column: np.ndarray, value: str | float) -> np.ndarray:
+    """Return where a column holds a value: in a column of numbers, `1`, `"1"`, `1.0` and `"true"` are one."""
+    if column.dtype.kind in "US":
+        return column == str(value)
+    meant = TRUTH.get(str(value).strip().lower(), value)
+    try:
+        return column.astype(np.float64) == float(meant)
+    except ValueError:
+        return np.zeros(len(column), dtype=bool)
+
+
+def _spoken(value: str | float) -> str:
+    """Write a value of a column as people write it: whole numbers without a point."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _by_files(section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
+    given = {"members": section.members, "non_members": section.non_members}
+    for key, each in given.items():
+        hint = 'with column = "split" it is a value in that column'
+        require(isinstance(each, str), f"target.{key}: expected the name of a file, got {each!r}", hint=hint)
+    return [_rows(inside(folder, str(each), f"target.{key}"), samples, f"target.{key}") for key, each in given.items()]
+
+
+def _rows(path: Path, samples: Samples, key: str) -> Int[np.ndarray, " rows"]:
+    """Return the rows that a file names: whole numbers in `.npy`, else a row number or an id on each line."""
+    try:
+        if path.suffix == ".npy":
+            return np.load(path, allow_pickle=False)
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError, EOFError, tokenize.TokenError) as error:
+        hint = "a text file with a row number or an id on each line, or whole numbers in .npy"
+        raise UserError(f"{key}: cannot read {path}: {error}", hint=hint) from error
+    return _numbers([line for line in lines if line], samples, key)
+
+
+def _numbers(names: list[str], samples: Samples, key: str) -> Int[np.ndarray, " rows"]:
+    if samples.ids is None:
+        strange = [name for name in names if not name.isdecimal()]
+        hint = "row numbers count from 0; ids need [data] id"
+        require(not strange, f"{key}: {strange[:1]} is no row number", hint=hint)
+        rows = [int(name) for name in names if len(name) < MOST_DIGITS]
+        none = [name for name in names if len(name) >= MOST_DIGITS or int(name) >= len(samples)]
+        last = len(samples) - 1
+        message = f"{key}: there is no row {none[0][:MOST_DIGITS] if none else ''}: the samples are rows 0 to {last}"
+        require(not none, message, hint="row numbers count from 0, without the header of a table")
+        return np.array(rows, dtype=np.int64)
+    where = {name: row for row, name in enumerate(samples.ids.tolist())}
+    strange = [name for name in names if name not in where]
+    hint = f"ids are those of the column that [data] id names, such as {', '.join(list(where)[:3])}"
+    require(not strange, f"{key}: {len(strange)} ids are not in the data, the first is {strange[:1]}", hint=hint)
+    return np.array([where[name] for name in names], dtype=np.int64)
+
+
+def _version(section: Elsewhere, samples: Samples, folder: Path) -> Version:
+    key = f"target.versions.{section.name}"
+    if section.function is not None:
+        return Version(function(section.function, folder, key), section.like)
+    if section.weights is not None:
+        path = inside(folder, section.weights, key)
+        return Version(Artefact(path, section.rename), section.like)
+    arrays = arrays_of(inside(folder, str(section.table), key), ("losses",), samples.ids, len(samples))
+    arrays["member"] = np.zeros(arrays["losses"].shape, dtype=bool)
+    return Version(Evidence(**arrays), section.like)

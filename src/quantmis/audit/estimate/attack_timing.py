@@ -1,0 +1,82 @@
+"""How long the attacks of an audit will take: two tables of its shape, random but for their first rows, are attacked.
+
+Every so many columns stand for all: attacks work sample by sample, so that time grows with the samples.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from quantmis import seeds
+from quantmis.analysis import controls
+from quantmis.audit.options import Settings
+from quantmis.analysis.subject import each_other, measure
+from quantmis.tables.loss_table import Table, assemble
+from quantmis.audit.execution.work import Group, Work
+
+EVERY = 4
+ENOUGH = 200
+"""Attacked samples below which all are tried."""
+
+
+def attack_seconds(work: Work, group: Group, settings: Settings, given: int = 0) -> float:
+    """Return about how long attacks and controls will take.
+
+    `group`: the rows of the first models, as they are before training. `given`: how many versions of a target are
+    attacked beside the tables of the trained models.
+    """
+    tables = [_thinned(table) for table in assemble(work, _tables_from(work, group))]
+    own, noises = tables[: len(settings.quantizers)], tables[len(settings.quantizers) :]
+    ticks = [time.perf_counter()]
+    measure(own[:2], each_other(own[:2]), settings, None, lambda done: ticks.append(time.perf_counter()))
+    first, other = np.diff(ticks)[[0, -1]]
+    once = _seconds(lambda: [*controls.shuffled_membership(own[0], settings), *controls.planted_leak(own[0], settings)])
+    against = _seconds(lambda: controls.matched_noise(own, noises[:1], settings))
+    columns = int(tables[0].is_audited.sum()), int(np.any(work.member, axis=0).sum()) - work.canaries
+    whole = first + other * (len(own) - 1 + given) + once + against * len(noises)
+    return float(whole) * columns[1] / columns[0]
+
+
+def _tables_from(work: Work, group: Group) -> dict[range, Group]:
+    """Return groups for all models that resemble the one that is known."""
+    draw = seeds.generator(work.seed, "plan")
+    known = len(next(iter(group.arrays.values())))
+    return {rows: _like(group, np.arange(len(rows)) % known, draw) for rows in work.groups()}
+
+
+def _like(group: Group, rows: np.ndarray, draw: np.random.Generator) -> Group:
+    arrays = {name: value[rows] for name, value in group.arrays.items() if not name.startswith("weights/")}
+    noisy = {
+        name: value + (value.std() * draw.normal(size=value.shape)).astype(value.dtype)
+        for name, value in arrays.items()
+        if value.dtype.kind == "f"
+    }
+    return Group({**arrays, **noisy}, [[column[row] for row in rows] for column in group.traits])
+
+
+def _thinned(table: Table) -> Table:
+    """Return the table with some of the attacked columns."""
+    if table.is_audited.sum() < ENOUGH * EVERY:
+        return table
+    kept = ~table.is_audited | (np.arange(len(table.is_audited)) % EVERY == 0)
+
+    def some(each: np.ndarray | None) -> np.ndarray | None:
+        return None if each is None else each[..., kept]
+
+    return replace(
+        table,
+        evidence=table.evidence.columns(kept),
+        per_sample_utility=some(table.per_sample_utility),
+        is_audited=table.is_audited[kept],
+        is_held_out=table.is_held_out[kept],
+        weight=some(table.weight),
+        repeats=some(table.repeats),
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start

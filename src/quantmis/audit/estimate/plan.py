@@ -1,0 +1,115 @@
+"""What an audit will take, before it is spent: trainings, time, memory and disk, measured on its own first group."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from rich.table import Table
+
+from quantmis.audit.estimate.attack_timing import attack_seconds
+from quantmis.audit.options import Settings
+from quantmis.audit.execution.work import Work, compute
+from quantmis.models import Recipe, Task
+from quantmis.models.engine import model_memory
+
+FEW = 16
+BYTES = 4
+STARTS = 5.0
+"""Seconds until the processes of an engine with several have begun."""
+
+ARRAYS = 4
+"""Loss, signal, worth and entropy: what is kept of each model at each sample."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Hold what an audit will take: `seconds` for training and quantizing, `attack` for attacks and controls.
+
+    `memory` is that of the tables, `group` that of the models that train at once; these and `disk` in bytes.
+    """
+
+    models: int
+    steps: int
+    quantizers: int
+    engine: str
+    seconds: float
+    memory: int
+    disk: int
+    attack: float | None = None
+    group: int = 0
+
+    def table(self) -> Table:
+        """Return the plan as a table for people."""
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for name, value in (
+            ("models to train", f"{self.models}, {self.steps} steps each"),
+            ("quantized models", f"{max(self.models, 1) * self.quantizers}"),
+            ("engine", self.engine),
+            ("time", self._time()),
+            ("memory", f"about {_mib(self.memory)} for the tables{self._training()}, beside the framework"),
+            ("disk", f"about {_mib(self.disk)}"),
+        ):
+            table.add_row(name, value)
+        return table
+
+    def _time(self) -> str:
+        if self.attack is None:
+            return f"about {_duration(self.seconds)} for the tables, attacks on top"
+        whole = _duration(self.seconds + self.attack)
+        return f"about {whole}: {_duration(self.seconds)} to train and quantize, {_duration(self.attack)} to attack"
+
+    def _training(self) -> str:
+        return f" and {_mib(self.group)} for the models that train at once" if self.group else ""
+
+
+def as_is(quantizers: int, samples: int, target: Callable[[], object]) -> Plan:
+    """Return the plan of an audit that trains nothing; `target` computes its tables, which is nearly all the work."""
+    start = time.perf_counter()
+    target()
+    cells = samples * quantizers * ARRAYS * BYTES
+    return Plan(0, 0, quantizers, "nothing is trained", time.perf_counter() - start, 2 * cells, 2 * cells)
+
+
+def measure(work: Work, settings: Settings, given: int = 0) -> Plan:
+    """Train the first group for a few steps, time the last of them, attack tables of the audit's shape, extrapolate.
+
+    `given`: how many versions of a target are attacked too.
+    """
+    rows = work.groups()[0]
+    times = [time.perf_counter()]
+    group = compute(_shortened(work), rows, tick=lambda done: times.append(time.perf_counter()))
+    whole = time.perf_counter() - times[0]
+    steps = np.diff(times)
+    step = float(np.median(steps[1:])) if len(steps) > 1 else whole
+    engine, tables = work.engine, work.member.size * len(work.quantizers) * ARRAYS * BYTES
+    seconds = (whole + step * (work.steps - len(steps))) * len(work.groups()) / engine.workers
+    return Plan(
+        models=len(work.member),
+        steps=work.steps,
+        quantizers=len(work.quantizers),
+        engine=engine.describe(),
+        seconds=seconds + (STARTS if engine.workers > 1 else 0),
+        memory=2 * tables,
+        disk=2 * tables,
+        attack=attack_seconds(work, group, settings, given),
+        group=len(rows) * engine.workers * model_memory(work.task, work.samples),
+    )
+
+
+def _shortened(work: Work) -> Work:
+    task = work.task
+    if not isinstance(task.recipe, Recipe):
+        return work
+    recipe = replace(task.recipe, max_steps=min(FEW, work.steps))
+    return replace(work, task=Task(task.model, task.loss, recipe, task.name), checkpoints=())
+
+
+def _mib(number: int) -> str:
+    return f"{number / 2**20:.0f} MiB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -1,0 +1,66 @@
+"""Get all groups of an audit: from the store what verifies, from the executor the rest, into the store as it comes."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from quantmis.audit.execution.executors import Executor
+from quantmis.audit.execution.progress import Tick
+from quantmis.audit.execution.store import Damaged, Store
+from quantmis.audit.execution.work import Group, Work
+from quantmis.files import write_atomically
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Hold the groups of an audit; `reused` counts those that the store held, `damaged` names those it held broken."""
+
+    groups: dict[range, Group] = field(default_factory=dict)
+    reused: list[range] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+
+def collect(work: Work, executor: Executor, store: Store | None, tick: Tick) -> Collected:
+    """Return every group of `work`; each is in the store as soon as it is computed."""
+    found = Collected()
+    if store is None:
+        found.groups.update(executor.run(work, work.groups(), tick))
+        return found
+    keys = {rows: work.key(rows) for rows in work.groups()}
+    for rows, group in _stored(store, keys, found.damaged):
+        found.groups[rows] = group
+        found.reused.append(rows)
+        tick(len(rows) * work.steps)
+    missing = [rows for rows in keys if rows not in found.groups]
+    for rows, group in executor.run(work, missing, tick):
+        store.save(keys[rows], group)
+        found.groups[rows] = group
+    return found
+
+
+def _stored(store: Store, keys: dict[range, str], damaged: list[str]) -> Iterator[tuple[range, Group]]:
+    for rows, key in keys.items():
+        try:
+            group = store.load(key)
+        except Damaged as what:
+            print(f"stored group {what}; it is computed again", file=sys.stderr)  # noqa: T201
+            damaged.append(str(what))
+            continue
+        if group is not None:
+            yield rows, group
+
+
+def write_weights(groups: Mapping[range, Group], out: Path) -> None:
+    """Write the weights that groups kept, a file per model: `weights/shadow_0003.safetensors`."""
+    for rows, group in groups.items():
+        for index in rows:
+            prefix = f"weights/{index}/"
+            own = {name.removeprefix(prefix): value for name, value in group.arrays.items() if name.startswith(prefix)}
+            if own:
+                path = out / "weights" / f"shadow_{index:04d}.safetensors"
+                path.parent.mkdir(exist_ok=True)
+                write_atomically(path, save({name: np.ascontiguousarray(value) for name, value in own.items()}))

@@ -1,0 +1,180 @@
+"""Where groups are computed: in this process, in a process per core, or on a Ray cluster.
+
+The result does not depend on it: a group is a pure function of the work and its rows, and the number of threads that
+compute it is part of the work.
+"""
+
+import os
+import socket
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from quantmis.audit.execution.progress import Tick
+from quantmis.audit.execution.user_modules import own_modules, owners
+from quantmis.audit.execution.work import Group, Work, compute
+from quantmis.errors import UserError
+from quantmis.registry import suggestion
+
+EXECUTORS = ("local", "ray")
+ATTEMPTS = 5
+KILLED = (
+    "finished work is kept: run the same audit again, with smaller groups where memory is short ([audit] memory = 0.5)"
+)
+PATIENCE = 10
+"""Seconds in which a cluster must answer."""
+
+
+class Executor(ABC):
+    """Compute groups, in any order."""
+
+    @abstractmethod
+    def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
+        """Yield each group with its rows as it is done; `tick` hears of model-steps."""
+
+
+@dataclass(frozen=True)
+class Local(Executor):
+    """Compute on this machine: here, or in as many processes as the engine has workers."""
+
+    def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
+        """Yield the groups in order."""
+        if work.engine.workers == 1:
+            for rows in groups:
+                yield rows, compute(work, rows, tick)
+            return
+        import cloudpickle
+        from joblib import Parallel, delayed
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        _ship(cloudpickle, work)
+        parallel = Parallel(n_jobs=work.engine.workers, return_as="generator_unordered")
+        results: Any = parallel(delayed(_named)(work, rows) for rows in groups)
+        try:
+            for rows, group in results:
+                tick(_steps(work, rows))
+                yield rows, group
+        except TerminatedWorkerError as error:
+            raise UserError(
+                "a process that trained models was killed, as happens when memory runs out", KILLED
+            ) from error
+        finally:
+            _end(results)
+
+
+@dataclass(frozen=True)
+class Ray(Executor):
+    """Compute on the Ray cluster at `address` ("auto": the one of this environment).
+
+    A group whose node dies is computed again elsewhere; Ray sees to that.
+    """
+
+    address: str = "auto"
+
+    def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
+        """Yield the groups as they arrive."""
+        ray = _ray()
+        with _connected(ray, self.address):
+            _ship(ray.cloudpickle, work)
+            task = ray.remote(num_cpus=work.engine.threads, max_retries=ATTEMPTS)(_named)
+            shared = ray.put(work)
+            waiting = [task.remote(shared, rows) for rows in groups]
+            while waiting:
+                done, waiting = ray.wait(waiting)
+                rows, group = _result(ray, done[0])
+                tick(_steps(work, rows))
+                yield rows, group
+
+
+def executor(name: str, address: str = "auto") -> Executor:
+    """Return the executor of that name; `UserError` for another."""
+    if name not in EXECUTORS:
+        raise UserError(f"unknown executor {name!r}", hint=suggestion(name, EXECUTORS))
+    if name == "local":
+        return Local()
+    if not _ray().is_initialized():
+        _require_answer(address)
+    return Ray(address)
+
+
+def _end(results: Any) -> None:
+    """Hand out no more work, and end the workers: they would remember today's code when it is changed tomorrow.
+
+    In this order: an end that waits for workers holds what their next work waits for.
+    """
+    from joblib.externals import loky
+
+    workers: Any = loky.get_reusable_executor  # declared to take less than it does
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # joblib says how much it cancels
+        results.close()
+    workers(reuse=True).shutdown(wait=True)
+
+
+def _named(work: Work, rows: range) -> tuple[range, Group]:
+    return rows, compute(work, rows)
+
+
+def _steps(work: Work, rows: range) -> int:
+    return len(rows) * work.steps
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError("the ray executor needs Ray", hint="pip install 'quantmis[ray]'") from error
+    return ray
+
+
+@contextmanager
+def _connected(ray: Any, address: str) -> Generator[None]:
+    """Connect to the cluster, and leave it as it was found."""
+    if ray.is_initialized():
+        yield
+        return
+    _require_answer(address)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _absent(address, error) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Knock at HOST:PORT before Ray does, which keeps trying for minutes; "auto" is that of RAY_ADDRESS, if set."""
+    where = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
+    host, colon, port = where.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise _absent(where, error) from error
+
+
+def _absent(address: str, error: Exception) -> UserError:
+    hint = "start one with `ray start --head`, or give the address of one: --address, or RAY_ADDRESS"
+    return UserError(f"no Ray cluster at {address!r}: {error}", hint=hint)
+
+
+def _ship(pickler: Any, work: Work) -> None:
+    """Send the modules of the user's own code along: other processes and nodes may not find their files."""
+    for thing in (work.task.model, work.task.recipe, work.task.loss, *work.quantizers):
+        for module in owners(thing):
+            for each in own_modules(module):
+                pickler.register_pickle_by_value(each)
+
+
+def _result(ray: Any, reference: Any) -> tuple[range, Group]:
+    """Return what a task computed; an error of the user's arrives as itself."""
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause if isinstance(error.cause, UserError) else error from error

@@ -1,0 +1,121 @@
+"""Groups of rows that are already computed, on disk under the hash of everything that they depend on.
+
+A group is written under a temporary name, synced and renamed, with a checksum over its content, so that it is whole or
+absent. Resuming an audit is skipping what verifies; a change of any input has another key and can never meet a stale
+row. One audit at a time writes into a folder.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from quantmis.audit.execution.work import Group, as_metadata, from_metadata
+from quantmis.errors import UserError
+from quantmis.files import write_atomically
+
+
+class Damaged(Exception):  # noqa: N818 it says what the group is
+    """Say that a stored group is not what was written."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Hold a way of training, and the seconds that a step of one model took in each."""
+
+    kind: str
+    seconds: dict[str, float]
+
+    def checksum(self, task: str) -> str:
+        """Return a hash of what is held, of that task."""
+        return hashlib.sha256(json.dumps([task, self.kind, self.seconds]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Store:
+    """Keep groups in `folder` by key."""
+
+    folder: Path
+
+    def path(self, key: str) -> Path:
+        """Return where the group of that key stands or would stand."""
+        return self.folder / f"{key}.safetensors"
+
+    def save(self, key: str, group: Group) -> None:
+        """Write a group, whole or not at all; `UserError` where the disk refuses it."""
+        traits = as_metadata(group.traits)
+        metadata = {"traits": traits, "checksum": _checksum(key, group.arrays, traits)}
+        arrays = {name: np.ascontiguousarray(array) for name, array in group.arrays.items()}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path(key), save(arrays, metadata=metadata))
+
+    def load(self, key: str) -> Group | None:
+        """Return the group of that key, or None where there is none; `Damaged` where it does not verify."""
+        path = self.path(key)
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a mapping
+            if metadata["checksum"] != _checksum(key, arrays, metadata["traits"]):
+                raise Damaged(f"{path.name}: its checksum does not match")
+            return Group(arrays, from_metadata(metadata["traits"]))
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise Damaged(f"{path.name}: {error}") from error
+
+    def remembered(self, task: str) -> Choice | None:
+        """Return the way in which models of that task were trained here before; a resumed audit keeps to it.
+
+        What does not verify was not written by us, or not whole: then the ways are timed again.
+        """
+        path = self._choice(task)
+        try:
+            found = json.loads(path.read_bytes())
+            choice = Choice(str(found["way"]), {str(kind): float(each) for kind, each in found["seconds"].items()})
+            return choice if found["checksum"] == choice.checksum(task) else None
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            print(f"{path.name} is damaged: the ways of training are timed again", file=sys.stderr)  # noqa: T201
+            return None
+
+    def remember(self, task: str, choice: Choice) -> None:
+        """Write down the way in which models of that task are trained, and what was measured."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        content = {"way": choice.kind, "seconds": choice.seconds, "checksum": choice.checksum(task)}
+        write_atomically(self._choice(task), json.dumps(content).encode())
+
+    def _choice(self, task: str) -> Path:
+        return self.folder / f"{task}.way"
+
+
+@contextmanager
+def locked(folder: Path) -> Generator[None]:
+    """Hold `folder` for one audit; `UserError` where another process holds it. A killed process lets go."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        hint = "wait for it to end, or choose another --out"
+        raise UserError(f"another audit is writing into {folder}", hint=hint) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _checksum(key: str, arrays: dict[str, np.ndarray], traits: str) -> str:
+    digest = hashlib.sha256(f"{key}{traits}".encode())
+    for name in sorted(arrays):
+        digest.update(f"{name}{arrays[name].dtype.str}{arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""The very model that ships: its weights, its versions, and what is checked before it is attacked."""

@@ -1,0 +1,270 @@
+"""The very model that somebody is about to ship: its weights, who was trained on, and its quantized versions.
+
+An audit of shadow models measures a *procedure*: what models trained like this give away when quantized like that. A
+target is one *model*. Attacks are run on it and on its quantized versions, those that the audit makes and those that
+were made elsewhere, with the shadow models as references where there are any.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor, nn
+
+from quantmis.audit.target.weights import Artefact, Weights, dequantized, file_of, filled, format_of, from_file
+from quantmis.data import Samples
+from quantmis.data.overlap import Overlap, overlap
+from quantmis.errors import UserError, require
+from quantmis.evidence import Evidence
+from quantmis.models import CausalLM, Task
+from quantmis.models.weights import weights_digest
+from quantmis.quantizers import Quantized, formats
+
+FEWEST = 16
+"""Members, and non-members, of which halves choose and halves measure."""
+
+
+Source = nn.Module | Quantized | Evidence | Artefact | Mapping[str, Tensor] | Callable[[Tensor], Tensor] | str | Path
+
+
+@dataclass(frozen=True, eq=False)
+class Version:
+    """Hold a version that was quantized elsewhere.
+
+    `source` is a module, a function from inputs [samples, ...] to outputs, a state dict of dequantized weights, the
+    path of one or of a file of another tool (GGUF, GPTQ, ...; an `Artefact` says how its names map to the model's),
+    what `quantmis.quantizers` restored, or a loss table (`Evidence`) of one row over all samples. `like` names the
+    quantizer of this audit that it resembles: then the attacker's own models go through that one; without it, attacks
+    that need them are only run as transfer from full precision.
+    """
+
+    source: Source
+    like: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Hold the model that is to ship, and which rows of the samples it was trained on.
+
+    `weights`: a trained module, its state dict, or the path of either in safetensors (or as saved by
+    `torch.save(model.state_dict(), path)`); or a quantized model: the path of a file of another tool (GGUF, GPTQ, ...;
+    an `Artefact` says how its names map to the model's), or what `quantmis.quantizers` made. Then full precision is not
+    known: the model as it is given is what all else is compared with, and quantizers of the audit, by default none, are
+    applied to its dequantized weights. `like` names the quantizer of the audit that it resembles, for shadow models to
+    serve as references. `members` and `non_members`: numbers of rows; rows in neither are not
+    used. `versions`: quantized elsewhere, by name. `overlap`: what to do about samples in both sets, "refuse" or
+    "drop", which also drops pairs that only look alike. `confounded`: what to do where members can be told from
+    non-members by themselves, "refuse" the audit or "report" it; by default texts are refused. `name` is for the
+    report. `utility`: the accuracy (or R^2) that is known of the model: other weights, columns in another order or
+    another encoding show as another number, and are refused. `alike`: how many members look like a non-member; the
+    audit counts them. Raises `UserError` where the two sets are too small, or not sets.
+    """
+
+    weights: Weights
+    members: Int[np.ndarray, " members"]
+    non_members: Int[np.ndarray, " non_members"]
+    versions: Mapping[str, Version] = field(default_factory=dict)
+    overlap: Literal["refuse", "drop"] = "refuse"
+    name: str = ""
+    confounded: Literal["refuse", "report"] | None = None
+    like: str | None = None
+    utility: float | None = None
+    alike: int = 0
+
+    def __init__(
+        self,
+        weights: Weights,
+        members: Any,
+        non_members: Any,
+        versions: Mapping[str, Version | Source] | None = None,
+        overlap: Literal["refuse", "drop"] = "refuse",
+        name: str | None = None,
+        confounded: Literal["refuse", "report"] | None = None,
+        like: str | None = None,
+        utility: float | None = None,
+        alike: int = 0,
+    ):
+        object.__setattr__(self, "weights", weights)
+        object.__setattr__(self, "members", _rows("members", members))
+        object.__setattr__(self, "non_members", _rows("non_members", non_members))
+        given = {each: _version(source) for each, source in (versions or {}).items()}
+        object.__setattr__(self, "versions", given)
+        object.__setattr__(self, "overlap", overlap)
+        object.__setattr__(self, "name", name or _named(weights))
+        object.__setattr__(self, "confounded", confounded)
+        object.__setattr__(self, "like", like)
+        object.__setattr__(self, "utility", utility)
+        object.__setattr__(self, "alike", alike)
+        both = np.intersect1d(self.members, self.non_members)
+        require(
+            len(both) == 0,
+            f"{len(both)} rows are both members and non-members, the first is row {both[:1].tolist()}",
+            hint="a sample was trained on or was not",
+        )
+        require(overlap in ("refuse", "drop"), f"overlap: expected 'refuse' or 'drop', got {overlap!r}")
+        known = (None, "refuse", "report")
+        require(confounded in known, f"confounded: expected 'refuse' or 'report', got {confounded!r}")
+        require("identity" not in given, "identity is full precision itself", hint="name this version differently")
+
+    @property
+    def quantized(self) -> str | None:
+        """What kind of quantized model is given, in a word or two; None for one in full precision."""
+        if isinstance(self.weights, Quantized):
+            return "quantized model"
+        file = file_of(self.weights)
+        kind = None if file is None else format_of(file.path)
+        return None if kind is None else f"{kind} file"
+
+    @property
+    def baseline(self) -> str:
+        """What the model as it is given is called, which its versions are compared with."""
+        return self.quantized or "identity"
+
+    def called(self, quantizer: str) -> str:
+        """Return what a quantizer of the audit is called where it is applied to this model."""
+        return f"{quantizer} of the {self.quantized}" if self.quantized else quantizer
+
+    def given(self, task: Task) -> nn.Module | Quantized:
+        """Return the model as it is given, in evaluation mode, with its record where it is quantized.
+
+        Raises `UserError` where its weights do not fit the model of `task`.
+        """
+        file = file_of(self.weights)
+        if file is not None:
+            return from_file(file, task, self.name)
+        if isinstance(self.weights, nn.Module):
+            return copy.deepcopy(self.weights).cpu().eval()
+        if isinstance(self.weights, Mapping):
+            return filled(task, self.weights, self.name)
+        assert isinstance(self.weights, Quantized)  # noqa: S101 for the type checker
+        return self.weights
+
+    def module(self, task: Task) -> nn.Module:
+        """Return the model of the task with the weights, dequantized where they are not plain.
+
+        Raises `UserError` where they do not fit.
+        """
+        file = file_of(self.weights)
+        if file is not None and self.quantized:
+            return formats.restore(task.build(0), file.path, file.rename).model.eval()
+        given = self.given(task)
+        return dequantized(task, given) if isinstance(given, Quantized) else given
+
+    def digest(self, task: Task) -> str:
+        """Return the SHA-256 of the weights: of codes, scales and all other numbers where they are quantized."""
+        given = self.given(task)
+        return given.fingerprint if isinstance(given, Quantized) else weights_digest(given)
+
+    def refuses_confounded(self, task: Task) -> bool:
+        """Whether members that can be told from non-members by themselves are not to be audited."""
+        return self.confounded == "refuse" or (self.confounded is None and isinstance(task.loss, CausalLM))
+
+    def known(self, samples: int) -> Bool[np.ndarray, " samples"]:
+        """Return which of the samples are members or non-members."""
+        return self.is_member(samples) | _marked(self.non_members, samples)
+
+    def is_member(self, samples: int) -> Bool[np.ndarray, " samples"]:
+        """Return which of the samples are members."""
+        return _marked(self.members, samples)
+
+
+def disjoint(target: Target, samples: Samples) -> Target:
+    """Return the target, without the samples that both sets hold where they are to be dropped.
+
+    Raises `UserError` for rows that do not exist and, by default, for samples in both sets, by their bytes or but for
+    rounding. Those that look alike need not be the same thing: they are counted in `alike`, for the report.
+    """
+    last = max(target.members.max(), target.non_members.max())
+    require(last < len(samples), f"there is no row {last}: the samples are rows 0 to {len(samples) - 1}")
+    found = overlap(samples.x[target.members], samples.x[target.non_members])
+    if target.overlap == "refuse":
+        _refuse(found, target)
+        return replace(target, alike=len(found.alike))
+    pairs = np.concatenate(found)
+    members, others = np.delete(target.members, pairs[:, 0]), np.delete(target.non_members, np.unique(pairs[:, 1]))
+    require_enough(members, others)
+    return replace(target, members=members, non_members=others)
+
+
+def _refuse(found: Overlap, target: Target) -> None:
+    for pairs, how in ((found.equal, "the same bytes"), (found.near, "the same numbers but for rounding")):
+        if len(pairs):
+            first = f"row {target.members[pairs[0, 0]]} and row {target.non_members[pairs[0, 1]]}"
+            raise UserError(
+                f"{len(pairs)} members are among the non-members too ({how}), the first as {first}",
+                hint='remove them, or pass overlap="drop" ([target] overlap = "drop") to leave both out',
+            )
+
+
+def require_enough(members: np.ndarray, non_members: np.ndarray) -> None:
+    """Raise `UserError` where there are too few of either to say anything."""
+    for name, rows in (("members", members), ("non_members", non_members)):
+        require(
+            len(rows) >= FEWEST,
+            f"{name}: expected at least {FEWEST}, got {len(rows)}",
+            hint="hundreds of each give intervals that say something",
+        )
+
+
+def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module | Quantized:
+    """Return the module that computes as the version does, with its record where the version has one."""
+    source = version.source
+    if isinstance(source, Quantized):
+        return source
+    if isinstance(source, nn.Module):
+        return copy.deepcopy(source).cpu().eval()
+    if isinstance(source, Mapping):
+        return filled(task, source, name)
+    if isinstance(source, str | Path | Artefact):
+        trained = None if target.quantized else lambda: target.module(task)
+        return from_file(source if isinstance(source, Artefact) else Artefact(Path(source)), task, name, trained)
+    require(callable(source), f"{name}: a {type(source).__name__} is no version", hint="see quantmis.Version")
+    return _Computed(source)  # pyright: ignore[reportArgumentType]
+
+
+class _Computed(nn.Module):
+    """Compute by a function of the user's."""
+
+    def __init__(self, function: Callable[[Tensor], Any]):
+        super().__init__()
+        self._function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the function returns, as a tensor."""
+        return torch.as_tensor(self._function(x))
+
+
+def _version(given: Version | Source) -> Version:
+    return given if isinstance(given, Version) else Version(given)
+
+
+def _named(weights: Any) -> str:
+    if isinstance(weights, str | Path | Artefact):
+        return weights.path.name if isinstance(weights, Artefact) else Path(weights).name
+    return type(weights).__name__ if isinstance(weights, nn.Module) else "a state dict"
+
+
+def _rows(name: str, given: Any) -> Int[np.ndarray, " rows"]:
+    rows = np.asarray(given)
+    if rows.dtype == np.bool_:
+        rows = np.flatnonzero(rows)
+    require(
+        rows.ndim == 1 and rows.dtype.kind in "iu",
+        f"{name}: expected numbers of rows, got {rows.dtype} of shape {rows.shape}",
+        hint="row numbers count from 0; a mask of booleans is taken too",
+    )
+    require(len(np.unique(rows)) == len(rows), f"{name}: a row is named twice")
+    require(len(rows) == 0 or rows.min() >= 0, f"{name}: row numbers count from 0, got {rows.min(initial=0)}")
+    require_enough(rows, rows)
+    return np.sort(rows.astype(np.int64))
+
+
+def _marked(rows: np.ndarray, samples: int) -> Bool[np.ndarray, " samples"]:
+    mask = np.zeros(samples, dtype=bool)
+    mask[rows] = True
+    return mask

@@ -1,0 +1,73 @@
+"""The tables that `quantmis list` prints."""
+
+import inspect
+from dataclasses import MISSING, Field, fields
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from quantmis.attacks import ATTACKS
+from quantmis.errors import UserError
+from quantmis.models import LOSSES, Recipe
+from quantmis.quantizers import QUANTIZERS, Quantizer
+from quantmis.quantizers.base import installed
+from quantmis.registry import suggestion
+
+REGISTRIES = {"quantizers": QUANTIZERS, "attacks": ATTACKS, "losses": LOSSES}
+
+
+HEAD = ("parameters", "what it does")
+QUANTIZERS_HEAD = ("parameters", "levels", "needs", "installed", "what it does")
+
+
+def catalogue(what: str) -> Table:
+    """Return a table of the quantizers, attacks, losses or recipes that exist; `UserError` for another word."""
+    if what == "recipes":
+        return _table("recipe", HEAD, [("training", Recipe)])
+    if what not in REGISTRIES:
+        raise UserError(f"there is no list of {what!r}", hint=suggestion(what, [*REGISTRIES, "recipes"]))
+    registry = REGISTRIES[what]
+    head = QUANTIZERS_HEAD if what == "quantizers" else HEAD
+    return _table(what.removesuffix("s"), head, [(name, _found(registry, name)) for name in registry.names()])
+
+
+def _found(registry: Any, name: str) -> Any:
+    """Return the class of a name, or what is wrong with the one that a third party registered."""
+    try:
+        return registry.find(name)
+    except UserError as error:
+        return error
+
+
+def _table(title: str, head: tuple[str, ...], classes: list[tuple[str, Any]]) -> Table:
+    table = Table(title, *head, box=None, pad_edge=False, header_style="bold")
+    for name, cls in classes:
+        cells = {"what it does": str(cls)} if isinstance(cls, UserError) else _cells(cls)
+        table.add_row(*map(escape, (name, *(cells.get(column, "") for column in head))))
+    return table
+
+
+def _cells(cls: Any) -> dict[str, str]:
+    quantizer = issubclass(cls, Quantizer)
+    return {
+        "parameters": ", ".join(_parameter(each) for each in fields(cls) if each.init),
+        "levels": cls.levels_per_weight if quantizer else "",
+        "needs": _needs(cls) if quantizer else "",
+        "installed": ("yes" if installed(cls) else "no") if quantizer else "",
+        "what it does": _first_sentence(cls),
+    }
+
+
+def _needs(cls: type[Quantizer]) -> str:
+    """Say what a quantizer needs beside weights: data to look at, randomness, a library."""
+    wants = {"calibration": cls.needs_calibration, "a seed": cls.needs_generator, f"[{cls.extra}]": cls.library}
+    return ", ".join(word for word, wanted in wants.items() if wanted)
+
+
+def _parameter(field: "Field[Any]") -> str:
+    return f"{field.name}" if field.default is MISSING else f"{field.name}={field.default!r}"
+
+
+def _first_sentence(cls: type) -> str:
+    return (inspect.getdoc(cls) or "").split("\n\n")[0].replace("\n", " ")

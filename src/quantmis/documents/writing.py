@@ -1,0 +1,53 @@
+"""What the command `quantmis report` does: read an audit, write it in one form, say where."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantmis.documents import Source, form, merge_into_card, render
+from quantmis.errors import UserError, require
+from quantmis.files import write_atomically
+
+STANDARD_OUTPUT = Path("-")
+
+
+@dataclass(frozen=True)
+class DocumentRequest:
+    """Hold what was asked for: the audit's folder, the form, where to, the card to merge into, files of weights."""
+
+    folder: Path
+    name: str
+    out: Path | None = None
+    into: Path | None = None
+    weights: tuple[Path, ...] = ()
+
+    def __post_init__(self):
+        form(self.name)
+        require(
+            self.into is None or self.name == "model-card",
+            "--into names a model card",
+            hint="add --format model-card",
+        )
+        require(
+            not self.weights or self.name == "cyclonedx",
+            "--weights names files for a bill of materials",
+            hint="add --format cyclonedx",
+        )
+        if self.into is not None and self.out is not None:
+            raise UserError("--into and --out say two places", hint="leave one of them out")
+
+    @property
+    def path(self) -> Path:
+        """Where the document is written."""
+        return self.into or self.out or self.folder / form(self.name).file
+
+
+def write_document(asked: DocumentRequest) -> Source:
+    """Write the document, whole or not at all, and return what it was made from."""
+    source = Source.read(asked.folder, asked.weights)
+    content = render(asked.name, source) if asked.into is None else merge_into_card(asked.into, source)
+    if asked.path == STANDARD_OUTPUT:
+        sys.stdout.buffer.write(content)
+    else:
+        write_atomically(asked.path, content)
+    return source

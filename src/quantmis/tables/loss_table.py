@@ -1,0 +1,203 @@
+"""The loss tables of an audit, put together from the groups that were computed.
+
+There is one table per quantizer, over the same models and the same samples. Its columns are all the samples of the
+audit. Attacks are tried on those that some models were trained on and others not (`is_audited`); the indicator and the
+utility are measured on those that no model was trained on (`is_held_out`).
+"""
+
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from quantmis.audit.execution.work import EXTRACTED, Group, Traits, Work
+from quantmis.evidence import Evidence
+from quantmis.data.loss_tables import NAMED
+from quantmis.files import write_atomically
+from quantmis.registry import spelling
+
+LONGEST = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Hold what the indicator compares: losses [candidates, held-out samples], and the training each came from."""
+
+    losses: Float[np.ndarray, "candidates samples"]
+    replicate: Int[np.ndarray, " candidates"]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Hold one quantizer's loss table over all samples, what predictions are worth, and the traits of each model.
+
+    `is_audited` and `is_held_out` mark the columns of the two uses; the canaries, which only their control reads, are in
+    neither. `earlier` holds the losses of the replicates' checkpoints on unseen samples, each replicate's in one piece.
+    `about` is "models" for the models of an audit, "target" for the one that was given. `weight`: how much each sample
+    counts in the utility, None for all alike. Where canaries are texts, `repeats` says how often each sample stands in
+    the training sets that it is in, and `extracted` which of the canaries that models were trained on each model says
+    by heart, "greedy" and "sampled", [models, canaries].
+    """
+
+    name: str
+    evidence: Evidence
+    per_sample_utility: Float[np.ndarray, "models samples"] | None
+    earlier: Float[np.ndarray, "candidates held_out"] | None
+    metric: str
+    traits: tuple[Traits, ...]
+    is_audited: Bool[np.ndarray, " samples"]
+    is_held_out: Bool[np.ndarray, " samples"]
+    about: Literal["models", "target"] = "models"
+    weight: Float[np.ndarray, " samples"] | None = None
+    repeats: Int[np.ndarray, " samples"] | None = None
+    extracted: Mapping[str, Bool[np.ndarray, "models canaries"]] = field(default_factory=dict[str, np.ndarray])
+
+    @property
+    def path(self) -> str:
+        """Where the table is saved, relative to results.json."""
+        folder = "tables" if self.about == "models" else "tables/target"
+        return f"{folder}/{slug(self.name)}.npz"
+
+    @property
+    def audited(self) -> Evidence:
+        """The columns where attacks are tried."""
+        return self.evidence.columns(self.is_audited)
+
+    @property
+    def canaries(self) -> Evidence:
+        """The columns of the canaries that models were trained on."""
+        return self.evidence.columns(self.is_canary & np.any(self.evidence.member, axis=0))
+
+    @property
+    def is_canary(self) -> Bool[np.ndarray, " samples"]:
+        """The columns of the canaries and, among texts, of those like them that no model was trained on."""
+        return ~self.is_audited & ~self.is_held_out
+
+    @property
+    def held_out(self) -> Evidence:
+        """The columns that no model was trained on: where the indicator and the utility are measured."""
+        return self.evidence.columns(self.is_held_out)
+
+    @property
+    def held_out_utility(self) -> Float[np.ndarray, "models samples"] | None:
+        """What predictions on held-out samples are worth, where that is known."""
+        return None if self.per_sample_utility is None else self.per_sample_utility[:, self.is_held_out]
+
+    @property
+    def held_out_weight(self) -> Float[np.ndarray, " held_out"] | None:
+        """How much each held-out sample counts in the utility; None for all alike."""
+        return None if self.weight is None else self.weight[self.is_held_out]
+
+    def candidates(self, replicates: int) -> Candidates:
+        """Return the held-out losses of the first `replicates` models, at their end and at their checkpoints."""
+        losses, replicate = self.held_out.losses[:replicates], np.arange(replicates)
+        if self.earlier is not None:
+            losses = np.concatenate([losses, self.earlier])
+            replicate = np.concatenate([replicate, np.repeat(replicate, len(self.earlier) // replicates)])
+        return Candidates(losses.astype(np.float64), replicate)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what is saved of the table, by name; a quantity that the task does not have is absent."""
+        evidence = self.evidence
+        arrays = {
+            "losses": evidence.losses,
+            "member": evidence.member,
+            "signal": evidence.signal,
+            "entropy": evidence.entropy,
+            "label": evidence.label,
+            "per_sample_utility": self.per_sample_utility,
+            "earlier": self.earlier,
+            "is_audited": self.is_audited,
+            "is_held_out": self.is_held_out,
+            "fingerprint": np.array([traits.fingerprint for traits in self.traits]),
+            "bits_per_weight": _numbers([traits.bits_per_weight for traits in self.traits]),
+            "sparsity": _numbers([traits.sparsity for traits in self.traits]),
+            "weights": _numbers([traits.weights for traits in self.traits]),
+            "untouched": np.array(json.dumps([traits.untouched for traits in self.traits])),
+            "metric": np.array(self.metric),
+            "weight": self.weight,
+            "repeats": self.repeats,
+        }
+        arrays |= {f"{NAMED}{name}": signal for name, signal in evidence.named.items()}
+        arrays |= {f"{EXTRACTED}{decoding}": hits for decoding, hits in self.extracted.items()}
+        return {name: array for name, array in arrays.items() if array is not None}
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the saved arrays, in hexadecimal."""
+        digest = hashlib.sha256()
+        for name, array in self.arrays().items():
+            digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Write the table below `folder`, whole or not at all, as a NumPy archive without pickles."""
+        stream = io.BytesIO()
+        np.savez_compressed(stream, allow_pickle=False, **self.arrays())
+        path = folder / self.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, stream.getvalue())
+
+
+def _numbers(traits: Sequence[float | None]) -> Float[np.ndarray, " models"]:
+    """Return numbers as an array, NaN for what is not known."""
+    return np.array([np.nan if each is None else each for each in traits], dtype=np.float64)
+
+
+def slug(name: str) -> str:
+    """Return a short file name for a quantizer or version.
+
+    >>> slug("ternary(sparsity=0.9)"), slug("../" * 100)[-4:]
+    ('ternary_sparsity_0.9', 'be24')
+    """
+    plain = re.sub("[^a-z0-9.]+", "_", name.lower()).strip("_.")
+    return plain if 0 < len(plain) <= LONGEST else f"{plain[:LONGEST]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def assemble(work: Work, groups: Mapping[range, Group]) -> list[Table]:
+    """Return the table of each quantizer of `work`, from all its groups."""
+    ordered = [groups[rows] for rows in work.groups()]
+    return [_table(work, number, ordered) for number in range(len(work.quantizers))]
+
+
+def _table(work: Work, number: int, groups: list[Group]) -> Table:
+    arrays, shown = _joined(groups, f"{number}."), np.any(work.member, axis=0)
+    return Table(
+        name=spelling(work.quantizers[number]),
+        evidence=Evidence(
+            losses=arrays["losses"],
+            member=work.member,
+            signal=arrays.get("signals"),
+            entropy=arrays.get("entropy"),
+            label=work.task.loss.classes(work.samples.y),
+            named=beginning(NAMED, arrays),
+        ),
+        per_sample_utility=arrays.get("per_sample_utility"),
+        earlier=arrays.get("earlier"),
+        metric=work.task.loss.metric,
+        traits=tuple(traits for group in groups for traits in group.traits[number]),
+        is_audited=shown & (np.arange(len(shown)) < len(shown) - work.canaries),
+        is_held_out=work.is_held_out,
+        weight=work.task.loss.weights(work.samples.y),
+        repeats=work.repeats,
+        extracted=beginning(EXTRACTED, arrays),
+    )
+
+
+def _joined(groups: list[Group], prefix: str) -> dict[str, np.ndarray]:
+    """Return the arrays of all groups whose names begin with `prefix`, one group below the other."""
+    found = [beginning(prefix, group.arrays) for group in groups]
+    names = sorted({name for each in found for name in each})
+    return {name: np.concatenate([each[name] for each in found if name in each]) for name in names}
+
+
+def beginning(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays whose names begin with `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

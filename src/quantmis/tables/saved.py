@@ -1,0 +1,83 @@
+"""Loss tables read back from the files of an audit."""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from quantmis.tables.loss_table import Table, beginning
+from quantmis.audit.execution.work import EXTRACTED, Traits
+from quantmis.errors import UserError
+from quantmis.evidence import Evidence
+from quantmis.data.loss_tables import NAMED
+
+MANY = 2**34
+"""Bytes that a table may take in memory: a small file can claim any size."""
+
+
+class Damaged(Exception):  # noqa: N818 it says what the table is
+    """Say why a file is not the table that an audit wrote."""
+
+
+def read_table(path: Path, name: str, about: Literal["models", "target"]) -> Table:
+    """Return the table of the quantizer `name`; `Damaged` for another file, `UserError` where there is none."""
+    try:
+        return _table(_arrays(path), name, about)
+    except FileNotFoundError as error:
+        hint = "verify needs the whole folder of the audit, with its tables"
+        raise UserError(f"there is no table {path}", hint=hint) from error
+    except (OSError, KeyError, ValueError, IndexError, TypeError, zipfile.BadZipFile, UserError) as error:
+        raise Damaged(f"cannot be read as a table ({type(error).__name__}: {str(error)[:120]})") from error
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(path) as archive:
+        size = sum(each.file_size for each in archive.infolist())
+    if size > MANY:
+        raise ValueError(f"it claims to hold {size:,} bytes")
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models", "target"]) -> Table:
+    return Table(
+        name=name,
+        evidence=Evidence(
+            losses=arrays["losses"],
+            member=arrays["member"],
+            signal=arrays.get("signal"),
+            entropy=arrays.get("entropy"),
+            label=arrays.get("label"),
+            named=beginning(NAMED, arrays),
+        ),
+        per_sample_utility=arrays.get("per_sample_utility"),
+        earlier=arrays.get("earlier"),
+        metric=str(arrays["metric"]),
+        traits=_traits(arrays),
+        is_audited=arrays["is_audited"],
+        is_held_out=arrays["is_held_out"],
+        about=about,
+        weight=arrays.get("weight"),
+        repeats=arrays.get("repeats"),
+        extracted=beginning(EXTRACTED, arrays),
+    )
+
+
+def _traits(arrays: Mapping[str, np.ndarray]) -> tuple[Traits, ...]:
+    columns = (arrays["fingerprint"], arrays["bits_per_weight"], arrays["sparsity"], arrays["weights"])
+    untouched: list[list[str]] = json.loads(str(arrays["untouched"]))
+    return tuple(
+        Traits(str(fingerprint), _known(bits), _known(sparsity), _whole(weights), names)
+        for fingerprint, bits, sparsity, weights, names in zip(*columns, untouched, strict=True)
+    )
+
+
+def _known(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)
+
+
+def _whole(number: float) -> int | None:
+    return None if np.isnan(number) else int(number)
