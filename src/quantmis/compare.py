@@ -1,12 +1,11 @@
 """Two audits side by side: what each version gives away and is worth in one and in the other.
 
-What was measured about *this procedure* is compared with the like, and so is *this model*. Where both audits attacked
+What was measured about *this training algorithm* is compared with the like, and so is *this model*. Where both audits attacked
 models of the same memberships on the same samples of the same data, as after a change of the recipe, the difference is
 *paired*: it is computed from the saved tables, and most of what varies falls out of it. Otherwise the two numbers come
 from different models and samples, and the interval of their difference is that of independent ones.
 """
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,19 +18,20 @@ from quantmis import results
 from quantmis.attacks import ATTACKS
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
-from quantmis.data.loss_tables import NAMED
-from quantmis.results import AttackMetrics, VersionResult, Results
+from quantmis.measures.auc import AUC
+from quantmis.measures.utility import UTILITY
+from quantmis.results import THIS_MODEL, TRAINING_ALGORITHM, AttackMetrics, Results, VersionResult, subjects
 from quantmis.stats import Estimate, Unmeasured, compare
+from quantmis.tables.saved import Damaged, read_table
 
 Difference = Estimate | Unmeasured
-PROCEDURE, MODEL = "this procedure", "this model"
 
 
 @dataclass(frozen=True)
 class Compared:
     """Hold one version of both audits: the AUC of `attack` in each and second minus first; and the utility likewise.
 
-    `about` says what was measured: this procedure, by models that the audit trained, or this model.
+    `about` says what was measured: this training algorithm, by models that the audit trained, or this model.
     """
 
     about: str
@@ -42,7 +42,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedAudit:
     """Hold what one audit says of its versions, by what they are about and their names."""
 
     folder: Path
@@ -57,7 +57,7 @@ class Side:
 
 def compared(first: Path, second: Path) -> list[Compared]:
     """Return every version that both audits have; `UserError` where there is none, or nothing to compare it by."""
-    one, other = _side(first), _side(second)
+    one, other = _audit_in(first), _audit_in(second)
     keys = [key for key in one.records if key in other.records]
     if not keys:
         raise UserError("the two audits have no version in common", hint=_why_none(one, other))
@@ -67,7 +67,7 @@ def compared(first: Path, second: Path) -> list[Compared]:
 
 def notes(first: Path, second: Path) -> list[str]:
     """Say what stands in one of the two audits only, and whether they are of the same data."""
-    one, other = _side(first), _side(second)
+    one, other = _audit_in(first), _audit_in(second)
     same = one.document.data.digest == other.document.data.digest
     said = [] if same else ["the two audits are of different data: their numbers come from different samples"]
     for name, side, rest in (("A", one, other), ("B", other, one)):
@@ -76,22 +76,22 @@ def notes(first: Path, second: Path) -> list[str]:
     return said
 
 
-def _side(folder: Path) -> Side:
+def _audit_in(folder: Path) -> ComparedAudit:
     document = results.read(folder)
-    found = {(PROCEDURE, each.name): each for each in document.quantizers if document.config.depth != "as-is"}
-    given = document.this_model
-    own = [] if isinstance(given, Unmeasured) else given[0]
-    return Side(folder, document, {**found, **{(MODEL, each.name): each for each in own}})
+    records = {(subject.about, each.name): each for subject in subjects(document) for each in subject.versions}
+    return ComparedAudit(folder, document, records)
 
 
-def _why_none(one: Side, other: Side) -> str:
+def _why_none(one: ComparedAudit, other: ComparedAudit) -> str:
     if set(one.abouts) & set(other.abouts):
         return "audit the same quantizers in both"
     both = f"A is about {' and '.join(one.abouts)}, B about {' and '.join(other.abouts)}"
-    return f"{both}: attacks on a model are no attacks on models of a procedure; give both audits the same depth"
+    return (
+        f"{both}: attacks on a model are no attacks on models of a training algorithm; give both audits the same depth"
+    )
 
 
-def _require_common_attack(one: Side, other: Side) -> None:
+def _require_common_attack(one: ComparedAudit, other: ComparedAudit) -> None:
     if not set(one.document.config.attacks) & set(other.document.config.attacks):
         raise UserError("the two audits have no attack in common", hint="run the same attacks in both")
 
@@ -104,7 +104,7 @@ def _attack(records: Sequence[VersionResult]) -> str:
     return max(bounding, key=lambda name: ATTACKS.parse(name).uses_references)
 
 
-def _compared(key: tuple[str, str], one: Side, other: Side) -> Compared:
+def _compared(key: tuple[str, str], one: ComparedAudit, other: ComparedAudit) -> Compared:
     records = [side.records[key] for side in (one, other)]
     attack = _attack(records)
     before, after = (_area(record, attack) for record in records)
@@ -114,16 +114,16 @@ def _compared(key: tuple[str, str], one: Side, other: Side) -> Compared:
         *key,
         attack,
         (before, after, paired or _independent(before, after)),
-        (records[0].utility, records[1].utility, _independent(records[0].utility, records[1].utility)),
+        (records[0][UTILITY], records[1][UTILITY], _independent(records[0][UTILITY], records[1][UTILITY])),
     )
 
 
 def _area(record: VersionResult, attack: str) -> Difference:
     found = record.attacks[attack].adaptive
-    return found.auc if isinstance(found, AttackMetrics) else found
+    return found[AUC] if isinstance(found, AttackMetrics) else found
 
 
-def _paired(attack: str, key: tuple[str, str], sides: tuple[Side, Side]) -> Estimate | None:
+def _paired(attack: str, key: tuple[str, str], sides: tuple[ComparedAudit, ComparedAudit]) -> Estimate | None:
     """Return the paired difference from the saved tables, where data, memberships and samples are the same."""
     if sides[0].document.data.digest != sides[1].document.data.digest:
         return None
@@ -138,7 +138,7 @@ def _paired(attack: str, key: tuple[str, str], sides: tuple[Side, Side]) -> Esti
     return Estimate(-found.value, -found.high, -found.low, found.level, found.method)
 
 
-def _scored(attack: str, key: tuple[str, str], side: Side) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _scored(attack: str, key: tuple[str, str], side: ComparedAudit) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """Return the scores of an attack on one version, who is a member, and the columns; None without its tables.
 
     The attacker's own models are the other rows of the table or, for this model, the trained ones of the same name.
@@ -148,8 +148,8 @@ def _scored(attack: str, key: tuple[str, str], side: Side) -> tuple[np.ndarray, 
         return None
     whole, shown = _table(path)
     reference = None
-    if key[0] == MODEL and runs.uses_references:
-        trained = side.records.get((PROCEDURE, key[1]))
+    if key[0] == THIS_MODEL and runs.uses_references:
+        trained = side.records.get((TRAINING_ALGORITHM, key[1]))
         if trained is None or not (side.folder / trained.table).is_file():
             return None
         reference = _table(side.folder / trained.table)[0].columns(shown)
@@ -160,14 +160,10 @@ def _scored(attack: str, key: tuple[str, str], side: Side) -> tuple[np.ndarray, 
 def _table(path: Path) -> tuple[Evidence, np.ndarray]:
     """Return a saved loss table, and the numbers of the columns that attacks were tried on."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            tables = {name: arrays[name] for name in ("signal", "entropy") if name in arrays}
-            named = {name.removeprefix(NAMED): arrays[name] for name in arrays if name.startswith(NAMED)}
-            return Evidence(arrays["losses"], arrays["member"], **tables, named=named), np.flatnonzero(
-                arrays["is_audited"]
-            )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        table = read_table(path, path.stem, "models")
+    except Damaged as error:
         raise UserError(f"{path} is no table of an audit: {error}", hint="run the audit again") from error
+    return table.evidence, np.flatnonzero(table.is_audited)
 
 
 def _independent(before: Difference, after: Difference) -> Difference:

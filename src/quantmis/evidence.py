@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
-from quantmis.errors import require
 from quantmis.data.loss_tables import arrays_of
+from quantmis.errors import require
 
 NO_TWIN = -1
 APART = ("named", "label")

@@ -1,7 +1,7 @@
 """An audit as a run of MLflow: every number with its interval as metrics, the report and results.json as artefacts.
 
 A metric is called `about/version/measure`, such as `procedure/sign/attacker_is_right`, with `_low` and `_high` for its
-interval: the names of the CSV file, which MLflow's charts group by their slashes. MLflow refuses some of the characters
+interval: the names of the CSV file, which MLflow's charts subject by their slashes. MLflow refuses some of the characters
 that versions are written with, so `uniform(bits=4)` becomes `uniform_bits_4`, and a tag says what that stands for.
 """
 
@@ -12,11 +12,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantmis.documents.measures import by_attack, headline, traits
-from quantmis.documents.source import PROCEDURE, Group, groups
+from quantmis.documents.measures import numbers
+from quantmis.documents.source import audited
 from quantmis.errors import UserError
-from quantmis.results import Measured, VersionResult, Results, Target
-from quantmis.stats import Estimate
+from quantmis.measures import Number
+from quantmis.results import THIS_MODEL, Results, ResultSubject, TargetResult, VersionResult
+from quantmis.stats import Estimate, Unmeasured
 
 if TYPE_CHECKING:
     from quantmis.audit.result import AuditResult
@@ -66,27 +67,27 @@ def _require_same(logged: Any, results: Results) -> None:
 def metrics(results: Results) -> dict[str, float]:
     """Return every number of an audit with the ends of its interval, by the name that MLflow knows it by."""
     return {
-        f"{_about(group)}/{slug}/{name}{end}": value
-        for group in groups(results)
-        for record, slug in zip(group.records, slugs([each.name for each in group.records]), strict=True)
-        for name, quantity in _numbers(record).items()
-        for end, value in _ends(quantity).items()
+        f"{_about(subject)}/{slug}/{name}{end}": value
+        for subject in audited(results)
+        for record, slug in zip(subject.versions, slugs([each.name for each in subject.versions]), strict=True)
+        for name, number in _numbers(record).items()
+        for end, value in _ends(number).items()
     }
 
 
-def _about(group: Group) -> str:
-    return "procedure" if group.about == PROCEDURE else "this_model"
+def _about(subject: ResultSubject) -> str:
+    return "this_model" if subject.about == THIS_MODEL else "training_algorithm"
 
 
-def _numbers(record: VersionResult) -> dict[str, float | Measured]:
-    attacks = dict(zip(slugs(list(record.attacks)), record.attacks.values(), strict=True))
-    return {**traits(record), **headline(record), **by_attack(record.model_copy(update={"attacks": attacks}))}
+def _numbers(record: VersionResult) -> dict[str, Number]:
+    named = dict(zip(slugs(list(record.attacks)), record.attacks.values(), strict=True))
+    return numbers(record.model_copy(update={"attacks": named}))
 
 
-def _ends(quantity: float | Measured) -> dict[str, float]:
-    if isinstance(quantity, Estimate):
-        return {"": quantity.value, "_low": quantity.low, "_high": quantity.high}
-    return {"": quantity} if isinstance(quantity, int | float) else {}
+def _ends(number: Number) -> dict[str, float]:
+    if isinstance(number, Estimate):
+        return {"": number.value, "_low": number.low, "_high": number.high}
+    return {} if isinstance(number, Unmeasured) else {"": float(number)}
 
 
 def slugs(names: list[str]) -> list[str]:
@@ -117,9 +118,9 @@ def tags(results: Results) -> dict[str, str]:
     """Return what the names of versions stand for, the digest of the data, and the codes of the findings."""
     spelled = {
         f"quantmis.version.{slug}": name
-        for name, slug in _slugged([record.name for record in results.quantizers]).items()
+        for name, slug in _slugged([record.name for record in results.versions]).items()
     }
-    given = results.target.versions if isinstance(results.target, Target) else []
+    given = results.target.versions if isinstance(results.target, TargetResult) else []
     spelled |= {
         f"quantmis.this_model.{slug}": name for name, slug in _slugged([record.name for record in given]).items()
     }

@@ -1,1 +1,6 @@
-"""From loss tables to what is said about an audit: scores, records of versions, ranking, controls, findings. No torch."""
+"""From loss tables to what an audit says: scores, records of versions, ranking, agreement, controls, findings. No torch."""
+
+from quantmis.analysis.settings import AnalysisSettings
+from quantmis.analysis.subject import SubjectAnalysis, analyse
+
+__all__ = ["AnalysisSettings", "SubjectAnalysis", "analyse"]

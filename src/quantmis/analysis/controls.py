@@ -14,15 +14,14 @@ import numpy as np
 from jaxtyping import Bool
 
 from quantmis import seeds
+from quantmis.analysis.settings import AnalysisSettings
 from quantmis.attacks import Attack
-from quantmis.analysis.versions import foremost
-from quantmis.audit.options import Settings
-from quantmis.tables.loss_table import Table
-from quantmis.data import complementary_halves
+from quantmis.data.membership import complementary_halves
 from quantmis.evidence import Evidence
 from quantmis.registry import spelling
 from quantmis.results import Control
 from quantmis.stats import Estimate, Unmeasured, compare, evaluate
+from quantmis.tables import LossTable
 
 LEVEL = 0.999
 """Controls are judged at this level, so that a sound audit fails one in a thousand."""
@@ -31,7 +30,17 @@ PLANTED = 6.0
 FOUND = 0.9
 
 
-def shuffled_membership(table: Table, settings: Settings) -> list[Control]:
+def controls(tables: Sequence[LossTable], noises: Sequence[LossTable], settings: AnalysisSettings) -> list[Control]:
+    """Return what the controls found; the first table is the full-precision one."""
+    return [
+        *shuffled_membership(tables[0], settings),
+        *planted_leak(tables[0], settings),
+        *canaries(tables, settings),
+        *matched_noise(tables, noises, settings),
+    ]
+
+
+def shuffled_membership(table: LossTable, settings: AnalysisSettings) -> list[Control]:
     """Run every attack on one quantizer with the memberships of another plan: no attack may beat a coin."""
     audited = table.audited
     other = audited.relabelled(_another(audited.member, settings.seed))
@@ -54,7 +63,7 @@ def _another(member: Bool[np.ndarray, "models samples"], seed: int) -> Bool[np.n
     return generator.permuted(member, axis=1) if models == 1 else complementary_halves(models, samples, generator)
 
 
-def planted_leak(table: Table, settings: Settings) -> list[Control]:
+def planted_leak(table: LossTable, settings: AnalysisSettings) -> list[Control]:
     """Lower the losses of members by six standard deviations in a copy of the table: every attack must notice."""
     audited = table.audited
     leak = PLANTED * audited.losses.std() * audited.member
@@ -75,14 +84,14 @@ def planted_leak(table: Table, settings: Settings) -> list[Control]:
     ]
 
 
-def canaries(tables: Sequence[Table], settings: Settings) -> list[Control]:
+def canaries(tables: Sequence[LossTable], settings: AnalysisSettings) -> list[Control]:
     """Attack the canaries alone under each quantizer; in full precision they must be found.
 
     Random texts are told apart by how often they stood in a training set, which the result says by itself.
     """
     if not settings.canaries or tables[0].repeats is not None:
         return []
-    lead = foremost(settings.attacks)
+    lead = settings.lead_attack
     expected = f"AUC above 0.5 in full precision: {settings.canaries} wrongly labelled copies were trained on"
     found = [_auc(lead, table.canaries) for table in tables]
     passed = [found[0].low > 0.5, *[None] * (len(tables) - 1)]
@@ -92,13 +101,15 @@ def canaries(tables: Sequence[Table], settings: Settings) -> list[Control]:
     ]
 
 
-def matched_noise(tables: Sequence[Table], noises: Sequence[Table], settings: Settings) -> list[Control]:
+def matched_noise(
+    tables: Sequence[LossTable], noises: Sequence[LossTable], settings: AnalysisSettings
+) -> list[Control]:
     """Compare each quantizer with noise of the size of its error: the paired difference of their AUC."""
-    lead, by_name = foremost(settings.attacks), {table.name: table for table in tables}
+    lead, by_name = settings.lead_attack, {table.name: table for table in tables}
     return [_against_noise(by_name[_quantizer_of(noise)], noise, lead, settings.level) for noise in noises]
 
 
-def _against_noise(table: Table, noise: Table, lead: Attack, level: float) -> Control:
+def _against_noise(table: LossTable, noise: LossTable, lead: Attack, level: float) -> Control:
     scores = {each.name: lead.score(each.audited) for each in (table, noise)}
     [pair] = compare(scores, table.audited.member, level)
     expected = (
@@ -108,7 +119,7 @@ def _against_noise(table: Table, noise: Table, lead: Attack, level: float) -> Co
     return _judged(f"matched noise, {spelling(lead)}", table.name, expected, pair.estimate, None)
 
 
-def _quantizer_of(noise: Table) -> str:
+def _quantizer_of(noise: LossTable) -> str:
     return noise.name.removeprefix("matched_noise(of=").removesuffix(")")
 
 
@@ -116,6 +127,6 @@ def _auc(attack: Attack, table: Evidence) -> Estimate:
     return evaluate(attack.score(table), table.member, LEVEL).auc
 
 
-def _judged(name: str, quantizer: str, expected: str, found: Estimate | Unmeasured, passed: bool | None) -> Control:
+def _judged(name: str, version: str, expected: str, found: Estimate | Unmeasured, passed: bool | None) -> Control:
     good = None if passed is None else bool(passed)
-    return Control(name=name, quantizer=quantizer, expected=expected, found=found, passed=good)
+    return Control(name=name, version=version, expected=expected, found=found, passed=good)

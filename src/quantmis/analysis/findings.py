@@ -3,7 +3,7 @@
 QM001  a control failed: the numbers of this audit cannot be trusted
 QM002  too few shadow models for a strong attack
 QM003  layers were left in full precision
-QM004  a way of training many models at once was not possible
+QM004  an engine that trains many models at once was not possible
 QM005  the indicator and the attacks disagree
 QM006  the indicator could not be resolved
 QM007  a stored group was damaged and was computed again
@@ -16,11 +16,15 @@ QM013  an as-is audit does not see what shadow models would
 QM014  members and non-members look alike
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from quantmis.audit.options import Settings
-from quantmis.models.engine import Engine
-from quantmis.results import Agreement, BlindBaseline, Control, Data, Finding, VersionResult, Target, Utility
+from quantmis.analysis.settings import AnalysisSettings
+from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS
+from quantmis.measures.indicator import INDICATOR
+from quantmis.measures.security import SECURITY
+from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
+from quantmis.measures.utility import UTILITY
+from quantmis.results import Agreement, BlindBaseline, Control, Data, Finding, TargetResult, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 SHADOWS_ADVISED = 32
@@ -29,30 +33,30 @@ MOST_APART = 1.25
 
 
 def find(
-    quantizers: Sequence[VersionResult],
+    versions: Sequence[VersionResult],
     controls: Sequence[Control],
     agreement: Sequence[Agreement],
-    settings: Settings,
-    engine: Engine | None,
+    settings: AnalysisSettings,
+    engines_refused: Mapping[str, str],
     damaged: Sequence[str],
     data: Data,
-    target: Target | Unmeasured,
+    target: TargetResult | Unmeasured,
 ) -> list[Finding]:
     """Return what must be said beside the numbers of an audit, the gravest first."""
     found = [
         *_failed_controls(controls),
         *_confounded(target),
         *_alike(target),
-        *_hardly_learned(quantizers, settings, target),
+        *_hardly_learned(versions, settings, target),
         *_shallow(settings),
         *_few_shadows(settings),
         *_other_size(settings, data, target),
         *_not_counted(settings),
-        *_untouched(quantizers),
-        *_slow(engine),
+        *_untouched(versions),
+        *_slow(engines_refused),
         *_disagreement(agreement),
-        *_refuted(quantizers),
-        *_unresolved(quantizers),
+        *_refuted(versions),
+        *_unresolved(versions),
         *_damaged(damaged),
     ]
     return [Finding(code=code, text=text) for code, text in found]
@@ -67,39 +71,39 @@ def _failed_controls(controls: Sequence[Control]) -> Found:
             yield (
                 "QM001",
                 (
-                    f"The control '{control.name}' on {control.quantizer} failed (expected: {control.expected}). "
+                    f"The control '{control.name}' on {control.version} failed (expected: {control.expected}). "
                     "Something is wrong with this audit itself: do not rely on its numbers."
                 ),
             )
 
 
-def _confounded(target: Target | Unmeasured) -> Found:
-    if isinstance(target, Target) and isinstance(target.blind, BlindBaseline) and target.blind.differs:
+def _confounded(target: TargetResult | Unmeasured) -> Found:
+    if isinstance(target, TargetResult) and isinstance(target.blind, BlindBaseline) and target.blind.differs:
         auc = target.blind.auc
-        told = f"AUC {auc.value:.2f}, at least {auc.low:.2f}" if isinstance(auc, Estimate) else auc.reason
+        how_well = f"AUC {auc.value:.2f}, at least {auc.low:.2f}" if isinstance(auc, Estimate) else auc.reason
         yield (
             "QM011",
             (
-                f"Members can be told from non-members without the model ({told}): the two sets differ by themselves, "
+                f"Members can be told from non-members without the model ({how_well}): the two sets differ by themselves, "
                 "in when, where or how they were collected. Every number about this model may show that difference "
                 "rather than what the model remembers. Draw both sets at random from one pool."
             ),
         )
 
 
-def _alike(target: Target | Unmeasured) -> Found:
-    if isinstance(target, Target) and target.alike:
+def _alike(target: TargetResult | Unmeasured) -> Found:
+    if isinstance(target, TargetResult) and target.near_duplicates:
         yield (
             "QM014",
             (
-                f"{target.alike:,} members look like a non-member: pictures saved again, or texts edited. Where they "
+                f"{target.near_duplicates:,} members look like a non-member: pictures saved again, or texts edited. Where they "
                 "are the same thing twice, every attack on them is a coin, and more is given away than measured. Look "
                 'at them, or leave both out: [target] overlap = "drop".'
             ),
         )
 
 
-def _shallow(settings: Settings) -> Found:
+def _shallow(settings: AnalysisSettings) -> Found:
     if settings.depth == "as-is":
         yield (
             "QM013",
@@ -111,7 +115,7 @@ def _shallow(settings: Settings) -> Found:
         )
 
 
-def _other_size(settings: Settings, data: Data, target: Target | Unmeasured) -> Found:
+def _other_size(settings: AnalysisSettings, data: Data, target: TargetResult | Unmeasured) -> Found:
     if settings.depth != "shadow" or isinstance(target, Unmeasured):
         return
     if not 1 / MOST_APART < data.members_per_model / target.members < MOST_APART:
@@ -125,7 +129,7 @@ def _other_size(settings: Settings, data: Data, target: Target | Unmeasured) -> 
         )
 
 
-def _remedy(target: Target) -> str:
+def _remedy(target: TargetResult) -> str:
     """Say what would make the shadow models as large as the target: as many non-members, or fewer samples held out."""
     if not 1 / MOST_APART < target.non_members / target.members < MOST_APART:
         return "Give as many non-members as members."
@@ -135,18 +139,20 @@ def _remedy(target: Target) -> str:
     )
 
 
-def _hardly_learned(quantizers: Sequence[VersionResult], settings: Settings, target: Target | Unmeasured) -> Found:
+def _hardly_learned(
+    versions: Sequence[VersionResult], settings: AnalysisSettings, target: TargetResult | Unmeasured
+) -> Found:
     alone = settings.depth == "as-is"
-    given = target.versions[:1] if isinstance(target, Target) else []
-    for own, record in [(alone, quantizers[0]), *((True, each) for each in given)]:
-        if own and isinstance(target, Target) and target.stated is not None:
+    given = target.versions[:1] if isinstance(target, TargetResult) else []
+    for own, record in [(alone, versions[0]), *((True, each) for each in given)]:
+        if own and isinstance(target, TargetResult) and target.stated is not None:
             continue  # what it is worth is as its owner says
-        over, utility = record.gain_over_constant_guess, record.utility
-        if isinstance(over, Estimate) and isinstance(utility, Utility) and over.low <= 0:
+        gain, utility = record[GAIN_OVER_CONSTANT_GUESS], record[UTILITY]
+        if isinstance(gain, Estimate) and isinstance(utility, Estimate) and gain.low <= 0:
             yield (
                 "QM010",
                 (_THIS_MODEL if own else _THE_MODELS).format(
-                    metric=utility.metric, value=utility.value, guessing=utility.value - over.value
+                    metric=record.utility_metric, value=utility.value, guessing=utility.value - gain.value
                 ),
             )
 
@@ -162,7 +168,7 @@ _THE_MODELS = (
 )
 
 
-def _not_counted(settings: Settings) -> Found:
+def _not_counted(settings: AnalysisSettings) -> Found:
     for attack in settings.attacks:
         if not attack.bounds_security:
             yield (
@@ -174,7 +180,7 @@ def _not_counted(settings: Settings) -> Found:
             )
 
 
-def _few_shadows(settings: Settings) -> Found:
+def _few_shadows(settings: AnalysisSettings) -> Found:
     if 0 < settings.shadows < SHADOWS_ADVISED:
         yield (
             "QM002",
@@ -185,15 +191,15 @@ def _few_shadows(settings: Settings) -> Found:
         )
 
 
-def _untouched(quantizers: Sequence[VersionResult]) -> Found:
-    for each in quantizers:
+def _untouched(versions: Sequence[VersionResult]) -> Found:
+    for each in versions:
         if each.untouched:
             yield "QM003", f"{each.name} left these layers in full precision: {', '.join(each.untouched)}."
 
 
-def _slow(engine: Engine | None) -> Found:
-    for kind, reason in engine.reasons.items() if engine else ():
-        yield "QM004", f"The shadow models could not be trained in the way '{kind}': {reason}"
+def _slow(engines_refused: Mapping[str, str]) -> Found:
+    for kind, reason in engines_refused.items():
+        yield "QM004", f"The shadow models could not be trained by the engine '{kind}': {reason}"
 
 
 def _disagreement(agreement: Sequence[Agreement]) -> Found:
@@ -209,8 +215,8 @@ def _disagreement(agreement: Sequence[Agreement]) -> Found:
             )
 
 
-def _refuted(quantizers: Sequence[VersionResult]) -> Found:
-    pairs = [(each.name, each.security, each.security_upper_bound) for each in quantizers]
+def _refuted(versions: Sequence[VersionResult]) -> Found:
+    pairs = [(each.name, each[SECURITY], each[SECURITY_UPPER_BOUND]) for each in versions]
     names = [
         name
         for name, theory, bound in pairs
@@ -227,8 +233,8 @@ def _refuted(quantizers: Sequence[VersionResult]) -> Found:
         )
 
 
-def _unresolved(quantizers: Sequence[VersionResult]) -> Found:
-    names = [each.name for each in quantizers if isinstance(each.indicator, Estimate) and each.indicator.reason]
+def _unresolved(versions: Sequence[VersionResult]) -> Found:
+    names = [each.name for each in versions if isinstance(each[INDICATOR], Estimate) and each[INDICATOR].reason]
     if names:
         yield "QM006", f"The indicator is below what the held-out samples resolve for {', '.join(names)}."
 

@@ -1,18 +1,13 @@
-"""How the quantizers compare: their ranking with ties, agreement between measures, and the controls."""
+"""How the versions of a model rank by what they give away, with ties where the data cannot tell."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
-
-import numpy as np
 
 from quantmis.attacks import PairedReplicates
-from quantmis.analysis.versions import Scored
-from quantmis.errors import UserError
-from quantmis.results import Agreement, Measured, VersionResult, Rank, Ranking
-from quantmis.stats import Estimate, Unmeasured
+from quantmis.measures import ScoredVersion
+from quantmis.results import Rank, Ranking
+from quantmis.stats import Unmeasured
 from quantmis.stats.cluster import Linear
 from quantmis.stats.compare import Difference, compare_metrics
-from quantmis.stats.ranking import kendall
 
 CRITERION = (
     "the accuracy of the strongest attacker, who gave the upper bound on security; compared in pairs, after Holm"
@@ -24,7 +19,7 @@ BETWEEN_TWINS = (
 TIES = "; where that leaves versions tied, the most distorted first"
 
 
-def ranking(scored: Sequence[Scored], distortion: Mapping[str, float | Unmeasured], level: float) -> Ranking:
+def ranking(scored: Sequence[ScoredVersion], distortion: Mapping[str, float | Unmeasured], level: float) -> Ranking:
     """Order the quantizers by what they give away, with ties where the data cannot tell.
 
     By what the strongest attacker gets out of them; where no attack had reference models, by exposure between twins, if
@@ -41,19 +36,19 @@ def ranking(scored: Sequence[Scored], distortion: Mapping[str, float | Unmeasure
     return Ranking(criterion=criterion + TIES, rows=rank(exposure, pairs, level, known))
 
 
-def _metrics(scored: Sequence[Scored]) -> tuple[dict[str, Linear], str]:
+def _metrics(scored: Sequence[ScoredVersion]) -> tuple[dict[str, Linear], str]:
     """Return what the quantizers are ordered by, of each of which it was measured, and what it is called."""
-    if scored[0].table.about == "models" and not any(map(_referred, scored)):
+    if scored[0].table.about == "models" and not any(map(_had_references, scored)):
         return {each.table.name: _exposure(each) for each in scored}, BETWEEN_TWINS
     return {each.table.name: each.bound.right for each in scored if each.bound.right is not None}, CRITERION
 
 
-def _referred(scored: Scored) -> bool:
+def _had_references(scored: ScoredVersion) -> bool:
     """Say whether an attack had reference models."""
     return any(not isinstance(scores, Unmeasured) for scores in scored.transfer.values())
 
 
-def _exposure(scored: Scored) -> Linear:
+def _exposure(scored: ScoredVersion) -> Linear:
     return PairedReplicates().movement(scored.table.audited)
 
 
@@ -69,13 +64,13 @@ def rank(
     listed before one that exposes less beyond doubt; else the most distorted comes first, and of equals the one of less
     `exposure`.
     """
-    tied, below = _told(exposure, pairs, 1 - level)
-    upset = distortion or dict.fromkeys(exposure, 0.0)
-    preferred = sorted(exposure, key=lambda name: (-upset[name], exposure[name]))
+    tied, below = _ties(exposure, pairs, 1 - level)
+    distortions = distortion or dict.fromkeys(exposure, 0.0)
+    preferred = sorted(exposure, key=lambda name: (-distortions[name], exposure[name]))
     return [Rank(rank=1 + len(below[name]), name=name, tied=tied[name]) for name in _listed(preferred, below)]
 
 
-def _told(
+def _ties(
     names: Iterable[str], pairs: Sequence[Difference], most: float
 ) -> tuple[dict[str, list[str]], dict[str, set[str]]]:
     """Return with which others each is tied, and which expose less beyond doubt."""
@@ -97,38 +92,3 @@ def _listed(preferred: Sequence[str], below: Mapping[str, set[str]]) -> list[str
         listed.append(next(name for name in left if below[name].issubset(listed)))
         left.remove(listed[-1])
     return listed
-
-
-def agreement(quantizers: Sequence[VersionResult], level: float) -> list[Agreement]:
-    """Say whether the indicator, MIS by flux and each attack order the quantizers alike."""
-    measures = {
-        "indicator": [each.indicator for each in quantizers],
-        "security": [each.security for each in quantizers],
-    }
-    for name in quantizers[0].attacks:
-        measures[name] = [_protection(each, name) for each in quantizers]
-    return [
-        Agreement(first=first, second=second, tau=_tau(measures[first], measures[second], level))
-        for first, second in combinations(measures, 2)
-    ]
-
-
-def _protection(result: VersionResult, attack: str) -> Measured:
-    adaptive = result.attacks[attack].adaptive
-    if isinstance(adaptive, Unmeasured) or isinstance(adaptive.auc, Unmeasured):
-        return Unmeasured("no AUC")
-    return Estimate(-adaptive.auc.value, -adaptive.auc.high, -adaptive.auc.low)
-
-
-def _tau(first: Sequence[Measured], second: Sequence[Measured], level: float) -> Measured:
-    pairs = [
-        (a.value, b.value)
-        for a, b in zip(first, second, strict=True)
-        if isinstance(a, Estimate) and isinstance(b, Estimate)
-    ]
-    if len(pairs) < len(first):
-        return Unmeasured("one of the two was not measured for every quantizer")
-    try:
-        return kendall(np.array([a for a, _ in pairs]), np.array([b for _, b in pairs]), level)
-    except UserError as error:
-        return Unmeasured(str(error))

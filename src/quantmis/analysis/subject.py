@@ -1,4 +1,4 @@
-"""The two sides of an audit: the models that it trained (*this procedure*), and the one it was given (*this model*).
+"""The two subjects of an audit: the models that it trained (*this training algorithm*), and the one it was given.
 
 Both are lists of loss tables, full precision first, and are measured by the same functions. They differ in who the
 attacker's own models are: for the trained models each other, for the target the trained models.
@@ -9,47 +9,40 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantmis.analysis import ranking as comparison
-from quantmis.analysis.versions import References, Scored, describe, score
-from quantmis.audit.options import Settings
-from quantmis.tables.loss_table import Table
-from quantmis.results import VersionResult, Ranking
+from quantmis.analysis.ranking import ranking
+from quantmis.analysis.scoring import ReferencesOf, score
+from quantmis.analysis.settings import AnalysisSettings
+from quantmis.analysis.versions import describe
+from quantmis.measures import ScoredVersion
+from quantmis.measures.distortion import DISTORTION
+from quantmis.results import Ranking, VersionResult
+from quantmis.tables import LossTable
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
-    """Hold the tables of one side and what was measured on each, in one order."""
+class SubjectAnalysis:
+    """Hold the tables of one subject and what was measured on each, in one order."""
 
-    tables: Sequence[Table] = ()
-    scored: Sequence[Scored] = ()
-    described: Sequence[VersionResult] = ()
+    tables: Sequence[LossTable] = ()
+    scored: Sequence[ScoredVersion] = ()
+    records: Sequence[VersionResult] = ()
 
     def ranking(self, level: float) -> Ranking:
-        """Return its quantizers from the one that gives away least."""
-        distortion = {each.name: each.distortion for each in self.described}
-        return comparison.ranking(self.scored, distortion, level)
+        """Return its versions from the one that gives away least."""
+        return ranking(self.scored, {each.name: each[DISTORTION] for each in self.records}, level)
 
 
-def measure(
-    tables: Sequence[Table],
-    references: Callable[[Table], References],
-    settings: Settings,
+def analyse(
+    tables: Sequence[LossTable],
+    references: ReferencesOf,
+    settings: AnalysisSettings,
     ids: np.ndarray | None = None,
     tick: Callable[[int], None] = lambda done: None,
-) -> Side:
+) -> SubjectAnalysis:
     """Attack every table and describe what came of it; `references` gives the attacker's own models for each."""
-    scored, described = list[Scored](), list[VersionResult]()
+    scored, records = list[ScoredVersion](), list[VersionResult]()
     for table in tables:
-        scored.append(score(table, references(table), settings))
-        described.append(describe(scored[-1], scored[0], settings, ids))
+        scored.append(score(table, references(table), settings, scored[0] if scored else None, ids))
+        records.append(describe(scored[-1]))
         tick(1)
-    return Side(tables, scored, described)
-
-
-def each_other(tables: Sequence[Table]) -> Callable[[Table], References]:
-    """Return, for trained models, the other rows of their own table, and full precision for transfer."""
-
-    def references(table: Table) -> References:
-        return References(None, None if table is tables[0] else tables[0].audited)
-
-    return references
+    return SubjectAnalysis(tables, scored, records)

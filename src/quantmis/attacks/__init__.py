@@ -3,6 +3,7 @@
 from quantmis.attacks.base import ATTACKS, Attack
 from quantmis.attacks.calibrated import Calibrated
 from quantmis.attacks.gaussian_plug_in import GaussianPlugIn
+from quantmis.attacks.lead import lead_attack
 from quantmis.attacks.lira import LiRA
 from quantmis.attacks.loss_threshold import LossThreshold
 from quantmis.attacks.lowercase_ratio import LowercaseRatio
@@ -31,4 +32,5 @@ __all__ = [
     "QuantileRegression",
     "ReferenceDifference",
     "ZlibRatio",
+    "lead_attack",
 ]

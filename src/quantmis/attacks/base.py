@@ -28,13 +28,15 @@ from quantmis.registry import Registry
 class Attack(ABC):
     """Score how member-like each sample looks to each model.
 
-    A concrete attack is a frozen dataclass of its parameters and implements `compute`. `name` is what users write.
+    A concrete attack is a frozen dataclass of its parameters and implements `compute`. `name` is what users write,
+    `description` what people read of it, in a sentence or two that a non-specialist understands.
     `uses_references`: its score depends on other models. `bounds_security`: it knows no more than the attacker in the
     definition of membership inference security (the target, the sample, models of its own), so that its advantage
     bounds security from above.
     """
 
     name: ClassVar[str]
+    description: ClassVar[str] = ""
     uses_references: ClassVar[bool]
     bounds_security: ClassVar[bool] = True
 

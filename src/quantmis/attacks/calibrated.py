@@ -30,6 +30,10 @@ class Calibrated(Attack):
     """
 
     name: ClassVar[str] = "calibrated"
+    description: ClassVar[str] = (
+        "Difficulty calibration: the loss is compared with that of models that never saw the record, so that "
+        "easy records are not taken for members."
+    )
     uses_references: ClassVar[bool] = True
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:

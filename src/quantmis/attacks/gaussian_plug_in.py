@@ -43,6 +43,10 @@ class GaussianPlugIn(Attack):
     """
 
     name: ClassVar[str] = "gaussian_plug_in"
+    description: ClassVar[str] = (
+        "Gaussian plug-in: computes from the spread of losses with and without a record how well the best "
+        "threshold could do."
+    )
     uses_references: ClassVar[bool] = True
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:

@@ -43,6 +43,10 @@ class LiRA(Attack):
     variance: Literal["shrunken", "pooled", "per_example"] = "shrunken"
 
     name: ClassVar[str] = "lira"
+    description: ClassVar[str] = (
+        "LiRA, the likelihood-ratio attack: trains models with and without the record and asks which of the "
+        "two the model under attack resembles."
+    )
     uses_references: ClassVar[bool] = True
 
     def __post_init__(self):

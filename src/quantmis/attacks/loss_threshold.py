@@ -21,6 +21,9 @@ class LossThreshold(Attack):
     """
 
     name: ClassVar[str] = "loss_threshold"
+    description: ClassVar[str] = (
+        "Loss threshold: a record on which the model errs little is taken for a member. Needs no other model."
+    )
     uses_references: ClassVar[bool] = False
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:

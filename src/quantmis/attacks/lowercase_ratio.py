@@ -13,4 +13,7 @@ class LowercaseRatio(TextSignal):
     """Score by the negated mean token loss over that of the same text in lower case."""
 
     name: ClassVar[str] = "lowercase_ratio"
+    description: ClassVar[str] = (
+        "Lower-case ratio: asks whether the model expects a text more than the same in lower case."
+    )
     needs: ClassVar[str] = "texts with capital letters, audited as causal-lm"

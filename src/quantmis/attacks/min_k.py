@@ -13,3 +13,7 @@ class MinK(TextSignal):
     """Score by the mean log-probability of the fifth of the tokens that the model finds least likely."""
 
     name: ClassVar[str] = "min_k"
+    description: ClassVar[str] = (
+        "Min-K %: looks at the few words of a text that the model expects least; of a text that it was "
+        "trained on, even these are no surprise."
+    )

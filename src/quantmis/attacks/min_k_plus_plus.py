@@ -17,3 +17,6 @@ class MinKPlusPlus(TextSignal):
     """
 
     name: ClassVar[str] = "min_k_plus_plus"
+    description: ClassVar[str] = (
+        "Min-K %++: as Min-K %, each word being compared with all others that could stand in its place."
+    )

@@ -25,6 +25,9 @@ class ModifiedEntropy(Attack):
     """
 
     name: ClassVar[str] = "modified_entropy"
+    description: ClassVar[str] = (
+        "Modified entropy: as loss threshold, but it looks at the whole prediction, not only at the right answer."
+    )
     uses_references: ClassVar[bool] = False
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:

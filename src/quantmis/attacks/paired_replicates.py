@@ -48,6 +48,11 @@ class PairedReplicates(Attack):
     """
 
     name: ClassVar[str] = "paired_replicates"
+    description: ClassVar[str] = (
+        "Paired replicates: compares two models, each trained on the half that the other did not see. It is "
+        "told more than an attacker would know, so it orders versions and does not count in how often an "
+        "attacker is right."
+    )
     uses_references: ClassVar[bool] = False
     bounds_security: ClassVar[bool] = False
 

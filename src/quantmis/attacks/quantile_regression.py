@@ -47,6 +47,10 @@ class QuantileRegression(Attack):
     upper: float = 0.9
 
     name: ClassVar[str] = "quantile_regression"
+    description: ClassVar[str] = (
+        "Quantile regression: learns from non-members how small a loss is to be expected for a record like "
+        "this one, and takes what is below it for a member."
+    )
     uses_references: ClassVar[bool] = True
     __pydantic_config__: ClassVar[dict[str, bool]] = {"arbitrary_types_allowed": True}  # features are an array
 

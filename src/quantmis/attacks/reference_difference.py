@@ -13,4 +13,8 @@ class ReferenceDifference(TextSignal):
     """Score by how far the mean token loss lies below that of a reference, such as the model before fine-tuning."""
 
     name: ClassVar[str] = "reference_difference"
+    description: ClassVar[str] = (
+        "Difference to a reference: asks how much better the model expects a text than another model does, "
+        "such as the one before fine-tuning."
+    )
     needs: ClassVar[str] = "a reference model: the one before fine-tuning"

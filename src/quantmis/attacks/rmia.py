@@ -48,6 +48,10 @@ class RMIA(Attack):
     log_average: bool = False
 
     name: ClassVar[str] = "rmia"
+    description: ClassVar[str] = (
+        "RMIA: asks how much more likely the model finds the record than it finds other records, compared "
+        "with models that never saw it."
+    )
     uses_references: ClassVar[bool] = True
 
     def __post_init__(self):

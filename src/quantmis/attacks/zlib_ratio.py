@@ -13,3 +13,6 @@ class ZlibRatio(TextSignal):
     """Score by the negated mean token loss over the number of bytes that zlib makes of the text."""
 
     name: ClassVar[str] = "zlib_ratio"
+    description: ClassVar[str] = (
+        "Zlib ratio: a text that surprises a compressor and not the model was probably trained on."
+    )

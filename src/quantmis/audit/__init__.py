@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from jaxtyping import jaxtyped
 
+from quantmis.audit.options import OBJECTS, AuditOptions, table
+
 if TYPE_CHECKING:
     from quantmis.attacks import Attack
     from quantmis.audit.result import AuditResult
@@ -44,55 +46,29 @@ def audit(
     progress: bool = True,
     command: str = "",
 ) -> "AuditResult":
-    """Audit how much the quantized versions of a model give away of the samples that it was trained on.
+    given = locals()
+    from quantmis.audit.request import audit_request
+    from quantmis.audit.run import run
 
-    Trains `shadows` models in complementary pairs on halves of the samples (all but the fraction `held_out`, which no
-    model sees), puts each through every quantizer, attacks every one of them, and ranks the quantizers. With a
-    `target`, a model already trained, that one is attacked too: *this model* beside *this procedure*. Where nothing
-    says how to train more like it, it is audited as it is, in seconds.
+    options = AuditOptions.of(**{name: given[name] for name in AuditOptions.model_fields if name not in OBJECTS})
+    folder = None if out is None else Path(out)
+    return run(audit_request(task, samples, target, options, folder, command, quantizers, attacks), progress)
 
-    `task`: the model, its loss and its training recipe. `samples`: inputs and targets. `quantizers` and `attacks`:
-    objects or names, by default full precision and nine codebooks, and the loss, LiRA and paired-replicates attacks;
-    full precision is always measured. `target`: the trained model, its members and non-members, and its versions that
-    were quantized elsewhere. `depth`: "shadow" trains 64 shadow models by default, "indicator" 4 replicates, "as-is"
-    nothing; by default "as-is" for a target whose task has no recipe, else "shadow". `shadows`: an even number; 0
-    leaves out the attacks that need shadow models.
-    `replicates`: how many of the models the indicator compares, by default all, at their end and, where
-    `checkpoint_every` is given, after every so many epochs. `seed`: the same seed gives the same result. `level`: that
-    of all intervals. `keep_weights`: whether `out` keeps the weights of the trained models. `canaries`: how many
-    wrongly labelled copies to train on as a control. `calibrate_on`: what quantizers that look at data are shown,
-    "held_out" samples or, to measure what that leaks, "members" of the model. `engine`: how models are trained,
-    "auto" takes the fastest. `executor`: "local", or "ray" for the cluster at `address`, by default that of this
-    environment, with the same result. `memory`: GiB that the models of one group may use while they train.
-    `out`: a folder for `results.json`, `report.html`, the loss tables and the store of finished work: an audit
-    that was killed goes on from there. `progress`: whether to say on stderr how far it is. `command`: the command line
-    that asked for the audit, for the report.
 
-    Raises `UserError` for anything that cannot be audited, before a model is trained, and for a model that diverges.
-    """
-    from quantmis.audit.run import request, run
+audit.__doc__ = f"""Audit how much the quantized versions of a model give away of the samples that it was trained on.
 
-    asked = request(
-        task,
-        samples,
-        quantizers=quantizers,
-        attacks=attacks,
-        target=target,
-        depth=depth,
-        shadows=shadows,
-        replicates=replicates,
-        held_out=held_out,
-        seed=seed,
-        level=level,
-        checkpoint_every=checkpoint_every,
-        keep_weights=keep_weights,
-        canaries=canaries,
-        calibrate_on=calibrate_on,
-        engine=engine,
-        executor=executor,
-        address=address,
-        memory=memory,
-        out=None if out is None else Path(out),
-        command=command,
-    )
-    return run(asked, progress)
+Trains `shadows` models in complementary pairs on halves of the samples (all but the fraction `held_out`, which no
+model sees), puts each through every quantizer, attacks every one of them, and ranks the quantizers. With a
+`target`, a model already trained, that one is attacked too: *this model* beside *this training algorithm*. Where nothing
+says how to train more like it, it is audited as it is, in seconds.
+
+`task`: the model, its loss and its training recipe. `samples`: inputs and targets. `quantizers` and `attacks`: objects
+or names. `target`: the trained model, its members and non-members, and its versions that were quantized elsewhere.
+`out`: a folder for `results.json`, `report.html`, the loss tables and the store of finished work: an audit that was
+killed goes on from there. `progress`: whether to say on stderr how far it is. `command`: the command line that asked for
+the audit, for the report. The options, with their defaults:
+
+{table()}
+
+Raises `UserError` for anything that cannot be audited, before a model is trained, and for a model that diverges.
+"""

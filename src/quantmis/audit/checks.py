@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from quantmis import seeds
-from quantmis.audit.options import Settings
+from quantmis.audit.settings import Settings
 from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
@@ -48,7 +48,7 @@ def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"]
     if len(member) == 0:
         return
     shown = member[:, np.any(member, axis=0)]
-    losses = seeds.generator(settings.seed, "rehearsal").random(shown.shape)
+    losses = seeds.generator(settings.options.seed, "rehearsal").random(shown.shape)
     rehearsal = Evidence(losses, shown, entropy=losses, named=dict.fromkeys(named, losses))
     for attack in settings.attacks:
         attack.score(rehearsal)

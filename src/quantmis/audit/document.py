@@ -1,5 +1,6 @@
 """The document of an audit: what was measured, what was asked for, where and when it ran, and how to repeat it."""
 
+import inspect
 import platform
 import time
 from collections.abc import Generator
@@ -13,18 +14,33 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 
-from quantmis.analysis import ranking as comparison
-from quantmis.analysis import findings
+from quantmis.analysis import SubjectAnalysis, findings
+from quantmis.analysis.agreement import agreement
+from quantmis.attacks import Attack
 from quantmis.audit.execution.collect import Collected
-from quantmis.audit.execution.planning import AuditRequest
-from quantmis.analysis.subject import Side
-from quantmis.audit.target.weights import file_of
 from quantmis.audit.execution.work import Work
+from quantmis.audit.options import OBJECTS
+from quantmis.audit.request import AuditRequest
+from quantmis.audit.target.weights import file_of
 from quantmis.files import digest_of
 from quantmis.models.engine import Engine
 from quantmis.models.training import device
-from quantmis.results import BlindBaseline, Config, Control, Data, Environment, Reproduce, Results, Target
+from quantmis.registry import spelling
+from quantmis.results import (
+    AttackDescription,
+    BlindBaseline,
+    Config,
+    Control,
+    Data,
+    Environment,
+    Reproduce,
+    Results,
+    TargetResult,
+)
 from quantmis.stats import Unmeasured
+
+CHOSEN = ("depth", "shadows", "replicates", "engine", "executor", "address", "memory")
+"""Options that are written as what was made of them, or that no number depends on."""
 
 PACKAGES = ("quantmis", "torch", "numpy", "scipy", "scikit-learn")
 
@@ -43,76 +59,84 @@ class Clock:
         yield
         self.seconds[stage] = round(time.perf_counter() - start, 3)
 
-    def environment(self, engine: Engine | None, found: Collected) -> Environment:
+    def environment(self, engine: Engine | None, collected: Collected) -> Environment:
         """Return what results.json says of this machine and run."""
         return Environment(
             versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
             machine=f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
             device=str(device()),
             engine=engine.describe() if engine else "nothing was trained",
-            reused=sum(map(len, found.reused)),
+            reused=sum(map(len, collected.reused)),
             started=self.started,
             seconds=self.seconds,
         )
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
-    """Hold everything that an audit found, before it becomes a document."""
+class Analysed:
+    """Hold everything that an audit measured, before it becomes a document."""
 
-    asked: AuditRequest
+    request: AuditRequest
     member: Bool[np.ndarray, "models samples"]
     work: Work | None
-    found: Collected
-    procedure: Side
-    this_model: Side
+    collected: Collected
+    algorithm: SubjectAnalysis
+    this_model: SubjectAnalysis
     controls: list[Control]
     blind: BlindBaseline | Unmeasured
 
     @property
-    def leading(self) -> Side:
-        """The side that the document is about: the procedure, or this model where nothing was trained."""
-        return self.procedure if self.procedure.tables else self.this_model
+    def leading(self) -> SubjectAnalysis:
+        """The subject that the document is about: the training algorithm, or this model where nothing was trained."""
+        return self.algorithm if self.algorithm.tables else self.this_model
 
 
-def document(measured: Measured, clock: Clock) -> Results:
+def document(parts: Analysed, clock: Clock) -> Results:
     """Return the document of an audit."""
-    settings, side = measured.asked.settings, measured.leading
-    agreement = comparison.agreement(side.described, settings.level) if measured.work else []
-    data, target, told = _data(measured), _target(measured), list(side.described)
-    engine = measured.work.engine if measured.work else None
-    damaged = measured.found.damaged
+    settings, subject = parts.request.settings.analysis, parts.leading
+    agreements = agreement(subject.records, settings.level) if parts.work else []
+    data, target, versions = _data(parts), _target(parts), list(subject.records)
+    engine = parts.work.engine if parts.work else None
+    refused, damaged = (engine.reasons if engine else {}), parts.collected.damaged
     return Results(
-        config=_config(measured.asked),
-        environment=clock.environment(engine, measured.found),
+        config=_config(parts.request),
+        environment=clock.environment(engine, parts.collected),
         data=data,
-        quantizers=told,
-        ranking=side.ranking(settings.level),
-        agreement=agreement,
-        controls=measured.controls,
-        warnings=findings.find(told, measured.controls, agreement, settings, engine, damaged, data, target),
-        reproduce=_reproduce(measured),
+        attacks={spelling(each): describe(each) for each in settings.attacks},
+        versions=versions,
+        ranking=subject.ranking(settings.level),
+        agreement=agreements,
+        controls=parts.controls,
+        warnings=findings.find(versions, parts.controls, agreements, settings, refused, damaged, data, target),
+        reproduce=_reproduce(parts),
         target=target,
     )
 
 
-def _target(measured: Measured) -> Target | Unmeasured:
-    given, settings = measured.asked.target, measured.asked.settings
-    if given is None:
+def describe(attack: Attack) -> AttackDescription:
+    """Return what people read of an attack: its author's words, or the first sentence of its documentation."""
+    first = (inspect.getdoc(type(attack)) or "").split("\n\n")[0].replace("\n", " ")
+    return AttackDescription(description=attack.description or first, bounds_security=attack.bounds_security)
+
+
+def _target(parts: Analysed) -> TargetResult | Unmeasured:
+    target, level = parts.request.target, parts.request.settings.options.level
+    if target is None:
         return Unmeasured("no trained model was given")
-    apart = measured.leading is not measured.this_model
-    return Target(
-        name=given.name,
-        digest=given.digest(measured.asked.task),
-        members=len(given.members),
-        non_members=len(given.non_members),
-        blind=measured.blind,
-        versions=list(measured.this_model.described) if apart else [],
-        ranking=measured.this_model.ranking(settings.level) if apart else Unmeasured("see the ranking of the document"),
-        stated=given.utility,
-        alike=given.alike,
-        file=_file_digest(given.weights) or "",
-        files={name: digest for name, each in given.versions.items() if (digest := _file_digest(each.source))},
+    apart = parts.leading is not parts.this_model
+    digests = {name: _file_digest(each.source) for name, each in target.versions.items()}
+    return TargetResult(
+        name=target.name,
+        digest=target.digest(parts.request.task),
+        members=len(target.members),
+        non_members=len(target.non_members),
+        blind=parts.blind,
+        versions=list(parts.this_model.records) if apart else [],
+        ranking=parts.this_model.ranking(level) if apart else Unmeasured("see the ranking of the document"),
+        stated=target.utility,
+        near_duplicates=target.near_duplicates,
+        file=_file_digest(target.weights) or "",
+        files={name: digest for name, digest in digests.items() if digest},
     )
 
 
@@ -122,50 +146,54 @@ def _file_digest(source: Any) -> str | None:
     return None if file is None else digest_of(file.path)
 
 
-def _config(asked: AuditRequest) -> Config:
-    task, settings = asked.task, asked.settings
+def _config(request: AuditRequest) -> Config:
+    task, settings = request.task, request.settings
     return Config(
         model=task.name,
         loss=task.loss.name,
         recipe=task.describe_recipe() if settings.models else {},
-        seed=settings.seed,
+        seed=settings.options.seed,
         depth=settings.depth,
         shadows=settings.shadows,
         replicates=settings.replicates,
         quantizers=settings.quantizer_names,
         attacks=settings.attack_names,
-        level=settings.level,
-        calibrate_on=settings.calibrate_on,
+        lead_attack=spelling(settings.analysis.lead_attack),
+        level=settings.options.level,
+        calibrate_on=settings.options.calibrate_on,
     )
 
 
-def _data(measured: Measured) -> Data:
+def _data(parts: Analysed) -> Data:
     """Describe the samples: of trained models those that they shared, of a target its members and non-members."""
-    asked, shown = measured.asked, measured.leading.tables[0].is_audited
-    classes = asked.task.loss.classes(asked.samples.y)
-    trained_on = measured.member[:1] if measured.work else measured.leading.tables[0].evidence.member
+    request, audited = parts.request, parts.leading.tables[0].is_audited
+    classes = request.task.loss.classes(request.samples.y)
+    trained_on = parts.member[:1] if parts.work else parts.leading.tables[0].evidence.member
     return Data(
-        samples=int(shown.sum()),
-        held_out=len(asked.samples) - int(shown.sum()),
+        samples=int(audited.sum()),
+        held_out=len(request.samples) - int(audited.sum()),
         members_per_model=int(trained_on[0].sum()),
-        features=list(asked.samples.x.shape[1:]),
+        features=list(request.samples.x.shape[1:]),
         classes=None if classes is None else len(np.unique(classes)),
-        digest=asked.samples.digest(),
-        notes=asked.samples.notes,
+        digest=request.samples.digest(),
+        notes=request.samples.notes,
     )
 
 
-def _reproduce(measured: Measured) -> Reproduce:
-    """Say how to run the audit again, in the way of training that was chosen: another one rounds differently."""
-    asked, settings = measured.asked, measured.asked.settings
-    kind = measured.work.engine.kind if measured.work else "auto"
-    call = (
-        f"qm.audit(task, samples, quantizers={settings.quantizer_names}, attacks={settings.attack_names}, "
-        f"shadows={settings.shadows}, replicates={settings.replicates}, held_out={settings.held_out}, "
-        f"seed={settings.seed}, level={settings.level}, canaries={settings.canaries}, "
-        f"calibrate_on={settings.calibrate_on!r}, "
-        f"checkpoint_every={settings.checkpoint_every}, engine={kind!r}{', target=target' if asked.target else ''})  "
-        f"# task: {asked.task.name}, samples: those of the digest"
-    )
-    engine = f" --engine {kind}" if measured.work else ""
-    return Reproduce(command=asked.command and f"{asked.command}{engine}", python=call)
+def _reproduce(parts: Analysed) -> Reproduce:
+    """Say how to run the audit again, by the engine that was chosen: another one rounds differently."""
+    request, settings = parts.request, parts.request.settings
+    engine = parts.work.engine.kind if parts.work else "auto"
+    options = settings.options.written(*OBJECTS, *CHOSEN)
+    words = [
+        f"quantizers={settings.quantizer_names}",
+        f"attacks={settings.attack_names}",
+        f"shadows={settings.shadows}",
+        f"replicates={settings.replicates}",
+        *([options] if options else []),
+        f"engine={engine!r}",
+        *(["target=target"] if request.target else []),
+    ]
+    comment = f"# task: {request.task.name}, samples: those of the digest"
+    command = request.command and request.command + (f" --engine {engine}" if parts.work else "")
+    return Reproduce(command=command, python=f"qm.audit(task, samples, {', '.join(words)})  {comment}")

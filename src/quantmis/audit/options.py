@@ -1,202 +1,112 @@
-"""What an audit was asked to do, checked before anything is spent on it."""
+"""The options of an audit, declared once: name, type, default and meaning.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+`quantmis.audit` takes them by these names, the section [audit] of an audit file has them as keys, the commands offer
+some of them; the JSON schema, the help of the commands, the table in the documentation and the record of how to
+reproduce an audit are made from this declaration.
+"""
 
-from quantmis.attacks import ATTACKS, Attack
-from quantmis.audit.execution.executors import EXECUTORS
-from quantmis.audit.execution.work import CALIBRATE_ON
-from quantmis.errors import require
-from quantmis.models import CrossEntropy, Loss
-from quantmis.models.engine import ENGINES
-from quantmis.quantizers import QUANTIZERS, Identity, MatchedNoise, Quantizer
-from quantmis.registry import spelling, suggestion
+from typing import Annotated, Any, get_args
 
-QUANTIZERS_BY_DEFAULT = (
-    "identity",
-    "uniform(bits=8)",
-    "uniform(bits=4)",
-    'uniform(bits=4, per="channel")',
-    "uniform(bits=3)",
-    "uniform(bits=2)",
-    "sign",
-    "ternary(sparsity=0.33)",
-    "ternary(sparsity=0.5)",
-    "ternary(sparsity=0.9)",
-)
-ATTACKS_BY_DEFAULT = {
-    "shadow": ("loss_threshold", "lira", "paired_replicates"),
-    "indicator": ("loss_threshold", "paired_replicates"),
-    "as-is": ("loss_threshold",),
-}
-Depth = Literal["shadow", "indicator", "as-is"]
-DEPTHS: tuple[Depth, ...] = ("as-is", "indicator", "shadow")
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from quantmis.errors import UserError
+from quantmis.registry import suggestion
+
+DEPTHS = ("as-is", "indicator", "shadow")
+OBJECTS = ("quantizers", "attacks")
+"""The options that may be objects in Python; in an audit file they are names."""
+
+CALIBRATE_ON = ("held_out", "members")
+"""Where calibration samples come from: members of no model, the same for all; or of the very model, which may leak them."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Hold what to audit with. Raises `UserError` for what cannot be.
+def OneOf(*words: str) -> Any:  # noqa: N802 it stands where a type does
+    """Tell editors which words there are; whoever takes them refuses others with the nearest."""
+    return Field(json_schema_extra={"enum": list(words)})
 
-    `shadows`: the models of the attacks. `replicates`: how many of them, from the first, are the candidates of the
-    indicator, at their end and, where `checkpoint_every` is given, after every so many epochs. `held_out`: the fraction
-    of the samples that no model sees. `canaries`: how many wrongly labelled copies are trained on beside the samples.
-    `calibrate_on`: whether quantizers that look at data see held-out samples or members of the model. `address`: that
-    of the Ray cluster. `memory`: GiB that the models of one group may use while they train.
-    """
 
-    quantizers: tuple[Quantizer, ...]
-    attacks: tuple[Attack, ...]
-    shadows: int
-    replicates: int
-    held_out: float
-    seed: int
-    level: float
-    checkpoint_every: int | None
-    keep_weights: bool
-    canaries: int
-    engine: str
-    executor: str
-    calibrate_on: Literal["held_out", "members"] = "held_out"
+class Section(BaseModel):
+    """Refuse keys that mean nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class AuditOptions(Section):
+    """Hold the options of `quantmis.audit` that an audit file can give too, as the user wrote them."""
+
+    quantizers: list[str] | None = None
+    """Quantizers as `quantmis list quantizers` writes them, by default nine codebooks; full precision is always
+    measured."""
+    attacks: list[str] | None = None
+    """Attacks as `quantmis list attacks` writes them; by default those of the depth."""
+    depth: Annotated[str | None, OneOf(*DEPTHS)] = None
+    """as-is trains nothing, indicator a few models, shadow tens of models; by default as-is for a trained model without
+    a recipe, else shadow."""
+    shadows: int | None = None
+    """How many models the attacks have to learn from, an even number; 64 at shadow depth."""
+    replicates: int | None = None
+    """How many of the models the indicator compares, an even number; by default all, 4 at indicator depth."""
+    held_out: float = 1 / 3
+    """The share of the samples that no model is trained on."""
+    seed: int = 0
+    """The same seed gives the same result."""
+    level: float = 0.95
+    """The confidence level of every interval."""
+    checkpoint_every: int | None = None
+    """Epochs after which a model in training is a candidate of the indicator too."""
+    keep_weights: bool = False
+    """Whether to keep the weights of the models that were trained."""
+    canaries: int = 0
+    """How many wrongly labelled copies to train on; of a causal-lm, random texts at each of a few counts."""
+    calibrate_on: Annotated[str, OneOf(*CALIBRATE_ON)] = "held_out"
+    """What quantizers that look at data are shown: held_out samples or, to measure what that leaks, members."""
+    engine: Annotated[str, OneOf("auto", "stacked", "im2col", "loop")] = "auto"
+    """How models are trained: auto, stacked, im2col or loop; auto takes the fastest."""
+    executor: Annotated[str, OneOf("local", "ray")] = "local"
+    """Where: local for this machine, ray for the Ray cluster of RAY_ADDRESS."""
     address: str = "auto"
+    """HOST:PORT of the Ray cluster; auto is that of RAY_ADDRESS."""
     memory: float = 1.0
+    """GiB that a group of models may use while it trains."""
 
-    def __post_init__(self):
-        enough = self.replicates >= 2 or self.depth == "as-is"
-        require(enough, f"replicates: expected at least 2, got {self.replicates}")
-        _require_distinct("quantizer", self.quantizer_names)
-        _require_distinct("attack", self.attack_names)
-        require(self.attacks, "attacks: expected at least one", hint=f"known: {', '.join(ATTACKS.names())}")
-        for attack in self.attacks if self.depth == "as-is" else ():
-            _require_alone(attack)
-        require(0 < self.level < 1, f"level: expected a probability between 0 and 1, got {self.level}")
-        require(
-            self.canaries >= 0 and self.canaries % 2 == 0, f"canaries: expected an even number, got {self.canaries}"
-        )
-        _require_known("engine", self.engine, ENGINES)
-        _require_known("executor", self.executor, EXECUTORS)
-        _require_known("calibrate_on", self.calibrate_on, CALIBRATE_ON)
-        require(self.memory > 0, f"memory: expected GiB for the models of one group, got {self.memory}")
-        epochs = self.checkpoint_every
-        require(epochs is None or epochs > 0, f"checkpoint_every: expected a number of epochs, got {epochs}")
+    @model_validator(mode="after")
+    def _known(self) -> "AuditOptions":
+        if self.depth is not None and self.depth not in DEPTHS:
+            raise ValueError(f"unknown depth {self.depth!r}: {suggestion(self.depth, DEPTHS)}")
+        return self
 
-    @property
-    def models(self) -> int:
-        """The number of models that are trained."""
-        return max(self.shadows, self.replicates)
+    @classmethod
+    def of(cls, **given: Any) -> "AuditOptions":
+        """Return the options that a call in Python gives; `UserError` for a value of another type."""
+        try:
+            return cls.model_validate(given, strict=False)
+        except pydantic.ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"])) or "options"
+            raise UserError(f"{name}: {first['msg'].removeprefix('Value error, ')}", hint=meaning(name)) from error
 
-    @property
-    def depth(self) -> Depth:
-        """How deep the audit looks, by what it trains."""
-        return Models(self.shadows, self.replicates).depth
-
-    @property
-    def noises(self) -> tuple[Quantizer, ...]:
-        """The noise that each quantizer is compared with as a control, where there are shadow models to do it with."""
-        return tuple(MatchedNoise(of=each) for each in self.quantizers if each.has_codes) if self.shadows else ()
-
-    @property
-    def quantizer_names(self) -> list[str]:
-        """The quantizers as users write them."""
-        return [spelling(quantizer) for quantizer in self.quantizers]
-
-    @property
-    def attack_names(self) -> list[str]:
-        """The attacks as users write them."""
-        return [spelling(attack) for attack in self.attacks]
+    def written(self, *leave_out: str) -> str:
+        """Write the options that differ from their defaults as the arguments of a call in Python."""
+        changed = self.model_dump(exclude_defaults=True, exclude=set(leave_out))
+        return ", ".join(f"{name}={value!r}" for name, value in changed.items())
 
 
-class Models(NamedTuple):
-    """Hold how many models an audit trains: for the attacks, and for the indicator, which shares them."""
-
-    shadows: int
-    replicates: int
-
-    @property
-    def depth(self) -> Depth:
-        """How deep an audit of so many models looks."""
-        if self.shadows:
-            return "shadow"
-        return "indicator" if self.replicates else "as-is"
+def meaning(option: str) -> str | None:
+    """Return what an option means, None for one that does not exist."""
+    field = AuditOptions.model_fields.get(option)
+    return None if field is None else " ".join(str(field.description).split())
 
 
-MODELS_BY_DEFAULT = {"shadow": Models(64, 64), "indicator": Models(0, 4), "as-is": Models(0, 0)}
-
-
-def models_of(
-    depth: str | None, shadows: int | None, replicates: int | None, given: bool, has_recipe: bool, deepest: Depth = "shadow"
-) -> Models:
-    """Return how many models to train: as many as were asked for, by default those of the depth.
-
-    `given`: there is a trained model, and so a depth that trains nothing; `has_recipe`: there is a recipe to train more
-    with. Without the one, or with the other, the default is to train the models of the depth `deepest`.
-    """
-    known = depth is None or depth in DEPTHS
-    require(known, f"unknown depth {depth!r}", hint=suggestion(str(depth), DEPTHS))
-    for name, count in (("shadows", shadows), ("replicates", replicates)):
-        _require_even(name, count or 0)
-    asked = shadows is not None or replicates is not None
-    meant = depth or ("as-is" if given and not has_recipe and not asked else "shadow" if shadows else deepest)
-    attacked = MODELS_BY_DEFAULT[meant].shadows if shadows is None else shadows
-    compared = attacked if meant == "shadow" else MODELS_BY_DEFAULT[meant].replicates
-    models = Models(attacked, compared if replicates is None else replicates)
-    require(
-        depth in (None, models.depth),
-        f"depth {depth!r} does not fit shadows={models.shadows} and replicates={models.replicates}",
-        hint="as-is trains nothing, indicator trains replicates only, shadow trains shadows",
+def table() -> str:
+    """Return the options as lines for a docstring: name, default, meaning."""
+    lines = (
+        f"`{name}` ({_type(field.annotation)}, {field.default!r}): {meaning(name)}"
+        for name, field in AuditOptions.model_fields.items()
     )
-    require(
-        given or max(models) >= 2,
-        "an audit without a trained model trains at least 2 models",
-        hint="replicates=4 measures the indicator, shadows=64 also runs the attacks that need shadow models",
-    )
-    return models
+    return "\n".join(lines)
 
 
-def quantizers_of(asked: Sequence[str | Quantizer] | None) -> tuple[Quantizer, ...]:
-    """Return the quantizers asked for, by default the codebooks; full precision always, and first."""
-    chosen = [_quantizer(each) for each in (QUANTIZERS_BY_DEFAULT if asked is None else asked)]
-    return (Identity(), *(each for each in chosen if each != Identity()))
-
-
-def attacks_of(
-    asked: Sequence[str | Attack] | None, models: Models, loss: Loss, named: Sequence[str] = ()
-) -> tuple[Attack, ...]:
-    """Return the attacks asked for, by default those of the depth and of the `named` signals that the samples have."""
-    if asked is not None:
-        return tuple(map(_attack, asked))
-    entropy = ("modified_entropy",) if models.depth == "as-is" and isinstance(loss, CrossEntropy) else ()
-    return tuple(map(_attack, (*ATTACKS_BY_DEFAULT[models.depth], *entropy, *named)))
-
-
-def _quantizer(each: str | Quantizer) -> Quantizer:
-    return QUANTIZERS.parse(each) if isinstance(each, str) else each
-
-
-def _attack(each: str | Attack) -> Attack:
-    return ATTACKS.parse(each) if isinstance(each, str) else each
-
-
-def _require_even(name: str, count: int) -> None:
-    require(
-        count >= 0 and count % 2 == 0,
-        f"{name}: expected an even number, got {count}",
-        hint="models come in complementary pairs: what one trains on, its twin does not",
-    )
-
-
-def _require_alone(attack: Attack) -> None:
-    require(
-        not attack.uses_references and attack.bounds_security,
-        f"{attack.name} needs other models than the one that was given, and an as-is audit trains none",
-        hint='leave it out, or give a recipe and depth = "shadow"',
-    )
-
-
-def _require_known(what: str, name: str, known: Sequence[str]) -> None:
-    require(name in known, f"unknown {what} {name!r}", hint=suggestion(name, known))
-
-
-def _require_distinct(kind: str, names: list[str]) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    require(not repeated, f"the {kind} {repeated[0] if repeated else ''} is asked for twice", hint="name it once")
+def _type(annotation: Any) -> str:
+    names = [each.__name__ for each in get_args(annotation) if each is not type(None)] or [annotation.__name__]
+    return " or ".join(names)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from quantmis import results
 from quantmis.errors import UserError
 from quantmis.files import write_atomically
-from quantmis.results import VersionResult, Ranking, Results
+from quantmis.results import Ranking, Results, VersionResult
 
 if TYPE_CHECKING:
     import pandas
@@ -30,9 +30,9 @@ class AuditResult:
         return self.document.ranking
 
     @property
-    def quantizers(self) -> dict[str, VersionResult]:
-        """Everything that was measured, by the name of the quantizer."""
-        return {record.name: record for record in self.document.quantizers}
+    def versions(self) -> dict[str, VersionResult]:
+        """Everything that was measured, by the name of the version."""
+        return {record.name: record for record in self.document.versions}
 
     def frame(self) -> "pandas.DataFrame":
         """Return a data frame: a row per version, each number beside the ends of its interval, or the reason for none.

@@ -7,12 +7,18 @@ intervals do not tell apart are not ordered, and a change is written with its un
 from collections.abc import Callable
 
 from quantmis.documents.markdown import bits, plain, share, table
-from quantmis.documents.source import Group, groups
+from quantmis.documents.source import audited
+from quantmis.measures import NOT_IN_DOCUMENT
+from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
+from quantmis.measures.epsilon_lower_bound import EPSILON_LOWER_BOUND
+from quantmis.measures.exposure_by_class import EXPOSURE_BY_CLASS
+from quantmis.measures.most_exposed_samples import MOST_EXPOSED_SAMPLES
+from quantmis.measures.utility_change import UTILITY_CHANGE
 from quantmis.report import words
 from quantmis.report.cautions import hinted
 from quantmis.report.price import difference
-from quantmis.report.reading import COIN, adaptive, attacker, foremost, metric, smallest_rate
-from quantmis.results import EARLIER, VersionResult, RateAt, Results
+from quantmis.report.reading import COIN, adaptive, attacker, lead_attack, metric, rate_at, smallest_rate
+from quantmis.results import Results, ResultSubject, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 MOST_SHOWN = 5
@@ -22,12 +28,14 @@ RARE = 0.02
 
 def right(results: Results) -> str:
     """Say how often an attacker is right about each version."""
-    return "\n\n".join(_right(group) for group in groups(results))
+    return "\n\n".join(_right(subject) for subject in audited(results))
 
 
-def _right(group: Group) -> str:
-    rows = [[plain(words.title(record.name)), share(attacker(record)), bits(record)] for _, record, _ in group.ordered]
-    head = [f"Version of {group.about}", "The strongest attack is right", "Bits per weight"]
+def _right(subject: ResultSubject) -> str:
+    rows = [
+        [plain(words.title(record.name)), share(attacker(record)), bits(record)] for _, record, _ in subject.ordered
+    ]
+    head = [f"Version of {subject.about}", "The strongest attack is right", "Bits per weight"]
     return f"A coin is right 50 % of the time.\n\n{table(head, rows)}"
 
 
@@ -41,10 +49,10 @@ def _found(record: VersionResult, name: str) -> str:
     if isinstance(found, Unmeasured):
         return _why(found)
     fpr = smallest_rate(found)
-    rates = [rate for rate in found.tpr if isinstance(rate, RateAt) and rate.fpr == fpr]
-    if not rates:
+    resolved = rate_at(found, fpr)
+    if resolved is None:
         return "not measured: too few records that no model was trained on"
-    often = f"{share(rates[0])} of the members, with false alarms on {words.probability(fpr)} of the others"
+    often = f"{share(resolved)} of the members, with false alarms on {words.probability(fpr)} of the others"
     if fpr <= RARE:
         return often
     return f"not measured for so rare false alarms; the rarest that the records resolve: {often}"
@@ -56,7 +64,7 @@ def groups_of_people(results: Results) -> str:
 
 
 def _classes(record: VersionResult) -> str:
-    found = record.by_class
+    found = record[EXPOSURE_BY_CLASS]
     if isinstance(found, Unmeasured):
         return _why(found)
     known = [(each.label, each.auc) for each in found if isinstance(each.auc, Estimate)]
@@ -76,7 +84,7 @@ def single_records(results: Results) -> str:
 
 
 def _records(record: VersionResult) -> str:
-    found = record.most_exposed
+    found = record[MOST_EXPOSED_SAMPLES]
     if isinstance(found, Unmeasured):
         return _why(found)
     beyond = [each for each in found if each.exposure.low > COIN]
@@ -92,9 +100,9 @@ def gained(results: Results) -> str:
 
 
 def _change(record: VersionResult) -> str:
-    if record.name == words.BASELINE and record.change != EARLIER:
+    if record.name == words.BASELINE and record[ATTACK_ACCURACY_CHANGE] != NOT_IN_DOCUMENT:
         return "what the others are held against"
-    exposure, utility = record.change, record.utility_change
+    exposure, utility = record[ATTACK_ACCURACY_CHANGE], record[UTILITY_CHANGE]
     right = _why(exposure) if isinstance(exposure, Unmeasured) else _points(exposure)
     utility_words = _why(utility) if isinstance(utility, Unmeasured) else plain(difference(utility, metric([record])))
     return f"how often the attacker is right changes by {right}; the utility changes by {utility_words}"
@@ -114,7 +122,7 @@ def private_training(results: Results) -> str:
 
 def _epsilon(record: VersionResult, name: str) -> str:
     found = adaptive(record, name)
-    epsilon = found if isinstance(found, Unmeasured) else found.epsilon_low
+    epsilon = found if isinstance(found, Unmeasured) else found[EPSILON_LOWER_BOUND]
     if isinstance(epsilon, Unmeasured):
         return _why(epsilon)
     return f"epsilon is at least {words.significant(max(0.0, epsilon.low))}"
@@ -154,16 +162,16 @@ def _why(missing: Unmeasured) -> str:
 
 def _each(results: Results, say: Callable[[VersionResult, str], str]) -> str:
     """Return a line for each version, one for all of those of which the same is to be said."""
-    name = str(foremost(results))
-    return "\n".join(line for group in groups(results) for line in _lines(group, lambda record: say(record, name)))
+    name = str(lead_attack(results))
+    return "\n".join(line for subject in audited(results) for line in _lines(subject, lambda record: say(record, name)))
 
 
-def _lines(group: Group, say: Callable[[VersionResult], str]) -> list[str]:
+def _lines(subject: ResultSubject, say: Callable[[VersionResult], str]) -> list[str]:
     alike: dict[str, list[str]] = {}
-    for _, record, _ in group.ordered:
+    for _, record, _ in subject.ordered:
         alike.setdefault(say(record), []).append(words.title(record.name))
-    every = len(group.records)
+    every = len(subject.versions)
     return [
-        f"- {f'all {every} versions' if len(names) == every > 1 else plain(words.some(names))} of {group.about}: {said}"
+        f"- {f'all {every} versions' if len(names) == every > 1 else plain(words.some(names))} of {subject.about}: {said}"
         for said, names in alike.items()
     ]

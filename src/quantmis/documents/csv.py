@@ -7,10 +7,11 @@ that begins so is given an apostrophe in front, which spreadsheets show as text 
 import csv
 import io
 
-from quantmis.documents.measures import by_attack, headline, plain, traits
-from quantmis.documents.source import Group, Source, groups
+from quantmis.documents.measures import counted, numbers, plain
+from quantmis.documents.source import Source, audited
+from quantmis.measures import Number
 from quantmis.report.words import clean
-from quantmis.results import Measured, VersionResult, Results
+from quantmis.results import Results, ResultSubject, VersionResult
 
 FORMULA = ("=", "+", "-", "@")
 PARTS = ("", "_low", "_high", "_reason")
@@ -30,33 +31,34 @@ def render(source: Source) -> bytes:
 
 def table(results: Results) -> list[dict[str, str | float | int]]:
     """Return a row per version, cells by the names of columns: a number, the ends of its interval, or its reason."""
-    return [row for group in groups(results) for row in _rows(group)]
+    return [row for subject in audited(results) for row in _rows(subject)]
 
 
-def _rows(group: Group) -> list[dict[str, str | float | int]]:
+def _rows(subject: ResultSubject) -> list[dict[str, str | float | int]]:
     return [
         {
-            "about": group.about,
+            "about": subject.about,
             "rank": "" if rank is None else rank,
             "version": text(record.name),
             "tied_with": text("; ".join(tied)),
             "models": record.models,
             **_columns(record),
         }
-        for rank, record, tied in group.ordered
+        for rank, record, tied in subject.ordered
     ]
 
 
 def _columns(record: VersionResult) -> dict[str, str | float]:
-    cells = {name + part: cell for name, trait in traits(record).items() for part, cell in _cells(trait, EXACT).items()}
-    for name, quantity in {**headline(record), **by_attack(record)}.items():
-        cells |= {text(name + part): cell for part, cell in _cells(quantity, PARTS).items()}
+    cells: dict[str, str | float] = {}
+    for name, number in numbers(record).items():
+        parts = _cells(number, EXACT if name in counted() else PARTS)
+        cells |= {text(name + part): cell for part, cell in parts.items()}
     return cells
 
 
-def _cells(quantity: float | Measured, parts: tuple[str, ...]) -> dict[str, str | float]:
-    found = plain(quantity)
-    cells = {part: found.get(part.removeprefix("_") or "value", "") for part in parts}
+def _cells(number: Number, parts: tuple[str, ...]) -> dict[str, str | float]:
+    fields = plain(number)
+    cells = {part: fields.get(part.removeprefix("_") or "value", "") for part in parts}
     return {part: text(cell) if isinstance(cell, str) else cell for part, cell in cells.items()}
 
 

@@ -21,12 +21,13 @@ from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from quantmis.documents.measures import MEANINGS, by_attack, headline
-from quantmis.documents.source import Group, Source, file_digest, groups
+from quantmis.documents.measures import counted, meanings, numbers
+from quantmis.documents.source import Source, audited, file_digest
 from quantmis.errors import UserError
+from quantmis.measures import Number
 from quantmis.report.verdict import verdict
 from quantmis.report.words import clean, title
-from quantmis.results import Results, Target, standing
+from quantmis.results import Results, ResultSubject, TargetResult, standing
 from quantmis.stats import Estimate, Unmeasured
 
 NAMESPACE = uuid.UUID("6d1a7a4e-5d0e-5b9e-9d0b-7a2f3c9b8e11")
@@ -60,7 +61,9 @@ def model_card(results: Results) -> dict[str, Any]:
     """Return the `modelCard` of the component."""
     return {
         "modelParameters": {**_task(results), "datasets": [{"ref": DATA}]},
-        "quantitativeAnalysis": {"performanceMetrics": [each for group in groups(results) for each in _metrics(group)]},
+        "quantitativeAnalysis": {
+            "performanceMetrics": [each for subject in audited(results) for each in _metrics(subject)]
+        },
         "considerations": _considerations(results),
     }
 
@@ -71,11 +74,11 @@ def _task(results: Results) -> dict[str, str]:
     return {"task": known} if known else {}
 
 
-def _metrics(group: Group) -> list[dict[str, Any]]:
+def _metrics(subject: ResultSubject) -> list[dict[str, Any]]:
     return [
-        _metric(name, found, f"{group.about}; version {clean(record.name, SHORT)}")
-        for _, record, _ in group.ordered
-        for name, found in {**headline(record), **by_attack(record)}.items()
+        _metric(name, found, f"{subject.about}; version {clean(record.name, SHORT)}")
+        for _, record, _ in subject.ordered
+        for name, found in numbers(record).items()
         if isinstance(found, Estimate)
     ]
 
@@ -118,14 +121,14 @@ def _written(source: Source) -> str:
 
 def _model(source: Source) -> Component:
     results, target = source.results, source.results.target
-    known = isinstance(target, Target)
+    known = isinstance(target, TargetResult)
     model = _component(
         MODEL, results.config.model, ComponentType.MACHINE_LEARNING_MODEL, target.digest if known else ""
     )
-    model.properties.update(_properties({"hash": HASHED if known else "none: the training procedure was audited"}))
+    model.properties.update(_properties({"hash": HASHED if known else "none: the training algorithm was audited"}))
     asked = {"depth": results.config.depth, "level": repr(results.config.level)}
     model.properties.update(_properties({**asked, "loss": clean(results.config.loss, SHORT)}))
-    model.properties.update(_properties({f"metric:{name}": meaning for name, meaning in MEANINGS.items()}))
+    model.properties.update(_properties({f"metric:{name}": meaning for name, meaning in meanings().items()}))
     model.external_references.add(_evidence(source))
     return model
 
@@ -138,22 +141,25 @@ def _versions(results: Results) -> list[Component]:
     """Return a component for each quantized version of what leads the report, the least exposed first."""
     found: list[Component] = []
     files = _files_of_versions(results)
-    for number, (rank, record, tied) in enumerate(groups(results)[0].ordered, 1):
+    for number, (rank, record, tied) in enumerate(audited(results)[0].ordered, 1):
         digest = files.get(record.name, "")
         version = _component(f"version:{number}", title(record.name), ComponentType.MACHINE_LEARNING_MODEL, digest)
         told = {"version": clean(record.name, SHORT), "rank": standing(rank, len(tied))}
         told["hash"] = FILED if digest else UNHASHED
-        counted = {"bits_per_weight": record.bits_per_weight, "distortion": record.distortion}
-        known = {name: repr(value) for name, value in counted.items() if isinstance(value, float)}
+        known = {name: repr(number) for name, number in record.numbers() if name in counted() and _known(number)}
         losses = {"losses_sha256": record.table_digest} if record.table_digest else {}
         version.properties.update(_properties({**told, **known, **losses}))
         found.append(version)
     return found
 
 
+def _known(number: Number) -> bool:
+    return isinstance(number, int | float)
+
+
 def _files_of_versions(results: Results) -> dict[str, str]:
     """Return the digest of each file that a version of this model, full precision first, was read from."""
-    if not isinstance(results.target, Target) or isinstance(results.this_model, Unmeasured):
+    if not isinstance(results.target, TargetResult) or isinstance(results.this_model, Unmeasured):
         return {}
     whole = results.this_model[0][0].name
     return {whole: results.target.file, **results.target.files}

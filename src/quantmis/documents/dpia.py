@@ -24,7 +24,7 @@ from quantmis.documents.markdown import plain, table
 from quantmis.documents.source import Source
 from quantmis.report import words
 from quantmis.report.verdict import verdict
-from quantmis.results import Results, Target
+from quantmis.results import Results, TargetResult
 
 BLANK = "\\[to be filled in by the controller\\]"
 OPENING = """\
@@ -95,7 +95,7 @@ def _depth(results: Results) -> str:
 
 def _given(results: Results) -> str:
     target = results.target
-    if isinstance(target, Target):
+    if isinstance(target, TargetResult):
         return f"{plain(target.name)}, SHA-256 of its tensors `{plain(target.digest)}`"
     return f"was not attacked itself ({plain(target.reason)}): the figures are about models trained in the same way"
 

@@ -7,13 +7,16 @@ another cell of a table is written so that it stays text.
 import re
 from collections.abc import Sequence
 
-from quantmis.documents.source import Group, Source, groups
+from quantmis.documents.source import Source, audited
+from quantmis.measures.bits_per_weight import BITS_PER_WEIGHT
+from quantmis.measures.distortion import DISTORTION
+from quantmis.measures.utility import UTILITY
 from quantmis.report import words
 from quantmis.report.gaps import gaps
-from quantmis.report.reading import attacker, ordered, shown
+from quantmis.report.reading import attacker, metric, ordered, shown
 from quantmis.report.tables import Cell, rights
 from quantmis.report.verdict import verdict
-from quantmis.results import Finding, VersionResult, Results, standing
+from quantmis.results import Finding, Results, ResultSubject, VersionResult, standing
 from quantmis.stats import Estimate, Unmeasured
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$^])")
@@ -34,7 +37,7 @@ def body(source: Source, level: int) -> str:
     parts = [
         f"**{plain(source.broken)}. What follows may not be what the audit measured.**" if source.broken else "",
         sentences(results),
-        *(_ranking(group, heading) for group in groups(results)),
+        *(_ranking(subject, heading) for subject in audited(results)),
         _findings(results.warnings, heading),
         _not_measured(results),
         _origin(source),
@@ -71,21 +74,18 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def _ranking(group: Group, heading: str) -> str:
-    metric = next(
-        (each.utility.metric for each in group.records if not isinstance(each.utility, Unmeasured)), "utility"
-    )
+def _ranking(subject: ResultSubject, heading: str) -> str:
     head = [
         "Rank",
         "Version",
         "An attacker is right",
-        words.capital(words.plainly(metric)),
+        words.capital(words.plainly(metric(subject.versions))),
         "Bits per weight",
         "Distortion",
         "Cannot be told from",
     ]
-    told = rights([attacker(record) for record in group.records], {})
-    cells = dict(zip([record.name for record in group.records], told, strict=True))
+    accuracies = rights([attacker(record) for record in subject.versions], {})
+    cells = dict(zip([record.name for record in subject.versions], accuracies, strict=True))
     rows = [
         [
             standing(rank, len(tied)),
@@ -93,12 +93,12 @@ def _ranking(group: Group, heading: str) -> str:
             _right(record, cells[record.name]),
             _utility(record),
             bits(record),
-            words.NONE if isinstance(record.distortion, Unmeasured) else words.fixed(record.distortion, 3),
+            _distortion(record),
             plain(words.some([words.title(name) for name in tied])) or words.NONE,
         ]
-        for rank, record, tied in group.ordered
+        for rank, record, tied in subject.ordered
     ]
-    title = f"{heading} The versions of {group.about}, {ordered(group.records)}"
+    title = f"{heading} The versions of {subject.about}, {ordered(subject.versions)}"
     return f"{title}\n\n{table([head[0], *map(plain, head[1:])], rows)}"
 
 
@@ -121,14 +121,20 @@ def share(quantity: Estimate | Unmeasured, digits: int | None = None) -> str:
 
 
 def _utility(record: VersionResult) -> str:
-    if isinstance(record.utility, Unmeasured) or words.is_share(record.utility.metric):
-        return share(record.utility)
+    utility = record[UTILITY]
+    if isinstance(utility, Unmeasured) or words.is_share(record.utility_metric):
+        return share(utility)
     return plain(words.number(shown(record)))
+
+
+def _distortion(record: VersionResult) -> str:
+    value = record[DISTORTION]
+    return words.NONE if isinstance(value, Unmeasured) else words.fixed(value, 3)
 
 
 def bits(record: VersionResult) -> str:
     """Write the bits per weight as Markdown."""
-    found = record.bits_per_weight
+    found = record[BITS_PER_WEIGHT]
     return plain(found.reason, 200) if isinstance(found, Unmeasured) else f"{found:.3g}"
 
 

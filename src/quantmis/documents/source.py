@@ -6,11 +6,8 @@ from pathlib import Path
 
 from quantmis import results
 from quantmis.errors import UserError
-from quantmis.results import VersionResult, Ranking, Results
+from quantmis.results import Results, ResultSubject, subjects
 from quantmis.results.seal import SAID, sealing
-from quantmis.stats import Unmeasured
-
-THIS_MODEL, PROCEDURE = "this model", "this training procedure"
 
 
 @dataclass(frozen=True)
@@ -39,29 +36,9 @@ class Source:
         return "" if self.document is None else SAID[sealing(self.results, self.document)]
 
 
-@dataclass(frozen=True)
-class Group:
-    """Hold versions that are ranked with each other: those of `this model`, or those of `this training procedure`."""
-
-    about: str
-    records: list[VersionResult]
-    ranking: Ranking
-
-    @property
-    def ordered(self) -> list[tuple[int | None, VersionResult, list[str]]]:
-        """The rank, the record and the ties of each version, the least exposed first, those without a rank last."""
-        by_name = {record.name: record for record in self.records}
-        ranked = [(row.rank, by_name.pop(row.name), row.tied) for row in self.ranking.rows]
-        return [*ranked, *((None, record, list[str]()) for record in by_name.values())]
-
-
-def groups(results: Results) -> list[Group]:
-    """Return what was ranked: the very model first, where one was given, then the procedure that trains such models."""
-    mine, procedure = results.this_model, Group(PROCEDURE, results.quantizers, results.ranking)
-    if isinstance(mine, Unmeasured):
-        return [procedure]
-    this_model = Group(THIS_MODEL, *mine)
-    return [this_model] if results.config.depth == "as-is" else [this_model, procedure]
+def audited(results: Results) -> list[ResultSubject]:
+    """Return what was measured: the very model first, where one was given, then the algorithm that trains such models."""
+    return [subject for subject in subjects(results) if subject.versions]
 
 
 def file_digest(path: Path) -> str:

@@ -7,11 +7,11 @@ file.
 import json
 from typing import Any
 
-from quantmis.documents.measures import by_attack, headline, plain, traits
-from quantmis.documents.source import Group, Source, groups
+from quantmis.documents.measures import numbers, plain
+from quantmis.documents.source import Source, audited
 from quantmis.report.gaps import gaps
 from quantmis.report.verdict import verdict
-from quantmis.results import VersionResult
+from quantmis.results import ResultSubject, VersionResult
 
 
 def render(source: Source) -> bytes:
@@ -23,21 +23,19 @@ def render(source: Source) -> bytes:
         "results_sha256": source.digest,
         "integrity": source.broken or "results.json is as it was sealed",
         "verdict": [{"kind": sentence.kind, "text": sentence.text} for sentence in verdict(results)],
-        "versions": [version for group in groups(results) for version in _versions(group)],
+        "versions": [version for subject in audited(results) for version in _versions(subject)],
         "findings": [finding.model_dump() for finding in results.warnings],
         "not_measured": [{"reason": gap.reason, "what": list(gap.places)} for gap in gaps(results)],
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def _versions(group: Group) -> list[dict[str, Any]]:
+def _versions(subject: ResultSubject) -> list[dict[str, Any]]:
     return [
-        {"about": group.about, "rank": rank, "version": record.name, "tied_with": tied, "numbers": _numbers(record)}
-        for rank, record, tied in group.ordered
+        {"about": subject.about, "rank": rank, "version": record.name, "tied_with": tied, "numbers": _numbers(record)}
+        for rank, record, tied in subject.ordered
     ]
 
 
 def _numbers(record: VersionResult) -> dict[str, dict[str, float | str]]:
-    return {
-        name: plain(quantity) for name, quantity in {**traits(record), **headline(record), **by_attack(record)}.items()
-    }
+    return {name: plain(number) for name, number in numbers(record).items()}

@@ -7,8 +7,9 @@ from quantmis.gate.names import same_name
 from quantmis.gate.policy import Policy
 from quantmis.gate.shipped import Shipped
 from quantmis.gate.verdict import AUDIT, Bench, Verdict, told
+from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS
 from quantmis.report.words import clean, listing
-from quantmis.results import BlindBaseline, Results, Target
+from quantmis.results import BlindBaseline, Results, TargetResult
 from quantmis.stats import Estimate, Unmeasured
 
 DEPTHS = ("as-is", "indicator", "shadow")
@@ -53,9 +54,9 @@ def _learned(bench: Bench, results: Results, asked: str) -> Iterator[Verdict]:
     That its owner knows what it is worth, and the audit measured just that, is enough.
     """
     target = results.target
-    known = isinstance(target, Target) and target.stated is not None
-    records = target.versions if isinstance(target, Target) and target.versions else results.quantizers
-    over = records[0].gain_over_constant_guess
+    known = isinstance(target, TargetResult) and target.stated is not None
+    records = target.versions if isinstance(target, TargetResult) and target.versions else results.versions
+    over = records[0][GAIN_OVER_CONSTANT_GUESS]
     if asked == "allow" or known or isinstance(over, Unmeasured):
         return
     wanted, found = "better than a constant guess beyond doubt", f"{told(over)} above the guess"
@@ -64,7 +65,7 @@ def _learned(bench: Bench, results: Results, asked: str) -> Iterator[Verdict]:
 
 
 def _controls(bench: Bench, results: Results, most: int) -> Verdict:
-    failed = [f"{clean(each.name)} on {clean(each.quantizer)}" for each in results.controls if each.passed is False]
+    failed = [f"{clean(each.name)} on {clean(each.version)}" for each in results.controls if each.passed is False]
     passed = sum(each.passed is True for each in results.controls)
     asked = f"at most {most} failed"
     found = f"{len(failed)} failed, {passed} passed"
@@ -105,7 +106,7 @@ def _weights(bench: Bench, results: Results, asked: str | None) -> Iterator[Verd
     if asked is None:
         return
     limit, wanted = "evidence.weights", _digest(asked)
-    if not isinstance(results.target, Target):
+    if not isinstance(results.target, TargetResult):
         why = results.target.reason
         yield bench.state(limit, wanted, "no weights were audited", within=False, reason=why)
         return
@@ -119,7 +120,7 @@ def _ships(bench: Bench, results: Results, judged: Sequence[str] | None, ships: 
     if ships is None:
         return
     limit, asked = "--weights", f"{clean(ships.name, 80)} to be what was audited"
-    if not isinstance(results.target, Target):
+    if not isinstance(results.target, TargetResult):
         yield bench.state(limit, asked, "no weights were audited", within=False, reason=results.target.reason)
         return
     same, copies = _same(results.target, ships), _copies(results.target, ships)
@@ -133,19 +134,19 @@ def _ships(bench: Bench, results: Results, judged: Sequence[str] | None, ships: 
     yield bench.state(limit, asked, found, agree, "the policy judges versions that have other files")
 
 
-def _copies(target: Target, ships: Shipped) -> list[str]:
+def _copies(target: TargetResult, ships: Shipped) -> list[str]:
     """Return the versions that were read from a file of the same bytes."""
     return [name for name, digest in target.files.items() if digest == ships.file]
 
 
-def _stands_for(judged: str, target: Target, copies: Sequence[str], same: str | None) -> bool:
+def _stands_for(judged: str, target: TargetResult, copies: Sequence[str], same: str | None) -> bool:
     """Return whether a judged version is in the file, or is made by the audit from the weights in it."""
     if any(same_name(name, judged) for name in target.files):
         return any(same_name(name, judged) for name in copies)
     return same is not None
 
 
-def _same(target: Target, ships: Shipped) -> str | None:
+def _same(target: TargetResult, ships: Shipped) -> str | None:
     """Return in what a file is that of the model itself, None where it is another."""
     if ships.file == target.file:
         return "the same bytes"

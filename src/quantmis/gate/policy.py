@@ -15,16 +15,18 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from quantmis.errors import UserError, require
+from quantmis.gate.verdict import Direction
+from quantmis.measures import Measure, measures_of
+from quantmis.measures.measure import LARGEST as LARGEST_MEASURE
 from quantmis.registry import suggestion
 from quantmis.report.words import clean
+from quantmis.results.subjects import About
 
 LARGEST = 10**6
 EXAMPLE = files("quantmis.gate").joinpath("example.toml").read_text(encoding="utf-8")
 
-About = Literal["this model", "this procedure"]
 Share = Annotated[float, Field(ge=0, le=1)]
 AboveCoin = Annotated[float, Field(ge=0.5, le=1)]
-Difference = Annotated[float, Field(ge=-1, le=1)]
 Amount = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Position = Annotated[int, Field(ge=1)]
@@ -40,56 +42,54 @@ class Section(BaseModel):
 
 
 class RateLimit(Section):
-    """Limit the share of members that an attack finds while it is wrong about this share of the others."""
+    """Limit the share of members that an attack finds while it is wrong about this share of the non-members."""
 
-    at_false_positive_rate: Annotated[float, Field(gt=0, lt=1)]
+    at_fpr: Annotated[float, Field(gt=0, lt=1)]
     """The share of non-members taken for members, such as 0.01."""
     at_most: Share
     """The largest share of members that may be found."""
 
 
-class Exposure(Section):
-    """Limit what attackers get out of a version."""
-
-    attacker_right_at_most: AboveCoin | None = None
-    """How often the strongest attacker may be right about one record; a coin is right half of the time."""
-    security_at_least: Share | None = None
-    """The upper bound on membership inference security, 2 - 2 * how often the strongest attacker is right."""
-    increase_at_most: Difference | None = None
-    """How much more often the strongest attacker may be right than against full precision."""
-    epsilon_at_most: Amount | None = None
-    """The largest differential privacy epsilon that attacks may show the training to exceed."""
-    class_auc_at_most: AboveCoin | None = None
-    """The AUC of the foremost attack within the most exposed class."""
-    true_positive_rates: list[RateLimit] = []
-    """The share of members found, by the share of non-members taken for members."""
+def _limit_of(measure: Measure[Any]) -> Any:
+    """Return the type of a limit on a measure: between the least and the largest value that it can have."""
+    low, high = measure.span
+    least, most = (low if low > -LARGEST_MEASURE else None), (high if high < LARGEST_MEASURE else None)
+    return Annotated[float | int | None, Field(ge=least, le=most)]
 
 
-class Utility(Section):
-    """Limit what a version costs."""
-
-    drop_at_most: float | None = None
-    """How far the utility may fall below that of full precision, in its own units."""
-    at_least: float | None = None
-    """The utility on samples that no model was trained on, in its own units."""
+def limited() -> dict[str, tuple[Measure[Any], Direction]]:
+    """Return every limit that a policy can name: a measure, and the direction in which it may be limited."""
+    every = {**measures_of("version"), **measures_of("attack")}
+    directions: dict[str, Direction] = {"at_most": "at most", "at_least": "at least"}
+    return {f"{name}_{end}": (each, directions[end]) for name, each in every.items() for end in each.limits}
 
 
-class Overfitting(Section):
-    """Limit how much better a version is on its members than on others."""
+_KEYS: dict[str, Any] = {
+    key: (_limit_of(measure), Field(default=None, description=f"{measure.title}, {direction}. {measure.sentence}"))
+    for key, (measure, direction) in limited().items()
+}
+MeasureLimits: Any = pydantic.create_model("MeasureLimits", __base__=Section, **_KEYS)
+"""A limit for every measure that is declared to have one, in its own units."""
 
-    gap_at_most: float | None = None
-    """The utility on members minus that on non-members, in the units of the utility."""
+
+class Limits(MeasureLimits):  # pyright: ignore[reportUntypedBaseClass] it is made of the declarations of measures
+    """Limit the measures of a version: `<measure>_at_most` or `<measure>_at_least`, in the units of the measure.
+
+    Measures of attacks are held by the strongest attack that an attacker could carry out, those of classes by the most
+    exposed class.
+    """
+
+    tpr: list[RateLimit] = []
+    """The share of members found (TPR) by the share of non-members taken for members (FPR)."""
 
 
-class Ranking(Section):
+class RankingLimits(Section):
     """Limit the place of a version among those that were audited; 1 gives away least, and ties count against it."""
 
     rank_at_most: Position | None = None
     """The place by what the strongest attacker gets."""
     indicator_rank_at_most: Position | None = None
     """The place by the indicator r_Q."""
-    indicator_at_least: Amount | None = None
-    """The indicator r_Q itself."""
 
 
 class Evidence(Section):
@@ -121,11 +121,9 @@ class Policy(Section):
     version: str | list[str] | None = None
     """The version to judge, or several; every version of the audit where it is left out."""
     about: list[About] | None = None
-    """What must have been measured: this very model, its training procedure, or both; whichever was, by default."""
-    exposure: Exposure = Exposure()
-    utility: Utility = Utility()
-    overfitting: Overfitting = Overfitting()
-    ranking: Ranking = Ranking()
+    """What must have been measured: this very model, its training algorithm, or both; whichever was, by default."""
+    limits: Limits = Limits()
+    ranking: RankingLimits = RankingLimits()
     evidence: Evidence = Evidence()
 
     @model_validator(mode="after")
@@ -147,11 +145,9 @@ class Policy(Section):
 
 SECTIONS: Mapping[str, type[Section]] = {
     "": Policy,
-    "exposure": Exposure,
-    "exposure.true_positive_rates": RateLimit,
-    "utility": Utility,
-    "overfitting": Overfitting,
-    "ranking": Ranking,
+    "limits": Limits,
+    "limits.tpr": RateLimit,
+    "ranking": RankingLimits,
     "evidence": Evidence,
 }
 

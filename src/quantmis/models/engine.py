@@ -87,7 +87,9 @@ def choose_engine(task: Task, samples: Samples, models: int, kind: str = "auto",
     possible = [each for each in (*_together(task), "loop") if each not in reasons]
     apart = is_heavy(task, samples, models)
     seconds = (
-        {each: _seconds(probe, recipe, each, apart) for each in possible} if kind == "auto" and len(possible) > 1 else {}
+        {each: _seconds(probe, recipe, each, apart) for each in possible}
+        if kind == "auto" and len(possible) > 1
+        else {}
     )
     return _engine(
         _fastest(seconds, possible) if kind == "auto" else kind, task, samples, models, seconds, reasons, memory

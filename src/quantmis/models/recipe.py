@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -12,6 +12,11 @@ from quantmis.errors import require
 
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "cosine", "linear"]
+
+
+def _declared(default: Any, meaning: str) -> Any:
+    """Declare a field with its default and its meaning, which the audit file's section [training] shows too."""
+    return field(default=default, metadata={"help": meaning})
 
 
 @dataclass(frozen=True)
@@ -29,19 +34,21 @@ class Recipe:
     40
     """
 
-    epochs: int = 30
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    optimizer: Optimizer = "adam"
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    schedule: Schedule = "constant"
-    warmup_steps: int = 0
-    clip_norm: float | None = None
-    label_smoothing: float = 0.0
-    max_steps: int | None = None
-    lora_rank: int | None = None
-    lora_alpha: float | None = None
+    epochs: int = _declared(30, "Passes over the samples of one model.")
+    batch_size: int = _declared(32, "Samples of one step.")
+    learning_rate: float = _declared(1e-3, "The learning rate.")
+    optimizer: Optimizer = _declared("adam", "adam, adamw or sgd.")
+    momentum: float = _declared(0.9, "The momentum of sgd.")
+    weight_decay: float = _declared(0.0, "The weight decay.")
+    schedule: Schedule = _declared("constant", "What becomes of the learning rate: constant, cosine or linear.")
+    warmup_steps: int = _declared(0, "Steps over which the learning rate rises.")
+    clip_norm: float | None = _declared(None, "The largest norm of a gradient; without limit by default.")
+    label_smoothing: float = _declared(0.0, "The label smoothing of the training objective.")
+    max_steps: int | None = _declared(None, "Steps after which training ends, whatever the epochs.")
+    lora_rank: int | None = _declared(None, "Of language models: the rank of the differences that alone are learnt.")
+    lora_alpha: float | None = _declared(
+        None, "What these differences are scaled by, over the rank; twice the rank by default."
+    )
 
     def __post_init__(self):
         _at_least("epochs", self.epochs, 1)

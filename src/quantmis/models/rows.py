@@ -8,16 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from quantmis.data.loss_tables import NAMED
 from quantmis.data.tokens import PADDING
 from quantmis.errors import require
-from quantmis.data.loss_tables import NAMED
 from quantmis.models.losses import Loss
 
 CHUNK = 8192
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class LossRow:
     """Hold what one model makes of each sample: its loss, membership signal and, where known, worth and entropy.
 
     `named` holds further membership signals by name.
@@ -36,7 +36,7 @@ class Row:
         return {name: values for name, values in tables.items() if values is not None} | named
 
 
-def row(module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the model") -> Row:
+def row(module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the model") -> LossRow:
     """Return the row of `module` over inputs `x` [samples, ...] and targets `y` [samples, ...], in float32.
 
     The forward pass is the module's own. Raises `UserError` for outputs that are not finite.
@@ -48,7 +48,7 @@ def row(module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the mo
         hint="the loss table takes finite losses only; leave this model or quantizer out",
     )
     entropy = loss.entropy(outputs, y)
-    return Row(
+    return LossRow(
         losses=loss.losses(outputs, y).numpy(),
         signals=loss.signals(outputs, y).numpy(),
         per_sample_utility=loss.per_sample_utility(outputs, y).numpy(),

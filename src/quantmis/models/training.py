@@ -48,7 +48,9 @@ class Training:
 
     def modules(self) -> list[nn.Module]:
         """Return the freshly initialised models."""
-        return [self.task.trainable_module(seeds.integer(self.seed, "shadow", index, "weights")) for index in self.indices]
+        return [
+            self.task.trainable_module(seeds.integer(self.seed, "shadow", index, "weights")) for index in self.indices
+        ]
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         """Return inputs and targets on the device that trains."""
@@ -103,7 +105,9 @@ def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None
     own = _streams(training, modules[0], x, y)
     together = training.kind != "loop"
     group = (
-        ensemble.Stack(training.task, modules, training.kind, own) if together else loop.Row(training.task, modules, own)
+        ensemble.Stack(training.task, modules, training.kind, own)
+        if together
+        else loop.Row(training.task, modules, own)
     )
     optimizer = recipe.optimizer_over(group.parameters())
     schedule = recipe.schedule_of(optimizer, recipe.steps(len(training.rows(0))))

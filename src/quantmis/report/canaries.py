@@ -1,20 +1,21 @@
 """How well versions of a language model remember random texts that were planted in their training sets."""
 
+from quantmis.measures.canary_exposure import CANARY_EXPOSURE, CanaryExposure
 from quantmis.report.reading import places
-from quantmis.report.tables import Cell, Column, Notes, Quantity, Table, assemble, cell, numbered, rates
+from quantmis.report.tables import Cell, Column, Notes, Quantity, ReportTable, assemble, cell, numbered, rates
 from quantmis.report.words import fixed
-from quantmis.results import CanaryExposure, Results
+from quantmis.results import Results
 from quantmis.stats import Unmeasured
 
 MEASURES = (("exposure_bits", "Exposure, bits"), ("greedy", "Said by heart"), ("sampled", "Said in ten tries"))
 
 
-def planted(results: Results, notes: Notes) -> Table:
+def planted(results: Results, notes: Notes) -> ReportTable:
     """Return the table of the planted texts, a column for each number of repetitions; no rows where there are none."""
-    listed = [place for place in places(results) if not isinstance(place.record.canaries, Unmeasured)]
+    listed = [place for place in places(results) if not isinstance(place.record[CANARY_EXPOSURE], Unmeasured)]
     if not listed:
         return assemble("", "Version", [], [])
-    found = [_by_repeats(place.record.canaries) for place in listed]
+    found = [_by_repeats(place.record[CANARY_EXPOSURE]) for place in listed]
     columns = [
         column
         for field, heading in MEASURES

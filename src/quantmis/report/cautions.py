@@ -8,13 +8,13 @@ from quantmis.report.reading import (
     adaptive,
     attacker,
     baseline,
-    foremost,
     lead,
+    lead_attack,
     rate_at,
     smallest_rate,
 )
 from quantmis.report.words import listing, percent, reach, some, title
-from quantmis.results import BlindBaseline, Control, Results, Target
+from quantmis.results import BlindBaseline, Control, Results, TargetResult
 from quantmis.stats import Estimate, Unmeasured
 
 
@@ -28,7 +28,7 @@ def failed_controls(results: Results) -> str | None:
 
 
 def _failure(control: Control) -> str:
-    name, version = words.plainly(control.name), title(control.quantizer)
+    name, version = words.plainly(control.name), title(control.version)
     found = words.number(control.found)
     return f"“{name}” on {version} (expected {words.clean(control.expected, 200)}, found {found})"
 
@@ -36,7 +36,7 @@ def _failure(control: Control) -> str:
 def blind(results: Results) -> BlindBaseline | None:
     """Return what can be told of the given members and non-members without any model, where that was measured."""
     target = results.target
-    found = target.blind if isinstance(target, Target) else None
+    found = target.blind if isinstance(target, TargetResult) else None
     return found if isinstance(found, BlindBaseline) else None
 
 
@@ -74,7 +74,7 @@ def understated(results: Results) -> str | None:
         why.append("attackers who train models of their own usually find more, and their attacks were not tried")
     if "QM002" in codes:
         why.append(f"only {config.shadows} shadow models were trained (QM002)")
-    if "QM012" in codes and isinstance(target, Target):
+    if "QM012" in codes and isinstance(target, TargetResult):
         size = f"{results.data.members_per_model:,} samples each and this model on {target.members:,}"
         why.append(f"the models that attack were trained on {size} (QM012)")
     return f"The exposure is probably larger than measured here: {listing(why)}." if why else None
@@ -89,7 +89,7 @@ def hardly_learned(results: Results) -> str | None:
 def most_exposed(results: Results) -> str | None:
     """Say how many members an attacker finds who hardly ever accuses a non-member: averages hide the most exposed."""
     view = lead(results)
-    attack, fpr, whole = foremost(view), _smallest_rate(view), baseline(view)
+    attack, fpr, whole = lead_attack(view), _smallest_rate(view), baseline(view)
     records = [*([whole] if whole else []), *recommended(results)]
     found = {record.name: rate for record in records if (rate := rate_at(adaptive(record, str(attack)), fpr))}
     if not found:
@@ -102,7 +102,7 @@ def most_exposed(results: Results) -> str | None:
 
 
 def _smallest_rate(results: Results) -> float:
-    found = [adaptive(record, str(foremost(results))) for record in results.quantizers]
+    found = [adaptive(record, str(lead_attack(results))) for record in results.versions]
     return max((smallest_rate(each) for each in found), default=1.0)
 
 
@@ -115,7 +115,7 @@ def _share(rate: Estimate) -> str:
 def unmeasured(results: Results) -> str | None:
     """Name the versions of which nobody can say how often an attacker is right, and why."""
     reasons = {
-        record.name: right.reason for record in results.quantizers if isinstance(right := attacker(record), Unmeasured)
+        record.name: right.reason for record in results.versions if isinstance(right := attacker(record), Unmeasured)
     }
     if not reasons:
         return None
@@ -126,7 +126,7 @@ def unmeasured(results: Results) -> str | None:
 
 def no_better_than_a_coin(results: Results) -> str | None:
     """Name the versions against which every attack failed, and say that this proves nothing."""
-    failed = [record for record in results.quantizers if _reaches_coin(attacker(record))]
+    failed = [record for record in results.versions if _reaches_coin(attacker(record))]
     if not failed:
         return None
     names = some([title(record.name) for record in failed])

@@ -2,23 +2,24 @@
 
 from collections.abc import Sequence
 
+from quantmis.measures.bits_per_weight import BITS_PER_WEIGHT
 from quantmis.report import words
 from quantmis.report.price import bargains
 from quantmis.report.reading import attacker, baseline, lead, leaders, least_exposed, metric, most_useful, rates_digits
-from quantmis.report.tables import Cell, Notes, Table, assemble, rights, size, utilities, utility_heading
-from quantmis.results import VersionResult, Results
+from quantmis.report.tables import Cell, Notes, ReportTable, assemble, measured, rights, utilities, utility_heading
+from quantmis.results import Results, VersionResult
 
 MOST_LEADERS = 3
 
 
-def choices(results: Results, notes: Notes) -> Table:
+def choices(results: Results, notes: Notes) -> ReportTable:
     """Return the versions that a decision is most likely between: least exposed, best at no price, full precision."""
     chosen, view = _chosen(results), lead(results)
-    records = [view.quantizer(name) for name in chosen]
+    records = [view.version(name) for name in chosen]
     columns = [
         ("An attacker is right", rights([attacker(record) for record in records], notes, rates_digits(view))),
         (utility_heading(records), utilities(records, notes)),
-        ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
+        measured(BITS_PER_WEIGHT, records, notes),
         ("Why it is here", [Cell(why) for why in chosen.values()]),
     ]
     about = "" if view is results else ": versions of this very model"
@@ -35,7 +36,7 @@ def _chosen(results: Results) -> dict[str, str]:
         reasons[record.name] = [useful + _standing(view, least)]
     for record in most_useful(best)[:1]:
         why = "gives away less than full precision and keeps"
-        keep = f"its {words.plainly(metric(view.quantizers))}, as far as the data tell"
+        keep = f"its {words.plainly(metric(view.versions))}, as far as the data tell"
         reasons.setdefault(record.name, []).append(f"{why} {keep}")
     if whole is not None:
         reasons[whole.name] = ["for comparison"]

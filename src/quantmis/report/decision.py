@@ -6,6 +6,8 @@ ground, and leave the decision to whoever sets a limit, which `quantmis gate` ho
 
 import math
 
+from quantmis.measures.most_exposed_samples import MOST_EXPOSED_SAMPLES
+from quantmis.measures.perplexity import LOG_LIKELIHOOD
 from quantmis.report.cautions import confounded, failed_controls
 from quantmis.report.price import bargains, recommended
 from quantmis.report.reading import (
@@ -19,8 +21,8 @@ from quantmis.report.reading import (
     rates_digits,
     utility_change,
 )
-from quantmis.report.words import LIKELIHOOD, fixed, is_share, percent, plainly, significant, some, title
-from quantmis.results import VersionResult, Results
+from quantmis.report.words import fixed, is_share, percent, plainly, significant, some, title
+from quantmis.results import Results, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 MAY = "Which version may ship, as far as this audit can tell"
@@ -29,7 +31,7 @@ GATE = "Whether that is little enough is for your limits to say: `quantmis gate`
 
 def decision(results: Results) -> str | None:
     """Name the versions that the measurements speak for, each with how exposed it is."""
-    if len(results.quantizers) < 2:
+    if len(results.versions) < 2:
         return None
     if failed_controls(results):
         return f"{MAY}: none can be named, because the audit failed its own checks."
@@ -46,7 +48,7 @@ def _ground(results: Results, record: VersionResult) -> str:
     view = lead(results)
     name, exposed = title(record.name), _exposure(view, record)
     if record in bargains(results):
-        useful = plainly(metric(view.quantizers))
+        useful = plainly(metric(view.versions))
         return f"{name}, where {useful} must not measurably drop ({exposed}{_still_allowed(view, record)})"
     least = least_exposed(view)
     which = "the most useful of the least exposed" if len(least) > 1 else "the least exposed"
@@ -56,11 +58,11 @@ def _ground(results: Results, record: VersionResult) -> str:
 
 def _still_allowed(view: Results, record: VersionResult) -> str:
     """Say how large a loss of utility the data still allow."""
-    whole, useful = baseline(view), metric(view.quantizers)
+    whole, useful = baseline(view), metric(view.versions)
     change = utility_change(record, whole) if whole else None
     if not isinstance(change, Estimate) or change.low >= 0:
         return ""
-    if useful == LIKELIHOOD:
+    if useful == LOG_LIKELIHOOD:
         return f"; perplexity may be up to {fixed(math.exp(-change.low), 2)} times that of full precision"
     lost = f"{fixed(-100 * change.low, 1)} points" if is_share(useful) else significant(-change.low)
     return f"; a loss of up to {lost} of {plainly(useful)} stays possible"
@@ -77,7 +79,7 @@ def _exposure(view: Results, record: VersionResult) -> str:
 
 def worst_off(results: Results) -> str | None:
     """Say how exposed the most exposed single record is under the versions that the choice is between."""
-    known = {record.name: record for record in results.quantizers}
+    known = {record.name: record for record in results.versions}
     found = [known[each.name] for each in recommended(results) if each.name in known]
     worst = {record.name: each for record in found if (each := _worst(record))}
     by_chance = [name for name, each in worst.items() if each.low <= COIN]
@@ -89,8 +91,9 @@ def worst_off(results: Results) -> str | None:
 
 
 def _worst(record: VersionResult) -> Estimate | None:
-    found = [] if isinstance(record.most_exposed, Unmeasured) else [each.exposure for each in record.most_exposed]
-    return max(found, key=lambda each: (each.low, each.value), default=None)
+    samples = record[MOST_EXPOSED_SAMPLES]
+    exposures = [] if isinstance(samples, Unmeasured) else [each.exposure for each in samples]
+    return max(exposures, key=lambda each: (each.low, each.value), default=None)
 
 
 def _stands_out(worst: Estimate) -> str:

@@ -5,6 +5,10 @@ Samples appear by their identifier alone, never by their contents.
 
 from collections.abc import Sequence
 
+from quantmis.measures import measures_shown
+from quantmis.measures.exposure_by_class import EXPOSURE_BY_CLASS
+from quantmis.measures.most_exposed_samples import MOST_EXPOSED_SAMPLES, SampleExposure
+from quantmis.measures.quantized_weights import QUANTIZED_WEIGHTS
 from quantmis.report import words
 from quantmis.report.price import recommended
 from quantmis.report.reading import (
@@ -12,7 +16,6 @@ from quantmis.report.reading import (
     about_model,
     attacker,
     baseline,
-    metric,
     numbers,
     ordered,
     places,
@@ -22,20 +25,17 @@ from quantmis.report.tables import (
     Cell,
     Notes,
     Quantity,
-    Table,
+    ReportTable,
     areas,
     assemble,
     decimals,
-    differences,
-    distortion,
+    measured,
     numbered,
     rights,
-    rounded,
-    utilities,
     without_empty,
 )
 from quantmis.report.tables import numbers as column
-from quantmis.results import Control, VersionResult, Results, SampleExposure
+from quantmis.results import Control, Results, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 MOST_CLASSES = 40
@@ -44,17 +44,17 @@ MORE = Unmeasured("this version was not among those measured")
 
 def compared(results: Results) -> list[VersionResult]:
     """Return the versions that exposure is shown for: full precision and those that the choice is between."""
-    whole, known = baseline(results), {record.name: record for record in results.quantizers}
+    whole, known = baseline(results), {record.name: record for record in results.versions}
     chosen = [known[each.name] for each in recommended(results) if each.name in known]
-    return [*([whole] if whole else []), *chosen] or results.quantizers[:1]
+    return [*([whole] if whole else []), *chosen] or results.versions[:1]
 
 
 def by_class(results: Results) -> dict[str, dict[int, Quantity]]:
     """Return the AUC within each class by version; versions where classes were not measured are left out."""
     return {
-        record.name: {each.label: each.auc for each in record.by_class}
+        record.name: {each.label: each.auc for each in classes}
         for record in compared(results)
-        if not isinstance(record.by_class, Unmeasured)
+        if not isinstance(classes := record[EXPOSURE_BY_CLASS], Unmeasured)
     }
 
 
@@ -69,8 +69,8 @@ def _value(found: Quantity) -> float:
     return found.value if isinstance(found, Estimate) else -1.0
 
 
-def classes(results: Results, notes: Notes) -> Table:
-    """Return the AUC of the foremost attack within each class."""
+def classes(results: Results, notes: Notes) -> ReportTable:
+    """Return the AUC of the lead attack within each class."""
     found, labels = by_class(results), shown_classes(results)
     count = len(next(iter(found.values()), {}))
     of = "" if len(labels) == count else f"; the {len(labels)} most exposed of {count} classes"
@@ -83,12 +83,12 @@ def classes(results: Results, notes: Notes) -> Table:
     )
 
 
-def samples(results: Results, notes: Notes) -> Table:
+def samples(results: Results, notes: Notes) -> ReportTable:
     """Return the samples that the versions give away most, by identifier."""
     found = {
-        record.name: {each.id: each for each in record.most_exposed}
+        record.name: {each.id: each for each in exposed}
         for record in compared(results)
-        if not isinstance(record.most_exposed, Unmeasured)
+        if not isinstance(exposed := record[MOST_EXPOSED_SAMPLES], Unmeasured)
     }
     rows = {key: each.sample for listed in found.values() for key, each in listed.items()}
     digits = decimals([each.exposure for listed in found.values() for each in listed.values()])
@@ -112,22 +112,22 @@ def _exposure(found: SampleExposure | None, digits: int) -> Cell:
 
 def by_chance(results: Results) -> bool:
     """Return whether none of the samples that are listed is exposed beyond what chance allows."""
-    listed = [record.most_exposed for record in compared(results)]
+    listed = [record[MOST_EXPOSED_SAMPLES] for record in compared(results)]
     return all(each.exposure.low <= COIN for found in listed if not isinstance(found, Unmeasured) for each in found)
 
 
-def controls(results: Results, notes: Notes) -> tuple[Table, Table]:
+def controls(results: Results, notes: Notes) -> tuple[ReportTable, ReportTable]:
     """Return the checks whose right answer is known, and those that have none and are to be read."""
     known = [control for control in results.controls if control.passed is not None or not _is_read(control)]
     checks = [
         ("Outcome", [Cell(outcome(control)) for control in known]),
-        ("Version", [Cell(words.title(control.quantizer)) for control in known]),
+        ("Version", [Cell(words.title(control.version)) for control in known]),
         ("Expected", [Cell(words.clean(control.expected, 200)) for control in known]),
         ("Found", [_found(control, notes) for control in known]),
     ]
     read = [control for control in results.controls if control not in known]
     told = [
-        ("Version", [Cell(words.title(control.quantizer)) for control in read]),
+        ("Version", [Cell(words.title(control.version)) for control in read]),
         ("Difference of AUC", column([control.found for control in read], notes)),
         ("Meaning", [Cell(_meaning(control.found)) for control in read]),
     ]
@@ -167,12 +167,12 @@ def outcome(control: Control) -> str:
 
 def without_samples(results: Results) -> str:
     """Say why no sample is named, an empty text where some are."""
-    return _reason([record.most_exposed for record in compared(results)])
+    return _reason([record[MOST_EXPOSED_SAMPLES] for record in compared(results)])
 
 
 def without_classes(results: Results) -> str:
     """Say why there is nothing to say of classes, an empty text where there is."""
-    return _reason([record.by_class for record in compared(results)])
+    return _reason([record[EXPOSURE_BY_CLASS] for record in compared(results)])
 
 
 def _reason(found: Sequence[object]) -> str:
@@ -180,12 +180,12 @@ def _reason(found: Sequence[object]) -> str:
     return reasons[0] if reasons and len(reasons) == len(found) else ""
 
 
-def versions(results: Results, notes: Notes) -> Table | None:
+def versions(results: Results, notes: Notes) -> ReportTable | None:
     """Return the versions of the very model beside those of models trained like it; None without such a model."""
     view = about_model(results)
     if view is None:
         return None
-    listed, trained = places(view, numbers(results)), {each.name: attacker(each) for each in results.quantizers}
+    listed, trained = places(view, numbers(results)), {each.name: attacker(each) for each in results.versions}
     records = [place.record for place in listed]
     columns = [
         ("Rank", [Cell(place.rank) for place in listed]),
@@ -197,46 +197,35 @@ def versions(results: Results, notes: Notes) -> Table | None:
             "…, models trained like it",
             rights([trained.get(each.name, MORE) for each in records], notes, rates_digits(results)),
         ),
-        ("Against full precision, points", differences([each.change for each in records], notes)),
-        (words.capital(words.plainly(metric(records))), utilities(records, notes)),
-        ("Distortion", [distortion(each.distortion, notes) for each in records]),
+        *(measured(measure, records, notes) for measure in measures_shown("this model")),
         ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),
     ]
     return without_empty(numbered(f"Versions of this very model, {ordered(records)}", listed, columns))
 
 
-def theory(results: Results, notes: Notes) -> Table:
+def theory(results: Results, notes: Notes) -> ReportTable:
     """Return the indicator r_Q and security (MIS) by theory, beside the bound on MIS that the attacks give."""
     listed = places(results)
     records = [place.record for place in listed]
     columns = [
-        ("Indicator r_Q", rounded([each.indicator for each in records], notes)),
-        ("MIS by theory", column([each.security for each in records], notes)),
-        ("MIS at most, by attack", column([each.security_upper_bound for each in records], notes)),
+        *(measured(measure, records, notes) for measure in measures_shown("theory")),
         ("Strongest attack", [Cell(_strongest(each)) for each in records]),
     ]
     return numbered("What the theory predicts and what the attacks allow", listed, columns)
 
 
 def _strongest(record: VersionResult) -> str:
-    bound = record.security_upper_bound
-    return words.NONE if isinstance(bound, Unmeasured) else words.clean(bound.attack)
+    return words.clean(record.strongest_attack) or words.NONE
 
 
-def tables_of(results: Results, notes: Notes) -> Table:
+def tables_of(results: Results, notes: Notes) -> ReportTable:
     """Return what each version is: its layers, its weights, and the digest of the table of its losses."""
     listed = places(results)
     records = [place.record for place in listed]
     columns = [
-        ("Weights quantized", [_count(each.weights, notes) for each in records]),
+        measured(QUANTIZED_WEIGHTS, records, notes),
         ("Left in full precision", [Cell(words.some(each.untouched, 6) or words.NONE) for each in records]),
         ("Models, distinct", [Cell(f"{each.models}, {each.distinct}") for each in records]),
         ("Digest of its losses (SHA-256)", [Cell(each.table_digest[:16] or words.NONE) for each in records]),
     ]
     return numbered("The versions; digests by their first 16 digits", listed, columns)
-
-
-def _count(weights: int | Unmeasured, notes: Notes) -> Cell:
-    if isinstance(weights, Unmeasured):
-        return Cell("not measured", note=notes.get(weights.reason))
-    return Cell(f"{weights:,}")

@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from quantmis.measures.indicator import INDICATOR
+from quantmis.measures.perplexity import LOG_LIKELIHOOD
+from quantmis.measures.security import SECURITY
+from quantmis.measures.utility import UTILITY
 from quantmis.report import charts, exposed, lines, reading, words
 from quantmis.report.charts import Axis, Mark
 from quantmis.report.lines import Line, Series
-from quantmis.report.reading import Place, adaptive, foremost, places, smallest_rate
+from quantmis.report.reading import Place, adaptive, lead_attack, places, smallest_rate
 from quantmis.report.svg import Styles
 from quantmis.report.tables import role
 from quantmis.results import AttackMetrics, Measured, Results
@@ -30,13 +34,13 @@ def front(results: Results, styles: Styles, name: str = "front", number: Numbers
     """Draw what each version gives away against what it is worth."""
     listed = places(results, number)
     marks = [
-        Mark(place.position, place.record.name, role(place), place.attacker, place.record.utility)
+        Mark(place.position, place.record.name, role(place), place.attacker, utility)
         for place in listed
-        if isinstance(place.attacker, Estimate) and isinstance(place.record.utility, Estimate)
+        if isinstance(place.attacker, Estimate) and isinstance(utility := place.record[UTILITY], Estimate)
     ]
     if not marks:
         return Figure("", "How often an attacker is right, and utility, were measured together for no version.")
-    metric = reading.metric(results.quantizers)
+    metric = reading.metric(results.versions)
     up = _utility_axis(metric)
     heading = f"How often an attacker is right against {words.plainly(metric)}, {_counted(marks, listed)}"
     caption = (
@@ -48,7 +52,7 @@ def front(results: Results, styles: Styles, name: str = "front", number: Numbers
 
 def beside(results: Results, view: Results, styles: Styles) -> Figure:
     """Draw how often an attacker is right about the very model against models trained like it."""
-    alike = {record.name: reading.attacker(record) for record in results.quantizers}
+    alike = {record.name: reading.attacker(record) for record in results.versions}
     marks = [
         Mark(place.position, place.record.name, role(place), trained, place.attacker)
         for place in places(view, reading.numbers(results))
@@ -66,9 +70,9 @@ def beside(results: Results, view: Results, styles: Styles) -> Figure:
 
 def _utility_axis(metric: str) -> Axis:
     """Return the axis of utility: upwards is better, also where that is a lower perplexity."""
-    better = "lower, thus further up, is better" if metric == words.LIKELIHOOD else "higher is better"
+    better = "lower, thus further up, is better" if metric == LOG_LIKELIHOOD else "higher is better"
     label = f"{charts.ascii_only(words.plainly(metric))} ({better})"
-    return Axis(label, share=words.is_share(metric), perplexity=metric == words.LIKELIHOOD)
+    return Axis(label, share=words.is_share(metric), perplexity=metric == LOG_LIKELIHOOD)
 
 
 def _counted(marks: Sequence[Mark], listed: Sequence[Place]) -> str:
@@ -85,9 +89,9 @@ def _shapes() -> str:
 def indicator(results: Results, styles: Styles) -> Figure:
     """Draw the indicator of the theory against what the attacks achieved."""
     marks = [
-        Mark(place.position, place.record.name, role(place), place.record.indicator, place.attacker)
+        Mark(place.position, place.record.name, role(place), rate, place.attacker)
         for place in places(results)
-        if isinstance(place.attacker, Estimate) and _resolved(place.record.indicator)
+        if isinstance(place.attacker, Estimate) and _resolved(rate := place.record[INDICATOR])
     ]
     if not marks:
         return Figure("", "The indicator was resolved for no version; the section on what was not tested says why.")
@@ -108,16 +112,16 @@ def _resolved(found: Measured) -> TypeGuard[Estimate]:
 
 
 def _bounds_only(results: Results, drawn: int) -> str:
-    left = len(results.quantizers) - drawn
-    return f" {left} of {len(results.quantizers)} versions, not resolved, are left out." if left else ""
+    left = len(results.versions) - drawn
+    return f" {left} of {len(results.versions)} versions, not resolved, are left out." if left else ""
 
 
 def security(results: Results, styles: Styles) -> Figure:
     """Draw membership inference security as the theory computes it against what the attacks achieved."""
     marks = [
-        Mark(place.position, place.record.name, role(place), place.record.security, place.attacker)
+        Mark(place.position, place.record.name, role(place), security_by_flux, place.attacker)
         for place in places(results)
-        if isinstance(place.attacker, Estimate) and _resolved(place.record.security)
+        if isinstance(place.attacker, Estimate) and _resolved(security_by_flux := place.record[SECURITY])
     ]
     if not marks:
         return Figure("", "MIS was resolved for no version; the section on what was not tested says why.")
@@ -142,7 +146,7 @@ def classes(results: Results, styles: Styles, name: str = "classes") -> Figure:
     ]
     if not any(each.values for each in series):
         return Figure("", exposed.without_classes(results) or "No class has members and non-members enough.")
-    heading = f"AUC of the foremost attack within each of {len(labels)} classes; the table has the numbers"
+    heading = f"AUC of the lead attack within each of {len(labels)} classes; the table has the numbers"
     up = Axis("AUC within the class")
     return Figure(lines.strips(name, heading, series, labels, up, styles), "Bars are intervals; 0.5 is a coin.")
 
@@ -150,9 +154,9 @@ def classes(results: Results, styles: Styles, name: str = "classes") -> Figure:
 def rocs(
     results: Results, styles: Styles, name: str = "roc", most: int = MOST_PANELS, number: Numbers | None = None
 ) -> list[tuple[str, Figure]]:
-    """Draw a panel of ROC curves per attack, the foremost attack first, for as many as fit on a page."""
-    names = list(dict.fromkeys(name for record in results.quantizers for name in record.attacks))
-    first, listed = sorted(names, key=lambda name: name != foremost(results))[:most], places(results, number)
+    """Draw a panel of ROC curves per attack, the lead attack first, for as many as fit on a page."""
+    names = list(dict.fromkeys(name for record in results.versions for name in record.attacks))
+    first, listed = sorted(names, key=lambda name: name != lead_attack(results))[:most], places(results, number)
     strokes = _strokes(results)
     return [
         (words.clean(attack), _panel(listed, attack, f"{name}-{index}", strokes, styles))

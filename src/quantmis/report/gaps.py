@@ -10,32 +10,26 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from quantmis.measures import measures_of
+from quantmis.measures.canary_exposure import CanaryExposure
+from quantmis.measures.exposure_by_class import ClassExposure
+from quantmis.measures.tpr_at_fpr import RateAt, UnresolvedAt
 from quantmis.report.words import NAME_LIMIT, clean, probability, some
-from quantmis.results import NO_TEXTS, Agreement, CanaryExposure, ClassExposure, Curve, RateAt, Results, UnresolvedAt
+from quantmis.results import Agreement, Curve, Results
 from quantmis.stats import Estimate, Unmeasured
 
 Path = tuple[str, ...]
 MOST_PLACES = 12
-SAID = {
-    "auc": "AUC",
-    "tpr": "members found",
-    "indicator": "indicator r_Q",
-    "security": "security (MIS)",
-    "security_upper_bound": "how often an attacker is right",
-    "epsilon_low": "lower bound on epsilon",
+WORDS = {
     "tau": "agreement",
     "found": "",
-    "change": "change against full precision",
-    "utility_change": "change of utility against full precision",
-    "distortion": "distortion",
-    "by_class": "exposure by class",
-    "most_exposed": "most exposed samples",
-    "canaries": "planted random texts",
     "target": "this very model",
     "blind": "what the records alone tell",
     "attacks": "",
     "agreement": "",
+    "measures": "",
 }
+"""Words for the steps of a path that are no measures."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,7 @@ def gaps(results: Results) -> list[Gap]:
         version, rest = _split(path)
         what = _words(rest)
         found.setdefault(reason, {}).setdefault(what, []).append(version)
-    count = len(results.quantizers)
+    count = len(results.versions)
     return [Gap(reason, _capped([_place(*each, count) for each in where.items()])) for reason, where in found.items()]
 
 
@@ -64,7 +58,7 @@ def _capped(places: list[str]) -> tuple[str, ...]:
 
 def _split(path: Path) -> tuple[str, Path]:
     """Return the version that a quantity is about, empty where it is about none, and the rest of its path."""
-    if path[0] == "quantizers":
+    if path[0] == "versions":
         return path[1], path[2:]
     if path[:2] == ("target", "versions"):
         return path[2], ("target", *path[3:])
@@ -80,13 +74,20 @@ def _place(what: str, versions: list[str], count: int) -> str:
 
 
 def _words(path: Path) -> str:
-    said = (SAID.get(step, clean(step.replace("_", " ") if step.islower() else step, NAME_LIMIT)) for step in path)
-    return ", ".join(filter(None, said))
+    return ", ".join(filter(None, map(_word, path)))
+
+
+def _word(step: str) -> str:
+    """Return a step of a path in words: a measure by its title."""
+    measures = {**measures_of("version"), **measures_of("attack")}
+    if step in measures:
+        return measures[step].title
+    return WORDS.get(step, clean(step.replace("_", " ") if step.islower() else step, NAME_LIMIT))
 
 
 def _reasons(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(value, Unmeasured | Estimate):
-        if value.reason and value != NO_TEXTS:
+        if value.reason:
             yield path, value.reason
         return
     for step, child in _children(value):

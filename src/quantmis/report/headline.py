@@ -6,6 +6,7 @@ said to give away less than full precision is therefore what the paired comparis
 
 from collections.abc import Sequence
 
+from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
 from quantmis.report import words
 from quantmis.report.reading import (
     about_model,
@@ -19,17 +20,17 @@ from quantmis.report.reading import (
     rates_digits,
 )
 from quantmis.report.words import some, title
-from quantmis.results import VersionResult, Results
+from quantmis.results import Results, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 
 def headline(results: Results) -> str:
     """Say which version gives away least, how often an attacker is right about it, and about full precision."""
-    first, least, count = leaders(results), least_exposed(results), len(results.quantizers)
-    if not results.quantizers:
+    first, least, count = leaders(results), least_exposed(results), len(results.versions)
+    if not results.versions:
         return f"No version of {subject(results)} was audited."
     if count == 1:
-        record = results.quantizers[0]
+        record = results.versions[0]
         return f"One version of {subject(results)} was audited, {title(record.name)}: {_rightness([record], results)}."
     if least:
         return f"{_of(results)}, {_leading(least, first)}: {_rightness(least, results)}."
@@ -52,7 +53,7 @@ def subject(results: Results) -> str:
 
 def _of(results: Results) -> str:
     """Count the quantized versions; full precision is what they are held against and is not counted."""
-    count = len(results.quantizers) - (baseline(results) is not None)
+    count = len(results.versions) - (baseline(results) is not None)
     if count == 1:
         return f"Of full precision and the one quantized version of {subject(results)}"
     return f"Of {count} {'quantized ' if baseline(results) else ''}versions of {subject(results)}"
@@ -98,7 +99,7 @@ def _against_baseline(records: Sequence[VersionResult], results: Results) -> str
 def gained(results: Results) -> str | None:
     """Say by how much the one least exposed version lowers how often an attacker is right, with the interval."""
     least = least_exposed(results)
-    change = least[0].change if len(least) == 1 else None
+    change = least[0][ATTACK_ACCURACY_CHANGE] if len(least) == 1 else None
     if baseline(results) is None or not isinstance(change, Estimate):
         return None
     points = words.scaled(change, -100)
@@ -113,7 +114,7 @@ def gained(results: Results) -> str | None:
 def nothing_gained(results: Results) -> str | None:
     """Say what quantizing does where no version gives away measurably less than full precision."""
     whole = baseline(results)
-    others = [record for record in results.quantizers if record is not whole]
+    others = [record for record in results.versions if record is not whole]
     if whole is None or not others or any(protects(results, record) for record in others):
         return None
     worse = [record for record in others if exposes(results, record)]
@@ -121,7 +122,7 @@ def nothing_gained(results: Results) -> str | None:
         return "Every quantized version gives away more than full precision does."
     none = "No quantized version gives away measurably less than the model it was made from"
     if not worse:
-        said_before = 0 < len(leaders(results)) < len(results.quantizers)
+        said_before = 0 < len(leaders(results)) < len(results.versions)
         return None if said_before else f"{none}."
     return f"{none}; {some([title(each.name) for each in worse])} {_verb(worse, 'give')} away more."
 
@@ -139,7 +140,7 @@ def undecided(results: Results) -> str | None:
 
 def trained_alike(results: Results) -> str | None:
     """Say the same of models trained like the very model that leads the verdict."""
-    return headline(results) if about_model(results) and results.quantizers else None
+    return headline(results) if about_model(results) and results.versions else None
 
 
 def _verb(records: Sequence[VersionResult], plural: str) -> str:

@@ -21,10 +21,9 @@ from quantmis.report.cautions import blind, hinted
 from quantmis.report.choices import choices
 from quantmis.report.findings import linked, shown
 from quantmis.report.gaps import gaps
-from quantmis.report.glossary import GLOSSARY
 from quantmis.report.reading import about_model, numbers
 from quantmis.report.verdict import verdict
-from quantmis.results import Results, Target, written
+from quantmis.results import Results, TargetResult, written
 from quantmis.results.seal import SAID, sealing
 
 if TYPE_CHECKING:
@@ -119,9 +118,9 @@ def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
             sentences=[(each.kind, _said(each.text, results)) for each in said],
             opening=next((index for index, each in enumerate(said) if each.kind == "detail"), len(said)),
             depth=DEPTHS[results.config.depth],
-            glossary=GLOSSARY,
-            attack_words=glossary.attacks(results.config.attacks),
-            target=results.target if isinstance(results.target, Target) else None,
+            glossary=glossary.glossary(),
+            attack_words=glossary.attack_words({name: each.description for name, each in results.attacks.items()}),
+            target=results.target if isinstance(results.target, TargetResult) else None,
             blind=blind(results),
             hinted=hinted(results),
             style=Markup(style),  # noqa: S704 -- our own file

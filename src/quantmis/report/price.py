@@ -9,6 +9,8 @@ losses badly, so a version counts as costing nothing only where those trained li
 import math
 from collections.abc import Sequence
 
+from quantmis.measures.perplexity import LOG_LIKELIHOOD
+from quantmis.measures.utility import UTILITY
 from quantmis.report import words
 from quantmis.report.headline import rightness
 from quantmis.report.reading import (
@@ -25,7 +27,7 @@ from quantmis.report.reading import (
     utility_change,
 )
 from quantmis.report.words import some, title
-from quantmis.results import VersionResult, Results
+from quantmis.results import Results, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 
@@ -67,7 +69,7 @@ def difference(change: Estimate, name: str) -> str:
     >>> difference(Estimate(0.081, 0.072, 0.09), "accuracy"), difference(Estimate(0.08, 0.07, 0.09), "r2")
     ('8.1 points of accuracy, between 7.2 and 9.0', '0.080 of r2, between 0.070 and 0.090')
     """
-    if name == words.LIKELIHOOD:
+    if name == LOG_LIKELIHOOD:
         return _times(change)
     share = words.is_share(name)
     factor, unit = (100, " points") if share else (1, "")
@@ -90,7 +92,7 @@ def _times(change: Estimate) -> str:
 
 
 def _both(record: VersionResult, whole: VersionResult, name: str) -> str:
-    mine, theirs = record.utility, whole.utility
+    mine, theirs = record[UTILITY], whole[UTILITY]
     if isinstance(mine, Unmeasured) or isinstance(theirs, Unmeasured):
         return ""  # only their difference was measured
     digits = words.places(max(words.reach(mine), words.reach(theirs)))
@@ -107,7 +109,7 @@ def bargain(results: Results) -> str | None:
     whole, least, best = baseline(view), least_exposed(view), bargains(results)
     if whole is None or not least:
         return None
-    name = words.plainly(metric(view.quantizers))
+    name = words.plainly(metric(view.versions))
     if not best:
         return _no_bargain(results, whole, name)
     if all(record in best for record in least):
@@ -153,13 +155,13 @@ def kept(results: Results) -> list[VersionResult]:
     whole = baseline(view)
     if whole is None:
         return []
-    others = [record for record in view.quantizers if record is not whole and keeps(record, whole)]
+    others = [record for record in view.versions if record is not whole and keeps(record, whole)]
     return others if view is results else [record for record in others if not lost_alike(results, record)]
 
 
 def lost_alike(results: Results, record: VersionResult) -> Estimate | None:
     """Return what a version of models trained like the very model loses in utility beyond doubt, None for nothing."""
-    known = {each.name: each for each in results.quantizers}
+    known = {each.name: each for each in results.versions}
     mine, whole = known.get(record.name), baseline(results)
     change = utility_change(mine, whole) if mine and whole else None
     return words.scaled(change, -1) if isinstance(change, Estimate) and change.high < 0 else None

@@ -2,7 +2,7 @@
 
 The one number that everything is told in is how often an attacker is right who must say of one record whether the
 model was trained on it: half the time by tossing a coin, always if the model gives everything away. It is
-(1 + advantage) / 2 of the strongest attack, thus 1 - bound / 2 of the upper bound on membership inference security.
+the balanced accuracy of the strongest attack, (1 + advantage) / 2.
 """
 
 import math
@@ -10,9 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from quantmis.measures.attack_accuracy import ATTACK_ACCURACY
+from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
+from quantmis.measures.distortion import DISTORTION
+from quantmis.measures.perplexity import PERPLEXITY
+from quantmis.measures.tpr_at_fpr import TPR_AT_FPR, RateAt, UnresolvedAt
+from quantmis.measures.utility import UTILITY
+from quantmis.measures.utility_change import UTILITY_CHANGE
 from quantmis.report import words
 from quantmis.report.words import BASELINE
-from quantmis.results import AttackMetrics, VersionResult, RateAt, Results, standing
+from quantmis.results import AttackMetrics, Results, VersionResult, standing
 from quantmis.stats import Estimate, Unmeasured
 
 COIN = 0.5
@@ -36,10 +43,7 @@ class Place:
 
 def attacker(record: VersionResult) -> Estimate | Unmeasured:
     """Return how often the strongest attack on one version is right; 0.5 is a coin."""
-    bound = record.security_upper_bound
-    if isinstance(bound, Unmeasured):
-        return bound
-    return Estimate(1 - bound.value / 2, 1 - bound.high / 2, 1 - bound.low / 2, bound.level, bound.method, bound.reason)
+    return record[ATTACK_ACCURACY]
 
 
 def about_model(results: Results) -> Results | None:
@@ -59,7 +63,7 @@ def lead(results: Results) -> Results:
 
 def rates_digits(results: Results) -> int:
     """Return the decimals of every percentage that says how often an attacker is right, in words and in tables."""
-    reaches = [words.reach(right) for record in results.quantizers if isinstance(right := attacker(record), Estimate)]
+    reaches = [words.reach(right) for record in results.versions if isinstance(right := attacker(record), Estimate)]
     return words.places(100 * median(reaches), most=1) if reaches else 0
 
 
@@ -72,7 +76,7 @@ def rate(right: Estimate, digits: int) -> tuple[str, str, str]:
 def numbers(results: Results) -> dict[str, int]:
     """Return the number of each version, the same in every table and figure: its position in the ranking table."""
     ranked = [row.name for row in results.ranking.rows]
-    left = [record.name for record in results.quantizers if record.name not in ranked]
+    left = [record.name for record in results.versions if record.name not in ranked]
     return {name: number for number, name in enumerate([*ranked, *left], 1)}
 
 
@@ -88,7 +92,7 @@ def places(results: Results, number: Mapping[str, int] | None = None) -> list[Pl
     rows = {row.name: row for row in results.ranking.rows}
     found: list[Place] = []
     for name in numbers(results):
-        record, row = results.quantizer(name), rows.get(name)
+        record, row = results.version(name), rows.get(name)
         tied_with = tuple(sorted(number[other] for other in (row.tied if row else ())))
         rank = standing(row.rank if row else None, len(tied_with))
         found.append(Place(number[name], rank, record in least, record, attacker(record), tied_with))
@@ -97,18 +101,18 @@ def places(results: Results, number: Mapping[str, int] | None = None) -> list[Pl
 
 def ordered(records: Sequence[VersionResult]) -> str:
     """Say in which order versions are listed: by what is told of them, and where that leaves ties, by distortion."""
-    known = all(isinstance(record.distortion, float) for record in records)
+    known = all(isinstance(record[DISTORTION], float) for record in records)
     return "the least exposed first" + ("; where tied, the most distorted" if known else "")
 
 
 def leaders(results: Results) -> list[VersionResult]:
     """Return the versions that no other one beats beyond doubt: where there are several, nothing tells them apart."""
-    return [results.quantizer(row.name) for row in results.ranking.rows if row.rank == 1]
+    return [results.version(row.name) for row in results.ranking.rows if row.rank == 1]
 
 
 def baseline(results: Results) -> VersionResult | None:
     """Return the full-precision version where the audit holds it."""
-    return next((record for record in results.quantizers if record.name == BASELINE), None)
+    return next((record for record in results.versions if record.name == BASELINE), None)
 
 
 def tied(results: Results, one: VersionResult, other: VersionResult) -> bool:
@@ -145,7 +149,7 @@ def _parts(
     paired: Callable[[Estimate], bool],
     ranked: Callable[[VersionResult], bool],
 ) -> bool:
-    whole, change = baseline(results), record.change
+    whole, change = baseline(results), record[ATTACK_ACCURACY_CHANGE]
     if whole is None or record.name == whole.name:
         return False
     if {record.name, whole.name} <= {row.name for row in results.ranking.rows}:
@@ -161,8 +165,8 @@ def least_exposed(results: Results) -> list[VersionResult]:
     """
     first = leaders(results)
     if baseline(results) is None:
-        return first if len(first) < len(results.quantizers) else []
-    known = [record for record in results.quantizers if protects(results, record)]
+        return first if len(first) < len(results.versions) else []
+    known = [record for record in results.versions if protects(results, record)]
     return [record for record in first if record in known] or front(results, known)
 
 
@@ -180,9 +184,9 @@ def apart(one: Estimate, other: Estimate) -> bool:
 
 def utility_change(record: VersionResult, whole: VersionResult) -> Estimate | Unmeasured:
     """Return the utility of a version minus that of full precision: paired, else the widest that both allow."""
-    mine, theirs = record.utility, whole.utility
-    if isinstance(record.utility_change, Estimate):
-        return record.utility_change
+    mine, theirs = record[UTILITY], whole[UTILITY]
+    if isinstance(record[UTILITY_CHANGE], Estimate):
+        return record[UTILITY_CHANGE]
     if isinstance(mine, Unmeasured) or isinstance(theirs, Unmeasured):
         return next(each for each in (mine, theirs) if isinstance(each, Unmeasured))
     return Estimate(mine.value - theirs.value, mine.low - theirs.high, mine.high - theirs.low, mine.level, UNPAIRED)
@@ -196,7 +200,7 @@ def keeps(record: VersionResult, whole: VersionResult) -> bool:
 
 def metric(records: Sequence[VersionResult]) -> str:
     """Return the name of the utility of the versions, `utility` where it was measured for none."""
-    return next((each.utility.metric for each in records if not isinstance(each.utility, Unmeasured)), "utility")
+    return next((each.utility_metric for each in records if not isinstance(each[UTILITY], Unmeasured)), "utility")
 
 
 def most_useful(records: Sequence[VersionResult]) -> list[VersionResult]:
@@ -206,12 +210,13 @@ def most_useful(records: Sequence[VersionResult]) -> list[VersionResult]:
 
 def shown(record: VersionResult) -> Estimate | Unmeasured:
     """Return the utility of a version as people are shown it: of a language model its perplexity."""
-    return getattr(record.utility, "perplexity", None) or record.utility
+    return record[PERPLEXITY if PERPLEXITY.name in record.measures else UTILITY]
 
 
 def utility_value(record: VersionResult) -> float:
     """Return the utility of a version for sorting; one that was not measured counts as the lowest."""
-    return -math.inf if isinstance(record.utility, Unmeasured) else record.utility.value
+    measured = record[UTILITY]
+    return -math.inf if isinstance(measured, Unmeasured) else measured.value
 
 
 def adaptive(record: VersionResult, attack: str) -> AttackMetrics | Unmeasured:
@@ -220,19 +225,24 @@ def adaptive(record: VersionResult, attack: str) -> AttackMetrics | Unmeasured:
     return Unmeasured("this attack was not run on this version") if result is None else result.adaptive
 
 
-def foremost(results: Results) -> str | None:
-    """Return the attack to show where there is room for one: LiRA, else the first that was run."""
-    names = list(dict.fromkeys(name for record in results.quantizers for name in record.attacks))
-    return "lira" if "lira" in names else next(iter(names), None)
+def lead_attack(results: Results) -> str | None:
+    """Return the attack to show where there is room for one: the lead attack, else the first that was run."""
+    names = list(dict.fromkeys(name for record in results.versions for name in record.attacks))
+    lead = results.config.lead_attack
+    return lead if lead in names else next(iter(names), None)
 
 
-def rate_at(found: AttackMetrics | Unmeasured, fpr: float) -> RateAt | None:
+def rates(outcome: AttackMetrics | Unmeasured) -> list[RateAt | UnresolvedAt]:
+    """Return the true positive rates of an attack, or why there is none at a false positive rate."""
+    measured = outcome if isinstance(outcome, Unmeasured) else outcome[TPR_AT_FPR]
+    return [] if isinstance(measured, Unmeasured) else measured
+
+
+def rate_at(outcome: AttackMetrics | Unmeasured, fpr: float) -> RateAt | None:
     """Return the true positive rate at one false positive rate where it was resolved."""
-    rates = [] if isinstance(found, Unmeasured) else found.tpr
-    return next((rate for rate in rates if isinstance(rate, RateAt) and rate.fpr == fpr), None)
+    return next((rate for rate in rates(outcome) if isinstance(rate, RateAt) and rate.fpr == fpr), None)
 
 
-def smallest_rate(found: AttackMetrics | Unmeasured) -> float:
+def smallest_rate(outcome: AttackMetrics | Unmeasured) -> float:
     """Return the smallest false positive rate at which the true positive rate has an interval, 1 without any."""
-    rates = [] if isinstance(found, Unmeasured) else found.tpr
-    return min((rate.fpr for rate in rates if isinstance(rate, RateAt)), default=1.0)
+    return min((rate.fpr for rate in rates(outcome) if isinstance(rate, RateAt)), default=1.0)

@@ -7,21 +7,32 @@ the note that says why.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
+from quantmis.measures import Measure, measures_shown
+from quantmis.measures.attack_accuracy import ATTACK_ACCURACY
+from quantmis.measures.auc import AUC
+from quantmis.measures.indicator import INDICATOR
+from quantmis.measures.measure import Unit
+from quantmis.measures.perplexity import LOG_LIKELIHOOD
+from quantmis.measures.security import SECURITY
+from quantmis.measures.tpr_at_fpr import TPR_AT_FPR
+from quantmis.measures.utility import UTILITY
 from quantmis.report import words
 from quantmis.report.headline import subject
 from quantmis.report.reading import (
     COIN,
     Place,
     adaptive,
-    foremost,
+    lead_attack,
     metric,
     ordered,
     places,
     rates_digits,
     shown,
 )
-from quantmis.results import Agreement, AttackMetrics, VersionResult, Results
+from quantmis.report.reading import rates as rates_of
+from quantmis.results import Agreement, AttackMetrics, Results, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 Notes = Mapping[str, int]
@@ -42,7 +53,7 @@ Column = tuple[str, list[Cell]]
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """Hold a row: its number in the ranking where it has one, its name, its `role`, its cells."""
 
     name: str
@@ -52,7 +63,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Hold a table; the first of `head` stands over the names.
 
     `missing` has the heading of each column that was left out because it was measured for no version, and the note
@@ -61,7 +72,7 @@ class Table:
 
     caption: str
     head: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ReportRow, ...]
     missing: tuple[tuple[str, int], ...] = ()
 
 
@@ -72,67 +83,96 @@ def role(place: Place) -> str:
     return "baseline" if place.record.name == words.BASELINE else "other"
 
 
-def ranking(results: Results, notes: Notes) -> Table:
+def ranking(results: Results, notes: Notes) -> ReportTable:
     """Return the ranking, from the version that gives away least; without the columns that are empty."""
     listed = places(results)
     records = [place.record for place in listed]
     columns = [
         ("Rank", [Cell(place.rank) for place in listed]),
-        ("An attacker is right", rights([place.attacker for place in listed], notes, rates_digits(results))),
-        (utility_heading(records), utilities(records, notes)),
-        ("Bits per weight", [size(record.bits_per_weight, notes) for record in records]),
-        ("Zero weights", [share(record.sparsity, notes) for record in records]),
-        ("Distortion", [distortion(record.distortion, notes) for record in records]),
-        ("Against full precision, points", differences([record.change for record in records], notes)),
+        *(measured(measure, records, notes, rates_digits(results)) for measure in measures_shown("ranking")),
         ("Cannot be told from no.", [Cell(words.ranges(place.tied) or words.NONE) for place in listed]),
     ]
     return without_empty(numbered(f"Versions of the model, {ordered(records)}", listed, columns))
 
 
-def numbered(caption: str, listed: Sequence[Place], columns: Sequence[Column]) -> Table:
+def measured(
+    measure: Measure[Any], records: Sequence[VersionResult], notes: Notes, digits: int | None = None
+) -> Column:
+    """Return the column of a measure of versions; `digits` are those of how often an attacker is right."""
+    if measure is UTILITY:
+        return utility_heading(records), utilities(records, notes)
+    values = [record[measure] for record in records]
+    if measure is INDICATOR:
+        return measure.title, rounded(values, notes)
+    if measure is ATTACK_ACCURACY:
+        return measure.title, rights(values, notes, digits)
+    return measure.title, column_of(measure.unit, values, notes)
+
+
+def column_of(unit: Unit, values: Sequence[Any], notes: Notes) -> list[Cell]:
+    """Return the cells of values of a unit: numbers that were counted have no interval."""
+    counted = [each for each in values if isinstance(each, int | float)]
+    if counted:
+        return [cell(each, notes, COUNTED.get(unit, _three_decimals)) for each in values]
+    writers: dict[Unit, Callable[[Sequence[Quantity], Notes], list[Cell]]] = {
+        "auc": areas,
+        "share": rates,
+        "share difference": differences,
+        "lower bound": _floors,
+    }
+    return writers.get(unit, numbers)(values, notes)
+
+
+def numbered(caption: str, listed: Sequence[Place], columns: Sequence[Column]) -> ReportTable:
     """Return a table of versions, each with its number and its role."""
     table = assemble(caption, "Version", [words.title(place.record.name) for place in listed], columns)
     rows = zip(table.rows, listed, strict=True)
     return replace(table, rows=tuple(replace(row, number=each.position, role=role(each)) for row, each in rows))
 
 
-def assemble(caption: str, corner: str, names: Sequence[str], columns: Sequence[Column]) -> Table:
+def assemble(caption: str, corner: str, names: Sequence[str], columns: Sequence[Column]) -> ReportTable:
     """Return the table of these columns."""
     cells = zip(*(column for _, column in columns), strict=True)
-    rows = tuple(Row(name, row) for name, row in zip(names, cells, strict=True))
-    return Table(caption, (corner, *(heading for heading, _ in columns)), rows)
+    rows = tuple(ReportRow(name, row) for name, row in zip(names, cells, strict=True))
+    return ReportTable(caption, (corner, *(heading for heading, _ in columns)), rows)
 
 
 def utility_heading(records: Sequence[VersionResult]) -> str:
     """Return the heading of the column of what the versions are worth."""
     name = metric(records)
-    return words.capital(words.plainly(name)) + (", lower is better" if name == words.LIKELIHOOD else "")
+    return words.capital(words.plainly(name)) + (", lower is better" if name == LOG_LIKELIHOOD else "")
 
 
 def attacks(
     results: Results, notes: Notes, most: int | None = None, number: Mapping[str, int] | None = None
-) -> list[tuple[str, Table]]:
-    """Return name and table of every attack, what it achieved against each version; the foremost attack first."""
-    names = dict.fromkeys(name for record in results.quantizers for name in record.attacks)
-    first = sorted(names, key=lambda name: name != foremost(results))[:most]
+) -> list[tuple[str, ReportTable]]:
+    """Return name and table of every attack, what it achieved against each version; the lead attack first."""
+    names = dict.fromkeys(name for record in results.versions for name in record.attacks)
+    first = sorted(names, key=lambda name: name != lead_attack(results))[:most]
     return [(words.clean(name), _attack(results, name, notes, places(results, number))) for name in first]
 
 
-def _attack(results: Results, name: str, notes: Notes, listed: Sequence[Place]) -> Table:
-    found = [adaptive(place.record, name) for place in listed]
-    rates_at = list(dict.fromkeys(rate.fpr for each in found if isinstance(each, AttackMetrics) for rate in each.tpr))
-    columns = [
-        ("AUC", areas([_of(each, "auc") for each in found], notes)),
-        ("Advantage", numbers([_of(each, "advantage") for each in found], notes)),
-        *((_found_at(fpr), rates([_rate(each, fpr) for each in found], notes)) for fpr in rates_at),
-        ("Epsilon at least", _floors([_of(each, "epsilon_low") for each in found], notes)),
-        ("AUC, transfer", areas([_of(_transfer(place.record, name), "auc") for place in listed], notes)),
-    ]
+def _attack(results: Results, name: str, notes: Notes, listed: Sequence[Place]) -> ReportTable:
+    outcomes = [adaptive(place.record, name) for place in listed]
+    columns = [column for measure in measures_shown("attacks") for column in _of_attack(measure, outcomes, notes)]
+    transfer = [_value(_transfer(place.record, name), AUC) for place in listed]
     about = f"{words.clean(name)} against {subject(results)}: adaptive attacker, unless the column says transfer"
-    return without_empty(numbered(about, listed, columns))
+    return without_empty(numbered(about, listed, [*columns, ("AUC, transfer", areas(transfer, notes))]))
 
 
-def without_empty(table: Table) -> Table:
+def _of_attack(measure: Measure[Any], outcomes: Sequence[AttackMetrics | Unmeasured], notes: Notes) -> list[Column]:
+    """Return the columns of a measure of attacks: one, or one for each false positive rate."""
+    if measure is not TPR_AT_FPR:
+        return [(measure.title, column_of(measure.unit, [_value(each, measure) for each in outcomes], notes))]
+    false_positive_rates = dict.fromkeys(rate.fpr for each in outcomes for rate in rates_of(each))
+    return [(_found_at(fpr), rates([_rate(each, fpr) for each in outcomes], notes)) for fpr in false_positive_rates]
+
+
+def _value(outcome: AttackMetrics | Unmeasured, measure: Measure[Any]) -> Any:
+    return outcome if isinstance(outcome, Unmeasured) else outcome[measure]
+
+
+def without_empty(table: ReportTable) -> ReportTable:
     """Leave out the columns that were measured for no version, all for one reason."""
     columns = [{row.cells[index] for row in table.rows} for index in range(len(table.head) - 1)]
     empty = {
@@ -158,17 +198,13 @@ def _transfer(record: VersionResult, attack: str) -> AttackMetrics | Unmeasured:
     return Unmeasured("this attack was not run on this version") if result is None else result.transfer
 
 
-def _of(found: AttackMetrics | Unmeasured, field: str) -> Quantity:
-    return found if isinstance(found, Unmeasured) else getattr(found, field)
+def _rate(outcome: AttackMetrics | Unmeasured, fpr: float) -> Quantity:
+    if isinstance(outcome, Unmeasured):
+        return outcome
+    return next((rate for rate in rates_of(outcome) if rate.fpr == fpr), Unmeasured("this rate was not asked for"))
 
 
-def _rate(found: AttackMetrics | Unmeasured, fpr: float) -> Quantity:
-    if isinstance(found, Unmeasured):
-        return found
-    return next((rate for rate in found.tpr if rate.fpr == fpr), Unmeasured("this rate was not asked for"))
-
-
-def agreements(results: Results, notes: Notes) -> Table:
+def agreements(results: Results, notes: Notes) -> ReportTable:
     """Return how alike two measures order the versions, for every two of which the data say something."""
     pairs = [pair for pair in results.agreement if _tells(pair.tau)]
     columns = [
@@ -193,7 +229,7 @@ def _pair(pair: Agreement) -> str:
 
 
 def _measure(name: str) -> str:
-    return {"indicator": "indicator r_Q", "security": "security (MIS)"}.get(name) or words.plainly(name)
+    return {INDICATOR.name: "indicator r_Q", SECURITY.name: "security (MIS)"}.get(name) or words.plainly(name)
 
 
 def _alike(tau: Quantity) -> str:
@@ -269,19 +305,16 @@ def utilities(records: Sequence[VersionResult], notes: Notes) -> list[Cell]:
     return [cell(each, notes, lambda value: words.utility_text(value, name, digits)) for each in values]
 
 
-def size(bits: float | Unmeasured, notes: Notes) -> Cell:
-    """Return the cell of the bits that a weight takes."""
-    return cell(bits, notes, lambda value: words.significant(value, 3))
+def _three_decimals(value: float) -> str:
+    return words.fixed(value, 3)
 
 
-def share(sparsity: float | Unmeasured, notes: Notes) -> Cell:
-    """Return the cell of a share that was counted and has no interval."""
-    return cell(sparsity, notes, words.percent)
-
-
-def distortion(upset: float | Unmeasured, notes: Notes) -> Cell:
-    """Return the cell of how far the losses of unseen samples were upset."""
-    return cell(upset, notes, lambda value: words.fixed(value, 3))
+COUNTED: dict[Unit, words.Writer] = {
+    "bits": lambda value: words.significant(value, 3),
+    "share": words.percent,
+    "count": lambda value: f"{value:,}",
+}
+"""How numbers are written that were counted and have no interval."""
 
 
 def decimals(quantities: Sequence[Quantity]) -> int:

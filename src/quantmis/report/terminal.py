@@ -11,11 +11,17 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
+from quantmis.measures import Measure
+from quantmis.measures.auc import AUC
+from quantmis.measures.bits_per_weight import BITS_PER_WEIGHT
+from quantmis.measures.distortion import DISTORTION
+from quantmis.measures.indicator import INDICATOR
+from quantmis.measures.sparsity import SPARSITY
 from quantmis.report import tables, words
-from quantmis.report.reading import Place, adaptive, foremost, metric, ordered, places, rates_digits
+from quantmis.report.reading import Place, adaptive, lead_attack, metric, ordered, places, rates_digits
 from quantmis.report.tables import Cell
 from quantmis.report.verdict import verdict
-from quantmis.results import AttackMetrics, Results
+from quantmis.results import AttackMetrics, Results, VersionResult
 
 STYLES = {"leader": "bold green", "baseline": "bold", "other": ""}
 SHORTEST, LONGEST = 10, 30
@@ -40,7 +46,7 @@ def table(results: Results, width: int | None = None) -> Table:
     chosen = [column for column in _columns(results, listed) if column.width <= wide]
     for column in chosen:
         drawn.add_column(column.heading, overflow="fold")
-    drawn.caption, drawn.caption_justify = ordered(results.quantizers), "left"
+    drawn.caption, drawn.caption_justify = ordered(results.versions), "left"
     for index, place in enumerate(listed):
         cells = (place.rank, words.title(place.record.name), *(column.cells[index] for column in chosen))
         drawn.add_row(*map(Text, cells), style=STYLES[tables.role(place)])
@@ -55,20 +61,24 @@ def _columns(results: Results, listed: Sequence[Place]) -> list[Column]:
             _spelled(tables.rights([place.attacker for place in listed], {}, rates_digits(results))),
         ),
         Column(words.plainly(metric(records)), _spelled(tables.utilities(records, {})), width=70),
-        Column("bits", _spelled([tables.size(record.bits_per_weight, {}) for record in records]), width=90),
-        Column("zeros", _spelled([tables.share(record.sparsity, {}) for record in records]), width=96),
-        Column("distortion", _spelled([tables.distortion(record.distortion, {}) for record in records]), width=110),
+        _counted("bits", BITS_PER_WEIGHT, records, 90),
+        _counted("zeros", SPARSITY, records, 96),
+        _counted("distortion", DISTORTION, records, 110),
         *_attack(results, listed),
-        Column("indicator r_Q", _spelled(tables.rounded([record.indicator for record in records], {})), width=140),
+        Column("indicator r_Q", _spelled(tables.rounded([record[INDICATOR] for record in records], {})), width=140),
     ]
 
 
+def _counted(heading: str, measure: Measure[float], records: Sequence[VersionResult], width: int) -> Column:
+    return Column(heading, _spelled(tables.measured(measure, records, {})[1]), width)
+
+
 def _attack(results: Results, listed: Sequence[Place]) -> list[Column]:
-    name = foremost(results)
+    name = lead_attack(results)
     if name is None:
         return []
-    found = [adaptive(place.record, name) for place in listed]
-    cells = tables.areas([each.auc if isinstance(each, AttackMetrics) else each for each in found], {})
+    outcomes = [adaptive(place.record, name) for place in listed]
+    cells = tables.areas([each[AUC] if isinstance(each, AttackMetrics) else each for each in outcomes], {})
     return [Column(f"AUC of {words.clean(name, 20)}", _spelled(cells), width=118)]
 
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from quantmis.results import LIKELIHOOD
+from quantmis.measures.perplexity import LOG_LIKELIHOOD
 from quantmis.stats import Estimate, Unmeasured
 
 BASELINE = "identity"
@@ -160,14 +160,14 @@ def utility_text(value: float, metric: str, decimals: int) -> str:
     >>> utility_text(0.912, "accuracy", 3), utility_text(-2.0, "log_likelihood", 2)
     ('91.2 %', '7.4')
     """
-    if metric == LIKELIHOOD:
+    if metric == LOG_LIKELIHOOD:
         return significant(math.exp(-value))
     return percent(value, max(0, decimals - 2)) if is_share(metric) else fixed(value, decimals)
 
 
 def plainly(metric: str) -> str:
     """Return the words for a metric; the log-likelihood of a token is told as what people know, perplexity."""
-    return "perplexity" if metric == LIKELIHOOD else clean(metric.replace("_", " "))
+    return "perplexity" if metric == LOG_LIKELIHOOD else clean(metric.replace("_", " "))
 
 
 def number(estimate: Estimate | Unmeasured, decimals: int | None = None) -> str:

@@ -13,18 +13,19 @@ from pydantic import BaseModel, Field, model_validator
 
 from quantmis.errors import UserError
 from quantmis.files import write_atomically
-from quantmis.results.measures import EARLIER, Measured, VersionResult, Record
+from quantmis.measures import Record
 from quantmis.results.ranges import faults
+from quantmis.results.records import Measured, VersionResult
 from quantmis.stats import EstimateError, Unmeasured
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DOCUMENT = "results.json"
 LONGEST = 300
 DASH = "\N{EN DASH}"
 
 
 class Config(Record):
-    """Say what was asked for, in the words of the user."""
+    """Say what was asked for, in the words of the user; `lead_attack` is the attack that is shown where one is."""
 
     model: str
     loss: str
@@ -35,8 +36,9 @@ class Config(Record):
     replicates: int
     quantizers: list[str]
     attacks: list[str]
+    lead_attack: str
     level: float
-    calibrate_on: Literal["held_out", "members"] = "held_out"
+    calibrate_on: str = "held_out"
 
 
 class Environment(Record):
@@ -123,10 +125,17 @@ class Control(Record):
     """Hold a test of the audit itself; `passed` is None where there is no right answer, only a number to read."""
 
     name: str
-    quantizer: str
+    version: str
     expected: str
     found: Measured
     passed: bool | None = None
+
+
+class AttackDescription(Record):
+    """Hold what people read of an attack, in its author's words, and whether its success bounds security."""
+
+    description: str
+    bounds_security: bool = True
 
 
 class Finding(Record):
@@ -149,13 +158,13 @@ class BlindBaseline(Record):
     differs: bool
 
 
-class Target(Record):
-    """Hold what was measured about the very model that was given: *this model*, not *this procedure*.
+class TargetResult(Record):
+    """Hold what was measured about the very model that was given: *this model*, not *this training algorithm*.
 
     `name` is where its weights came from, `digest` the SHA-256 of their names, types, shapes and bytes. `versions` are
     its quantized versions, each a model of one row: in an as-is audit there are none here, because all that was
-    measured is about this model, and stands in `quantizers` of the document. `stated`: the utility that its owner
-    knows of it, with which what was measured agreed. `alike`: how many members look like a non-member.
+    measured is about this model, and stands in `versions` of the document. `stated`: the utility that its owner
+    knows of it, with which what was measured agreed. `near_duplicates`: how many members look like a non-member.
     `file`: the SHA-256 of the bytes of the file that the weights came from, where they came from one; `files`: the same
     of each version that was read from a file.
     """
@@ -168,7 +177,7 @@ class Target(Record):
     versions: list[VersionResult]
     ranking: Ranking | Unmeasured
     stated: float | None = None
-    alike: int = 0
+    near_duplicates: int = 0
     file: str = ""
     files: dict[str, str] = Field(default_factory=dict)
 
@@ -183,38 +192,39 @@ class Reproduce(Record):
 class Results(Record):
     """Hold one whole audit."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     config: Config
     environment: Environment
     data: Data
-    quantizers: list[VersionResult]
+    attacks: dict[str, AttackDescription]
+    versions: list[VersionResult]
     ranking: Ranking
     agreement: list[Agreement]
     controls: list[Control]
     warnings: list[Finding]
     reproduce: Reproduce
-    target: Target | Unmeasured = EARLIER
+    target: TargetResult | Unmeasured = Unmeasured("no trained model was given")
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Results":
-        _require_agree(self.quantizers, self.ranking)
-        if isinstance(self.target, Target) and isinstance(self.target.ranking, Ranking):
-            _require_agree(self.target.versions or self.quantizers, self.target.ranking)
+        _require_agree(self.versions, self.ranking)
+        if isinstance(self.target, TargetResult) and isinstance(self.target.ranking, Ranking):
+            _require_agree(self.target.versions or self.versions, self.target.ranking)
         return self
 
     @property
-    def this_model(self) -> "tuple[list[QuantizerResult], Ranking] | Unmeasured":
+    def this_model(self) -> "tuple[list[VersionResult], Ranking] | Unmeasured":
         """The versions of the very model that was given, and their ranking, whatever the depth."""
         if isinstance(self.target, Unmeasured):
             return self.target
         if self.config.depth == "as-is":
-            return self.quantizers, self.ranking
+            return self.versions, self.ranking
         ranking = self.target.ranking
         return ranking if isinstance(ranking, Unmeasured) else (self.target.versions, ranking)
 
-    def quantizer(self, name: str) -> VersionResult:
-        """Return the record of the quantizer that users call `name`."""
-        return next(record for record in self.quantizers if record.name == name)
+    def version(self, name: str) -> VersionResult:
+        """Return the record of the version that users call `name`."""
+        return next(record for record in self.versions if record.name == name)
 
 
 def _require_agree(records: list[VersionResult], ranking: Ranking) -> None:
@@ -280,7 +290,10 @@ def _invalid(source: str, why: str) -> UserError:
 def _refuse_other_version(version: int, source: str) -> None:
     if version != SCHEMA_VERSION:
         message = f"{source} has schema version {version}; this quantmis reads version {SCHEMA_VERSION}"
-        raise UserError(message, hint="upgrade with: pip install --upgrade quantmis")
+        newer = "upgrade with: pip install --upgrade quantmis"
+        raise UserError(
+            message, hint=newer if version > SCHEMA_VERSION else "run the audit again: nothing is trained twice"
+        )
 
 
 class _Versioned(BaseModel):

@@ -2,7 +2,8 @@
 
 JSON of the right shape can still hold what no audit writes: an accuracy of 5, a ROC curve of two lengths, a digest that
 is none. Whoever reads a document relies on its numbers, so they are held against what they can be before anything is
-made of them. The seal says whether a document was edited; this says whether it makes sense.
+made of them: each measure against the span of its declaration. The seal says whether a document was edited; this says
+whether it makes sense.
 """
 
 import math
@@ -13,32 +14,34 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from quantmis.results.measures import Curve, VersionResult, RateAt, UnresolvedAt, Utility
-from quantmis.stats import Estimate
+from quantmis.measures import Measure, measures_of
+from quantmis.measures.measure import LARGEST
+from quantmis.measures.tpr_at_fpr import RateAt, UnresolvedAt
+from quantmis.results.records import Curve, MeasuredRecord, VersionResult
+from quantmis.stats import Estimate, Unmeasured
 
 ALMOST = 1e-9
-LARGEST = 1e100
 WHOLE = 2**53
-SHARES = {"auc", "balanced_accuracy", "security", "security_upper_bound", "exposure", "tpr", "greedy", "sampled"}
-"""Quantities that lie between 0 and 1 with both ends of their interval."""
+Span = tuple[float, float, bool]
+"""The least value, the largest, and whether the ends of an interval lie between them too."""
 
-SPANS = {
-    "advantage": (-1.0, 1.0),
-    "tau": (-1.0, 1.0),
-    "change": (-1.0, 1.0),
-    "epsilon_low": (0.0, 1e6),
-    "indicator": (0.0, LARGEST),
-    "exposure_bits": (0.0, 64.0),
+SPANS: dict[str, Span] = {
+    "tau": (-1.0, 1.0, False),
+    "auc": (0.0, 1.0, True),
+    "balanced_accuracy": (0.0, 1.0, True),
+    "exposure": (0.0, 1.0, True),
+    "greedy": (0.0, 1.0, True),
+    "sampled": (0.0, 1.0, True),
 }
-"""Quantities that lie between two numbers; a symmetric interval may reach beyond them."""
+"""Quantities outside of measures, and parts of measures, by the name of their field."""
 
+ANYTHING: Span = (-LARGEST, LARGEST, False)
 COUNTS = {
     "samples",
     "held_out",
     "members_per_model",
     "members",
     "non_members",
-    "weights",
     "models",
     "distinct",
     "sample",
@@ -47,6 +50,7 @@ COUNTS = {
     "reused",
     "features",
     "repeats",
+    "near_duplicates",
 }
 DIGESTS = {"digest": 1, "table_digest": 0, "seal": 0}
 """Fields with a SHA-256 in hexadecimal, and whether there must be one."""
@@ -56,19 +60,19 @@ SHA_256 = re.compile(r"[0-9a-f]{64}")
 
 def faults(document: BaseModel) -> Iterator[str]:
     """Yield a line for everything in a document that no audit writes: where it stands, and what is expected."""
-    yield from _faults(document, "", "")
+    yield from _faults(document, "", "", ANYTHING)
 
 
-def _faults(value: Any, path: str, name: str) -> Iterator[str]:
+def _faults(value: Any, path: str, name: str, span: Span) -> Iterator[str]:
     if isinstance(value, Estimate | UnresolvedAt):
-        yield from (f"{path}: {fault}" for fault in _of_estimate(value, name))
+        yield from (f"{path}: {fault}" for fault in _of_estimate(value, SPANS.get(name, span)))
     elif isinstance(value, Curve):
         yield from (f"{path}: {fault}" for fault in _of_curve(value))
     elif isinstance(value, BaseModel | dict | list | tuple):
-        for step, field, child in _children(value, name):
-            yield from _faults(child, f"{path}.{_shown(step)}".lstrip("."), field)
-        if isinstance(value, VersionResult):
-            yield from (f"{path}: {fault}" for fault in _of_version(value))
+        for step, field, child, within in _children(value, name, span):
+            yield from _faults(child, f"{path}.{_shown(step)}".lstrip("."), field, within)
+        if isinstance(value, VersionResult) and not 1 <= value.distinct <= value.models:
+            yield f"{path}: {value.distinct} different models of {value.models} are not possible"
     elif (fault := _of_plain(value, name)) is not None:
         yield f"{path}: {fault}"
 
@@ -78,50 +82,55 @@ def _shown(step: object) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in str(step)[:60])
 
 
-def _children(value: Any, name: str) -> Iterator[tuple[object, str, Any]]:
-    """Yield the step to each child, the field that says what the child is, and the child."""
+def _children(value: Any, name: str, span: Span) -> Iterator[tuple[object, str, Any, Span]]:
+    """Yield the step to each child, the field that says what the child is, the child, and what spans its numbers."""
     if isinstance(value, BaseModel):
-        yield from ((field, field, getattr(value, field)) for field in type(value).model_fields)
+        fields = ((field, getattr(value, field)) for field in type(value).model_fields)
+        yield from ((field, field, child, span) for field, child in fields if field != "measures")
+        yield from _of_measures(value) if isinstance(value, MeasuredRecord) else ()
     elif isinstance(value, dict):
-        yield from ((key, name, child) for key, child in value.items())
+        yield from ((key, name, child, span) for key, child in value.items())
     else:
-        yield from ((getattr(child, "name", index), name, child) for index, child in enumerate(value))
+        yield from ((getattr(child, "name", index), name, child, span) for index, child in enumerate(value))
 
 
-def _of_estimate(found: Estimate | UnresolvedAt, name: str) -> Iterator[str]:
+def _of_measures(record: MeasuredRecord) -> Iterator[tuple[object, str, Any, Span]]:
+    for name, value in record.measures.items():
+        measure = measures_of(record.subject)[name]
+        yield f"measures.{name}", f"measure {name}", _as_estimate(value), _span(measure, record)
+
+
+def _as_estimate(value: Any) -> Any:
+    """Return a number that was counted as an estimate of itself, so that it is held against the same span."""
+    plain = isinstance(value, int | float) and math.isfinite(value)
+    return Estimate(float(value), float(value), float(value)) if plain else value
+
+
+def _span(measure: Measure[Any], record: MeasuredRecord) -> Span:
+    if measure.unit == "utility" and isinstance(record, VersionResult) and record.utility_metric.endswith("accuracy"):
+        return 0.0, 1.0, True
+    return *measure.span, measure.bounded
+
+
+def _of_estimate(found: Estimate | Unmeasured, span: Span) -> Iterator[str]:
     if isinstance(found, RateAt | UnresolvedAt) and not 0 < found.fpr < 1:
         yield f"a false positive rate lies between 0 and 1, this is {found.fpr:g}"
     if not isinstance(found, Estimate):
         return
-    low, high = _span(found, name)
-    slack = 0.0 if name in SHARES else min(high - low, LARGEST)
+    low, high, bounded = span
+    slack = 0.0 if bounded else min(high - low, LARGEST)
     if not low - ALMOST <= found.value <= high + ALMOST:
         yield f"a value between {low:g} and {high:g} is expected, this is {found.value:g}"
     elif found.low < low - slack - ALMOST or found.high > high + slack + ALMOST:
         yield f"an interval between {low:g} and {high:g} is expected, this is {found.low:g} to {found.high:g}"
 
 
-def _span(found: Estimate, name: str) -> tuple[float, float]:
-    if name in SHARES or (isinstance(found, Utility) and found.metric.endswith("accuracy")):
-        return 0.0, 1.0
-    return SPANS.get(name, (-LARGEST, LARGEST))
-
-
 def _of_curve(curve: Curve) -> Iterator[str]:
     if len(curve.fpr) != len(curve.tpr) or len(curve.fpr) < 2:
         yield f"a ROC curve has two lists of one length, these have {len(curve.fpr)} and {len(curve.tpr)}"
-    for side in (curve.fpr, curve.tpr):
-        if any(not 0 <= rate <= 1 for rate in side) or side != sorted(side):
+    for rates in (curve.fpr, curve.tpr):
+        if any(not 0 <= rate <= 1 for rate in rates) or rates != sorted(rates):
             yield "the rates of a ROC curve rise from 0 to 1"
-
-
-def _of_version(record: VersionResult) -> Iterator[str]:
-    if not record.models >= 1 or record.distinct > record.models:
-        yield f"{record.distinct} different models of {record.models} are not possible"
-    if isinstance(record.sparsity, float) and not 0 <= record.sparsity <= 1:
-        yield f"a share of zero weights lies between 0 and 1, this is {record.sparsity:g}"
-    if isinstance(record.bits_per_weight, float) and not 0 <= record.bits_per_weight <= 1e6:
-        yield f"{record.bits_per_weight:g} bits for a weight are not possible"
 
 
 def _of_plain(value: object, name: str) -> str | None:

@@ -22,12 +22,14 @@ from quantmis.stats.roc import subset
 class Bound(NamedTuple):
     """Hold the upper bound on security and the attack that gave it; two names where the halves chose differently.
 
-    `right` is the balanced accuracy of the attacker behind it, with its influences, for paired comparisons.
+    `right` is the balanced accuracy of the attacker behind it, with its influences, for paired comparisons; `accuracy` is
+    the same with its interval.
     """
 
     security: Estimate | Unmeasured
     attack: str
     right: Linear | None = None
+    accuracy: Estimate | Unmeasured = Unmeasured("no attack of this audit bounds security")
 
 
 def security_upper_bound(
@@ -52,11 +54,11 @@ def security_upper_bound(
     first = next(iter(tables.values()))
     why = too_few(first)
     if why:
-        return Bound(why, ", ".join(tables))
+        return Bound(why, ", ".join(tables), accuracy=why)
     accepted, names = _decide(tables, first.half)
     right = accuracy(accepted, member)
     measured = first.proportion(right, HELD_OUT.replace("threshold", "attack and threshold"))
-    return Bound(_security(measured), ", ".join(dict.fromkeys(names)), right)
+    return Bound(_security(measured), ", ".join(dict.fromkeys(names)), right, measured)
 
 
 def _decide(

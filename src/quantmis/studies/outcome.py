@@ -7,7 +7,8 @@ from typing import Literal
 import pydantic
 
 from quantmis.files import write_atomically
-from quantmis.results import Measured, Record
+from quantmis.measures import Record
+from quantmis.results import Measured
 from quantmis.stats import Estimate
 
 LOWER_IS_BETTER = ("mae",)

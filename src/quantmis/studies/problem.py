@@ -14,9 +14,10 @@ import quantmis
 from quantmis import seeds
 from quantmis.attacks import LiRA, LossThreshold, PairedReplicates
 from quantmis.audit.checks import check
+from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.collect import collect
 from quantmis.audit.execution.executors import Local
-from quantmis.tables.loss_table import Table, assemble
+from quantmis.audit.execution.group_key import group_key
 from quantmis.audit.execution.work import Work
 from quantmis.data import Samples, complementary_halves
 from quantmis.errors import UserError
@@ -27,6 +28,7 @@ from quantmis.quantizers import QUANTIZERS, Quantizer
 from quantmis.results import Measured
 from quantmis.stats import Estimate, Unmeasured, evaluate
 from quantmis.studies.outcome import Outcome, QuantizerOutcome
+from quantmis.tables import LossTable
 from quantmis.theory import indicator, security
 
 ROOMS = (
@@ -103,7 +105,7 @@ class Problem:
     def key(self, design: Design) -> str:
         """Return the hash of everything that the outcome depends on."""
         works = (self.halves(design), self.whole(design))
-        keys = [work.key(rows) for work in works for rows in work.groups()]
+        keys = [group_key(work, rows) for work in works for rows in work.groups()]
         words = f"{keys} {_code()} {design.level} {self.name} {self.metric} {self.chance}"
         return hashlib.sha256(words.encode()).hexdigest()
 
@@ -135,11 +137,11 @@ def measure(problem: Problem, design: Design, key: str) -> Outcome:
     )
 
 
-def _tables(work: Work) -> list[Table]:
+def _tables(work: Work) -> list[LossTable]:
     return assemble(work, collect(work, Local(), None, lambda done: None).groups)
 
 
-def _outcome(problem: Problem, design: Design, halves: Table, whole: Table) -> QuantizerOutcome:
+def _outcome(problem: Problem, design: Design, halves: LossTable, whole: LossTable) -> QuantizerOutcome:
     audited, candidates = halves.audited, halves.candidates(design.shadows)
     lira = evaluate(LiRA().score(audited), audited.member, design.level)
     n = int(audited.member[0].sum())

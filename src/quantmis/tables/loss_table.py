@@ -17,13 +17,16 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from quantmis.audit.execution.work import EXTRACTED, Group, Traits, Work
 from quantmis.evidence import Evidence
-from quantmis.data.loss_tables import NAMED
 from quantmis.files import write_atomically
-from quantmis.registry import spelling
+from quantmis.tables.traits import VersionTraits
 
 LONGEST = 60
+NAMED = "named/"
+"""What the names of arrays begin with that are further signals, as `named/min_k`."""
+
+EXTRACTED = "extracted/"
+"""What the names of arrays begin with that say which canaries a language model says by heart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +38,7 @@ class Candidates:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class LossTable:
     """Hold one quantizer's loss table over all samples, what predictions are worth, and the traits of each model.
 
     `is_audited` and `is_held_out` mark the columns of the two uses; the canaries, which only their control reads, are in
@@ -51,7 +54,7 @@ class Table:
     per_sample_utility: Float[np.ndarray, "models samples"] | None
     earlier: Float[np.ndarray, "candidates held_out"] | None
     metric: str
-    traits: tuple[Traits, ...]
+    traits: tuple[VersionTraits, ...]
     is_audited: Bool[np.ndarray, " samples"]
     is_held_out: Bool[np.ndarray, " samples"]
     about: Literal["models", "target"] = "models"
@@ -159,43 +162,6 @@ def slug(name: str) -> str:
     """
     plain = re.sub("[^a-z0-9.]+", "_", name.lower()).strip("_.")
     return plain if 0 < len(plain) <= LONGEST else f"{plain[:LONGEST]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def assemble(work: Work, groups: Mapping[range, Group]) -> list[Table]:
-    """Return the table of each quantizer of `work`, from all its groups."""
-    ordered = [groups[rows] for rows in work.groups()]
-    return [_table(work, number, ordered) for number in range(len(work.quantizers))]
-
-
-def _table(work: Work, number: int, groups: list[Group]) -> Table:
-    arrays, shown = _joined(groups, f"{number}."), np.any(work.member, axis=0)
-    return Table(
-        name=spelling(work.quantizers[number]),
-        evidence=Evidence(
-            losses=arrays["losses"],
-            member=work.member,
-            signal=arrays.get("signals"),
-            entropy=arrays.get("entropy"),
-            label=work.task.loss.classes(work.samples.y),
-            named=beginning(NAMED, arrays),
-        ),
-        per_sample_utility=arrays.get("per_sample_utility"),
-        earlier=arrays.get("earlier"),
-        metric=work.task.loss.metric,
-        traits=tuple(traits for group in groups for traits in group.traits[number]),
-        is_audited=shown & (np.arange(len(shown)) < len(shown) - work.canaries),
-        is_held_out=work.is_held_out,
-        weight=work.task.loss.weights(work.samples.y),
-        repeats=work.repeats,
-        extracted=beginning(EXTRACTED, arrays),
-    )
-
-
-def _joined(groups: list[Group], prefix: str) -> dict[str, np.ndarray]:
-    """Return the arrays of all groups whose names begin with `prefix`, one group below the other."""
-    found = [beginning(prefix, group.arrays) for group in groups]
-    names = sorted({name for each in found for name in each})
-    return {name: np.concatenate([each[name] for each in found if name in each]) for name in names}
 
 
 def beginning(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

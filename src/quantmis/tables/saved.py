@@ -8,11 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from quantmis.tables.loss_table import Table, beginning
-from quantmis.audit.execution.work import EXTRACTED, Traits
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
-from quantmis.data.loss_tables import NAMED
+from quantmis.tables.loss_table import EXTRACTED, NAMED, LossTable, beginning
+from quantmis.tables.traits import VersionTraits
 
 MANY = 2**34
 """Bytes that a table may take in memory: a small file can claim any size."""
@@ -22,7 +21,7 @@ class Damaged(Exception):  # noqa: N818 it says what the table is
     """Say why a file is not the table that an audit wrote."""
 
 
-def read_table(path: Path, name: str, about: Literal["models", "target"]) -> Table:
+def read_table(path: Path, name: str, about: Literal["models", "target"]) -> LossTable:
     """Return the table of the quantizer `name`; `Damaged` for another file, `UserError` where there is none."""
     try:
         return _table(_arrays(path), name, about)
@@ -42,8 +41,8 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         return {name: file[name] for name in file.files}
 
 
-def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models", "target"]) -> Table:
-    return Table(
+def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models", "target"]) -> LossTable:
+    return LossTable(
         name=name,
         evidence=Evidence(
             losses=arrays["losses"],
@@ -66,11 +65,11 @@ def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models",
     )
 
 
-def _traits(arrays: Mapping[str, np.ndarray]) -> tuple[Traits, ...]:
+def _traits(arrays: Mapping[str, np.ndarray]) -> tuple[VersionTraits, ...]:
     columns = (arrays["fingerprint"], arrays["bits_per_weight"], arrays["sparsity"], arrays["weights"])
     untouched: list[list[str]] = json.loads(str(arrays["untouched"]))
     return tuple(
-        Traits(str(fingerprint), _known(bits), _known(sparsity), _whole(weights), names)
+        VersionTraits(str(fingerprint), _known(bits), _known(sparsity), _whole(weights), names)
         for fingerprint, bits, sparsity, weights, names in zip(*columns, untouched, strict=True)
     )
 

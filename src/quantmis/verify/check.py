@@ -6,7 +6,7 @@ from typing import Any
 
 from quantmis import __version__, results
 from quantmis.errors import UserError
-from quantmis.results import Results, Target
+from quantmis.results import Results, TargetResult
 from quantmis.results.seal import SAID, sealing
 from quantmis.verify.compare import count, differences
 from quantmis.verify.page import rendered
@@ -41,7 +41,7 @@ def verify(folder: Path) -> Checked:
     page_edited, unchecked = rendered(folder, document, content)
     edited = list(filter(None, [SAID[sealing(document, content)]]))
     saved = read_tables(folder, document)
-    tables = len([*saved.procedure, *saved.this_model, *saved.noises])
+    tables = len([*saved.algorithm, *saved.this_model, *saved.noises])
     if saved.damaged:  # numbers computed from another table say nothing
         return Checked(tables, 0, [*edited, *saved.damaged, *page_edited], unchecked)
     numbers, differing, skipped = _numbers(document, saved)
@@ -62,19 +62,23 @@ def _numbers(document: Results, saved: Saved) -> tuple[int, list[str], list[str]
 
 def _skipped(document: Results) -> list[str]:
     given = document.target
-    blind = [BLIND] if isinstance(given, Target) else []
+    blind = [BLIND] if isinstance(given, TargetResult) else []
     runs = sorted({finding.code for finding in document.warnings} & RAN)
-    return [*blind, *(f"finding {code}: it is about the run" for code in runs), *map(_elsewhere, _alike(document))]
+    return [
+        *blind,
+        *(f"finding {code}: it is about the run" for code in runs),
+        *map(_elsewhere, _without_references(document)),
+    ]
 
 
 def _elsewhere(name: str) -> str:
     return f"{name}: it was quantized elsewhere, and the document does not say which quantizer it was taken to be like"
 
 
-def _alike(document: Results) -> list[str]:
+def _without_references(document: Results) -> list[str]:
     """Return the versions whose references the document does not name."""
-    versions = document.target.versions if isinstance(document.target, Target) else []
-    known = {record.name for record in document.quantizers}
+    versions = document.target.versions if isinstance(document.target, TargetResult) else []
+    known = {record.name for record in document.versions}
     return [record.name for record in versions if record.name not in known]
 
 
@@ -84,12 +88,12 @@ def _leave_out(found: dict[str, Any], document: Results) -> None:
         found.pop(key)
     found["warnings"] = [each for each in found["warnings"] if each["code"] not in RAN]
     target: dict[str, Any] = found["target"]
-    alike = set(_alike(document))
-    if alike:
+    unnamed_references = set(_without_references(document))
+    if unnamed_references:
         target.pop("ranking")
-        target["versions"] = [each for each in target["versions"] if each["name"] not in alike]
-    for record in [*found["quantizers"], *target.get("versions", [])]:
-        exposed = record["most_exposed"]
+        target["versions"] = [each for each in target["versions"] if each["name"] not in unnamed_references]
+    for record in [*found["versions"], *target.get("versions", [])]:
+        exposed = record["measures"]["most_exposed_samples"]
         for each in exposed if isinstance(exposed, list) else []:
             each.pop("id")
 

@@ -24,6 +24,6 @@ shadows = 64
 """
 
 from quantmis.audit.config.building import samples_of, target_of, task_of
-from quantmis.audit.config.sections import AuditFile, Options, read, require_recipe
+from quantmis.audit.config.sections import AuditFile, read, require_recipe
 
-__all__ = ["AuditFile", "Options", "read", "require_recipe", "samples_of", "target_of", "task_of"]
+__all__ = ["AuditFile", "read", "require_recipe", "samples_of", "target_of", "task_of"]

@@ -1,68 +1,46 @@
 """The sections of an audit file, and how one is read: every key is known, or refused beside the nearest known one."""
 
+import dataclasses
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import pydantic
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from quantmis.audit.config.words import explained
-from quantmis.audit.options import DEPTHS
-from quantmis.audit.execution.work import CALIBRATE_ON
+from quantmis.audit.options import AuditOptions, Section
 from quantmis.data.sources import Data
 from quantmis.errors import UserError, require
-from quantmis.models.engine import ENGINES
+from quantmis.models import Recipe
 from quantmis.models.hugging_face import CAUSAL_LM
 from quantmis.models.sources import Model
-from quantmis.registry import suggestion
 
 LARGEST = 10**6
 SHOWN = 200
 
 
-def OneOf(*words: str) -> Any:  # noqa: N802 it stands where a type does
-    """Tell editors which words there are; whoever takes them refuses others with the nearest."""
-    return Field(json_schema_extra={"enum": list(words)})
+def _key(declared: "dataclasses.Field[Any]") -> tuple[Any, Any]:
+    """Return a field of `quantmis.Recipe` as a key that may be left out; whole numbers may stand for others."""
+    kinds = {each for each in get_args(declared.type) or (declared.type,) if each is not type(None)}
+    words = sorted(each for each in kinds if isinstance(each, str))
+    kind: Any = str if words else float | int if float in kinds else kinds.pop()
+    default = "" if declared.default is None else f"; {declared.default}"
+    meaning = declared.metadata["help"].removesuffix(".") + default + "."
+    extra: Any = {"enum": words} if words else None
+    return kind | None, Field(default=None, description=meaning, json_schema_extra=extra)
 
 
-class Section(BaseModel):
-    """Refuse keys that mean nothing."""
+_KEYS: dict[str, Any] = {each.name: _key(each) for each in dataclasses.fields(Recipe)}
+RecipeKeys: Any = pydantic.create_model("RecipeKeys", __base__=Section, **_KEYS)
+"""The fields of `quantmis.Recipe`, each of which may be left out."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
-
-class Training(Section):
+class Training(RecipeKeys):  # pyright: ignore[reportUntypedBaseClass] it is made of another declaration
     """Hold the fields of `quantmis.Recipe`, or the function that trains a model."""
 
     function: str | None = None
     """`module:train`, a function train(model, samples, generator) that returns the trained model."""
-    epochs: int | None = None
-    """Passes over the samples of one model; 30."""
-    batch_size: int | None = None
-    """Samples of one step; 32."""
-    learning_rate: float | int | None = None
-    """The learning rate; 0.001."""
-    optimizer: Annotated[str | None, OneOf("adam", "adamw", "sgd")] = None
-    """adam, adamw or sgd; adam."""
-    momentum: float | int | None = None
-    """The momentum of sgd; 0.9."""
-    weight_decay: float | int | None = None
-    """The weight decay; 0."""
-    schedule: Annotated[str | None, OneOf("constant", "cosine", "linear")] = None
-    """What becomes of the learning rate: constant, cosine or linear; constant."""
-    warmup_steps: int | None = None
-    """Steps over which the learning rate rises; 0."""
-    clip_norm: float | int | None = None
-    """The largest norm of a gradient; without limit."""
-    label_smoothing: float | int | None = None
-    """The label smoothing of the training objective; 0."""
-    max_steps: int | None = None
-    """Steps after which training ends, whatever the epochs."""
-    lora_rank: int | None = None
-    """Of language models: the rank of the differences that alone are learnt."""
-    lora_alpha: float | int | None = None
-    """What these differences are scaled by, over the rank; twice the rank."""
 
     def given(self) -> dict[str, Any]:
         """Return the recipe's fields that were given."""
@@ -139,49 +117,6 @@ class Target(Section):
         return self
 
 
-class Options(Section):
-    """Hold the options of `quantmis.audit`."""
-
-    quantizers: list[str] | None = None
-    """Quantizers as `quantmis list quantizers` writes them; full precision is always measured."""
-    attacks: list[str] | None = None
-    """Attacks as `quantmis list attacks` writes them; by default those of the depth."""
-    depth: Annotated[str | None, OneOf(*DEPTHS)] = None
-    """as-is trains nothing, indicator a few models, shadow tens of models."""
-    shadows: int | None = None
-    """How many models the attacks have to learn from, an even number."""
-    replicates: int | None = None
-    """How many of the models the indicator compares, an even number."""
-    held_out: float = 1 / 3
-    """The share of the samples that no model is trained on."""
-    seed: int = 0
-    """The same seed gives the same result."""
-    level: float = 0.95
-    """The confidence level of every interval."""
-    checkpoint_every: int | None = None
-    """Epochs after which a model on its way is a candidate of the indicator too."""
-    keep_weights: bool = False
-    """Whether to keep the weights of the models that were trained."""
-    canaries: int = 0
-    """How many wrongly labelled copies to train on; of a causal-lm, random texts at each of a few counts."""
-    calibrate_on: Annotated[str, OneOf(*CALIBRATE_ON)] = "held_out"
-    """What quantizers that look at data are shown."""
-    engine: Annotated[str, OneOf("auto", *ENGINES)] = "auto"
-    """How models are trained; auto takes the fastest."""
-    executor: Annotated[str, OneOf("local", "ray")] = "local"
-    """Where: on this machine, or on the Ray cluster of RAY_ADDRESS."""
-    address: str = "auto"
-    """The address of the Ray cluster; auto is that of RAY_ADDRESS."""
-    memory: float = 1.0
-    """GiB that a group of models may use while it trains."""
-
-    @model_validator(mode="after")
-    def _known(self) -> "Options":
-        if self.depth is not None and self.depth not in DEPTHS:
-            raise ValueError(f"unknown depth {self.depth!r}: {suggestion(self.depth, DEPTHS)}")
-        return self
-
-
 CAUSAL = {"transformers": CAUSAL_LM, "loss": "causal_lm"}
 """What the kind causal-lm says of the model."""
 
@@ -199,7 +134,7 @@ class AuditFile(Section):
     """How a model is trained; without it nothing is."""
     target: Target | None = None
     """The very model that is to ship, and who was trained on."""
-    audit: Options = Options()
+    audit: AuditOptions = AuditOptions()
     """What to measure."""
 
     @model_validator(mode="before")
@@ -239,7 +174,7 @@ def read(path: Path) -> AuditFile:
         raise UserError(f"{path} is no TOML: {why}", hint=hint) from error
 
 
-def require_recipe(file: AuditFile, options: Options) -> None:
+def require_recipe(file: AuditFile, options: AuditOptions) -> None:
     """Raise `UserError` where models would be trained by a recipe that nobody wrote down."""
     trains = options.shadows or options.replicates or options.depth in ("indicator", "shadow")
     needed = trains or file.target is None

@@ -10,12 +10,12 @@ from quantmis.audit.config.functions import function
 from quantmis.audit.config.sections import AuditFile, Elsewhere
 from quantmis.audit.config.sections import Target as Section
 from quantmis.audit.target.target import Artefact, Target, Version
+from quantmis.data.loss_tables import arrays_of
 from quantmis.data.paths import inside
 from quantmis.data.samples import Samples
 from quantmis.data.sources import columns_of
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
-from quantmis.data.loss_tables import arrays_of
 from quantmis.registry import suggestion
 
 SHOWN = 20

@@ -10,30 +10,32 @@ from dataclasses import replace
 import numpy as np
 
 from quantmis import seeds
-from quantmis.analysis import controls
-from quantmis.audit.options import Settings
-from quantmis.analysis.subject import each_other, measure
-from quantmis.tables.loss_table import Table, assemble
+from quantmis.analysis import AnalysisSettings, analyse
+from quantmis.analysis.controls import matched_noise, planted_leak, shuffled_membership
+from quantmis.analysis.scoring import each_other
+from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.work import Group, Work
+from quantmis.tables import LossTable
 
 EVERY = 4
 ENOUGH = 200
 """Attacked samples below which all are tried."""
 
 
-def attack_seconds(work: Work, group: Group, settings: Settings, given: int = 0) -> float:
+def attack_seconds(work: Work, group: Group, settings: AnalysisSettings, quantizers: int, given: int = 0) -> float:
     """Return about how long attacks and controls will take.
 
-    `group`: the rows of the first models, as they are before training. `given`: how many versions of a target are
+    `group`: the rows of the first models, as they are before training. `quantizers`: how many tables are of quantizers,
+    before those of matched noise. `given`: how many versions of a target are
     attacked beside the tables of the trained models.
     """
     tables = [_thinned(table) for table in assemble(work, _tables_from(work, group))]
-    own, noises = tables[: len(settings.quantizers)], tables[len(settings.quantizers) :]
+    own, noises = tables[:quantizers], tables[quantizers:]
     ticks = [time.perf_counter()]
-    measure(own[:2], each_other(own[:2]), settings, None, lambda done: ticks.append(time.perf_counter()))
+    analyse(own[:2], each_other(own[:2]), settings, None, lambda done: ticks.append(time.perf_counter()))
     first, other = np.diff(ticks)[[0, -1]]
-    once = _seconds(lambda: [*controls.shuffled_membership(own[0], settings), *controls.planted_leak(own[0], settings)])
-    against = _seconds(lambda: controls.matched_noise(own, noises[:1], settings))
+    once = _seconds(lambda: [*shuffled_membership(own[0], settings), *planted_leak(own[0], settings)])
+    against = _seconds(lambda: matched_noise(own, noises[:1], settings))
     columns = int(tables[0].is_audited.sum()), int(np.any(work.member, axis=0).sum()) - work.canaries
     whole = first + other * (len(own) - 1 + given) + once + against * len(noises)
     return float(whole) * columns[1] / columns[0]
@@ -56,7 +58,7 @@ def _like(group: Group, rows: np.ndarray, draw: np.random.Generator) -> Group:
     return Group({**arrays, **noisy}, [[column[row] for row in rows] for column in group.traits])
 
 
-def _thinned(table: Table) -> Table:
+def _thinned(table: LossTable) -> LossTable:
     """Return the table with some of the attacked columns."""
     if table.is_audited.sum() < ENOUGH * EVERY:
         return table

@@ -8,8 +8,9 @@ import numpy as np
 from rich.table import Table
 
 from quantmis.audit.estimate.attack_timing import attack_seconds
-from quantmis.audit.options import Settings
-from quantmis.audit.execution.work import Work, compute
+from quantmis.audit.execution.computing import compute
+from quantmis.audit.execution.work import Work
+from quantmis.audit.settings import Settings
 from quantmis.models import Recipe, Task
 from quantmis.models.engine import model_memory
 
@@ -92,7 +93,7 @@ def measure(work: Work, settings: Settings, given: int = 0) -> Plan:
         seconds=seconds + (STARTS if engine.workers > 1 else 0),
         memory=2 * tables,
         disk=2 * tables,
-        attack=attack_seconds(work, group, settings, given),
+        attack=attack_seconds(work, group, settings.analysis, len(settings.quantizers), given),
         group=len(rows) * engine.workers * model_memory(work.task, work.samples),
     )
 

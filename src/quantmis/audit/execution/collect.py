@@ -9,6 +9,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from quantmis.audit.execution.executors import Executor
+from quantmis.audit.execution.group_key import group_key
 from quantmis.audit.execution.progress import Tick
 from quantmis.audit.execution.store import Damaged, Store
 from quantmis.audit.execution.work import Group, Work
@@ -30,7 +31,7 @@ def collect(work: Work, executor: Executor, store: Store | None, tick: Tick) -> 
     if store is None:
         found.groups.update(executor.run(work, work.groups(), tick))
         return found
-    keys = {rows: work.key(rows) for rows in work.groups()}
+    keys = {rows: group_key(work, rows) for rows in work.groups()}
     for rows, group in _stored(store, keys, found.damaged):
         found.groups[rows] = group
         found.reused.append(rows)

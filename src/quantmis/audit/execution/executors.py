@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.progress import Tick
 from quantmis.audit.execution.user_modules import own_modules, owners
-from quantmis.audit.execution.work import Group, Work, compute
+from quantmis.audit.execution.work import Group, Work
 from quantmis.errors import UserError
 from quantmis.registry import suggestion
 

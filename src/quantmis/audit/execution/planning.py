@@ -1,18 +1,18 @@
 """From what was asked for to what is to be computed: who is trained on what, in which way, up to which checkpoints."""
 
 import hashlib
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from quantmis import seeds
-from quantmis.audit.options import Settings
 from quantmis.audit.execution.store import Choice, Store
-from quantmis.audit.target.target import Target
 from quantmis.audit.execution.work import Work
-from quantmis.data import Samples, complementary_halves
+from quantmis.audit.request import AuditRequest
+from quantmis.audit.settings import Settings
+from quantmis.audit.target.target import Target
+from quantmis.data import complementary_halves
 from quantmis.data.canaries import Planted, with_canaries, with_random_texts
 from quantmis.data.membership import hold_out
 from quantmis.errors import UserError
@@ -23,53 +23,41 @@ SPARE = 100
 """Samples that are neither members nor non-members of the target: if so many, they are the held-out ones."""
 
 
-@dataclass(frozen=True)
-class AuditRequest:
-    """Hold what was asked for: task, samples and target, how to audit them, the folder and the command line, if any."""
-
-    task: Task
-    samples: Samples
-    settings: Settings
-    out: Path | None
-    command: str
-    target: Target | None = None
-
-
-def plan(asked: AuditRequest, member: np.ndarray, store: Store | None) -> Work:
+def plan(request: AuditRequest, member: np.ndarray, store: Store | None) -> Work:
     """Return what is to be computed, in the way in which `store` was begun where it was."""
-    task, settings = asked.task, asked.settings
-    behind = planted(asked)
-    texts = isinstance(task.loss, CausalLM) and settings.canaries
+    task, settings = request.task, request.settings
+    behind = planted(request)
+    texts = isinstance(task.loss, CausalLM) and settings.options.canaries
     return Work(
         task=task,
         samples=behind.samples,
         member=member,
         quantizers=(*settings.quantizers, *settings.noises),
-        seed=settings.seed,
-        engine=_engine(asked, store),
-        checkpoints=_checkpoints(task, int(member[0].sum()), settings.checkpoint_every),
+        seed=settings.options.seed,
+        engine=_engine(request, store),
+        checkpoints=_checkpoints(task, int(member[0].sum()), settings.options.checkpoint_every),
         replicates=settings.replicates,
-        keep_weights=settings.keep_weights,
+        keep_weights=settings.options.keep_weights,
         canaries=behind.canaries,
-        calibrate_on=settings.calibrate_on,
+        calibrate_on=settings.options.calibrate_on,
         repeats=behind.repeats if texts else None,
     )
 
 
-def planted(asked: AuditRequest) -> Planted:
+def planted(request: AuditRequest) -> Planted:
     """Return the samples with the canaries that were asked for behind them."""
-    generator = seeds.generator(asked.settings.seed, "canaries")
-    plant = with_random_texts if isinstance(asked.task.loss, CausalLM) else with_canaries
-    return plant(asked.samples, asked.settings.canaries, generator)
+    generator = seeds.generator(request.settings.options.seed, "canaries")
+    plant = with_random_texts if isinstance(request.task.loss, CausalLM) else with_canaries
+    return plant(request.samples, request.settings.options.canaries, generator)
 
 
-def _engine(asked: AuditRequest, store: Store | None) -> Engine:
-    task, settings = asked.task, asked.settings
-    address = f"{task.build(0)!r}{task.describe_recipe()}{asked.samples.x.shape}{cores()}"
+def _engine(request: AuditRequest, store: Store | None) -> Engine:
+    task, settings = request.task, request.settings
+    address = f"{task.build(0)!r}{task.describe_recipe()}{request.samples.x.shape}{cores()}"
     key = hashlib.sha256(address.encode()).hexdigest()
-    before = store.remembered(key) if store is not None and settings.engine == "auto" else None
-    kind = before.kind if before is not None and before.kind in ENGINES else settings.engine
-    chosen = choose_engine(task, asked.samples, settings.models, kind, round(settings.memory * 2**30))
+    before = store.remembered(key) if store is not None and settings.options.engine == "auto" else None
+    kind = before.kind if before is not None and before.kind in ENGINES else settings.options.engine
+    chosen = choose_engine(task, request.samples, settings.models, kind, round(settings.options.memory * 2**30))
     if before is not None:
         return replace(chosen, seconds=before.seconds)
     if store is not None:
@@ -100,7 +88,7 @@ def membership(behind: Planted, settings: Settings, target: Target | None) -> Bo
     may = np.zeros(whole, dtype=bool)
     may[_kept(whole - behind.canaries, settings, target)] = True
     may[whole - behind.canaries :] = True
-    generator = seeds.generator(settings.seed, "membership")
+    generator = seeds.generator(settings.options.seed, "membership")
     for often in np.unique(behind.repeats[behind.repeats > 0]):
         rows = np.flatnonzero(may & (behind.repeats == often))
         member[:, rows] = complementary_halves(settings.models, len(rows), generator)
@@ -111,5 +99,5 @@ def _kept(samples: int, settings: Settings, target: Target | None) -> Int[np.nda
     pool = np.arange(samples) if target is None else np.flatnonzero(target.known(samples))
     if samples - len(pool) >= SPARE:
         return pool[: len(pool) // 2 * 2]
-    kept, _ = hold_out(len(pool), settings.held_out, seeds.generator(settings.seed, "held out"))
+    kept, _ = hold_out(len(pool), settings.options.held_out, seeds.generator(settings.options.seed, "held out"))
     return pool[kept]

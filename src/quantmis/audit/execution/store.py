@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from quantmis.audit.execution.work import Group, as_metadata, from_metadata
+from quantmis.audit.execution.work import Group
 from quantmis.errors import UserError
 from quantmis.files import write_atomically
+from quantmis.tables.traits import VersionTraits
 
 
 class Damaged(Exception):  # noqa: N818 it says what the group is
@@ -51,7 +52,7 @@ class Store:
 
     def save(self, key: str, group: Group) -> None:
         """Write a group, whole or not at all; `UserError` where the disk refuses it."""
-        traits = as_metadata(group.traits)
+        traits = _as_metadata(group.traits)
         metadata = {"traits": traits, "checksum": _checksum(key, group.arrays, traits)}
         arrays = {name: np.ascontiguousarray(array) for name, array in group.arrays.items()}
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,7 @@ class Store:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a mapping
             if metadata["checksum"] != _checksum(key, arrays, metadata["traits"]):
                 raise Damaged(f"{path.name}: its checksum does not match")
-            return Group(arrays, from_metadata(metadata["traits"]))
+            return Group(arrays, _from_metadata(metadata["traits"]))
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise Damaged(f"{path.name}: {error}") from error
 
@@ -119,3 +120,13 @@ def _checksum(key: str, arrays: dict[str, np.ndarray], traits: str) -> str:
         digest.update(f"{name}{arrays[name].dtype.str}{arrays[name].shape}".encode())
         digest.update(np.ascontiguousarray(arrays[name]).data)
     return digest.hexdigest()
+
+
+def _as_metadata(traits: list[list[VersionTraits]]) -> str:
+    """Write traits as JSON."""
+    return json.dumps([[asdict(each) for each in column] for column in traits])
+
+
+def _from_metadata(text: str) -> list[list[VersionTraits]]:
+    """Read traits written by `_as_metadata`."""
+    return [[VersionTraits(**each) for each in column] for column in json.loads(text)]

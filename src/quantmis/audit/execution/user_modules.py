@@ -117,5 +117,5 @@ def _find(name: str, beside: Path) -> Path | None:
     for part in rest.split(".") if rest else ():
         where = None if spec is None else spec.submodule_search_locations
         spec = None if spec is None or where is None else PathFinder.find_spec(f"{spec.name}.{part}", list(where))
-    code_hash = None if spec is None else spec.code_hash
-    return Path(code_hash) if code_hash is not None and Path(code_hash).is_file() else None
+    file = None if spec is None else spec.origin
+    return Path(file) if file is not None and Path(file).is_file() else None

@@ -61,7 +61,7 @@ class Target:
     "drop", which also drops pairs that only look alike. `confounded`: what to do where members can be told from
     non-members by themselves, "refuse" the audit or "report" it; by default texts are refused. `name` is for the
     report. `utility`: the accuracy (or R^2) that is known of the model: other weights, columns in another order or
-    another encoding show as another number, and are refused. `alike`: how many members look like a non-member; the
+    another encoding show as another number, and are refused. `near_duplicates`: how many members look like a non-member; the
     audit counts them. Raises `UserError` where the two sets are too small, or not sets.
     """
 
@@ -74,7 +74,7 @@ class Target:
     confounded: Literal["refuse", "report"] | None = None
     like: str | None = None
     utility: float | None = None
-    alike: int = 0
+    near_duplicates: int = 0
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Target:
         confounded: Literal["refuse", "report"] | None = None,
         like: str | None = None,
         utility: float | None = None,
-        alike: int = 0,
+        near_duplicates: int = 0,
     ):
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "members", _rows("members", members))
@@ -99,7 +99,7 @@ class Target:
         object.__setattr__(self, "confounded", confounded)
         object.__setattr__(self, "like", like)
         object.__setattr__(self, "utility", utility)
-        object.__setattr__(self, "alike", alike)
+        object.__setattr__(self, "near_duplicates", near_duplicates)
         both = np.intersect1d(self.members, self.non_members)
         require(
             len(both) == 0,
@@ -177,14 +177,14 @@ def disjoint(target: Target, samples: Samples) -> Target:
     """Return the target, without the samples that both sets hold where they are to be dropped.
 
     Raises `UserError` for rows that do not exist and, by default, for samples in both sets, by their bytes or but for
-    rounding. Those that look alike need not be the same thing: they are counted in `alike`, for the report.
+    rounding. Those that look alike need not be the same thing: they are counted in `near_duplicates`, for the report.
     """
     last = max(target.members.max(), target.non_members.max())
     require(last < len(samples), f"there is no row {last}: the samples are rows 0 to {len(samples) - 1}")
     found = overlap(samples.x[target.members], samples.x[target.non_members])
     if target.overlap == "refuse":
         _refuse(found, target)
-        return replace(target, alike=len(found.alike))
+        return replace(target, near_duplicates=len(found.alike))
     pairs = np.concatenate(found)
     members, others = np.delete(target.members, pairs[:, 0]), np.delete(target.non_members, np.unique(pairs[:, 1]))
     require_enough(members, others)

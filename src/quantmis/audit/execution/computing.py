@@ -1,0 +1,128 @@
+"""From the weights that training reached to the rows of the tables: every model through every quantizer."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from quantmis import seeds
+from quantmis.audit.execution.work import CALIBRATION, Group, Work
+from quantmis.data import canaries
+from quantmis.models import CausalLM
+from quantmis.models.extraction import extracted
+from quantmis.models.rows import row
+from quantmis.models.task import inputs
+from quantmis.models.training import Tick, train
+from quantmis.quantizers import Quantized
+from quantmis.quantizers.base import needs_calibration
+from quantmis.registry import spelling
+from quantmis.tables.loss_table import EXTRACTED
+from quantmis.tables.traits import VersionTraits
+
+
+def compute(work: Work, rows: range, tick: Tick = lambda done: None) -> Group:
+    """Train the models of `rows`, quantize each in every way, and return their rows.
+
+    Raises `UserError` naming the seed address of a model that diverges, or the quantizer whose outputs are not finite.
+    """
+    torch.set_num_threads(work.engine.threads)
+    table = _Filler(work, rows)
+    modules = train(work.training(rows), tick, keep=table.checkpoint)
+    return table.finish(modules)
+
+
+class _Filler:
+    """Gather the rows of a group as its models reach their checkpoints and their end."""
+
+    def __init__(self, work: Work, rows: range):
+        self._work, self._rows = work, rows
+        self._inputs = inputs(work.samples), work.task.loss.targets(work.samples.y)
+        held_out = torch.from_numpy(work.is_held_out)
+        self._held_out = self._inputs[0][held_out], self._inputs[1][held_out]
+        self._earlier: dict[tuple[int, int], list[np.ndarray]] = {}
+
+    def checkpoint(self, step: int, modules: list[nn.Module]) -> None:
+        """Put the replicates among `modules` through every quantizer and keep their losses on held-out samples."""
+        chosen = {index: module for index, module in zip(self._rows, modules, strict=True) if self._compares(index)}
+        modes = [module.training for module in chosen.values()]
+        for number in range(len(self._work.quantizers)):
+            for index, (quantized, name) in zip(chosen, self._quantized(number, chosen, step), strict=True):
+                losses = row(quantized.model, self._work.task.loss, *self._held_out, name=name).losses
+                self._earlier.setdefault((number, index), []).append(losses)
+        for module, mode in zip(chosen.values(), modes, strict=True):
+            module.train(mode)
+
+    def finish(self, modules: list[nn.Module]) -> Group:
+        """Return the rows of the trained `modules`."""
+        trained = dict(zip(self._rows, modules, strict=True))
+        arrays: dict[str, np.ndarray] = {}
+        traits: list[list[VersionTraits]] = []
+        for number in range(len(self._work.quantizers)):
+            entries = [self._entry(*each) for each in self._quantized(number, trained)]
+            arrays |= {f"{number}.{name}": value for name, value in _stacked([each for each, _ in entries]).items()}
+            traits.append([each for _, each in entries])
+            earlier = [losses for index in self._rows for losses in self._earlier.get((number, index), [])]
+            if earlier:
+                arrays[f"{number}.earlier"] = np.stack(earlier)
+        if self._work.keep_weights:
+            for index, module in trained.items():
+                arrays |= {f"weights/{index}/{name}": value.numpy() for name, value in module.state_dict().items()}
+        return Group(arrays, traits)
+
+    def _compares(self, index: int) -> bool:
+        return index < self._work.replicates
+
+    def _quantized(
+        self, number: int, modules: dict[int, nn.Module], step: int | None = None
+    ) -> Iterator[tuple[Quantized, str]]:
+        """Yield what a quantizer makes of each model, all at once, and what it is called in messages."""
+        if not modules:
+            return
+        quantizer = self._work.quantizers[number]
+        name = spelling(quantizer)
+        calibration = [self._calibration(index) for index in modules] if needs_calibration(quantizer) else None
+        addresses = [("shadow", index, "quantize", name, *([] if step is None else [step])) for index in modules]
+        streams = [torch.Generator().manual_seed(seeds.integer(self._work.seed, *each)) for each in addresses]
+        made = quantizer.quantize_many([module.cpu() for module in modules.values()], calibration, streams)
+        for index, quantized in zip(modules, made, strict=True):
+            yield quantized, f"{seeds.spell('shadow', index)} after {name}"
+
+    def _calibration(self, index: int) -> Tensor:
+        """Return the inputs that the quantizers of model `index` look at, as many from wherever they come."""
+        held_out = self._held_out[0][:CALIBRATION]
+        if self._work.calibrate_on == "held_out":
+            return held_out
+        member = self._work.member[index, : self._work.member.shape[1] - self._work.canaries]
+        draw = seeds.generator(self._work.seed, "shadow", index, "calibration")
+        return self._inputs[0][torch.from_numpy(draw.permutation(np.flatnonzero(member))[: len(held_out)])]
+
+    def _entry(self, quantized: Quantized, name: str) -> tuple[dict[str, np.ndarray], VersionTraits]:
+        """Return the row of one quantized model, by the names of its arrays, and its traits."""
+        found = row(quantized.model, self._work.task.loss, *self._inputs, name=name)
+        return found.arrays() | self._extracted(quantized.model, name), traits_of(quantized)
+
+    def _extracted(self, model: nn.Module, name: str) -> dict[str, np.ndarray]:
+        """Return which canaries among texts a language model says by heart, where there are any."""
+        columns = torch.from_numpy(self._work.planted)
+        if not len(columns) or not isinstance(self._work.task.loss, CausalLM):
+            return {}
+        texts = self._inputs[0][columns].flatten(1)[:, : canaries.LENGTH]
+        stream = torch.Generator().manual_seed(seeds.integer(self._work.seed, "extraction", name))
+        hits = extracted(model, texts, canaries.PREFIX, stream)
+        return {f"{EXTRACTED}{decoding}": hit for decoding, hit in hits.items()}
+
+
+def _stacked(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([each[name] for each in rows]) for name in rows[0]}
+
+
+def traits_of(quantized: Quantized) -> VersionTraits:
+    """Return the traits that the record of a quantized model shows."""
+    return VersionTraits(
+        quantized.fingerprint,
+        quantized.bits_per_weight,
+        quantized.sparsity,
+        quantized.weights,
+        list(quantized.untouched),
+    )

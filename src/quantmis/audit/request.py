@@ -1,0 +1,55 @@
+"""What was asked for, as one object that the whole audit is handed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from quantmis.attacks import Attack
+from quantmis.audit.options import AuditOptions
+from quantmis.audit.settings import Settings, attacks_of, models_of, quantizers_of
+from quantmis.audit.target.target import Target
+from quantmis.data import Samples
+from quantmis.models import CausalLM, Task
+from quantmis.quantizers import Quantizer
+
+
+@dataclass(frozen=True)
+class AuditRequest:
+    """Hold task, samples and target, how to audit them, the folder and the command line, if any."""
+
+    task: Task
+    samples: Samples
+    settings: Settings
+    out: Path | None
+    command: str
+    target: Target | None = None
+
+
+def audit_request(
+    task: Task,
+    samples: Samples,
+    target: Target | None,
+    options: AuditOptions,
+    out: Path | None = None,
+    command: str = "",
+    quantizers: Sequence[str | Quantizer] | None = None,
+    attacks: Sequence[str | Attack] | None = None,
+) -> AuditRequest:
+    """Return what is asked for; `quantizers` and `attacks` may be objects, which stand for those of the options.
+
+    Raises `UserError` for what cannot be.
+    """
+    deepest = "indicator" if isinstance(task.loss, CausalLM) else "shadow"
+    models = models_of(options, target is not None, task.has_recipe, deepest)
+    named = options.quantizers if quantizers is None else quantizers
+    chosen = () if named is None and target is not None and target.quantized else named
+    settings = Settings(
+        quantizers=quantizers_of(chosen),
+        attacks=attacks_of(
+            options.attacks if attacks is None else attacks, models, task.loss, task.loss.named_signals(samples)
+        ),
+        shadows=models.shadows,
+        replicates=models.replicates,
+        options=options,
+    )
+    return AuditRequest(task, samples, settings, out, command, target)

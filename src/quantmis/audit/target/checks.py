@@ -1,0 +1,97 @@
+"""What is checked of a target before anything is spent: its weights, its versions, and what is known of it."""
+
+from collections.abc import Callable
+
+import numpy as np
+from torch import nn
+
+from quantmis.audit.request import AuditRequest
+from quantmis.audit.target.target import Target, Version
+from quantmis.audit.target.versions import loss_row, made_elsewhere
+from quantmis.data.samples import FEWEST
+from quantmis.errors import UserError, require
+from quantmis.evidence import Evidence
+from quantmis.quantizers import Quantized
+from quantmis.registry import suggestion
+from quantmis.stats.average import average
+from quantmis.tables import slug
+
+CERTAIN = 0.999
+"""The level of the interval that a stated utility is held against."""
+
+ROUNDED = 0.01
+"""How far a stated utility may lie beyond the interval of the measured one: it was rounded, and from other samples."""
+
+
+def check_target(request: AuditRequest) -> None:
+    """Raise `UserError` unless the target and each of its versions can be computed on the samples."""
+    target, task, samples = request.target, request.task, request.samples
+    if target is None:
+        return
+    few = samples.take(np.concatenate([target.members, target.non_members])[:FEWEST])
+    given = target.given(task)
+    module = given.model if isinstance(given, Quantized) else given
+    _require_computes(lambda: loss_row(module, task, few, target.name), target.name)
+    check_utility(request, target, module)
+    if target.quantized and len(request.settings.quantizers) > 1:
+        target.module(task)  # or the quantizers of the audit would fail after the training
+    names = map(target.called, request.settings.quantizer_names[1:])
+    paths = [slug(name) for name in (target.baseline, *names, *target.versions)]
+    _require_like(target.name, target.like, request)
+    require(len(set(paths)) == len(paths), f"two versions have names too alike: {', '.join(target.versions)}")
+    for name, version in target.versions.items():
+        _check_version(name, version, target, request)
+
+
+def check_utility(request: AuditRequest, target: Target, module: nn.Module) -> None:
+    """Raise `UserError` where the model is worth something else on its non-members than its owner says."""
+    if target.utility is None:
+        return
+    others, task = len(target.non_members), request.task
+    samples = request.samples.take(np.concatenate([target.non_members, target.members[:FEWEST]]))
+    per_sample_utility = loss_row(module, task, samples, target.name).per_sample_utility
+    assert per_sample_utility is not None  # noqa: S101 a module predicts
+    weight = task.loss.weights(samples.y)
+    found = average(
+        per_sample_utility[None, :others].astype(np.float64),
+        np.zeros((1, 1), dtype=bool),
+        CERTAIN,
+        None if weight is None else weight[:others],
+    )
+    require(
+        found.low - ROUNDED <= target.utility <= found.high + ROUNDED,
+        f"{target.name} has {task.loss.metric} {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on the "
+        f"non-members, and {target.utility:.3f} is stated",
+        hint="was it trained on these columns, in this order, with this encoding and scale? "
+        "data.features names columns in order",
+    )
+
+
+def _check_version(name: str, version: Version, target: Target, request: AuditRequest) -> None:
+    _require_like(name, version.like, request)
+    if not isinstance(version.source, Evidence):
+        few = request.samples.take(np.arange(len(request.samples))[:FEWEST])
+        _require_computes(lambda: made_elsewhere(version, target, request.task, few, name), name)
+        return
+    shape = version.source.losses.shape
+    require(
+        shape == (1, len(request.samples)),
+        f"{name}: expected a loss table of 1 model and {len(request.samples)} samples, got {shape}",
+        hint="a loss for every sample of the audit, in its order",
+    )
+
+
+def _require_like(name: str, like: str | None, request: AuditRequest) -> None:
+    known = request.settings.quantizer_names
+    there = like is None or like in known
+    require(there, f"{name}: there is no quantizer {like!r} in this audit", hint=suggestion(str(like), known))
+
+
+def _require_computes(compute: Callable[[], object], name: str) -> None:
+    try:
+        compute()
+    except UserError:
+        raise
+    except Exception as error:
+        hint = "it takes inputs as the model of the audit does, and returns its outputs"
+        raise UserError(f"{name} cannot compute the samples: {error}", hint=hint) from error

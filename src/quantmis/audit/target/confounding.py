@@ -1,0 +1,39 @@
+"""Whether members differ from non-members by themselves: what a classifier that never sees the model makes of them."""
+
+import numpy as np
+
+from quantmis.audit.request import AuditRequest
+from quantmis.audit.target.blind_baseline import blind_baseline
+from quantmis.errors import UserError
+from quantmis.results import BlindBaseline
+from quantmis.stats import Estimate, Unmeasured
+
+CERTAIN = 0.999
+"""The level at which sets that differ by themselves are refused: one sound audit in a thousand is."""
+
+
+def blind(request: AuditRequest, level: float | None = None) -> BlindBaseline | Unmeasured:
+    """Return whether members differ from non-members by themselves; intervals are of `level`, or of the audit's."""
+    if request.target is None:
+        return Unmeasured("no trained model was given: the audit drew members and non-members from one pool")
+    rows = np.flatnonzero(request.target.known(len(request.samples)))
+    chosen, member = request.samples.take(rows), request.target.is_member(len(request.samples))[rows]
+    loss, settings = request.task.loss, request.settings
+    seen, classes = loss.without_models(chosen), loss.classes(chosen.y)
+    return blind_baseline(
+        seen, classes, member, settings.options.level if level is None else level, settings.options.seed
+    )
+
+
+def check_confounded(request: AuditRequest) -> None:
+    """Raise `UserError` where members can be told from non-members by themselves, and the target refuses that."""
+    if request.target is None or not request.target.refuses_confounded(request.task):
+        return
+    found = blind(request, CERTAIN)
+    if isinstance(found, BlindBaseline) and found.differs and isinstance(found.auc, Estimate):
+        raise UserError(
+            f"members can be told from non-members without the model: {found.method.partition(' on ')[0]} does so "
+            f"with an AUC of {found.auc.value:.2f} ({found.auc.low:.2f} to {found.auc.high:.2f}), a coin has 0.5",
+            hint="the two sets differ by themselves, and every number would show that; draw both from one shuffled "
+            'source, or pass confounded="report" ([target] confounded = "report") to see the numbers all the same',
+        )

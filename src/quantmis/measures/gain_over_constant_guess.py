@@ -1,0 +1,44 @@
+"""Whether a version learned anything: its utility against that of the best constant guess."""
+
+import numpy as np
+
+from quantmis.measures.measure import Measure
+from quantmis.measures.scored import ScoredVersion
+from quantmis.measures.utility import NO_PREDICTIONS
+from quantmis.stats import Estimate, Unmeasured
+from quantmis.stats.average import average, average_difference
+
+NO_GUESS = "the utility is of a kind that has no constant guess to be compared with"
+
+
+def gain_over_constant_guess(version: ScoredVersion) -> Estimate | Unmeasured:
+    """Return the utility minus that of the best constant guess on the same samples, paired.
+
+    The guess is the most frequent class, or the mean of real targets, whose R^2 is 0.
+    """
+    table, level = version.table, version.precision.level
+    utilities, label = table.held_out_utility, table.evidence.label
+    if utilities is None or utilities.size == 0:
+        return Unmeasured(NO_PREDICTIONS)
+    if table.metric == "r2":
+        return average(utilities.astype(np.float64), table.evidence.member, level)
+    if table.metric != "accuracy" or label is None:
+        return Unmeasured(NO_GUESS)
+    classes = label[table.is_held_out]
+    values, counts = np.unique(classes, return_counts=True)
+    guess = np.broadcast_to((classes == values[counts.argmax()]).astype(np.float64), utilities.shape)
+    return average_difference(utilities.astype(np.float64), guess, table.evidence.member, level)
+
+
+GAIN_OVER_CONSTANT_GUESS = Measure[Estimate](
+    name="gain_over_constant_guess",
+    title="Gain over a constant guess",
+    sentence="The utility minus that of the best constant guess on the same records: the most frequent class, or the "
+    "mean. A model that learned nothing gives nothing away.",
+    kind=Estimate,
+    compute=gain_over_constant_guess,
+    unit="utility difference",
+    better="higher",
+    order=100,
+    limits=("at_least",),
+)

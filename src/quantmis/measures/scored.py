@@ -1,0 +1,76 @@
+"""What every measure is a function of: the loss table of one version, attacked, beside that of full precision."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from quantmis.stats import Bound, Unmeasured, evaluate
+from quantmis.stats.metrics import Metrics
+from quantmis.tables import LossTable
+
+Scores = Float[np.ndarray, "models samples"]
+
+
+@dataclass(frozen=True, eq=False)
+class Precision:
+    """Say how measures are taken: the `level` of intervals, the `seed` of draws, how many `replicates` are compared."""
+
+    level: float
+    seed: int = 0
+    replicates: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredVersion:
+    """Hold one version of a model with the scores of every attack on it, and the bound on security that they give.
+
+    An attack that could not be carried out has the reason in place of its scores. `full_precision` is the version that
+    all are compared with, itself included. `lead_attack`: the attack that single numbers are told by. `ids` names the
+    samples, where they have names.
+    """
+
+    table: LossTable
+    adaptive: dict[str, Scores | Unmeasured]
+    transfer: dict[str, Scores | Unmeasured]
+    bound: Bound
+    lead_attack: str
+    precision: Precision
+    reference: "ScoredVersion | None" = None
+    ids: np.ndarray | None = None
+
+    @property
+    def full_precision(self) -> "ScoredVersion":
+        """The version that all are compared with."""
+        return self if self.reference is None else self.reference
+
+    @property
+    def is_full_precision(self) -> bool:
+        """Whether this is the version that all are compared with."""
+        return self.reference is None
+
+    @property
+    def exposing_attack(self) -> str:
+        """The attack that exposure is told by: the lead attack, or the next that could be carried out."""
+        carried_out = [name for name, scores in self.adaptive.items() if not isinstance(scores, Unmeasured)]
+        return self.lead_attack if self.lead_attack in carried_out or not carried_out else carried_out[0]
+
+    @property
+    def exposing_scores(self) -> Scores | Unmeasured:
+        """The scores that exposure is told by, or why there are none."""
+        return self.adaptive[self.exposing_attack]
+
+
+@dataclass(frozen=True, eq=False)
+class AttackOutcome:
+    """Hold the scores of one attack on one version, and who was a member."""
+
+    scores: Scores
+    member: Bool[np.ndarray, "models samples"]
+    level: float
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Every metric of the scores, computed once."""
+        return evaluate(self.scores, self.member, self.level)

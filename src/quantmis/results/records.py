@@ -1,0 +1,107 @@
+"""The records of results.json about one version: what was measured, with its interval, or why it was not."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self, TypeVar, cast
+
+from pydantic import Field, GetJsonSchemaHandler, SerializeAsAny, field_validator
+from pydantic_core import CoreSchema
+
+from quantmis.measures import NOT_IN_DOCUMENT, Measure, Number, Record, Subject, measures_of
+from quantmis.registry import suggestion
+from quantmis.stats import Estimate, Unmeasured
+
+T = TypeVar("T")
+Measured = Estimate | Unmeasured
+
+
+class MeasuredRecord(Record):
+    """Hold values of measures by name, each checked as its declaration says.
+
+    `record[UTILITY]` is the value of that measure or, where the document has none, the reason why.
+    """
+
+    subject: ClassVar[Subject]
+    measures: dict[str, SerializeAsAny[Any]] = Field(default_factory=dict)
+
+    @field_validator("measures", mode="before")
+    @classmethod
+    def _declared(cls, values: Any) -> dict[str, Any]:
+        if not isinstance(values, Mapping):
+            raise ValueError("expected measures by name")
+        known = measures_of(cls.subject)
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise ValueError(f"unknown measure {unknown[0]!r}: {suggestion(str(unknown[0]), known)}")
+        return {name: known[name].adapter.validate_python(values[name]) for name in known if name in values}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe each measure by its declaration."""
+        whole = handler.resolve_ref_schema(handler(schema))
+        if "measures" in whole.get("properties", {}):
+            whole["properties"]["measures"] = {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {name: {"description": each.sentence} for name, each in measures_of(cls.subject).items()},
+            }
+        return whole
+
+    def __getitem__(self, measure: Measure[T]) -> T | Unmeasured:
+        """Return the value of a measure."""
+        return cast("T | Unmeasured", self.measures.get(measure.name, NOT_IN_DOCUMENT))
+
+    def numbers(self) -> Iterator[tuple[str, Number]]:
+        """Yield every plain number of the record by the name of its column, in the order of the measures."""
+        for name, measure in measures_of(self.subject).items():
+            if name in self.measures:
+                yield from measure.columns(self.measures[name])
+
+    def with_measures(self, **values: Any) -> Self:
+        """Return the record with other values of some measures."""
+        return self.model_copy(update={"measures": {**self.measures, **values}})
+
+
+class Curve(Record):
+    """Hold points of a ROC curve for drawing; the numbers are beside it, with intervals."""
+
+    fpr: list[float]
+    tpr: list[float]
+
+
+class AttackMetrics(MeasuredRecord):
+    """Hold what one attack achieved against one version."""
+
+    subject: ClassVar[Subject] = "attack"
+    roc: Curve
+
+
+class AttackResult(Record):
+    """Hold one attack in both forms.
+
+    `adaptive`: the attacker's own models went through the same quantizer as the target. `transfer`: they are full
+    precision; its failure may be a mere shift of scores rather than privacy, so the adaptive number leads.
+    """
+
+    adaptive: AttackMetrics | Unmeasured
+    transfer: AttackMetrics | Unmeasured
+
+
+class VersionResult(MeasuredRecord):
+    """Hold everything that was measured about one version.
+
+    `untouched` names the layers left in full precision; `distinct` is how many different quantized models there were
+    among the `models`; `table` is the path of the loss table, relative to `results.json`, `table_digest` the SHA-256 of
+    its arrays. `utility_metric` names what `measures.utility` is measured in. `strongest_attack` gave the upper bound on
+    security and the attack accuracy; it is empty where there is none.
+    """
+
+    subject: ClassVar[Subject] = "version"
+    name: str
+    untouched: list[str]
+    models: int
+    distinct: int
+    table: str
+    table_digest: str = ""
+    utility_metric: str
+    strongest_attack: str = ""
+    attacks: dict[str, AttackResult]
