@@ -59,7 +59,7 @@ def audit(out: Path, samples: int, shadows: int, **options: object) -> AuditResu
 def ranking(result: AuditResult) -> str:
     """Return a row for each quantizer, from the one that gives away most."""
     rows: list[list[object]] = []
-    for each in sorted(result.document.quantizers, key=lambda each: -each.attacks["lira"].adaptive.auc.value):
+    for each in sorted(result.document.versions, key=lambda each: -each.attacks["lira"].adaptive.auc.value):
         lira, loss = each.attacks["lira"].adaptive.auc, each.attacks["loss_threshold"].adaptive.auc
         untouched = ", ".join(each.untouched) or "none"
         rows.append(
@@ -93,7 +93,7 @@ def leakage(out: Path, samples: int, shadows: int) -> str:
 
 def of(result: AuditResult, name: str) -> VersionResult:
     """Return what an audit found about one quantizer."""
-    return next(each for each in result.document.quantizers if each.name == name)
+    return next(each for each in result.document.versions if each.name == name)
 
 
 def evidence(out: Path, result: AuditResult, name: str) -> qm.Evidence:
@@ -112,7 +112,7 @@ def main() -> None:
     shadows = 8 if given.fast else 16
     result = audit(given.out / "ranking", 900, shadows, quantizers=QUANTIZERS)
     lines = [
-        f"{len(result.document.quantizers)} quantizers of the same {shadows} CNNs, each trained on 300 images:",
+        f"{len(result.document.versions)} quantizers of the same {shadows} CNNs, each trained on 300 images:",
         ranking(result),
         f"Calibration leakage, {2 * shadows} CNNs:",
         leakage(given.out / "leakage", 900, 2 * shadows),

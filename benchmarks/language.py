@@ -82,7 +82,7 @@ def study(name: str, file: str, epochs: int, folder: Path) -> str:
     taken = time.perf_counter() - start
     rows = [
         [f"`{version}`", found.bits_per_weight and f"{found.bits_per_weight:.2f}", *numbers(found)]
-        for version, found in result.quantizers.items()
+        for version, found in result.versions.items()
     ]
     heads = ["version", "bits", "AUC, paired replicates", "AUC, loss", "perplexity", "exposure, bits: 1, 4, 16 times"]
     said = f"{name}: {len(long):,} texts, {epochs} epochs, {taken / 60:.1f} minutes."

@@ -230,7 +230,7 @@ def test_the_spreadsheet_holds_every_number_of_the_audit_exactly():
     results = given()
     found = rows(results)
     assert [row["about"] for row in found] == [THIS_MODEL] * 2 + [PROCEDURE] * 10
-    records = {record.name: record for record in results.quantizers}
+    records = {record.name: record for record in results.versions}
     for row in found[2:]:
         record = records[row["version"]]
         for name, quantity in {**headline(record), **by_attack(record)}.items():
@@ -253,7 +253,7 @@ def test_report_json_holds_the_verdict_and_its_numbers():
     assert [each["text"] for each in found["verdict"]] == verdict_lines(given())
     assert found["results_sha256"] == DIGEST
     by_name = {(each["about"], each["version"]): each for each in found["versions"]}
-    sign = by_name[THIS_MODEL, "sign"]["numbers"]["attacker_is_right"]
+    sign = by_name[THIS_MODEL, "sign"]["numbers"]["attack_accuracy"]
     assert set(sign) == {"value", "low", "high", "level"}
     assert found["not_measured"][0].keys() == {"reason", "what"}
 
@@ -323,12 +323,9 @@ def test_the_annex_answers_every_question_and_says_what_is_left_open():
 
 def test_the_annex_names_the_most_exposed_classes_and_records():
     [first, *rest] = document({"identity": 1.0}).quantizers
-    exposed = first.model_copy(
-        update={
-            "by_class": [ClassExposure(label=3, auc=around(0.6)), ClassExposure(label=7, auc=around(0.9))],
-            "most_exposed": [SampleExposure(sample=41, id="patient 41", exposure=around(0.95))],
-        }
-    )
+    exposed = first.with_measures(
+            exposure_by_class=[ClassExposure(label=3, auc=around(0.6)), ClassExposure(label=7, auc=around(0.9))],
+            most_exposed_samples=[SampleExposure(sample=41, id="patient 41", exposure=around(0.95))])
     results = document({"identity": 1.0}).model_copy(update={"quantizers": [exposed, *rest]})
     text = render("dpia", source(results)).decode()
     assert text.index("class 7") < text.index("class 3")
@@ -376,7 +373,7 @@ def test_the_annex_says_where_the_data_alone_tell_members_from_others():
 
 
 def test_versions_of_which_the_same_is_to_be_said_share_a_line():
-    earlier = [each.model_copy(update={"change": EARLIER, "utility_change": EARLIER}) for each in document().quantizers]
+    earlier = [each.with_measures(attack_accuracy_change=EARLIER, utility_change=EARLIER) for each in document().quantizers]
     lines = dpia.gained(document().model_copy(update={"quantizers": earlier})).splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("- all 10 versions of this training procedure: ")

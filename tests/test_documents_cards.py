@@ -176,7 +176,7 @@ def test_every_number_stands_in_the_bill_with_its_interval(make: Any):
         for each in metrics
         if each["type"] == "lira.adaptive.auc" and each["slice"].endswith("procedure; version sign")
     ] or [each for each in metrics if each["type"] == "lira.adaptive.auc" and "version sign" in each["slice"]]
-    auc = results.quantizer("sign").attacks["lira"].adaptive.auc
+    auc = results.version("sign").attacks["lira"].adaptive.auc
     assert isinstance(auc, Estimate)
     interval = one["confidenceInterval"]
     assert [float(one["value"]), float(interval["lowerBound"]), float(interval["upperBound"])] == [

@@ -39,7 +39,7 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def test_every_number_arrives_with_its_interval(mlflow: Any):
     run = mlflow.get_run(qm.log_to_mlflow(qm.AuditResult(document())))
-    found = document().quantizer("ternary(sparsity=0.9)").attacks["lira"].adaptive.auc
+    found = document().version("ternary(sparsity=0.9)").attacks["lira"].adaptive.auc
     assert isinstance(found, Estimate)
     name = "procedure/ternary_sparsity_0.9/lira.adaptive.auc"
     arrived = [run.data.metrics[name + end] for end in ("", "_low", "_high")]
@@ -64,7 +64,7 @@ def test_an_audit_joins_the_run_that_is_active(mlflow: Any):
         assert mlflow.active_run() is not None
     metrics = mlflow.get_run(run.info.run_id).data.metrics
     assert metrics["loss"] == 0.3
-    assert "procedure/sign/attacker_is_right" in metrics
+    assert "procedure/sign/attack_accuracy" in metrics
 
 
 def test_hostile_names_and_many_versions_are_taken(mlflow: Any):

@@ -32,7 +32,7 @@ def audited(digits: qm.Samples, tmp_path_factory: pytest.TempPathFactory) -> tup
 
 
 def adaptive(result: qm.AuditResult, quantizer: str, attack: str) -> AttackMetrics:
-    found = result.quantizers[quantizer].attacks[attack].adaptive
+    found = result.versions[quantizer].attacks[attack].adaptive
     assert isinstance(found, AttackMetrics)
     return found
 
@@ -112,7 +112,7 @@ def test_what_is_written_is_read_back_the_same(audited: tuple[qm.AuditResult, Pa
 
 def test_every_number_can_be_recomputed_from_the_saved_table(audited: tuple[qm.AuditResult, Path]):
     result, out = audited
-    for record in result.quantizers.values():
+    for record in result.versions.values():
         with np.load(out / record.table, allow_pickle=False) as table:
             member, losses, per_sample_utility = table["member"], table["losses"], table["per_sample_utility"]
             shown = member.any(0)
@@ -147,8 +147,8 @@ def test_two_trainings_are_enough_for_the_indicator(digits: qm.Samples):
     task = qm.Task(Wide, recipe=qm.Recipe(epochs=5))
     result = qm.audit(task, digits, quantizers=FEW, shadows=0, replicates=2, progress=False)
     assert result.document.config.depth == "indicator"
-    assert list(result.quantizers["identity"].attacks) == ["loss_threshold", "paired_replicates"]
-    assert isinstance(result.quantizers["identity"].indicator, Estimate)
+    assert list(result.versions["identity"].attacks) == ["loss_threshold", "paired_replicates"]
+    assert isinstance(result.versions["identity"].indicator, Estimate)
 
 
 def test_without_shadow_models_quantizers_are_ordered_by_exposure_between_twins(digits: qm.Samples, tmp_path: Path):
@@ -158,7 +158,7 @@ def test_without_shadow_models_quantizers_are_ordered_by_exposure_between_twins(
     assert "exposure between twins" in result.document.ranking.criterion
     assert "the most distorted first" in result.document.ranking.criterion
     exposure, whole = {}, None
-    for record in result.document.quantizers:
+    for record in result.document.versions:
         saved = np.load(tmp_path / record.table)
         whole = saved if whole is None else whole
         compared = (qm.Evidence(each["losses"], each["member"]) for each in (whole, saved))
@@ -175,7 +175,7 @@ def test_regression_and_multi_label_tasks_are_audited(digits: qm.Samples):
     for loss, y, width in (("mse", ink, 1), ("multi_label", (few[:, :3] > 0).astype(int), 3)):
         task = qm.Task(lambda width=width: nn.Linear(64, width), loss=loss, recipe=qm.Recipe(epochs=2))
         result = qm.audit(task, qm.Samples(few, y), quantizers=["sign"], shadows=8, progress=False)
-        assert result.quantizers["sign"].utility.metric == {"mse": "r2", "multi_label": "label_accuracy"}[loss]
+        assert result.versions["sign"].utility.metric == {"mse": "r2", "multi_label": "label_accuracy"}[loss]
 
 
 @pytest.mark.parametrize(
@@ -254,4 +254,4 @@ def test_a_quantizer_that_looks_at_data_is_given_samples_of_no_model(digits: qm.
     result = qm.audit(
         qm.Task(Wide, recipe=qm.Recipe(epochs=2)), few, quantizers=["gptq(bits=4)"], shadows=8, progress=False
     )
-    assert list(result.quantizers.values())[1].bits_per_weight > 4
+    assert list(result.versions.values())[1].bits_per_weight > 4

@@ -84,7 +84,7 @@ def test_this_model_is_compared_with_this_model_and_the_procedure_with_nothing(b
     found = {(each.about, each.name): each for each in compared(*both)}
     assert list(found) == [("this model", name) for name in ("identity", "sign", "ours")]
     assert all(each.attack == "loss_threshold" for each in found.values())
-    assert notes(*both) == ["only in B: identity (this procedure), sign (this procedure)"]
+    assert notes(*both) == ["only in B: identity (this training algorithm), sign (this training algorithm)"]
 
 
 def test_this_model_beside_shadow_models_is_compared_with_its_references(both: tuple[Path, Path]):
@@ -100,7 +100,7 @@ def test_this_model_beside_shadow_models_is_compared_with_its_references(both: t
 def test_a_model_and_a_procedure_are_not_compared(both: tuple[Path, Path], audits: tuple[Path, Path]):
     with pytest.raises(UserError, match="no version in common") as refused:
         compared(both[0], audits[0])
-    assert "A is about this model, B about this procedure" in str(refused.value.hint)
+    assert "A is about this model, B about this training algorithm" in str(refused.value.hint)
 
 
 def test_audits_without_a_common_version_are_refused(audits: tuple[Path, Path], tmp_path: Path):

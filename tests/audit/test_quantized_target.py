@@ -36,7 +36,7 @@ def audited(weights: object, data: qm.Samples, **options: object) -> Results:
 
 
 def auc(document: Results, name: str) -> float:
-    return document.quantizer(name).attacks["loss_threshold"].adaptive.auc.value
+    return document.version(name).attacks["loss_threshold"].adaptive.auc.value
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -44,7 +44,7 @@ def test_a_file_of_every_format_is_audited_as_a_version(
     memorised: tuple[nn.Module, qm.Samples], paths: dict[str, Path], kind: str
 ):
     document = audited(*memorised, versions={"ours": paths[kind]}, quantizers=["sign"])
-    found = document.quantizer("ours")
+    found = document.version("ours")
     assert 4 <= found.bits_per_weight < 11
     assert auc(document, "ours") == pytest.approx(auc(document, "identity"), abs=0.05)
 
@@ -54,7 +54,7 @@ def test_a_file_of_every_format_is_audited_as_the_model_itself(
     memorised: tuple[nn.Module, qm.Samples], paths: dict[str, Path], kind: str
 ):
     document = audited(paths[kind], memorised[1])
-    [found] = document.quantizers
+    [found] = document.versions
     assert found.name == f"{kind} file"
     assert 4 <= found.bits_per_weight < 11
     assert isinstance(found.security_upper_bound, Estimate)
@@ -72,15 +72,15 @@ def test_quantizers_that_are_asked_for_are_applied_to_the_weights_of_the_file(
     memorised: tuple[nn.Module, qm.Samples], paths: dict[str, Path], tmp_path: Path
 ):
     document = audited(paths["gguf"], memorised[1], quantizers=["sign"], out=tmp_path / "out")
-    assert [each.name for each in document.quantizers] == ["gguf file", "sign of the gguf file"]
-    assert document.quantizer("sign of the gguf file").bits_per_weight < 1.1
+    assert [each.name for each in document.versions] == ["gguf file", "sign of the gguf file"]
+    assert document.version("sign of the gguf file").bits_per_weight < 1.1
     assert "full precision" not in (tmp_path / "out" / "report.html").read_text().split("glossary")[0].lower()[:2000]
     assert verify(tmp_path / "out").edited == []
 
 
 def test_a_quantized_model_in_memory_is_a_target(memorised: tuple[nn.Module, qm.Samples]):
     document = audited(Uniform(bits=4).quantize(memorised[0]), memorised[1], quantizers=["sign"])
-    assert [each.name for each in document.quantizers] == ["quantized model", "sign of the quantized model"]
+    assert [each.name for each in document.versions] == ["quantized model", "sign of the quantized model"]
 
 
 def test_shadow_models_serve_as_references_where_a_quantizer_is_named_like_the_file(
@@ -94,7 +94,7 @@ def test_shadow_models_serve_as_references_where_a_quantizer_is_named_like_the_f
         lira = {each.name: each for each in document.this_model[0]}["gguf file"].attacks["lira"]
         assert isinstance(lira.adaptive, Unmeasured) == (like is None)
         assert not isinstance(lira.transfer, Unmeasured)
-        assert document.quantizers[0].name == "identity"
+        assert document.versions[0].name == "identity"
 
 
 def test_a_file_that_is_like_no_quantizer_of_the_audit_is_refused_before_training(paths: dict[str, Path]):
@@ -109,7 +109,7 @@ def test_a_quantized_target_is_named_in_an_audit_file(tmp_path: Path):
     text = shipped.FILE.replace('"model.safetensors"', '"model.gguf"').split("[audit]")[0]
     (tmp_path / "audit.toml").write_text(text)
     document = audit_file(tmp_path / "audit.toml", tmp_path / "out", {}).document
-    assert [each.name for each in document.quantizers] == ["gguf file"]
+    assert [each.name for each in document.versions] == ["gguf file"]
     (tmp_path / "audit.toml").write_text(text.replace("[target]", '[target]\nrename = { "0" = "7" }'))
     with pytest.raises(qm.UserError, match="the model has no layers named 7"):
         audit_file(tmp_path / "audit.toml", tmp_path / "again", {})
@@ -121,7 +121,7 @@ def test_a_record_of_layers_alone_is_a_version_of_a_model_and_no_model(
     layers = QUANTIZERS.parse("uniform(bits=8)").quantize(memorised[0]).layers
     save(layers, tmp_path / "layers.safetensors")
     document = audited(*memorised, versions={"ours": tmp_path / "layers.safetensors"}, quantizers=["uniform(bits=8)"])
-    assert document.quantizer("ours").attacks == document.quantizer("uniform(bits=8)").attacks
+    assert document.version("ours").attacks == document.version("uniform(bits=8)").attacks
     with pytest.raises(qm.UserError, match="holds quantized layers and nothing else of a model"):
         audited(tmp_path / "layers.safetensors", memorised[1])
 

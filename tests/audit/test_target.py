@@ -60,15 +60,15 @@ def test_a_trained_model_without_a_recipe_is_audited_as_it_is(memorised: tuple[n
     document = as_is(*memorised)
     assert document.config.depth == "as-is"
     assert document.environment.engine == "nothing was trained"
-    assert [each.name for each in document.quantizers] == ["identity", *FEW]
-    assert all(isinstance(each.indicator, Unmeasured) for each in document.quantizers)
+    assert [each.name for each in document.versions] == ["identity", *FEW]
+    assert all(isinstance(each.indicator, Unmeasured) for each in document.versions)
     assert "QM013" in [each.code for each in document.warnings]
 
 
 def test_an_as_is_audit_finds_what_a_model_remembered(memorised: tuple[nn.Module, qm.Samples]):
     document = as_is(*memorised)
     assert right(document, "identity").high < 0.5
-    forgetting = document.quantizer("ternary(sparsity=0.9)").change
+    forgetting = document.version("ternary(sparsity=0.9)").change
     assert isinstance(forgetting, Estimate)
     assert forgetting.high < -0.1
 
@@ -77,7 +77,7 @@ def test_the_numbers_of_an_as_is_audit_are_those_of_the_model(memorised: tuple[n
     model, data = memorised
     losses = row(model, qm.Task(shipped.net).loss, torch.from_numpy(data.x), torch.from_numpy(data.y)).losses
     evidence = qm.Evidence(losses[None].astype(float), np.arange(600)[None] < 300)
-    found = as_is(model, data).quantizer("identity").attacks["loss_threshold"].adaptive
+    found = as_is(model, data).version("identity").attacks["loss_threshold"].adaptive
     assert found.auc.value == pytest.approx(evaluate(LossThreshold().score(evidence), evidence.member).auc.value)
 
 
@@ -131,10 +131,10 @@ def beside(memorised: tuple[nn.Module, qm.Samples], tmp_path_factory: pytest.Tem
 def test_this_model_stands_beside_this_procedure(beside: tuple[Results, Path]):
     document, _ = beside
     assert document.config.depth == "shadow"
-    assert [each.name for each in document.quantizers] == ["identity", *FEW]
+    assert [each.name for each in document.versions] == ["identity", *FEW]
     assert isinstance(document.target, Target)
     assert [each.name for each in document.target.versions] == ["identity", *FEW, "<b>ours</b>", "alone"]
-    assert all(each.models == 8 for each in document.quantizers)
+    assert all(each.models == 8 for each in document.versions)
     assert all(each.models == 1 for each in document.target.versions)
 
 
@@ -188,11 +188,11 @@ def test_versions_come_as_modules_state_dicts_functions_and_tables(
         "table": qm.Evidence.from_table({"losses": losses, "member": np.arange(600) < 300}),
     }
     document = as_is(model, data, versions=versions, quantizers=["sign"], attacks=["loss_threshold"])
-    whole = document.quantizer("identity")
+    whole = document.version("identity")
     for name in versions:
-        assert document.quantizer(name).attacks == whole.attacks
-    assert isinstance(document.quantizer("table").utility, Unmeasured)
-    assert document.quantizer("module").utility == whole.utility
+        assert document.version(name).attacks == whole.attacks
+    assert isinstance(document.version("table").utility, Unmeasured)
+    assert document.version("module").utility == whole.utility
 
 
 def test_a_file_of_another_tool_is_audited_as_a_version(memorised: tuple[nn.Module, qm.Samples], tmp_path: Path):
@@ -209,7 +209,7 @@ def test_a_file_of_another_tool_is_audited_as_a_version(memorised: tuple[nn.Modu
     writer.write_tensors_to_file()
     writer.close()
     document = as_is(model, data, versions={"gguf q8_0": tmp_path / "ours.gguf"}, quantizers=["sign"])
-    found, whole = document.quantizer("gguf q8_0"), document.quantizer("identity")
+    found, whole = document.version("gguf q8_0"), document.version("identity")
     assert 8 < found.bits_per_weight < 9
     assert found.attacks["loss_threshold"].adaptive.auc.value == pytest.approx(
         whole.attacks["loss_threshold"].adaptive.auc.value, abs=0.02
@@ -259,13 +259,13 @@ def test_a_model_read_with_its_columns_in_another_order_is_found_out(memorised: 
     wrong = qm.Samples(data.x[:, np.random.default_rng(0).permutation(64)], data.y)
     document = as_is(model, wrong, quantizers=["sign"])
     assert "QM010" in [each.code for each in document.warnings]
-    assert document.quantizer("identity").gain_over_constant_guess.low <= 0
+    assert document.version("identity").gain_over_constant_guess.low <= 0
     with pytest.raises(
         qm.UserError, match=r"has accuracy 0\.\d+ .* on the non-members, and 0\.900 is stated"
     ) as refused:
         qm.audit(right, wrong, target=target(model, utility=0.9), quantizers=["sign"], progress=False)
     assert "in this order" in str(refused.value.hint)
-    stated = document.quantizer("identity").utility.value
+    stated = document.version("identity").utility.value
     agreed = qm.audit(right, wrong, target=target(model, utility=stated), quantizers=["sign"], progress=False).document
     assert "QM010" not in [each.code for each in agreed.warnings]
 
@@ -283,7 +283,7 @@ def test_the_most_frequent_class_is_what_a_model_must_beat():
     draw = np.random.default_rng(0)
     data = qm.Samples(draw.normal(size=(600, 64)), (draw.random(600) < 0.2).astype(int))
     document = as_is(shipped.trained(data), data, quantizers=["sign"])
-    found = document.quantizer("identity")
+    found = document.version("identity")
     assert found.utility.value - found.gain_over_constant_guess.value == pytest.approx((data.y[shipped.OTHERS] == 0).mean())
     assert found.utility.low > 0.5
     assert "QM010" in [each.code for each in document.warnings]
@@ -293,7 +293,7 @@ def test_the_gap_is_the_accuracy_on_members_less_that_on_the_others(memorised: t
     model, data = memorised
     with torch.no_grad():
         right = model(torch.from_numpy(data.x)).argmax(1).numpy() == data.y
-    gap = as_is(model, data, quantizers=["sign"]).quantizer("identity").gap
+    gap = as_is(model, data, quantizers=["sign"]).version("identity").gap
     assert gap.value == pytest.approx(right[:300].mean() - right[300:].mean())
     assert gap.low < gap.value < gap.high
 

@@ -30,7 +30,7 @@ def audits(draw: st.DrawFn) -> Results:
     found = document(strengths, utilities)
     if draw(st.booleans()):
         why = Unmeasured(draw(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)))
-        records = [found.quantizers[0].model_copy(update={"utility": why, "indicator": why}), *found.quantizers[1:]]
+        records = [found.quantizers[0].with_measures(utility=why, indicator=why), *found.quantizers[1:]]
         found = found.model_copy(update={"quantizers": records})
     return found
 

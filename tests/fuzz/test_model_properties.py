@@ -151,10 +151,10 @@ SHARES = st.floats(0, 1)
 LIMITS = st.fixed_dictionaries(
     {},
     optional={
-        "attacker_right_at_most": st.floats(0.5, 1),
-        "security_at_least": SHARES,
-        "increase_at_most": st.floats(-1, 1),
-        "epsilon_at_most": st.floats(0, 10),
+        "attack_accuracy_at_most": st.floats(0.5, 1),
+        "security_upper_bound_at_least": SHARES,
+        "attack_accuracy_change_at_most": st.floats(-1, 1),
+        "epsilon_lower_bound_at_most": st.floats(0, 10),
     },
 )
 
@@ -165,16 +165,16 @@ def test_a_judgement_is_within_where_every_verdict_is_and_stricter_limits_never_
     limits: dict[str, float], strength: float, utility: float
 ):
     audit = document({"identity": 4.0, "sign": strength}, {"identity": 0.9, "sign": utility})
-    text = "[exposure]\n" + "".join(f"{name} = {value!r}\n" for name, value in limits.items())
+    text = "[limits]\n" + "".join(f"{name} = {value!r}\n" for name, value in limits.items())
     found = gate.judge(audit, parse(text.encode()), datetime.now(UTC))
     assert found.within == all(each.within for each in found.verdicts)
     strictest = {
-        "attacker_right_at_most": 0.5,
-        "security_at_least": 1.0,
-        "increase_at_most": -1.0,
-        "epsilon_at_most": 0.0,
+        "attack_accuracy_at_most": 0.5,
+        "security_upper_bound_at_least": 1.0,
+        "attack_accuracy_change_at_most": -1.0,
+        "epsilon_lower_bound_at_most": 0.0,
     }
-    strict = "[exposure]\n" + "".join(f"{name} = {strictest[name]}\n" for name in limits)
+    strict = "[limits]\n" + "".join(f"{name} = {strictest[name]}\n" for name in limits)
     assert found.within or not gate.judge(audit, parse(strict.encode()), datetime.now(UTC)).within
     assert all(line.strip() for line in verdict_lines(audit))
 

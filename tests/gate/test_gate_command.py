@@ -19,10 +19,10 @@ from quantmis.gate.policy import parse
 
 POLICY = """
 version = "uniform(bits=4)"
-about = ["this procedure"]
-[exposure]
-attacker_right_at_most = 0.65
-[utility]
+about = ["this training algorithm"]
+[limits]
+attack_accuracy_at_most = 0.65
+[limits]
 at_least = 0.6
 [evidence]
 depth = "shadow"
@@ -64,7 +64,7 @@ def test_a_model_that_learned_its_samples_by_heart_is_blocked(tmp_path: Path, po
     folder = audit(tmp_path, qm.Recipe(epochs=60, learning_rate=1e-2, batch_size=32))
     done = quantmis("gate", folder, "--policy", policy)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout.startswith("EXCEEDED  exposure.attacker_right_at_most  (uniform(bits=4), this procedure)")
+    assert done.stdout.startswith("EXCEEDED  limits.attack_accuracy_at_most  (uniform(bits=4), this training algorithm)")
     assert "limits exceeded" in done.stdout
     assert done.stderr == ""
 
@@ -99,7 +99,7 @@ def shipped_model(folder: Path, epochs: int, decay: float) -> Path:
 
 def judged_by_the_example(folder: Path) -> gate.Judgement:
     rules = gate.EXAMPLE.replace("[[exposure.true", "[exposure.x]\n").partition("[exposure.x]")
-    text = rules[0] + "[utility]" + gate.EXAMPLE.partition("[utility]")[2]
+    text = rules[0] + "[limits]" + gate.EXAMPLE.partition("[limits]")[2]
     return gate.judge(results.read(folder), parse(text.encode()), datetime.now(UTC))
 
 
@@ -109,7 +109,7 @@ def test_the_gap_of_the_example_policy_blocks_an_over_fitted_model_as_it_is(
 ):
     """All but the rate at 1 % false positives, for which 1,000 non-members are few."""
     judgement = judged_by_the_example(shipped_model(tmp_path, epochs, decay))
-    [gap] = [each for each in judgement.verdicts if each.limit == "overfitting.gap_at_most"]
+    [gap] = [each for each in judgement.verdicts if each.limit == "limits.generalization_gap_at_most"]
     assert gap.within == within
     assert judgement.within == within, [each.sentence for each in judgement.exceeded]
 
@@ -117,7 +117,7 @@ def test_the_gap_of_the_example_policy_blocks_an_over_fitted_model_as_it_is(
 def test_the_file_that_ships_is_the_one_that_was_audited(tmp_path: Path):
     folder = shipped_model(tmp_path, 4, 0.1)
     policy, path = tmp_path / "policy.toml", tmp_path / "model.safetensors"
-    policy.write_text("[exposure]\nepsilon_at_most = 100.0\n")
+    policy.write_text("[limits]\nepsilon_lower_bound_at_most = 100.0\n")
     assert "the same bytes" in quantmis("gate", folder, "--policy", policy, "--weights", path).stdout
     tensors = load_file(path)
     save_file(tensors, path, {"saved": "again"})
@@ -135,7 +135,7 @@ def test_the_file_that_ships_is_the_one_that_was_audited(tmp_path: Path):
 def test_the_file_that_ships_may_be_that_of_a_version_that_is_judged(tmp_path: Path):
     folder = shipped_model(tmp_path, 4, 0.1)
     policy, path = tmp_path / "policy.toml", tmp_path / "half.safetensors"
-    limits = "[exposure]\nepsilon_at_most = 100.0\n"
+    limits = "[limits]\nepsilon_lower_bound_at_most = 100.0\n"
     for named, code in (("", 0), ('version = "half again"\n', 0), ('version = "uniform(bits=4)"\n', 1)):
         policy.write_text(named + limits)
         done = quantmis("gate", folder, "--policy", policy, "--weights", path)
@@ -161,7 +161,7 @@ def test_every_format_is_written_to_stdout_with_the_same_exit_code(folder: Path,
     for form in gate.FORMATS:
         done = quantmis("gate", folder / "results.json", "--policy", policy, "--format", form)
         assert done.returncode == 1, done.stderr
-        assert "attacker_right_at_most" in done.stdout
+        assert "attack_accuracy_at_most" in done.stdout
     assert json.loads(quantmis("gate", folder, "--policy", policy, "--format", "json").stdout)["within"] is False
 
 
@@ -195,7 +195,7 @@ def test_what_cannot_be_judged_ends_with_two(
     folder: Path, policy: Path, arguments: tuple[str, ...], message: str, hint: str
 ):
     unknown = folder / "unknown.toml"
-    unknown.write_text('version = "sing"\n[exposure]\nepsilon_at_most = 1.0\n')
+    unknown.write_text('version = "sing"\n[limits]\nepsilon_lower_bound_at_most = 1.0\n')
     done = quantmis("gate", *(each.format(folder=folder, policy=policy, unknown=unknown) for each in arguments))
     assert done.returncode == 2
     assert done.stdout == ""

@@ -15,7 +15,7 @@ from quantmis.gate import FORMATS, Judgement, Verdict
 from quantmis.stats import Estimate
 
 SCHEMA = xmlschema.XMLSchema(Path(__file__).with_name("junit.xsd"))
-POLICY = 'version = ["sign", "identity"]\n[exposure]\nattacker_right_at_most = 0.6\n[utility]\ndrop_at_most = 0.0\n'
+POLICY = 'version = ["sign", "identity"]\n[limits]\nattack_accuracy_at_most = 0.6\n[limits]\ndrop_at_most = 0.0\n'
 HOSTILE = (
     "\n::error::injected\r\n::set-output name=a::b",
     "##[error]injected ##[set-env name=PATH]x",
@@ -36,7 +36,7 @@ def judgement() -> Judgement:
 def hostile(text: str) -> Judgement:
     number = Estimate(0.5, 0.4, 0.6, method=text)
     verdicts = (
-        Verdict("exposure.attacker_right_at_most", "this model", text, text, text, False, text, 0.1, number, 0.6),
+        Verdict("limits.attack_accuracy_at_most", "this model", text, text, text, False, text, 0.1, number, 0.6),
         Verdict("evidence.weights", "this audit", None, text, text, True, text),
     )
     return Judgement(text, text, verdicts, ("a note",))
@@ -53,7 +53,7 @@ def test_people_read_what_is_exceeded_first_and_what_it_comes_to_last(judgement:
 
 
 def test_a_model_within_every_limit_reads_so():
-    lines = FORMATS["text"](judged("[exposure]\nsecurity_at_least = 0.0")).splitlines()
+    lines = FORMATS["text"](judged("[limits]\nsecurity_upper_bound_at_least = 0.0")).splitlines()
     assert lines[-1].startswith("within all 11 limits")
 
 
@@ -73,7 +73,7 @@ def test_every_format_tells_of_every_verdict(judgement: Judgement):
 
 def test_numbers_stand_in_json_with_their_interval_and_the_end_that_was_judged(judgement: Judgement):
     verdicts = json.loads(FORMATS["json"](judgement))["verdicts"]
-    found = next(each for each in verdicts if each["limit"] == "exposure.attacker_right_at_most")
+    found = next(each for each in verdicts if each["limit"] == "limits.attack_accuracy_at_most")
     assert found["judged"] == found["measured"]["high"] > found["measured"]["value"]
     assert found["threshold"] == 0.6
 

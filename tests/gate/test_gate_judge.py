@@ -25,9 +25,9 @@ from quantmis.results import (
 )
 from quantmis.stats import Estimate, Unmeasured
 
-RIGHT = "exposure.attacker_right_at_most"
-RATES = "exposure.true_positive_rates at 0.01"
-RATE_LIMIT = 'version = "sign"\n[[exposure.true_positive_rates]]\nat_false_positive_rate = 0.01\nat_most = 0.05'
+RIGHT = "limits.attack_accuracy_at_most"
+RATES = "limits.tpr at 0.01"
+RATE_LIMIT = 'version = "sign"\n[[limits.tpr]]\nat_fpr = 0.01\nat_most = 0.05'
 
 
 @given(value=st.floats(0, 1), reach=st.floats(0, 0.5), threshold=st.floats(0, 1))
@@ -42,22 +42,22 @@ def test_the_cautious_end_of_the_interval_decides_and_never_the_middle(value: fl
 
 def test_an_attacker_is_judged_where_the_interval_of_security_is_lowest():
     results = with_version(security_upper_bound=UpperBound(0.9, 0.78, 1.0, attack="lira"))
-    exceeded = of_sign("exposure", "attacker_right_at_most = 0.6", results)
+    exceeded = of_sign("exposure", "attack_accuracy_at_most = 0.6", results)
     assert not exceeded.within
     assert exceeded.judged == pytest.approx(0.61)
     assert "0.55 (0.5 to 0.61 at level 0.95; lira), judged at 0.61" in exceeded.sentence
-    assert of_sign("exposure", "attacker_right_at_most = 0.62", results).within
-    assert of_sign("exposure", "security_at_least = 0.78", results).within
-    assert not of_sign("exposure", "security_at_least = 0.79", results).within
+    assert of_sign("exposure", "attack_accuracy_at_most = 0.62", results).within
+    assert of_sign("exposure", "security_upper_bound_at_least = 0.78", results).within
+    assert not of_sign("exposure", "security_upper_bound_at_least = 0.79", results).within
 
 
 @pytest.mark.parametrize(
     ("field", "section", "limit"),
     [
-        ("security_upper_bound", "exposure", "attacker_right_at_most = 1.0"),
-        ("security_upper_bound", "exposure", "security_at_least = 0.0"),
-        ("change", "exposure", "increase_at_most = 1.0"),
-        ("by_class", "exposure", "class_auc_at_most = 1.0"),
+        ("security_upper_bound", "exposure", "attack_accuracy_at_most = 1.0"),
+        ("security_upper_bound", "exposure", "security_upper_bound_at_least = 0.0"),
+        ("change", "exposure", "attack_accuracy_change_at_most = 1.0"),
+        ("by_class", "exposure", "exposure_by_class_at_most = 1.0"),
         ("utility_change", "utility", "drop_at_most = 9.0"),
         ("utility", "utility", "at_least = -9.0"),
         ("indicator", "ranking", "indicator_at_least = 0.0"),
@@ -80,10 +80,10 @@ def test_a_number_that_is_a_bound_only_is_too_little_evidence():
 
 def test_intervals_of_a_lower_level_than_asked_for_are_too_little_evidence():
     narrow = UpperBound(0.9, 0.899, 0.901, level=0.5, attack="lira")
-    found = of_sign("exposure", "attacker_right_at_most = 0.9", with_version(security_upper_bound=narrow))
+    found = of_sign("exposure", "attack_accuracy_at_most = 0.9", with_version(security_upper_bound=narrow))
     assert not found.within
     assert "its interval is at level 0.5, and 0.95 is asked for" in found.sentence
-    policy = 'version = "sign"\n[evidence]\nlevel_at_least = 0.5\n[exposure]\nattacker_right_at_most = 0.9'
+    policy = 'version = "sign"\n[evidence]\nlevel_at_least = 0.5\n[limits]\nattack_accuracy_at_most = 0.9'
     assert verdict(judged(policy, with_version(security_upper_bound=narrow)), RIGHT).within
 
 
@@ -116,17 +116,17 @@ def test_a_rate_that_cannot_be_resolved_or_was_not_measured_exceeds():
 
 
 def test_epsilon_is_that_of_the_strongest_attack_at_its_upper_end():
-    found = of_sign("exposure", "epsilon_at_most = 0.4", with_version(attacks={"lira": _adaptive(metrics(0.35))}))
+    found = of_sign("exposure", "epsilon_lower_bound_at_most = 0.4", with_version(attacks={"lira": _adaptive(metrics(0.35))}))
     assert found.judged == pytest.approx(1.2 * 0.35)
     assert not found.within
 
 
 def test_the_most_exposed_class_counts_and_one_that_was_not_measured_might_be_it():
-    found = of_sign("exposure", "class_auc_at_most = 0.71")
+    found = of_sign("exposure", "exposure_by_class_at_most = 0.71")
     assert (found.within, found.judged) == (False, pytest.approx(0.72))
     assert "class 1" in found.sentence
     classes = [ClassExposure(label=3, auc=Unmeasured("two members")), ClassExposure(label=4, auc=around(0.5))]
-    found = of_sign("exposure", "class_auc_at_most = 1.0", with_version(by_class=classes))
+    found = of_sign("exposure", "exposure_by_class_at_most = 1.0", with_version(by_class=classes))
     assert not found.within
     assert "class 3: two members" in found.sentence
 
@@ -139,7 +139,7 @@ def test_a_drop_of_utility_is_judged_at_the_larger_end():
 
 
 def test_full_precision_costs_nothing_and_increases_nothing():
-    policy = 'version = "identity"\n[utility]\ndrop_at_most = 0.0\n[exposure]\nincrease_at_most = 0.0'
+    policy = 'version = "identity"\n[limits]\ndrop_at_most = 0.0\n[limits]\nattack_accuracy_change_at_most = 0.0'
     assert judged(policy).within
 
 
@@ -165,14 +165,14 @@ def test_the_indicator_ranks_where_its_intervals_part():
     assert of_sign("ranking", "indicator_rank_at_most = 9", least).judged == 10
     unknown = audited()
     others = [
-        each if each.name == "sign" else each.model_copy(update={"indicator": Unmeasured("no replicates")})
-        for each in unknown.quantizers
+        each if each.name == "sign" else each.with_measures(indicator=Unmeasured("no replicates"))
+        for each in unknown.versions
     ]
     found = of_sign("ranking", "indicator_rank_at_most = 9", unknown.model_copy(update={"quantizers": others}))
     assert found.judged == 10
 
 
-ANY = "[exposure]\nsecurity_at_least = 0.0\n"
+ANY = "[limits]\nsecurity_upper_bound_at_least = 0.0\n"
 
 
 def test_a_failed_control_exceeds_and_is_named():
@@ -277,7 +277,7 @@ def test_every_version_is_judged_by_default_and_this_model_beside_this_procedure
     names = [each.name for each in audited().quantizers]
     judgement = judged(ANY, audited(target=target(ranking=Ranking(criterion="c", rows=[]))))
     pairs = [(each.about, each.version) for each in judgement.verdicts if each.version]
-    assert sorted(name for about, name in pairs if about == "this procedure") == sorted(names)
+    assert sorted(name for about, name in pairs if about == "this training algorithm") == sorted(names)
     assert ("this model", "sign") in pairs
 
 
@@ -285,18 +285,18 @@ def test_a_version_that_was_measured_for_one_of_the_two_only_exceeds():
     policy = 'version = "sign"\n' + ANY
     results = audited(target=target(names=("identity",), ranking=Ranking(criterion="c", rows=[])))
     assert not verdict(judged(policy, results), "version", about="this model").within
-    assert verdict(judged(policy, results), "exposure.security_at_least").within
+    assert verdict(judged(policy, results), "limits.security_upper_bound_at_least").within
 
 
 def test_a_version_made_elsewhere_is_judged_for_this_model_alone():
-    ours = audited().quantizer("sign").model_copy(update={"name": "our int8"})
+    ours = audited().version("sign").model_copy(update={"name": "our int8"})
     own = target(ranking=Ranking(criterion="c", rows=[]))
     results = audited(target=own.model_copy(update={"versions": [*own.versions, ours]}))
     judgement = judged('version = "our int8"\n' + ANY, results)
-    assert verdict(judgement, "exposure.security_at_least", "our int8", "this model").within
-    assert not any(each.version == "our int8" and each.about == "this procedure" for each in judgement.verdicts)
+    assert verdict(judgement, "limits.security_upper_bound_at_least", "our int8", "this model").within
+    assert not any(each.version == "our int8" and each.about == "this training algorithm" for each in judgement.verdicts)
     assert judgement.notes[-1].startswith("our int8: made elsewhere, and so judged for this model alone")
-    both = judged('version = "our int8"\nabout = ["this model", "this procedure"]\n' + ANY, results)
+    both = judged('version = "our int8"\nabout = ["this model", "this training algorithm"]\n' + ANY, results)
     assert not verdict(both, "version", "our int8").within
 
 
@@ -319,7 +319,7 @@ def test_a_model_no_better_than_a_constant_guess_is_refused():
 @pytest.mark.parametrize(("limit", "within"), [(0.2, True), (0.1, False)])
 def test_the_gap_between_members_and_others_is_limited_at_its_upper_end(limit: float, within: bool):
     results = with_version(gap=Estimate(0.09, 0.06, 0.12))
-    assert of_sign("overfitting", f"gap_at_most = {limit}", results).within == within
+    assert of_sign("overfitting", f"generalization_gap_at_most = {limit}", results).within == within
 
 
 def test_what_the_policy_is_about_must_have_been_measured():
@@ -327,7 +327,7 @@ def test_what_the_policy_is_about_must_have_been_measured():
     found = verdict(judgement, "version", about="this model")
     assert not found.within
     assert "not measured by the version of quantmis" in found.sentence
-    assert not any(each.about == "this procedure" for each in judgement.verdicts)
+    assert not any(each.about == "this training algorithm" for each in judgement.verdicts)
 
 
 def test_what_was_not_judged_is_noted():
@@ -339,9 +339,9 @@ def test_what_was_not_judged_is_noted():
 def test_an_as_is_audit_is_about_this_model_alone():
     shallow = audited(config=audited().config.model_copy(update={"depth": "as-is"}), target=target(names=()))
     judgement = judged('version = "sign"\n' + ANY, shallow)
-    assert verdict(judgement, "exposure.security_at_least", about="this model").within
+    assert verdict(judgement, "limits.security_upper_bound_at_least", about="this model").within
     assert judgement.notes == (
-        "this procedure was not judged: an as-is audit trains no models, and so measures this model alone",
+        "this training algorithm was not judged: an as-is audit trains no models, and so measures this model alone",
     )
 
 

@@ -15,42 +15,42 @@ from quantmis import gate
 from quantmis.errors import UserError
 from quantmis.gate.policy import SECTIONS, parse
 
-ONE = "[exposure]\nattacker_right_at_most = 0.6\n"
+ONE = "[limits]\nattack_accuracy_at_most = 0.6\n"
 
 
 @pytest.mark.parametrize(
     ("written", "message", "hint"),
     [
         (
-            "[exposure]\nattacker_rihgt_at_most = 0.6",
-            "unknown key exposure.attacker_rihgt_at_most",
+            "[limits]\nattacker_rihgt_at_most = 0.6",
+            "unknown key limits.attacker_rihgt_at_most",
             "did you mean 'att",
         ),
-        ("[exposur]\nepsilon_at_most = 1", "unknown key exposur", "did you mean 'exposure'"),
+        ("[exposur]\nepsilon_lower_bound_at_most = 1", "unknown key exposur", "did you mean 'exposure'"),
         (
-            ONE + "[[exposure.true_positive_rates]]\nat_fpr = 1",
-            "unknown key exposure.true_positive_rates.0.at_fpr",
+            ONE + "[[limits.tpr]]\nat_fpr = 1",
+            "unknown key limits.tpr.0.at_fpr",
             "at",
         ),
         ("[evidence]\nage = 3", "unknown key evidence.age", "age_in_days_at_most"),
-        ("[exposure]\nattacker_right_at_most = 60", "less than or equal to 1, got 60", "a coin is right half"),
-        ("[exposure]\nattacker_right_at_most = 0.4", "greater than or equal to 0.5, got 0.4", "a coin is right half"),
-        ("[exposure]\nattacker_right_at_most = '0.6'", "valid number, got '0.6'", "a coin is right half"),
-        ("[exposure]\nattacker_right_at_most = true", "valid number", "a coin is right half"),
-        ("[exposure]\nattacker_right_at_most = nan", "finite number", "a coin is right half"),
-        ("[utility]\ndrop_at_most = inf", "finite number, got inf", "full precision"),
+        ("[limits]\nattack_accuracy_at_most = 60", "less than or equal to 1, got 60", "a coin is right half"),
+        ("[limits]\nattack_accuracy_at_most = 0.4", "greater than or equal to 0.5, got 0.4", "a coin is right half"),
+        ("[limits]\nattack_accuracy_at_most = '0.6'", "valid number, got '0.6'", "a coin is right half"),
+        ("[limits]\nattack_accuracy_at_most = true", "valid number", "a coin is right half"),
+        ("[limits]\nattack_accuracy_at_most = nan", "finite number", "a coin is right half"),
+        ("[limits]\ndrop_at_most = inf", "finite number, got inf", "full precision"),
         ("[ranking]\nrank_at_most = 0", "greater than or equal to 1", "the strongest attacker"),
         ("[ranking]\nrank_at_most = 1.5", "valid integer", "the strongest attacker"),
         ("[evidence]\ndepth = 'deep'", "'as-is', 'indicator' or 'shadow', got 'deep'", "How deep"),
         ("[evidence]\nweights = 'abc'", "match pattern", "SHA-256"),
         ("[evidence]\nlevel_at_least = 1.0", "less than 1, got 1.0", "confidence level"),
-        ("about = ['the model']\n" + ONE, "'this model' or 'this procedure', got 'the model'", "example"),
+        ("about = ['the model']\n" + ONE, "'this model' or 'this training algorithm', got 'the model'", "example"),
         ("version = 3\n" + ONE, "version", "example"),
         ("exposure = 3", "exposure: Input should be", "example"),
         ("version = []\n" + ONE, "version names nothing", "example"),
         ("about = []\n" + ONE, "about names nothing", "example"),
         ("", "sets no limit", "example"),
-        ("version = 'sign'\n[exposure]\n[evidence]", "sets no limit", "example"),
+        ("version = 'sign'\n[limits]\n[evidence]", "sets no limit", "example"),
         ("[evidence]\nfailed_controls_at_most = 0", "sets no limit", "example"),
         ("[exposure", "is no TOML", "example"),
         ("a = 1\na = 2", "is no TOML", "example"),
@@ -90,7 +90,7 @@ def test_the_example_is_a_policy_and_shows_every_key(tmp_path: Path):
     path.write_text(gate.EXAMPLE)
     policy = gate.read(path)
     assert policy.versions == ["uniform(bits=4)"]
-    assert policy.exposure.attacker_right_at_most == 0.6
+    assert policy.limits.attack_accuracy_at_most == 0.6
     for section in SECTIONS.values():
         for key in section.model_fields:
             assert key in gate.EXAMPLE
@@ -111,7 +111,7 @@ def test_the_schema_for_editors_accepts_the_example_and_refuses_a_misspelled_key
     jsonschema.validate(example, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**example, "exposur": {}}, schema)
-    assert schema["$defs"]["Exposure"]["properties"]["epsilon_at_most"]["description"]
+    assert schema["$defs"]["Exposure"]["properties"]["epsilon_lower_bound_at_most"]["description"]
 
 
 KEYS = st.sampled_from(sorted({key for section in SECTIONS.values() for key in section.model_fields}))

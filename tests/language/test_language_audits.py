@@ -65,7 +65,7 @@ def as_is(folder: Path) -> qm.AuditResult:
 
 
 def auc(result: qm.AuditResult, quantizer: str, attack: str) -> float:
-    return result.quantizers[quantizer].attacks[attack].adaptive.auc.value
+    return result.versions[quantizer].attacks[attack].adaptive.auc.value
 
 
 def test_every_signal_finds_members_of_an_over_fitted_fine_tune(as_is: qm.AuditResult):
@@ -196,7 +196,7 @@ def test_lora_goes_through_the_engine_and_the_store(folder: Path):
     asked = {"quantizers": ["sign"], "replicates": 2, "out": folder / "lora", "progress": False}
     first, again = (qm.audit(task, samples, **asked) for _ in range(2))
     assert again.document.environment.reused == 2
-    assert first.document.quantizers == again.document.quantizers
+    assert first.document.versions == again.document.versions
 
 
 def test_exposure_counts_bits_among_texts_like_it():

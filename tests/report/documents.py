@@ -10,29 +10,30 @@ from functools import cache
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from quantmis.measures.exposure_by_class import ClassExposure
+from quantmis.measures.most_exposed_samples import SampleExposure
+from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
+from quantmis.measures.tpr_at_fpr import RateAt, UnresolvedAt
+from quantmis.measures.utility import UTILITY
+from quantmis.measures.auc import AUC
 from quantmis.results import (
     Agreement,
+    AttackDescription,
     AttackMetrics,
     AttackResult,
     BlindBaseline,
-    ClassExposure,
     Config,
     Control,
     Curve,
     Data,
     Environment,
     Finding,
-    VersionResult,
     Rank,
     Ranking,
-    RateAt,
     Reproduce,
     Results,
-    SampleExposure,
-    Target,
-    UnresolvedAt,
-    UpperBound,
-    Utility,
+    TargetResult,
+    VersionResult,
 )
 from quantmis.stats import Estimate, Unmeasured
 
@@ -90,14 +91,14 @@ def advantage(strength: float) -> float:
 def metrics(strength: float, reach: float = 0.02) -> AttackMetrics:
     fpr = np.geomspace(1e-3, 1, 60)
     curve = ndtr(strength + ndtri(fpr))
-    return AttackMetrics(
-        auc=around(float(ndtr(strength / np.sqrt(2))), reach / 2),
-        advantage=around(advantage(strength), reach),
-        balanced_accuracy=around((1 + advantage(strength)) / 2, reach / 2),
-        epsilon_low=Estimate(1.0 * strength, 0.7 * strength, 1.2 * strength),
-        tpr=[_rate(strength, 0.1), _rate(strength, 0.01), UnresolvedAt(FEW_OTHERS.reason, fpr=0.001)],
-        roc=Curve(fpr=[0.0, *fpr.tolist()], tpr=[0.0, *curve.tolist()]),
-    )
+    measures = {
+        "auc": around(float(ndtr(strength / np.sqrt(2))), reach / 2),
+        "advantage": around(advantage(strength), reach),
+        "balanced_accuracy": around((1 + advantage(strength)) / 2, reach / 2),
+        "epsilon_lower_bound": Estimate(1.0 * strength, 0.7 * strength, 1.2 * strength),
+        "tpr_at_fpr": [_rate(strength, 0.1), _rate(strength, 0.01), UnresolvedAt(FEW_OTHERS.reason, fpr=0.001)],
+    }
+    return AttackMetrics(measures=measures, roc=Curve(fpr=[0.0, *fpr.tolist()], tpr=[0.0, *curve.tolist()]))
 
 
 def _rate(strength: float, fpr: float) -> RateAt:
@@ -119,19 +120,29 @@ def quantizer(
     rate = 0.002 / (0.05 + strength)
     return VersionResult(
         name=name,
-        bits_per_weight=bits,
-        sparsity=sparsity,
-        weights=9472,
         untouched=[],
         models=64,
         distinct=64,
         table=f"tables/{len(name)}.npz",
-        utility=Utility(utility, utility - 0.006, utility + 0.006, metric=metric),
-        indicator=Estimate(rate, 0.8 * rate, 1.25 * rate, 0.95, "pairs; bootstrap over points and replicates"),
-        security=Unmeasured("boundary flux is not part of this audit"),
-        security_upper_bound=UpperBound(bound, bound - reach, bound + reach, 0.95, "held out", attack="lira"),
+        utility_metric=metric,
+        strongest_attack="lira",
+        measures={
+            "attack_accuracy": Estimate(1 - bound / 2, 1 - (bound + reach) / 2, 1 - (bound - reach) / 2, 0.95, "held out"),
+            "utility": Estimate(utility, utility - 0.006, utility + 0.006),
+            "bits_per_weight": bits,
+            "sparsity": sparsity,
+            "quantized_weights": 9472,
+            "indicator": Estimate(rate, 0.8 * rate, 1.25 * rate, 0.95, "pairs; bootstrap over points and replicates"),
+            "security": Unmeasured("boundary flux is not part of this audit"),
+            "security_upper_bound": Estimate(bound, bound - reach, bound + reach, 0.95, "held out"),
+            **({"perplexity": _perplexity(utility)} if metric == "log_likelihood" else {}),
+        },
         attacks={each: _attack(each, strength * weight, reach) for each, weight in attacks.items()},
     )
+
+
+def _perplexity(likelihood: float) -> Estimate:
+    return Estimate(*(float(np.exp(-likelihood + reach)) for reach in (0, -0.006, 0.006)))
 
 
 def _attack(name: str, strength: float, reach: float) -> AttackResult:
@@ -141,7 +152,7 @@ def _attack(name: str, strength: float, reach: float) -> AttackResult:
 
 def ranking(records: Sequence[VersionResult]) -> Ranking:
     """Rank by the interval of the upper bound: a version gives away less beyond doubt where the intervals part."""
-    known = [record for record in records if not isinstance(record.security_upper_bound, Unmeasured)]
+    known = [record for record in records if not isinstance(record[SECURITY_UPPER_BOUND], Unmeasured)]
     known.sort(key=lambda record: -_bound(record).value)
     rows = [Rank(rank=_rank(each, known), name=each.name, tied=_tied(each, known)) for each in known]
     return Ranking(
@@ -150,8 +161,8 @@ def ranking(records: Sequence[VersionResult]) -> Ranking:
 
 
 def _bound(record: VersionResult) -> Estimate:
-    assert isinstance(record.security_upper_bound, Estimate)
-    return record.security_upper_bound
+    assert isinstance(record[SECURITY_UPPER_BOUND], Estimate)
+    return record[SECURITY_UPPER_BOUND]
 
 
 def _rank(record: VersionResult, among: Sequence[VersionResult]) -> int:
@@ -194,16 +205,12 @@ def compared(records: Sequence[VersionResult]) -> list[VersionResult]:
 
 def _compared(record: VersionResult, whole: VersionResult) -> VersionResult:
     if record is whole:
-        return record.model_copy(update={"change": ITSELF, "utility_change": ITSELF})
-    mine, theirs = record.security_upper_bound, whole.security_upper_bound
-    assert isinstance(mine, UpperBound)
-    assert isinstance(theirs, UpperBound)
-    assert isinstance(record.utility, Utility)
-    assert isinstance(whole.utility, Utility)
+        return record.with_measures(attack_accuracy_change=ITSELF, utility_change=ITSELF)
+    mine, theirs = record[SECURITY_UPPER_BOUND], whole[SECURITY_UPPER_BOUND]
+    assert isinstance(mine, Estimate)
+    assert isinstance(theirs, Estimate)
     right = around((theirs.value - mine.value) / 2, (mine.high - mine.low) / 4)
-    return record.model_copy(
-        update={"change": right, "utility_change": around(record.utility.value - whole.utility.value, 0.004)}
-    )
+    return record.with_measures(attack_accuracy_change=right, utility_change=around(record[UTILITY].value - whole[UTILITY].value, 0.004))
 
 
 def assemble(records: Sequence[VersionResult], attacks: Sequence[str] = tuple(ATTACKS)) -> Results:
@@ -219,6 +226,7 @@ def assemble(records: Sequence[VersionResult], attacks: Sequence[str] = tuple(AT
             replicates=64,
             quantizers=[record.name for record in records],
             attacks=list(attacks),
+            lead_attack="lira" if "lira" in attacks else next(iter(attacks), ""),
             level=0.95,
         ),
         environment=Environment(
@@ -229,7 +237,8 @@ def assemble(records: Sequence[VersionResult], attacks: Sequence[str] = tuple(AT
             seconds={"training": 21.4, "quantizing": 6.1, "attacks": 8.8},
         ),
         data=Data(samples=1198, held_out=599, members_per_model=599, features=[64], classes=10, digest="3f9a" * 16),
-        quantizers=list(records),
+        attacks={name: described(name) for name in attacks},
+        versions=list(records),
         ranking=ranking(records),
         agreement=[Agreement(first="indicator", second="lira", tau=Estimate(0.82, 0.61, 0.95))],
         controls=controls(),
@@ -240,19 +249,24 @@ def assemble(records: Sequence[VersionResult], attacks: Sequence[str] = tuple(AT
     )
 
 
+def described(name: str) -> AttackDescription:
+    text = "" if name.startswith("attack_") else f"What {name} does."
+    return AttackDescription(description=text, bounds_security=name != "paired_replicates")
+
+
 def controls(*, shuffled: float = 0.501) -> list[Control]:
     found = around(shuffled, 0.01)
     return [
         Control(
             name="shuffled_membership",
-            quantizer="identity",
+            version="identity",
             expected="AUC 0.5 within its interval",
             found=found,
             passed=found.low <= 0.5 <= found.high,
         ),
         Control(
             name="planted_leak",
-            quantizer="identity",
+            version="identity",
             expected="AUC above 0.9",
             found=Unmeasured("not run: asks for 16 further trainings"),
             passed=None,
@@ -271,31 +285,31 @@ def many(quantizers: int = 40, attacks: int = 12) -> Results:
 
 def exposed(results: Results) -> Results:
     """Fill in who is exposed: ten classes, one too small to say, and five samples per version."""
-    return results.model_copy(update={"quantizers": [_exposed(record) for record in results.quantizers]})
+    return results.model_copy(update={"versions": [_exposed(record) for record in results.versions]})
 
 
 def _exposed(record: VersionResult) -> VersionResult:
     first = next(iter(record.attacks.values())).adaptive
     assert isinstance(first, AttackMetrics)
-    assert isinstance(first.auc, Estimate)
-    areas = [around(first.auc.value + (label - 5) / 100, 0.03) for label in range(9)]
+    assert isinstance(first[AUC], Estimate)
+    areas = [around(first[AUC].value + (label - 5) / 100, 0.03) for label in range(9)]
     few = Unmeasured("not resolvable with 3 non-members and 2 members: 8 of each are needed")
     samples = [SampleExposure(sample=40 + each, id=f"patient {each}", exposure=around(0.9)) for each in range(5)]
-    classes = [ClassExposure(label=label, auc=area) for label, area in enumerate([*areas, few])]
-    return record.model_copy(update={"by_class": classes, "most_exposed": samples})
+    classes = [ClassExposure(label=label, attack="lira", auc=area) for label, area in enumerate([*areas, few])]
+    return record.with_measures(exposure_by_class=classes, most_exposed_samples=samples)
 
 
 def given(results: Results, *, differs: bool = False, strengths: Mapping[str, float] = STRENGTHS) -> Results:
     """Add what was measured about a model that was given: the versions of `strengths`, each from one training."""
     own = document({name: 0.9 * strength for name, strength in strengths.items()}, reach=0.1)
     right = around(0.71 if differs else 0.5)
-    target = Target(
+    target = TargetResult(
         name="model.safetensors",
         digest="c0de" * 16,
         members=599,
         non_members=599,
         blind=BlindBaseline(method="gradient boosting", auc=right, balanced_accuracy=right, differs=differs),
-        versions=own.quantizers,
+        versions=own.versions,
         ranking=own.ranking,
     )
     return results.model_copy(update={"target": target})
@@ -304,9 +318,9 @@ def given(results: Results, *, differs: bool = False, strengths: Mapping[str, fl
 def as_is(*, differs: bool = False) -> Results:
     """Build the document of an audit that trained nothing."""
     results = given(document(reach=0.05, attacks={"loss_threshold": 1.0}), differs=differs)
-    assert isinstance(results.target, Target)
+    assert isinstance(results.target, TargetResult)
     alone = Unmeasured("not resolvable with 1 models: 8 are needed")
-    records = [record.model_copy(update={"models": 1, "most_exposed": alone}) for record in results.quantizers]
+    records = [record.model_copy(update={"models": 1, "most_exposed": alone}) for record in results.versions]
     config = results.config.model_copy(update={"depth": "as-is", "shadows": 0, "replicates": 0})
     target = results.target.model_copy(update={"versions": [], "ranking": results.ranking})
-    return results.model_copy(update={"config": config, "target": target, "quantizers": records, "agreement": []})
+    return results.model_copy(update={"config": config, "target": target, "versions": records, "agreement": []})

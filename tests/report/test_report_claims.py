@@ -46,14 +46,11 @@ def audit(drawn: Drawn) -> Results:
 
 def version(name: str, bound: int, utility: Any, change: Any, utility_change: Any) -> VersionResult:
     utility_words = documents.around(*utility)
-    return documents.quantizer(name, 0.5).model_copy(
-        update={
-            "security_upper_bound": UpperBound(bound / 100, bound / 100 - 0.03, bound / 100 + 0.03, attack="lira"),
-            "utility": Utility(utility_words.value, utility_words.low, utility_words.high, metric="accuracy"),
-            "change": difference(name, change),
-            "utility_change": difference(name, utility_change),
-        }
-    )
+    return documents.version(name, 0.5).with_measures(
+            security_upper_bound=UpperBound(bound / 100, bound / 100 - 0.03, bound / 100 + 0.03, attack="lira"),
+            utility=Utility(utility_words.value, utility_words.low, utility_words.high, metric="accuracy"),
+            attack_accuracy_change=difference(name, change),
+            utility_change=difference(name, utility_change))
 
 
 def difference(name: str, drawn: tuple[float, float] | None) -> Estimate | Unmeasured:
@@ -91,17 +88,17 @@ def tied(results: Results, one: str, other: str) -> bool:
 
 def tied_with_full_precision(results: Results, name: str) -> bool:
     """Return whether the data leave open which of a version and full precision gives away less."""
-    change = results.quantizer(name).change
+    change = results.version(name).change
     open_ = isinstance(change, Estimate) and change.low <= 0 <= change.high
     return open_ or tied(results, name, "identity") or conflicting(results, name)
 
 
 def conflicting(results: Results, name: str) -> bool:
     """Return whether the paired change and the ranking contradict each other, so that neither may be told."""
-    change, order = results.quantizer(name).change, [row.name for row in results.ranking.rows]
+    change, order = results.version(name).change, [row.name for row in results.ranking.rows]
     if not isinstance(change, Estimate) or change.low <= 0 <= change.high:
         return False
-    mine, whole = (results.quantizer(each).security_upper_bound.value for each in (name, "identity"))
+    mine, whole = (results.version(each).security_upper_bound.value for each in (name, "identity"))
     lower = mine > whole or (mine == whole and order.index(name) < order.index("identity"))
     return lower != (change.high < 0)
 
@@ -113,11 +110,11 @@ checked = settings(max_examples=60, deadline=None)
 @given(DRAWN)
 def test_what_is_said_to_give_away_less_is_below_full_precision_in_pairs_and_not_tied_with_it(drawn: Drawn):
     results = audit(drawn)
-    whole = any(record.name == "identity" for record in results.quantizers)
+    whole = any(record.name == "identity" for record in results.versions)
     said = claims(results, rf"(?:the|very) model, {LIST} gives? away least") if whole else []
     for names in said + claims(results, rf"model, {LIST} gives? away less than full precision"):
         for name in names:
-            change = results.quantizer(name).change
+            change = results.version(name).change
             assert isinstance(change, Unmeasured) or change.high < 0
             assert not tied(results, name, "identity")
 
@@ -139,7 +136,7 @@ def test_what_is_said_to_be_alike_is_tied(drawn: Drawn):
     for names in claims(results, rf"model, {LIST} give away le\w+(?: than full precision)? and cannot be told apart"):
         assert all(tied(results, one, other) for one, other in combinations(names, 2))
     for text in sentences(results):
-        if text.startswith(f"The {len(results.quantizers)} versions"):
+        if text.startswith(f"The {len(results.versions)} versions"):
             assert {row.rank for row in results.ranking.rows} == {1}
 
 
@@ -161,7 +158,7 @@ def test_none_gives_away_less_only_where_none_is_separated(drawn: Drawn):
     results = audit(drawn)
     none = "none gives away measurably less|No quantized version gives away measurably less"
     if re.search(none, " ".join(sentences(results))):
-        for record in results.quantizers:
+        for record in results.versions:
             separated = isinstance(record.change, Estimate) and record.change.high < 0
             assert not separated or tied_with_full_precision(results, record.name)
 
@@ -190,7 +187,7 @@ def test_a_bargain_is_not_shown_to_cost_anything(drawn: Drawn):
 
 def separation(results: Results, name: str) -> int:
     """Return -1 where the utility is below that of full precision beyond doubt, 1 where above, 0 where unknown."""
-    record, whole = results.quantizer(name), results.quantizer("identity")
+    record, whole = results.version(name), results.version("identity")
     change = record.utility_change
     if isinstance(change, Unmeasured):
         assert isinstance(record.utility, Utility)
@@ -203,7 +200,7 @@ def separation(results: Results, name: str) -> int:
 @given(DRAWN)
 def test_full_precision_is_spoken_of_only_where_it_was_audited(drawn: Drawn):
     results = audit(drawn)
-    if not any(record.name == "identity" for record in results.quantizers):
+    if not any(record.name == "identity" for record in results.versions):
         assert "full precision" not in " ".join(sentences(results))
 
 
@@ -212,7 +209,7 @@ def test_full_precision_is_spoken_of_only_where_it_was_audited(drawn: Drawn):
 def test_a_failed_attack_is_named_as_such_exactly_where_the_interval_reaches_a_coin(drawn: Drawn):
     results = audit(drawn)
     (names, *_) = claims(results, rf"^Against {LIST} our attacks did not") or [[]]
-    reach = [record.name for record in results.quantizers if record.security_upper_bound.high >= 1]
+    reach = [record.name for record in results.versions if record.security_upper_bound.high >= 1]
     assert names == reach or len(reach) > OVER_FOUR
 
 

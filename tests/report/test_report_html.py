@@ -35,7 +35,7 @@ def hostile() -> Results:
     everything, texts = " ".join(HOSTILE.values()), ["", *HOSTILE.values()]
     records = [
         record.model_copy(update={"attacks": {**record.attacks, text: record.attacks["lira"]}, "security": reason})
-        for record, text, reason in zip(results.quantizers, texts, map(Unmeasured, texts), strict=True)
+        for record, text, reason in zip(results.versions, texts, map(Unmeasured, texts), strict=True)
     ]
     config = Config(
         **{**results.config.model_dump(), "model": everything, "loss": everything, "recipe": {everything: everything}}
@@ -257,9 +257,7 @@ def test_every_text_colour_reaches_contrast_aa_on_every_ground(source: str, them
 def test_a_report_without_utility_or_sizes_still_renders():
     nothing = Unmeasured("the weights cannot be read")
     bare = [
-        record.model_copy(
-            update={"utility": nothing, "bits_per_weight": nothing, "sparsity": nothing, "weights": nothing}
-        )
+        record.with_measures(utility=nothing, bits_per_weight=nothing, sparsity=nothing, quantized_weights=nothing)
         for record in document().quantizers
     ]
     page = Page(render(document().model_copy(update={"quantizers": bare})))

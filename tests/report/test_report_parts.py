@@ -52,8 +52,8 @@ def test_every_reason_is_listed_once_with_all_its_places():
 
 def test_a_bound_with_a_reason_is_a_gap_too():
     results = document()
-    record = results.quantizers[0].model_copy(update={"indicator": Estimate(0.1, 0.0, 0.2, reason="a bound")})
-    results = results.model_copy(update={"quantizers": [record, *results.quantizers[1:]]})
+    record = results.versions[0].with_measures(indicator=Estimate(0.1, 0.0, 0.2, reason="a bound"))
+    results = results.model_copy(update={"quantizers": [record, *results.versions[1:]]})
     assert [gap.places for gap in gaps(results) if gap.reason == "a bound"] == [("indicator r_Q: identity",)]
 
 
@@ -124,7 +124,7 @@ def test_a_name_in_a_figure_is_never_read_as_mathematics():
 
 def test_a_figure_without_points_says_why():
     bare = [
-        record.model_copy(update={"security_upper_bound": Unmeasured("no attack"), "indicator": Unmeasured("none")})
+        record.with_measures(security_upper_bound=Unmeasured("no attack"), indicator=Unmeasured("none"))
         for record in document().quantizers
     ]
     results = document().model_copy(update={"quantizers": bare})
@@ -173,8 +173,8 @@ def test_a_figure_says_in_words_where_its_outermost_points_are():
 def test_numbers_along_a_logarithmic_axis_do_not_run_into_each_other():
     results = document()
     spread = [
-        each.model_copy(update={"indicator": Estimate(10.0**-index, 10.0 ** -(index + 1), 10.0 ** (1 - index))})
-        for index, each in enumerate(results.quantizers)
+        each.with_measures(indicator=Estimate(10.0**-index, 10.0 ** -(index + 1), 10.0 ** (1 - index)))
+        for index, each in enumerate(results.versions)
     ]
     drawn = figures.indicator(results.model_copy(update={"quantizers": spread}), Styles()).svg
     narrow = texts(drawn[drawn.index("</svg>") + 6 :])
@@ -184,8 +184,8 @@ def test_numbers_along_a_logarithmic_axis_do_not_run_into_each_other():
 
 def test_an_indicator_beyond_all_bounds_is_drawn():
     results = document()
-    wild = results.quantizers[0].model_copy(update={"indicator": Estimate(1e50, 1e-90, 1e90)})
-    drawn = figures.indicator(results.model_copy(update={"quantizers": [wild, *results.quantizers[1:]]}), Styles())
+    wild = results.versions[0].with_measures(indicator=Estimate(1e50, 1e-90, 1e90))
+    drawn = figures.indicator(results.model_copy(update={"quantizers": [wild, *results.versions[1:]]}), Styles())
     assert "<svg" in drawn.svg
 
 
@@ -193,8 +193,8 @@ def test_an_attack_that_finds_nobody_is_drawn_too():
     metrics = documents.metrics(0.5)
     flat = metrics.model_copy(update={"roc": metrics.roc.model_copy(update={"fpr": [0.0, 1.0], "tpr": [0.0, 1.0]})})
     results = document({"sign": 0.5})
-    attack = results.quantizers[0].attacks["lira"].model_copy(update={"adaptive": flat})
-    record = results.quantizers[0].model_copy(update={"attacks": {"lira": attack}})
+    attack = results.versions[0].attacks["lira"].model_copy(update={"adaptive": flat})
+    record = results.versions[0].model_copy(update={"attacks": {"lira": attack}})
     drawn = figures.rocs(results.model_copy(update={"quantizers": [record]}), Styles())
     assert np.size(drawn) == 2
 

@@ -103,13 +103,13 @@ def test_a_column_that_was_measured_for_no_version_is_left_out_and_told():
 def test_samples_that_chance_allows_are_said_to_be_such():
     results = documents.exposed(document())
     wide = SampleExposure(sample=1, id="a", exposure=Estimate(0.9, 0.2, 1.0))
-    records = [record.model_copy(update={"most_exposed": [wide]}) for record in results.quantizers]
+    records = [record.with_measures(most_exposed_samples=[wide]) for record in results.versions]
     assert "None can be named" in section(results.model_copy(update={"quantizers": records}), "exposure")
 
 
 def test_many_classes_are_cut_to_the_most_exposed():
     results = documents.exposed(document())
-    (first, *rest) = results.quantizers
+    (first, *rest) = results.versions
     assert not isinstance(first.by_class, Unmeasured)
     area = first.by_class[0].auc
     assert isinstance(area, Estimate)
@@ -117,7 +117,7 @@ def test_many_classes_are_cut_to_the_most_exposed():
         first.by_class[0].model_copy(update={"label": label, "auc": documents.around(0.5 + label / 5000)})
         for label in range(1000)
     ]
-    crowded = results.model_copy(update={"quantizers": [first.model_copy(update={"by_class": classes}), *rest]})
+    crowded = results.model_copy(update={"quantizers": [first.with_measures(exposure_by_class=classes), *rest]})
     table = exposed.classes(crowded, {})
     assert [row.name for row in table.rows] == [str(label) for label in range(960, 1000)]
     assert "the 40 most exposed of 1000 classes" in table.caption
@@ -141,7 +141,7 @@ def test_mis_stands_beside_the_indicator_and_the_bound():
 def test_a_bound_alone_is_not_drawn_as_a_value():
     results = document()
     bound = Estimate(0.0, 0.0, 1.0, reason="below resolution")
-    records = [record.model_copy(update={"security": bound}) for record in results.quantizers]
+    records = [record.with_measures(security=bound) for record in results.versions]
     page = text(results.model_copy(update={"quantizers": records}))
     assert "MIS was resolved for no version" in page
 
@@ -167,7 +167,7 @@ def test_hostile_names_of_the_model_and_of_samples_stay_harmless():
     assert isinstance(results.target, Target)
     everything = " ".join(HOSTILE.values())
     sample = [SampleExposure(sample=1, id=each, exposure=documents.around(0.9)) for each in HOSTILE.values()]
-    records = [record.model_copy(update={"most_exposed": sample}) for record in results.quantizers]
+    records = [record.with_measures(most_exposed_samples=sample) for record in results.versions]
     target = results.target.model_copy(update={"name": everything, "digest": HOSTILE["script"]})
     source = render(results.model_copy(update={"quantizers": records, "target": target}))
     page = Page(source)

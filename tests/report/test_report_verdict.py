@@ -20,13 +20,13 @@ def text(results: Results) -> str:
 
 def without_bound(results: Results, name: str, reason: str) -> Results:
     records = [
-        record.model_copy(update={"security_upper_bound": Unmeasured(reason)}) if record.name == name else record
-        for record in results.quantizers
+        record.with_measures(security_upper_bound=Unmeasured(reason)) if record.name == name else record
+        for record in results.versions
     ]
     return results.model_copy(update={"quantizers": records})
 
 
-def test_the_headline_names_the_least_exposed_version_and_how_often_an_attacker_is_right():
+def test_the_headline_names_the_least_exposed_version_and_how_often_an_attack_accuracy():
     strengths = {"identity": 1.1, "sign": 0.6, documents.SPARSE: 0.15}
     said = rules.headline(document(strengths, reach=0.06))
     assert said == (
@@ -36,9 +36,9 @@ def test_the_headline_names_the_least_exposed_version_and_how_often_an_attacker_
 
 
 def test_the_rate_of_the_attacker_is_one_minus_half_of_the_bound_on_security():
-    record = documents.quantizer("sign", 0.4)
+    record = documents.version("sign", 0.4)
     bound = UpperBound(0.8, 0.7, 0.9, attack="lira")
-    right = attacker(record.model_copy(update={"security_upper_bound": bound}))
+    right = attacker(record.with_measures(security_upper_bound=bound))
     assert (right.value, right.low, right.high) == pytest.approx((0.6, 0.55, 0.65))
 
 
@@ -155,7 +155,7 @@ def test_a_version_keeps_its_utility_only_where_models_trained_like_it_keep_it_t
     results = documents.given(alike, strengths={"identity": 1.1, "sign": 0.2})
     assert isinstance(results.target, Target)
     unsure = [
-        each.model_copy(update={"utility_change": documents.around(-0.03, 0.05)}) if each.name == "sign" else each
+        each.with_measures(utility_change=documents.around(-0.03, 0.05)) if each.name == "sign" else each
         for each in results.target.versions
     ]
     results = results.model_copy(update={"target": results.target.model_copy(update={"versions": unsure})})
