@@ -73,10 +73,10 @@ class Measure(Generic[T]):
     numbers: Callable[[T], Mapping[str, Number]] | None = None
 
     @cached_property
-    def adapter(self) -> TypeAdapter[Any]:
-        """Read and check a value of results.json."""
+    def parse(self) -> Callable[[Any], Any]:
+        """Read and check a value of results.json; pydantic's `ValidationError` where it is of another kind."""
         kind: Any = self.kind | Unmeasured
-        return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False))
+        return TypeAdapter(kind, config=ConfigDict(allow_inf_nan=False)).validate_python
 
     def columns(self, value: "T | Unmeasured") -> Iterator[tuple[str, Number]]:
         """Yield the plain numbers of a value by the names of their columns."""

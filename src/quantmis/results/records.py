@@ -1,7 +1,7 @@
 """The records of results.json about one version: what was measured, with its interval, or why it was not."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import Field, GetJsonSchemaHandler, SerializeAsAny, field_validator
 from pydantic_core import CoreSchema
@@ -11,6 +11,7 @@ from quantmis.registry import suggestion
 from quantmis.stats import Estimate, Unmeasured
 
 T = TypeVar("T")
+R = TypeVar("R", bound="MeasuredRecord")
 Measured = Estimate | Unmeasured
 
 
@@ -32,7 +33,7 @@ class MeasuredRecord(Record):
         unknown = [name for name in values if name not in known]
         if unknown:
             raise ValueError(f"unknown measure {unknown[0]!r}: {suggestion(str(unknown[0]), known)}")
-        return {name: known[name].adapter.validate_python(values[name]) for name in known if name in values}
+        return {name: known[name].parse(values[name]) for name in known if name in values}
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -56,7 +57,7 @@ class MeasuredRecord(Record):
             if name in self.measures:
                 yield from measure.columns(self.measures[name])
 
-    def with_measures(self, **values: Any) -> Self:
+    def with_measures(self: R, **values: Any) -> R:
         """Return the record with other values of some measures."""
         return self.model_copy(update={"measures": {**self.measures, **values}})
 
