@@ -58,7 +58,7 @@ def given() -> Results:
         members=400,
         non_members=400,
         blind=blind,
-        versions=small.quantizers,
+        versions=small.versions,
         ranking=small.ranking,
     )
     return results.model_copy(update={"target": target})
@@ -68,7 +68,7 @@ def as_is() -> Results:
     """Build the document of an audit that trained nothing: all that was measured is about this model."""
     results = given()
     target = results.target
-    assert isinstance(target, Target)
+    assert isinstance(target, TargetResult)
     config = results.config.model_copy(update={"depth": "as-is", "shadows": 0, "replicates": 0})
     return results.model_copy(
         update={"config": config, "target": target.model_copy(update={"versions": [], "ranking": results.ranking})}
@@ -183,7 +183,7 @@ def test_the_pull_request_reads_the_verdict_word_for_word():
 
 def test_the_pull_request_has_a_row_for_every_version():
     tokens = MarkdownIt("commonmark").enable("table").parse(render("md", source()).decode())
-    assert sum(token.type == "tr_open" for token in tokens) == 1 + len(document().quantizers)
+    assert sum(token.type == "tr_open" for token in tokens) == 1 + len(document().versions)
 
 
 def test_no_name_becomes_markup_in_markdown():
@@ -322,19 +322,19 @@ def test_the_annex_answers_every_question_and_says_what_is_left_open():
 
 
 def test_the_annex_names_the_most_exposed_classes_and_records():
-    [first, *rest] = document({"identity": 1.0}).quantizers
+    [first, *rest] = document({"identity": 1.0}).versions
     exposed = first.with_measures(
             exposure_by_class=[ClassExposure(label=3, auc=around(0.6)), ClassExposure(label=7, auc=around(0.9))],
             most_exposed_samples=[SampleExposure(sample=41, id="patient 41", exposure=around(0.95))])
-    results = document({"identity": 1.0}).model_copy(update={"quantizers": [exposed, *rest]})
+    results = document({"identity": 1.0}).model_copy(update={"versions": [exposed, *rest]})
     text = render("dpia", source(results)).decode()
     assert text.index("class 7") < text.index("class 3")
     assert "patient 41" in text
 
 
 def annexed(**measured: Any) -> Results:
-    [record] = document({"identity": 1.0}).quantizers
-    return document({"identity": 1.0}).model_copy(update={"quantizers": [record.model_copy(update=measured)]})
+    [record] = document({"identity": 1.0}).versions
+    return document({"identity": 1.0}).model_copy(update={"versions": [record.model_copy(update=measured)]})
 
 
 def test_the_annex_calls_no_record_exposed_that_chance_allows():
@@ -353,7 +353,7 @@ def test_the_annex_orders_no_classes_that_the_intervals_do_not_tell_apart():
 
 def test_the_annex_calls_no_false_alarm_rare_that_is_not():
     assert "with false alarms on 1 % of the others" in dpia.few_false_alarms(document())
-    frequent = document().quantizers[0].attacks["lira"].adaptive
+    frequent = document().versions[0].attacks["lira"].adaptive
     assert isinstance(frequent, AttackMetrics)
     only = frequent.model_copy(update={"tpr": [rate for rate in frequent.tpr if rate.fpr == 0.1]})
     said = dpia.few_false_alarms(annexed(attacks={"lira": AttackResult(adaptive=only, transfer=only)}))
@@ -373,8 +373,8 @@ def test_the_annex_says_where_the_data_alone_tell_members_from_others():
 
 
 def test_versions_of_which_the_same_is_to_be_said_share_a_line():
-    earlier = [each.with_measures(attack_accuracy_change=EARLIER, utility_change=EARLIER) for each in document().quantizers]
-    lines = dpia.gained(document().model_copy(update={"quantizers": earlier})).splitlines()
+    earlier = [each.with_measures(attack_accuracy_change=EARLIER, utility_change=EARLIER) for each in document().versions]
+    lines = dpia.gained(document().model_copy(update={"versions": earlier})).splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("- all 10 versions of this training procedure: ")
 

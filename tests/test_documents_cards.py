@@ -198,7 +198,7 @@ def test_the_bill_names_the_task_the_loss_and_every_quantized_version():
 
 def test_a_version_that_was_read_from_a_file_has_its_hash():
     results = given()
-    assert isinstance(results.target, Target)
+    assert isinstance(results.target, TargetResult)
     target = results.target.model_copy(update={"files": {"sign": "ef" * 32}})
     found = bill(results.model_copy(update={"target": target}))["components"]
     hashes = {each["name"]: each.get("hashes") for each in found if each["bom-ref"].startswith("version:")}

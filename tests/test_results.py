@@ -26,7 +26,7 @@ def test_a_document_is_read_back_the_same(written: Path):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ('"schema_version": 1', '"schema_version": 2', "has schema version 2; this quantmis reads version 1"),
+        ('"schema_version": 2', '"schema_version": 3', "has schema version 3; this quantmis reads version 2"),
         ('"low":', '"low": 9e9, "was":', "must lie in its interval|quantizers"),
         ('"seed":', '"sed":', "config"),
         ('"value":', '"value": NaN, "was":', "finite|no valid result"),
@@ -51,26 +51,26 @@ def edited(change: Callable[[dict[str, Any]], None]) -> bytes:
 
 
 def attack(content: dict[str, Any]) -> dict[str, Any]:
-    return content["quantizers"][0]["attacks"]["lira"]["adaptive"]
+    return content["versions"][0]["attacks"]["lira"]["adaptive"]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d["quantizers"][0]["security_upper_bound"].update(value=5, low=4, high=6), "between 0 and 1"),
-        (lambda d: d["quantizers"][0]["utility"].update(value=5, low=4, high=6), "utility: a value between 0 and 1"),
-        (lambda d: d["quantizers"][0]["indicator"].update(high=1e308), "quantizers.identity.indicator: an interval"),
-        (lambda d: d["quantizers"][0].update(sparsity=1.5), "share of zero weights"),
-        (lambda d: d["quantizers"][0].update(bits_per_weight=-1.0), "bits for a weight"),
-        (lambda d: d["quantizers"][0].update(distinct=65), "65 different models of 64"),
+        (lambda d: d["versions"][0]["measures"]["security_upper_bound"].update(value=5, low=4, high=6), "between 0 and 1"),
+        (lambda d: d["versions"][0]["measures"]["utility"].update(value=5, low=4, high=6), "measures.utility: a value between 0 and 1"),
+        (lambda d: d["versions"][0]["measures"]["indicator"].update(high=1e308), "versions.identity.measures.indicator: an interval"),
+        (lambda d: d["versions"][0]["measures"].update(sparsity=1.5), "measures.sparsity: a value between 0 and 1"),
+        (lambda d: d["versions"][0]["measures"].update(bits_per_weight=-1.0), "measures.bits_per_weight: a value"),
+        (lambda d: d["versions"][0].update(distinct=65), "65 different models of 64"),
         (lambda d: d["config"].update(level=7), "config.level: a probability"),
         (lambda d: d["data"].update(samples=-5), "data.samples: a number of things"),
         (lambda d: d["data"].update(held_out=10**30), "data.held_out: a number of things"),
         (lambda d: d["data"].update(digest="none"), "data.digest: a SHA-256"),
         (lambda d: d["environment"].update(started="<b>"), "environment.started: a date"),
         (lambda d: d["environment"]["seconds"].update(training=-1), "environment.seconds.training: a duration"),
-        (lambda d: attack(d)["tpr"][0].update(fpr=0), "a false positive rate lies between 0 and 1"),
-        (lambda d: attack(d)["tpr"][2].update(fpr=-0.1), "a false positive rate lies between 0 and 1"),
+        (lambda d: attack(d)["measures"]["tpr_at_fpr"][0].update(fpr=0), "a false positive rate lies between 0 and 1"),
+        (lambda d: attack(d)["measures"]["tpr_at_fpr"][2].update(fpr=-0.1), "a false positive rate lies between 0 and 1"),
         (lambda d: attack(d)["roc"]["tpr"].pop(), "two lists of one length"),
         (lambda d: attack(d)["roc"]["tpr"].reverse(), "rise from 0 to 1"),
         (lambda d: attack(d)["roc"].update(fpr=[], tpr=[]), "two lists of one length"),
@@ -87,13 +87,13 @@ def test_numbers_that_no_audit_writes_are_refused(change: Callable[[dict[str, An
 
 def test_the_place_of_a_fault_is_printed_without_what_cannot_be_seen():
     harmed = json.loads(results.written(document({"evil\u202ename": 0.5})))
-    harmed["quantizers"][0]["utility"].update(value=5, low=4, high=6)
-    with pytest.raises(UserError, match=r"quantizers\.evil\?name\.utility"):
+    harmed["versions"][0]["measures"]["utility"].update(value=5, low=4, high=6)
+    with pytest.raises(UserError, match=r"versions\.evil\?name\.measures\.utility"):
         results.parse(json.dumps(harmed).encode())
 
 
 def test_a_symmetric_interval_may_reach_beyond_what_is_possible():
-    wide = lambda d: d["quantizers"][1]["change"].update(value=0.9, low=0.7, high=1.1)  # noqa: E731
+    wide = lambda d: d["versions"][1]["measures"]["attack_accuracy_change"].update(value=0.9, low=0.7, high=1.1)  # noqa: E731
     assert results.parse(edited(wide))
 
 
@@ -121,4 +121,4 @@ def test_what_cannot_be_read_or_written_says_so(tmp_path: Path):
 
 
 def test_the_schema_of_the_document_is_published():
-    assert "quantizers" in results.json_schema()["properties"]
+    assert "versions" in results.json_schema()["properties"]

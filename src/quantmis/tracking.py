@@ -1,8 +1,9 @@
 """An audit as a run of MLflow: every number with its interval as metrics, the report and results.json as artefacts.
 
-A metric is called `about/version/measure`, such as `procedure/sign/attacker_is_right`, with `_low` and `_high` for its
-interval: the names of the CSV file, which MLflow's charts subject by their slashes. MLflow refuses some of the characters
-that versions are written with, so `uniform(bits=4)` becomes `uniform_bits_4`, and a tag says what that stands for.
+A metric is called `about/version/measure`, such as `training_algorithm/sign/attack_accuracy`, with `_low` and `_high`
+for its interval: the names of the CSV file, which MLflow's charts group by their slashes. MLflow refuses some of the
+characters that versions are written with, so `uniform(bits=4)` becomes `uniform_bits_4`, and a tag says what that
+stands for.
 """
 
 import re

@@ -30,8 +30,8 @@ def audits(draw: st.DrawFn) -> Results:
     found = document(strengths, utilities)
     if draw(st.booleans()):
         why = Unmeasured(draw(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)))
-        records = [found.quantizers[0].with_measures(utility=why, indicator=why), *found.quantizers[1:]]
-        found = found.model_copy(update={"quantizers": records})
+        records = [found.versions[0].with_measures(utility=why, indicator=why), *found.versions[1:]]
+        found = found.model_copy(update={"versions": records})
     return found
 
 

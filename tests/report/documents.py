@@ -106,7 +106,7 @@ def _rate(strength: float, fpr: float) -> RateAt:
     return RateAt(value, value * 0.9, min(1.0, value * 1.1), fpr=fpr)
 
 
-def quantizer(
+def version(
     name: str,
     strength: float,
     utility: float = 0.95,
@@ -188,7 +188,7 @@ def document(
 ) -> Results:
     """Build the document of an audit from the strength of the strongest attack on each version."""
     records = [
-        quantizer(name, strength, utilities.get(name, 0.95), reach=reach, metric=metric, attacks=attacks)
+        version(name, strength, utilities.get(name, 0.95), reach=reach, metric=metric, attacks=attacks)
         for name, strength in strengths.items()
     ]
     return assemble(compared(records), attacks=list(attacks))
@@ -243,7 +243,7 @@ def assemble(records: Sequence[VersionResult], attacks: Sequence[str] = tuple(AT
         agreement=[Agreement(first="indicator", second="lira", tau=Estimate(0.82, 0.61, 0.95))],
         controls=controls(),
         warnings=[
-            Finding(code="QM001", text="The audit describes the training procedure, not one shipped set of weights.")
+            Finding(code="QM001", text="The audit describes the training algorithm, not one shipped set of weights.")
         ],
         reproduce=Reproduce(command="quantmis demo --shadows 64 --seed 0", python="qm.audit(task, samples, seed=0)"),
     )
@@ -320,7 +320,9 @@ def as_is(*, differs: bool = False) -> Results:
     results = given(document(reach=0.05, attacks={"loss_threshold": 1.0}), differs=differs)
     assert isinstance(results.target, TargetResult)
     alone = Unmeasured("not resolvable with 1 models: 8 are needed")
-    records = [record.model_copy(update={"models": 1, "most_exposed": alone}) for record in results.versions]
+    records = [
+        record.model_copy(update={"models": 1}).with_measures(most_exposed_samples=alone) for record in results.versions
+    ]
     config = results.config.model_copy(update={"depth": "as-is", "shadows": 0, "replicates": 0})
     target = results.target.model_copy(update={"versions": [], "ranking": results.ranking})
     return results.model_copy(update={"config": config, "target": target, "versions": records, "agreement": []})

@@ -9,11 +9,17 @@ from itertools import combinations
 from typing import Any
 
 import documents
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from quantmis.measures import Measure
+from quantmis.measures.attack_accuracy import ATTACK_ACCURACY
+from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
+from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
+from quantmis.measures.utility import UTILITY
+from quantmis.measures.utility_change import UTILITY_CHANGE
 from quantmis.report.verdict import verdict
-from quantmis.results import VersionResult, Rank, Ranking, Results, UpperBound, Utility
+from quantmis.results import Rank, Ranking, Results, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 NAMES = ["identity", "alpha", "bravo", "charlie", "delta", "echo"]
@@ -40,17 +46,25 @@ def audit(drawn: Drawn) -> Results:
     pairs = combinations([record.name for record in records], 2)
     tied = {frozenset(pair) for pair, is_tied in zip(pairs, ties, strict=False) if is_tied}
     results = documents.assemble(records)
-    ranking = rank({record.name: record.security_upper_bound.value for record in records}, tied)
+    ranking = rank({record.name: estimate(record, SECURITY_UPPER_BOUND).value for record in records}, tied)
     return results.model_copy(update={"ranking": ranking, "config": results.config.model_copy(update={"depth": depth})})
 
 
 def version(name: str, bound: int, utility: Any, change: Any, utility_change: Any) -> VersionResult:
-    utility_words = documents.around(*utility)
+    low, high = bound / 100 - 0.03, bound / 100 + 0.03
     return documents.version(name, 0.5).with_measures(
-            security_upper_bound=UpperBound(bound / 100, bound / 100 - 0.03, bound / 100 + 0.03, attack="lira"),
-            utility=Utility(utility_words.value, utility_words.low, utility_words.high, metric="accuracy"),
-            attack_accuracy_change=difference(name, change),
-            utility_change=difference(name, utility_change))
+        security_upper_bound=Estimate(bound / 100, low, high),
+        attack_accuracy=Estimate(1 - bound / 200, 1 - high / 2, 1 - low / 2),
+        utility=documents.around(*utility),
+        attack_accuracy_change=difference(name, change),
+        utility_change=difference(name, utility_change),
+    )
+
+
+def estimate(record: VersionResult, measure: Measure[Estimate]) -> Estimate:
+    value = record[measure]
+    assert isinstance(value, Estimate)
+    return value
 
 
 def difference(name: str, drawn: tuple[float, float] | None) -> Estimate | Unmeasured:
@@ -88,17 +102,17 @@ def tied(results: Results, one: str, other: str) -> bool:
 
 def tied_with_full_precision(results: Results, name: str) -> bool:
     """Return whether the data leave open which of a version and full precision gives away less."""
-    change = results.version(name).change
+    change = results.version(name)[ATTACK_ACCURACY_CHANGE]
     open_ = isinstance(change, Estimate) and change.low <= 0 <= change.high
     return open_ or tied(results, name, "identity") or conflicting(results, name)
 
 
 def conflicting(results: Results, name: str) -> bool:
     """Return whether the paired change and the ranking contradict each other, so that neither may be told."""
-    change, order = results.version(name).change, [row.name for row in results.ranking.rows]
+    change, order = results.version(name)[ATTACK_ACCURACY_CHANGE], [row.name for row in results.ranking.rows]
     if not isinstance(change, Estimate) or change.low <= 0 <= change.high:
         return False
-    mine, whole = (results.version(each).security_upper_bound.value for each in (name, "identity"))
+    mine, whole = (estimate(results.version(each), SECURITY_UPPER_BOUND).value for each in (name, "identity"))
     lower = mine > whole or (mine == whole and order.index(name) < order.index("identity"))
     return lower != (change.high < 0)
 
@@ -114,7 +128,7 @@ def test_what_is_said_to_give_away_less_is_below_full_precision_in_pairs_and_not
     said = claims(results, rf"(?:the|very) model, {LIST} gives? away least") if whole else []
     for names in said + claims(results, rf"model, {LIST} gives? away less than full precision"):
         for name in names:
-            change = results.version(name).change
+            change = results.version(name)[ATTACK_ACCURACY_CHANGE]
             assert isinstance(change, Unmeasured) or change.high < 0
             assert not tied(results, name, "identity")
 
@@ -159,7 +173,8 @@ def test_none_gives_away_less_only_where_none_is_separated(drawn: Drawn):
     none = "none gives away measurably less|No quantized version gives away measurably less"
     if re.search(none, " ".join(sentences(results))):
         for record in results.versions:
-            separated = isinstance(record.change, Estimate) and record.change.high < 0
+            change = record[ATTACK_ACCURACY_CHANGE]
+            separated = isinstance(change, Estimate) and change.high < 0
             assert not separated or tied_with_full_precision(results, record.name)
 
 
@@ -177,22 +192,43 @@ def test_a_cost_and_a_gain_are_beyond_doubt(drawn: Drawn):
                 assert separation(results, name) == 0
 
 
+LOSSES = st.tuples(st.sampled_from([-0.1, -0.03, 0.0]), st.sampled_from([0.001, 0.02]))
+PROTECTING = st.tuples(
+    st.integers(75, 100),
+    st.tuples(st.floats(0.6, 0.9), REACHES),
+    st.tuples(st.floats(-0.2, -0.03), st.sampled_from([0.001, 0.02, 0.05])),
+    LOSSES,
+)
+WHOLE = st.tuples(st.integers(60, 74), st.tuples(st.floats(0.6, 0.9), REACHES), st.none(), st.none())
+BARGAINS = st.tuples(
+    st.just(0),
+    st.builds(lambda whole, others: [whole, *others], WHOLE, st.lists(PROTECTING, min_size=2, max_size=5)),
+    st.lists(st.sampled_from([True, False, False, False]), min_size=15, max_size=15),
+    st.sampled_from(["shadow", "as-is"]),
+)
+"""Audits of versions that mostly protect, some at no price, some at a clear one; full precision is the first."""
+
+
 @checked
-@given(DRAWN)
+@given(BARGAINS)
 def test_a_bargain_is_not_shown_to_cost_anything(drawn: Drawn):
     results = audit(drawn)
-    for names in claims(results, rf"full precision, {LIST} gives? away least"):
-        assert all(separation(results, name) >= 0 for name in names)
+    bargains = claims(results, rf"full precision, {LIST} gives? away less than full precision")
+    bargains += claims(results, rf"full precision, {LIST} gives? away least")
+    assume(bargains)  # hypothesis fails where hardly any audit has one, so that this never passes for want of any
+    for name in [name for names in bargains for name in names]:
+        assert separation(results, name) >= 0
+        assert not tied_with_full_precision(results, name)
+        assert results.version(name)[ATTACK_ACCURACY_CHANGE].high < 0
 
 
 def separation(results: Results, name: str) -> int:
     """Return -1 where the utility is below that of full precision beyond doubt, 1 where above, 0 where unknown."""
     record, whole = results.version(name), results.version("identity")
-    change = record.utility_change
+    change = record[UTILITY_CHANGE]
     if isinstance(change, Unmeasured):
-        assert isinstance(record.utility, Utility)
-        assert isinstance(whole.utility, Utility)
-        return (record.utility.low > whole.utility.high) - (record.utility.high < whole.utility.low)
+        mine, theirs = estimate(record, UTILITY), estimate(whole, UTILITY)
+        return (mine.low > theirs.high) - (mine.high < theirs.low)
     return (change.low > 0) - (change.high < 0)
 
 
@@ -209,7 +245,7 @@ def test_full_precision_is_spoken_of_only_where_it_was_audited(drawn: Drawn):
 def test_a_failed_attack_is_named_as_such_exactly_where_the_interval_reaches_a_coin(drawn: Drawn):
     results = audit(drawn)
     (names, *_) = claims(results, rf"^Against {LIST} our attacks did not") or [[]]
-    reach = [record.name for record in results.versions if record.security_upper_bound.high >= 1]
+    reach = [record.name for record in results.versions if estimate(record, ATTACK_ACCURACY).low <= 0.5]
     assert names == reach or len(reach) > OVER_FOUR
 
 

@@ -45,7 +45,7 @@ def hostile() -> Results:
         update={
             "config": config,
             "environment": environment,
-            "quantizers": records,
+            "versions": records,
             "warnings": [Finding(code=each, text=each) for each in HOSTILE.values()],
             "reproduce": results.reproduce.model_copy(update={"command": everything, "python": everything}),
             "ranking": results.ranking.model_copy(update={"criterion": everything}),
@@ -213,9 +213,9 @@ def test_a_report_without_attacks_or_indicator_still_renders():
     nothing = Unmeasured("no attack was asked for")
     bare = [
         record.model_copy(update={"security_upper_bound": nothing, "indicator": nothing, "attacks": {}})
-        for record in document().quantizers
+        for record in document().versions
     ]
-    page = Page(render(document().model_copy(update={"quantizers": bare, "controls": [], "agreement": []})))
+    page = Page(render(document().model_copy(update={"versions": bare, "controls": [], "agreement": []})))
     assert "no attack was asked for" in page.text
     assert "No control was run" in page.text
 
@@ -226,7 +226,7 @@ def test_forty_versions_under_twelve_attacks_render_in_time_small_and_without_to
         import sys, time, documents
         from quantmis.report import render
         many = documents.many()
-        strengths = {each.name: 0.3 + index / 100 for index, each in enumerate(many.quantizers)}
+        strengths = {each.name: 0.3 + index / 100 for index, each in enumerate(many.versions)}
         results = documents.given(documents.exposed(many), strengths=strengths)
         started = time.process_time()
         source = render(results)
@@ -258,8 +258,8 @@ def test_a_report_without_utility_or_sizes_still_renders():
     nothing = Unmeasured("the weights cannot be read")
     bare = [
         record.with_measures(utility=nothing, bits_per_weight=nothing, sparsity=nothing, quantized_weights=nothing)
-        for record in document().quantizers
+        for record in document().versions
     ]
-    page = Page(render(document().model_copy(update={"quantizers": bare})))
+    page = Page(render(document().model_copy(update={"versions": bare})))
     assert "the weights cannot be read" in page.text
     assert "were measured together for no version" in page.text

@@ -53,7 +53,7 @@ def test_every_reason_is_listed_once_with_all_its_places():
 def test_a_bound_with_a_reason_is_a_gap_too():
     results = document()
     record = results.versions[0].with_measures(indicator=Estimate(0.1, 0.0, 0.2, reason="a bound"))
-    results = results.model_copy(update={"quantizers": [record, *results.versions[1:]]})
+    results = results.model_copy(update={"versions": [record, *results.versions[1:]]})
     assert [gap.places for gap in gaps(results) if gap.reason == "a bound"] == [("indicator r_Q: identity",)]
 
 
@@ -125,16 +125,16 @@ def test_a_name_in_a_figure_is_never_read_as_mathematics():
 def test_a_figure_without_points_says_why():
     bare = [
         record.with_measures(security_upper_bound=Unmeasured("no attack"), indicator=Unmeasured("none"))
-        for record in document().quantizers
+        for record in document().versions
     ]
-    results = document().model_copy(update={"quantizers": bare})
+    results = document().model_copy(update={"versions": bare})
     for figure in (figures.front(results, Styles()), figures.indicator(results, Styles())):
         assert figure.svg == ""
         assert "for no version" in figure.caption
 
 
 def test_the_curves_are_shaded_below_the_smallest_rate_with_an_interval():
-    found = [record.attacks["lira"].adaptive for record in document().quantizers]
+    found = [record.attacks["lira"].adaptive for record in document().versions]
     assert max(map(smallest_rate, found)) == 0.01
 
 
@@ -176,7 +176,7 @@ def test_numbers_along_a_logarithmic_axis_do_not_run_into_each_other():
         each.with_measures(indicator=Estimate(10.0**-index, 10.0 ** -(index + 1), 10.0 ** (1 - index)))
         for index, each in enumerate(results.versions)
     ]
-    drawn = figures.indicator(results.model_copy(update={"quantizers": spread}), Styles()).svg
+    drawn = figures.indicator(results.model_copy(update={"versions": spread}), Styles()).svg
     narrow = texts(drawn[drawn.index("</svg>") + 6 :])
     along = [text for text in narrow if re.fullmatch(r"1e[-+]?\d+|0\.0*1|10*", text) and len(text) > 2]
     assert 1 < len(along) <= 6
@@ -185,7 +185,7 @@ def test_numbers_along_a_logarithmic_axis_do_not_run_into_each_other():
 def test_an_indicator_beyond_all_bounds_is_drawn():
     results = document()
     wild = results.versions[0].with_measures(indicator=Estimate(1e50, 1e-90, 1e90))
-    drawn = figures.indicator(results.model_copy(update={"quantizers": [wild, *results.versions[1:]]}), Styles())
+    drawn = figures.indicator(results.model_copy(update={"versions": [wild, *results.versions[1:]]}), Styles())
     assert "<svg" in drawn.svg
 
 
@@ -195,7 +195,7 @@ def test_an_attack_that_finds_nobody_is_drawn_too():
     results = document({"sign": 0.5})
     attack = results.versions[0].attacks["lira"].model_copy(update={"adaptive": flat})
     record = results.versions[0].model_copy(update={"attacks": {"lira": attack}})
-    drawn = figures.rocs(results.model_copy(update={"quantizers": [record]}), Styles())
+    drawn = figures.rocs(results.model_copy(update={"versions": [record]}), Styles())
     assert np.size(drawn) == 2
 
 

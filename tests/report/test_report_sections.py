@@ -73,8 +73,8 @@ def test_exposure_stands_by_class_and_by_sample():
 
 def test_the_model_that_ships_has_its_own_figures_attacks_and_classes():
     results = documents.given(documents.exposed(document()))
-    assert isinstance(results.target, Target)
-    own = documents.exposed(results.model_copy(update={"quantizers": results.target.versions})).quantizers
+    assert isinstance(results.target, TargetResult)
+    own = documents.exposed(results.model_copy(update={"versions": results.target.versions})).versions
     results = results.model_copy(update={"target": results.target.model_copy(update={"versions": own})})
     page = section(results, "model")
     assert page.count("<svg") == 7  # front and classes for two widths, beside the procedure, two attacks
@@ -104,7 +104,7 @@ def test_samples_that_chance_allows_are_said_to_be_such():
     results = documents.exposed(document())
     wide = SampleExposure(sample=1, id="a", exposure=Estimate(0.9, 0.2, 1.0))
     records = [record.with_measures(most_exposed_samples=[wide]) for record in results.versions]
-    assert "None can be named" in section(results.model_copy(update={"quantizers": records}), "exposure")
+    assert "None can be named" in section(results.model_copy(update={"versions": records}), "exposure")
 
 
 def test_many_classes_are_cut_to_the_most_exposed():
@@ -117,7 +117,7 @@ def test_many_classes_are_cut_to_the_most_exposed():
         first.by_class[0].model_copy(update={"label": label, "auc": documents.around(0.5 + label / 5000)})
         for label in range(1000)
     ]
-    crowded = results.model_copy(update={"quantizers": [first.with_measures(exposure_by_class=classes), *rest]})
+    crowded = results.model_copy(update={"versions": [first.with_measures(exposure_by_class=classes), *rest]})
     table = exposed.classes(crowded, {})
     assert [row.name for row in table.rows] == [str(label) for label in range(960, 1000)]
     assert "the 40 most exposed of 1000 classes" in table.caption
@@ -142,7 +142,7 @@ def test_a_bound_alone_is_not_drawn_as_a_value():
     results = document()
     bound = Estimate(0.0, 0.0, 1.0, reason="below resolution")
     records = [record.with_measures(security=bound) for record in results.versions]
-    page = text(results.model_copy(update={"quantizers": records}))
+    page = text(results.model_copy(update={"versions": records}))
     assert "MIS was resolved for no version" in page
 
 
@@ -164,12 +164,12 @@ def test_the_page_says_what_it_cannot_answer_and_where_the_answer_is():
 
 def test_hostile_names_of_the_model_and_of_samples_stay_harmless():
     results = documents.given(documents.exposed(document()))
-    assert isinstance(results.target, Target)
+    assert isinstance(results.target, TargetResult)
     everything = " ".join(HOSTILE.values())
     sample = [SampleExposure(sample=1, id=each, exposure=documents.around(0.9)) for each in HOSTILE.values()]
     records = [record.with_measures(most_exposed_samples=sample) for record in results.versions]
     target = results.target.model_copy(update={"name": everything, "digest": HOSTILE["script"]})
-    source = render(results.model_copy(update={"quantizers": records, "target": target}))
+    source = render(results.model_copy(update={"versions": records, "target": target}))
     page = Page(source)
     assert len(page.all("script")) == 1
     assert not page.all("img")

@@ -23,7 +23,7 @@ def without_bound(results: Results, name: str, reason: str) -> Results:
         record.with_measures(security_upper_bound=Unmeasured(reason)) if record.name == name else record
         for record in results.versions
     ]
-    return results.model_copy(update={"quantizers": records})
+    return results.model_copy(update={"versions": records})
 
 
 def test_the_headline_names_the_least_exposed_version_and_how_often_an_attack_accuracy():
@@ -153,7 +153,7 @@ def test_the_model_that_ships_leads_and_models_trained_like_it_follow():
 def test_a_version_keeps_its_utility_only_where_models_trained_like_it_keep_it_too():
     alike = document({"identity": 1.1, "sign": 0.3}, {"identity": 0.96, "sign": 0.90})
     results = documents.given(alike, strengths={"identity": 1.1, "sign": 0.2})
-    assert isinstance(results.target, Target)
+    assert isinstance(results.target, TargetResult)
     unsure = [
         each.with_measures(utility_change=documents.around(-0.03, 0.05)) if each.name == "sign" else each
         for each in results.target.versions
@@ -182,7 +182,7 @@ def test_what_makes_the_attacks_weak_is_said_at_once():
 
 def test_a_classifier_that_guesses_better_than_a_coin_is_mentioned_though_it_does_not_tell_the_sets_apart():
     results = documents.given(document())
-    assert isinstance(results.target, Target)
+    assert isinstance(results.target, TargetResult)
     assert isinstance(results.target.blind, BlindBaseline)
     assert rules.hinted(results) is None
     blind = results.target.blind.model_copy(update={"balanced_accuracy": documents.around(0.55, 0.03)})

@@ -14,6 +14,7 @@ from quantmis.errors import UserError
 from quantmis.registry import suggestion
 
 DEPTHS = ("as-is", "indicator", "shadow")
+EXECUTORS = ("local", "ray")
 OBJECTS = ("quantizers", "attacks")
 """The options that may be objects in Python; in an audit file they are names."""
 
@@ -63,7 +64,7 @@ class AuditOptions(Section):
     """What quantizers that look at data are shown: held_out samples or, to measure what that leaks, members."""
     engine: Annotated[str, OneOf("auto", "stacked", "im2col", "loop")] = "auto"
     """How models are trained: auto, stacked, im2col or loop; auto takes the fastest."""
-    executor: Annotated[str, OneOf("local", "ray")] = "local"
+    executor: Annotated[str, OneOf(*EXECUTORS)] = "local"
     """Where: local for this machine, ray for the Ray cluster of RAY_ADDRESS."""
     address: str = "auto"
     """HOST:PORT of the Ray cluster; auto is that of RAY_ADDRESS."""

@@ -7,8 +7,7 @@ from typing import Literal, NamedTuple
 
 from quantmis.analysis import AnalysisSettings
 from quantmis.attacks import ATTACKS, Attack
-from quantmis.audit.execution.executors import EXECUTORS
-from quantmis.audit.options import CALIBRATE_ON, DEPTHS, AuditOptions
+from quantmis.audit.options import CALIBRATE_ON, DEPTHS, EXECUTORS, AuditOptions
 from quantmis.errors import require
 from quantmis.models import CrossEntropy, Loss
 from quantmis.models.engine import ENGINES

@@ -47,13 +47,13 @@ def attacker(record: VersionResult) -> Estimate | Unmeasured:
 
 
 def about_model(results: Results) -> Results | None:
-    """Return what an audit of a procedure says of the very model that was given, as an as-is audit of it would."""
+    """Return what an audit of a training algorithm says of the very model that was given, as an as-is audit would."""
     found = results.this_model
     if results.config.depth == "as-is" or isinstance(found, Unmeasured):
         return None
     records, ranking = found
     config = results.config.model_copy(update={"depth": "as-is"})
-    return results.model_copy(update={"config": config, "quantizers": records, "ranking": ranking, "agreement": []})
+    return results.model_copy(update={"config": config, "versions": records, "ranking": ranking, "agreement": []})
 
 
 def lead(results: Results) -> Results:

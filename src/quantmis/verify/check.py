@@ -1,10 +1,11 @@
 """The three checks, and what they found."""
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from quantmis import __version__, results
+from quantmis import results
 from quantmis.errors import UserError
 from quantmis.results import Results, TargetResult
 from quantmis.results.seal import SAID, sealing
@@ -100,6 +101,7 @@ def _leave_out(found: dict[str, Any], document: Results) -> None:
 
 def _newer(document: Results) -> list[str]:
     made = document.environment.versions.get("quantmis", "an unknown version")
-    if made == __version__:
+    here = version("quantmis")
+    if made == here:
         return []
-    return [f"the document was written by quantmis {made}, this is {__version__}: that may be why numbers differ"]
+    return [f"the document was written by quantmis {made}, this is {here}: that may be why numbers differ"]

@@ -17,10 +17,10 @@ from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.progress import Tick
 from quantmis.audit.execution.user_modules import own_modules, owners
 from quantmis.audit.execution.work import Group, Work
+from quantmis.audit.options import EXECUTORS
 from quantmis.errors import UserError
 from quantmis.registry import suggestion
 
-EXECUTORS = ("local", "ray")
 ATTEMPTS = 5
 KILLED = (
     "finished work is kept: run the same audit again, with smaller groups where memory is short ([audit] memory = 0.5)"

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from torch import nn
 
-import quantmis
 from quantmis import seeds
 from quantmis.audit.execution.code_hash import code_hash
 from quantmis.audit.execution.work import CALIBRATION, Work
@@ -73,7 +72,7 @@ def _state(module: nn.Module) -> bytes:
 @functools.cache
 def _code() -> str:
     """Return the hash of our own code that decides what stands in a row."""
-    home = Path(quantmis.__file__).parent
+    home = Path(__file__).parents[2]
     files = sorted(
         file for room in ROOMS for file in ([home / room] if room.endswith(".py") else (home / room).rglob("*.py"))
     )

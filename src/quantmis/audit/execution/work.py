@@ -18,8 +18,6 @@ from quantmis.tables.traits import VersionTraits
 
 CALIBRATION = 256
 """Samples that quantizers which look at data are given."""
-CALIBRATE_ON = ("held_out", "members")
-"""Where they come from: members of no model, the same for all; or members of the very model, which may leak them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +39,7 @@ class Work:
     `checkpoints`: optimiser steps at which replicates (the first `replicates` models) also yield candidates for the
     indicator. `keep_weights`: whether the weights of the full-precision models are kept. `canaries`: how many samples,
     the last, are canaries, and `repeats` [samples] how often each stands in the training sets that it is in.
-    `calibrate_on`: one of `CALIBRATE_ON`.
+    `calibrate_on`: "held_out" or "members", what quantizers that look at data are shown.
     """
 
     task: Task
