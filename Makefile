@@ -1,5 +1,6 @@
 # make demo   audit the quantized versions of a model of scikit-learn's digits; prints where the report is
 # make test   everything that CI checks, before make wheel and make chaos
+# make coverage   the tests again, and which lines and branches they reach: a table, and pages in htmlcov; TESTS names some of them
 # make docs  the documentation, in docs/_build/html; a warning is an error
 # make bench  the benchmarks that need nothing else, half an hour of two quiet cores: theory, attacks, training,
 #             quantizers, scale, subsets; each writes its section of benchmarks/RESULTS.md
@@ -10,14 +11,14 @@
 #             docs/guides/audit-a-quantized-file.md
 #             the studies of the paper are commands: quantmis reproduce synthetic, quantmis reproduce admet
 # make chaos  audits that are killed, starved and harmed for MINUTES
-# make wheel  the wheel in dist/, built and tried in fresh environments
+# make wheel  the source archive and the wheel in dist/, built and tried, the wheel in a fresh environment
 # make clean  remove what the others made
 
 PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= quantmis-demo
 
-.PHONY: demo test check bench bench-deployed bench-fidelity bench-own-tools bench-peers clean browser docs chaos wheel
+.PHONY: demo test check bench bench-deployed bench-fidelity bench-own-tools bench-peers clean browser coverage docs chaos wheel
 
 demo: .venv/installed
 	$(BIN)/quantmis demo --out $(OUT)
@@ -30,6 +31,10 @@ check: .venv/installed
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist worksteal
+
+coverage: browser .venv/installed
+	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-report=html $(TESTS)
+	@echo "coverage, line by line: $(CURDIR)/htmlcov/index.html"
 
 docs: .venv/installed
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet --builder html docs docs/_build/html
@@ -62,19 +67,24 @@ MINUTES ?= 5
 chaos: .venv/installed
 	$(BIN)/python benchmarks/chaos.py --minutes $(MINUTES)
 
-# Built by pip in an environment of its own, installed with CI's versions into another, and used there far from the source.
+# The archive holds what the tests need: all are collected in it, and those that read its pages are run. The wheel is built
+# from it, installed with CI's versions into a fresh environment, and used there far from the source.
 WHEEL = build/wheel
-wheel: .venv/installed
+wheel: browser .venv/installed
 	rm -rf $(WHEEL)
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEEL)/dist .
+	mkdir -p $(WHEEL)/source dist
+	$(BIN)/python -m build --no-isolation --outdir $(WHEEL)/dist . >$(WHEEL)/log 2>&1 || (cat $(WHEEL)/log >&2; exit 1)
+	tar -xzf $(WHEEL)/dist/quantmis-*.tar.gz --strip-components=1 -C $(WHEEL)/source
+	cd $(WHEEL)/source && PYTHONPATH=src $(abspath $(BIN))/pytest --collect-only >../log || (cat ../log >&2; exit 1)
+	cd $(WHEEL)/source && PYTHONPATH=src $(abspath $(BIN))/pytest tests/test_readme.py tests/report/test_report_findings.py
 	$(PYTHON) -m venv $(WHEEL)/venv
 	$(WHEEL)/venv/bin/python -m pip install --quiet --constraint constraints.txt $(WHEEL)/dist/quantmis-*.whl
 	cd $(WHEEL) && venv/bin/python -I $(CURDIR)/benchmarks/wheel.py
-	mkdir -p dist && mv $(WHEEL)/dist/quantmis-*.whl dist
+	mv $(WHEEL)/dist/quantmis-* dist
 	rm -rf $(WHEEL)
 
 clean:
-	rm -rf .venv $(OUT) dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv $(OUT) dist build htmlcov .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # The report is opened in a real browser by its tests.
 browser:

@@ -34,6 +34,7 @@ def blocks(page: str) -> list[tuple[str, str]]:
     return BLOCK.findall((DOCS / page).read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_the_code_of_a_page_runs_as_printed(page: str, tmp_path: Path):
     programs, commands, tests = list[str](), list[str](), list[str]()
@@ -109,12 +110,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
     return folder / "html", subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_documentation_builds_without_a_warning(built: tuple[Path, subprocess.CompletedProcess[str]]):
     _, done = built
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "words"),
     [
