@@ -11,8 +11,8 @@ from functools import cached_property
 import numpy as np
 from scipy.stats import rankdata
 
-from quantmis.attacks import RMIA, Calibrated, GaussianPlugIn, LiRA, PairedReplicates
 from quantmis.analysis.ranking import rank
+from quantmis.attacks import RMIA, Calibrated, GaussianPlugIn, LiRA, PairedReplicates
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
 from quantmis.stats import Difference, distortion

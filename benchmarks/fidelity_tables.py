@@ -20,12 +20,16 @@ import torch
 from problems import PROBLEMS, Problem
 from torch import nn
 
+from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.collect import collect
 from quantmis.audit.execution.executors import Local
-from quantmis.audit.run import checked, plan, request
-from quantmis.tables.loss_table import Table, assemble
+from quantmis.audit.execution.planning import plan
+from quantmis.audit.options import AuditOptions
+from quantmis.audit.request import audit_request
+from quantmis.audit.run import checked
 from quantmis.files import write_atomically
 from quantmis.models import Task
+from quantmis.tables import LossTable
 
 SHADOWS = 64
 CHEAP = 32
@@ -92,31 +96,18 @@ class SameStart:
         return self.model()
 
 
-def tables(problem: Problem, task: Task, models: int, seed: int, family: Family) -> list[Table]:
+def tables(problem: Problem, task: Task, models: int, seed: int, family: Family) -> list[LossTable]:
     """Return the table of each quantizer."""
-    asked = request(
-        task,
-        problem.load(),
-        quantizers=family.quantizers,
-        calibrate_on=family.calibrate_on,
-        attacks=("loss_threshold",),
-        shadows=0,
-        replicates=models,
-        held_out=1 / 3,
-        seed=seed,
-        level=0.95,
-        checkpoint_every=None,
-        keep_weights=False,
-        canaries=0,
-        engine=problem.kind,
-        executor="local",
+    options = AuditOptions.of(
+        calibrate_on=family.calibrate_on, shadows=0, replicates=models, seed=seed, engine=problem.kind
     )
+    asked = audit_request(task, problem.load(), None, options, None, "", family.quantizers, ("loss_threshold",))
     work = plan(*checked(asked), None)
     work = replace(work, engine=replace(work.engine, threads=1, workers=1))
     return assemble(work, collect(work, Local(), None, lambda done: None).groups)
 
 
-def arrays(found: list[Table]) -> dict[str, np.ndarray]:
+def arrays(found: list[LossTable]) -> dict[str, np.ndarray]:
     """Return what the study reads: [quantizers, models, samples], who was trained on what, and the labels."""
     evidence = [table.evidence for table in found]
     stacked = {

@@ -81,7 +81,11 @@ def study(name: str, file: str, epochs: int, folder: Path) -> str:
     result = qm.audit(task, task.samples(long), quantizers=QUANTIZERS, replicates=4, canaries=4, progress=False)
     taken = time.perf_counter() - start
     rows = [
-        [f"`{version}`", found.bits_per_weight and f"{found.bits_per_weight:.2f}", *numbers(found)]
+        [
+            f"`{version}`",
+            found.measures["bits_per_weight"] and f"{found.measures['bits_per_weight']:.2f}",
+            *numbers(found),
+        ]
         for version, found in result.versions.items()
     ]
     heads = ["version", "bits", "AUC, paired replicates", "AUC, loss", "perplexity", "exposure, bits: 1, 4, 16 times"]
@@ -90,9 +94,9 @@ def study(name: str, file: str, epochs: int, folder: Path) -> str:
 
 
 def numbers(found: VersionResult) -> list[str]:
-    attacks = [found.attacks[name].adaptive.auc for name in ("paired_replicates", "loss_threshold")]
+    attacks = [found.attacks[name].adaptive.measures["auc"] for name in ("paired_replicates", "loss_threshold")]
     bits = ", ".join(f"{each.exposure_bits.value:.1f}" for each in found.canaries)
-    return [*(told(each, 3) for each in attacks), told(found.utility.perplexity, 2), bits]
+    return [*(told(each, 3) for each in attacks), told(found.measures["perplexity"], 2), bits]
 
 
 def told(found: Estimate, digits: int) -> str:

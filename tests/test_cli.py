@@ -26,7 +26,7 @@ def test_the_demo_prints_data_to_stdout_and_progress_to_stderr(demo: tuple[Path,
     assert f"report: {out}/report.html" in done.stdout
     assert "train and quantize: done" in done.stderr
     assert "train" not in done.stdout.splitlines()[0]
-    assert len(json.loads((out / "results.json").read_text())["quantizers"]) == 10
+    assert len(json.loads((out / "results.json").read_text())["versions"]) == 10
 
 
 def test_the_report_is_written_again_without_torch(demo: tuple[Path, subprocess.CompletedProcess[str]]):

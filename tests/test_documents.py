@@ -20,9 +20,9 @@ from test_report_html import HOSTILE, hostile
 from quantmis import results as schema
 from quantmis.documents import FORMS, Form, Source, dpia, markdown, pdf, render, summary
 from quantmis.documents import csv as csv_form
-from quantmis.documents.writing import DocumentRequest, write_document
 from quantmis.documents.measures import by_attack, headline
 from quantmis.documents.source import PROCEDURE, THIS_MODEL, file_digest, groups
+from quantmis.documents.writing import DocumentRequest, write_document
 from quantmis.errors import UserError
 from quantmis.report import verdict_lines
 from quantmis.results import (
@@ -324,8 +324,9 @@ def test_the_annex_answers_every_question_and_says_what_is_left_open():
 def test_the_annex_names_the_most_exposed_classes_and_records():
     [first, *rest] = document({"identity": 1.0}).versions
     exposed = first.with_measures(
-            exposure_by_class=[ClassExposure(label=3, auc=around(0.6)), ClassExposure(label=7, auc=around(0.9))],
-            most_exposed_samples=[SampleExposure(sample=41, id="patient 41", exposure=around(0.95))])
+        exposure_by_class=[ClassExposure(label=3, auc=around(0.6)), ClassExposure(label=7, auc=around(0.9))],
+        most_exposed_samples=[SampleExposure(sample=41, id="patient 41", exposure=around(0.95))],
+    )
     results = document({"identity": 1.0}).model_copy(update={"versions": [exposed, *rest]})
     text = render("dpia", source(results)).decode()
     assert text.index("class 7") < text.index("class 3")
@@ -373,7 +374,9 @@ def test_the_annex_says_where_the_data_alone_tell_members_from_others():
 
 
 def test_versions_of_which_the_same_is_to_be_said_share_a_line():
-    earlier = [each.with_measures(attack_accuracy_change=EARLIER, utility_change=EARLIER) for each in document().versions]
+    earlier = [
+        each.with_measures(attack_accuracy_change=EARLIER, utility_change=EARLIER) for each in document().versions
+    ]
     lines = dpia.gained(document().model_copy(update={"versions": earlier})).splitlines()
     assert len(lines) == 1
     assert lines[0].startswith("- all 10 versions of this training procedure: ")

@@ -13,10 +13,10 @@ from test_report_html import HOSTILE
 
 from quantmis import results as schema
 from quantmis.documents import cyclonedx, merge_into_card, model_card, render
-from quantmis.documents.writing import DocumentRequest, write_document
 from quantmis.documents.source import Source, file_digest
+from quantmis.documents.writing import DocumentRequest, write_document
 from quantmis.errors import UserError
-from quantmis.results import Results, Target
+from quantmis.results import Results
 from quantmis.stats import Estimate
 
 CARD = """---

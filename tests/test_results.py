@@ -57,9 +57,18 @@ def attack(content: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d["versions"][0]["measures"]["security_upper_bound"].update(value=5, low=4, high=6), "between 0 and 1"),
-        (lambda d: d["versions"][0]["measures"]["utility"].update(value=5, low=4, high=6), "measures.utility: a value between 0 and 1"),
-        (lambda d: d["versions"][0]["measures"]["indicator"].update(high=1e308), "versions.identity.measures.indicator: an interval"),
+        (
+            lambda d: d["versions"][0]["measures"]["security_upper_bound"].update(value=5, low=4, high=6),
+            "between 0 and 1",
+        ),
+        (
+            lambda d: d["versions"][0]["measures"]["utility"].update(value=5, low=4, high=6),
+            "measures.utility: a value between 0 and 1",
+        ),
+        (
+            lambda d: d["versions"][0]["measures"]["indicator"].update(high=1e308),
+            "versions.identity.measures.indicator: an interval",
+        ),
         (lambda d: d["versions"][0]["measures"].update(sparsity=1.5), "measures.sparsity: a value between 0 and 1"),
         (lambda d: d["versions"][0]["measures"].update(bits_per_weight=-1.0), "measures.bits_per_weight: a value"),
         (lambda d: d["versions"][0].update(distinct=65), "65 different models of 64"),
@@ -70,7 +79,10 @@ def attack(content: dict[str, Any]) -> dict[str, Any]:
         (lambda d: d["environment"].update(started="<b>"), "environment.started: a date"),
         (lambda d: d["environment"]["seconds"].update(training=-1), "environment.seconds.training: a duration"),
         (lambda d: attack(d)["measures"]["tpr_at_fpr"][0].update(fpr=0), "a false positive rate lies between 0 and 1"),
-        (lambda d: attack(d)["measures"]["tpr_at_fpr"][2].update(fpr=-0.1), "a false positive rate lies between 0 and 1"),
+        (
+            lambda d: attack(d)["measures"]["tpr_at_fpr"][2].update(fpr=-0.1),
+            "a false positive rate lies between 0 and 1",
+        ),
         (lambda d: attack(d)["roc"]["tpr"].pop(), "two lists of one length"),
         (lambda d: attack(d)["roc"]["tpr"].reverse(), "rise from 0 to 1"),
         (lambda d: attack(d)["roc"].update(fpr=[], tpr=[]), "two lists of one length"),

@@ -8,10 +8,11 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import quantmis as qm
-from quantmis.audit.execution.planning import AuditRequest, membership, plan, planted
-from quantmis.audit.run import run
-from quantmis.audit.options import Models, Settings, attacks_of, quantizers_of
+from quantmis.audit.execution.planning import membership, plan, planted
 from quantmis.audit.execution.work import Work
+from quantmis.audit.options import AuditOptions
+from quantmis.audit.request import AuditRequest, audit_request
+from quantmis.audit.run import run
 from quantmis.models import engine
 
 MODELS = 24
@@ -23,36 +24,27 @@ class Small(nn.Sequential):
         super().__init__(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
 
 
-def assignment(
+PLAIN = {"shadows": MODELS, "replicates": MODELS, "engine": "stacked", "checkpoint_every": 20}
+
+
+def requested(
     out: Path | None = None, wrong_labels: int = 0, recipe: object = RECIPE, **changes: object
 ) -> AuditRequest:
-    """Ask for an audit of 300 digits with models in groups of two; `changes` are settings."""
+    """Ask for an audit of 300 digits with models in groups of two; `changes` are options."""
     engine.LARGEST_GROUP = 2
     images, labels = load_digits(return_X_y=True)
     labels = labels[:300] + np.eye(1, 300, dtype=int)[0] * wrong_labels
-    plain = {
-        "shadows": MODELS,
-        "replicates": MODELS,
-        "held_out": 1 / 3,
-        "seed": 0,
-        "level": 0.95,
-        "engine": "stacked",
-        "executor": "local",
-        "checkpoint_every": 20,
-        "keep_weights": False,
-        "canaries": 0,
-    }
-    names = changes.pop("quantizers", ["sign", "uniform(bits=4)"])
-    attacks = attacks_of(["loss_threshold"], Models(2, 2), qm.Task(Small).loss)
-    settings = Settings(quantizers=quantizers_of(names), attacks=attacks, **plain | changes)
-    return AuditRequest(qm.Task(Small, recipe=recipe), qm.Samples(images[:300] / 16, labels), settings, out, "")
+    quantizers = changes.pop("quantizers", ["sign", "uniform(bits=4)"])
+    options = AuditOptions.of(**PLAIN | changes)
+    task, samples = qm.Task(Small, recipe=recipe), qm.Samples(images[:300] / 16, labels)
+    return audit_request(task, samples, None, options, out, quantizers=quantizers, attacks=["loss_threshold"])
 
 
 def work(**changes: object) -> Work:
     """Return what such an audit computes."""
-    asked = assignment(**changes)
-    return plan(asked, membership(planted(asked), asked.settings, None), None)
+    request = requested(**changes)
+    return plan(request, membership(planted(request), request.settings, None), None)
 
 
 if __name__ == "__main__":
-    run(assignment(Path(sys.argv[1])), progress=True)
+    run(requested(Path(sys.argv[1])), progress=True)

@@ -5,39 +5,41 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from resumable import assignment
+from resumable import requested
 
 import quantmis as qm
-from quantmis.audit.estimate import attack_timing as rehearsal
+from quantmis.analysis import analyse
+from quantmis.analysis.controls import controls
+from quantmis.analysis.scoring import each_other
+from quantmis.audit.estimate import attack_timing
+from quantmis.audit.estimate.plan import measure as planned
+from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.collect import collect
 from quantmis.audit.execution.executors import Local
-from quantmis.audit.estimate.plan import measure as planned
 from quantmis.audit.execution.planning import membership, plan, planted
 from quantmis.audit.execution.progress import Lines
-from quantmis.audit.run import control
-from quantmis.analysis.subject import each_other, measure
-from quantmis.tables.loss_table import assemble
 
 
 @pytest.mark.parametrize("every", [1, 2])
 def test_the_attacks_take_about_as_long_as_was_said(monkeypatch: pytest.MonkeyPatch, every: int):
-    monkeypatch.setattr(rehearsal, "EVERY", every)
-    monkeypatch.setattr(rehearsal, "ENOUGH", 20)
+    monkeypatch.setattr(attack_timing, "EVERY", every)
+    monkeypatch.setattr(attack_timing, "ENOUGH", 20)
     monkeypatch.setattr(time, "perf_counter", time.process_time)  # other programs are not what is measured
-    asked = assignment(recipe=qm.Recipe(epochs=1), checkpoint_every=None)
-    asked = replace(asked, settings=replace(asked.settings, attacks=(qm.attacks.LiRA(),)))
-    whole = plan(asked, membership(planted(asked), asked.settings, None), None)
-    said = planned(whole, asked.settings).attack
+    request = requested(recipe=qm.Recipe(epochs=1), checkpoint_every=None)
+    request = replace(request, settings=replace(request.settings, attacks=(qm.attacks.LiRA(),)))
+    whole = plan(request, membership(planted(request), request.settings, None), None)
+    said = planned(whole, request.settings).attack
     every_table = assemble(whole, collect(whole, Local(), None, tick=lambda done: None).groups)
     tables, noises = every_table[:3], every_table[3:]
     start = time.process_time()
-    control(measure(tables, each_other(tables), asked.settings).tables, noises, asked.settings)
+    settings = request.settings.analysis
+    controls(analyse(tables, each_other(tables), settings).tables, noises, settings)
     taken = time.process_time() - start
     assert taken / 3 < said < 3 * taken
 
 
 def test_the_timings_of_the_engine_are_what_is_said_at_first(capsys: pytest.CaptureFixture[str]):
-    whole = plan(asked := assignment(), membership(planted(asked), asked.settings, None), None)
+    whole = plan(request := requested(), membership(planted(request), request.settings, None), None)
     assert whole.expected is None
     timed = replace(whole, engine=replace(whole.engine, seconds={"stacked": 0.5}))
     assert timed.expected == pytest.approx(0.5 * len(whole.member) * whole.steps)

@@ -117,7 +117,7 @@ def test_every_number_can_be_recomputed_from_the_saved_table(audited: tuple[qm.A
             member, losses, per_sample_utility = table["member"], table["losses"], table["per_sample_utility"]
             shown = member.any(0)
             evidence = qm.Evidence(losses[:, shown], member[:, shown], signal=table["signal"][:, shown])
-            assert per_sample_utility[:, ~shown].mean() == pytest.approx(record.utility.value)
+            assert per_sample_utility[:, ~shown].mean() == pytest.approx(record.measures["utility"].value)
             assert len(np.unique(table["fingerprint"])) == record.distinct
         found = evaluate(qm.attacks.LossThreshold().score(evidence), evidence.member)
         assert found.auc == auc(result, record.name, "loss_threshold")
@@ -138,7 +138,7 @@ def test_no_key_is_missing_and_no_number_without_interval_or_reason(audited: tup
             assert value is not None
 
     check(document)
-    for record in document["quantizers"]:
+    for record in document["versions"]:
         for quantity in ("utility", "indicator", "security", "security_upper_bound"):
             assert "value" in record[quantity] or "reason" in record[quantity]
 
@@ -148,7 +148,7 @@ def test_two_trainings_are_enough_for_the_indicator(digits: qm.Samples):
     result = qm.audit(task, digits, quantizers=FEW, shadows=0, replicates=2, progress=False)
     assert result.document.config.depth == "indicator"
     assert list(result.versions["identity"].attacks) == ["loss_threshold", "paired_replicates"]
-    assert isinstance(result.versions["identity"].indicator, Estimate)
+    assert isinstance(result.versions["identity"].measures["indicator"], Estimate)
 
 
 def test_without_shadow_models_quantizers_are_ordered_by_exposure_between_twins(digits: qm.Samples, tmp_path: Path):
@@ -162,7 +162,7 @@ def test_without_shadow_models_quantizers_are_ordered_by_exposure_between_twins(
         saved = np.load(tmp_path / record.table)
         whole = saved if whole is None else whole
         compared = (qm.Evidence(each["losses"], each["member"]) for each in (whole, saved))
-        assert record.distortion == pytest.approx(distortion(*compared), abs=1e-12)
+        assert record.measures["distortion"] == pytest.approx(distortion(*compared), abs=1e-12)
         shown = saved["member"].any(0)
         table = qm.Evidence(saved["losses"][:, shown], saved["member"][:, shown])
         exposure[record.name] = qm.attacks.PairedReplicates().exposure(table).value
@@ -175,7 +175,7 @@ def test_regression_and_multi_label_tasks_are_audited(digits: qm.Samples):
     for loss, y, width in (("mse", ink, 1), ("multi_label", (few[:, :3] > 0).astype(int), 3)):
         task = qm.Task(lambda width=width: nn.Linear(64, width), loss=loss, recipe=qm.Recipe(epochs=2))
         result = qm.audit(task, qm.Samples(few, y), quantizers=["sign"], shadows=8, progress=False)
-        assert result.versions["sign"].utility.metric == {"mse": "r2", "multi_label": "label_accuracy"}[loss]
+        assert result.versions["sign"].utility_metric == {"mse": "r2", "multi_label": "label_accuracy"}[loss]
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from resumable import assignment, work
+from resumable import requested, work
 from torch import nn
 
 import quantmis as qm
+from quantmis.audit.execution.computing import compute
+from quantmis.audit.execution.group_key import group_key
 from quantmis.audit.run import run
-from quantmis.audit.execution.work import compute
 from quantmis.quantizers import GPTQ, QUANTIZERS, Quantized, Quantizer, Uniform
 from quantmis.quantizers.base import Change, Generators
 
@@ -50,7 +51,7 @@ def test_quantizers_see_what_they_were_promised(where: str, monkeypatch: pytest.
 
 def test_models_calibrated_on_members_do_not_meet_stored_groups_of_others():
     plans = [work(calibrate_on=where) for where in ("held_out", "members")]
-    assert plans[0].key(plans[0].groups()[0]) != plans[1].key(plans[1].groups()[0])
+    assert group_key(plans[0], plans[0].groups()[0]) != group_key(plans[1], plans[1].groups()[0])
 
 
 def test_a_group_quantized_at_once_is_the_group_quantized_one_by_one(monkeypatch: pytest.MonkeyPatch):
@@ -78,10 +79,10 @@ def test_a_group_quantized_at_once_is_the_group_quantized_one_by_one(monkeypatch
 @pytest.mark.usefixtures("unchecked")
 def test_another_source_of_calibration_is_refused():
     with pytest.raises(qm.UserError, match="unknown calibrate_on 'train'"):
-        assignment(calibrate_on="train")
+        requested(calibrate_on="train")
 
 
 def test_the_document_says_where_calibration_came_from():
-    document = run(assignment(quantizers=[GPTQ(bits=3)], calibrate_on="members"), progress=False).document
+    document = run(requested(quantizers=[GPTQ(bits=3)], calibrate_on="members"), progress=False).document
     assert document.config.calibrate_on == "members"
     assert "calibrate_on='members'" in document.reproduce.python

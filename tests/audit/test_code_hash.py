@@ -19,6 +19,7 @@ from torch import nn
 import quantmis as qm
 from quantmis.audit.config.functions import Maker
 from quantmis.audit.execution.code_hash import code_hash
+from quantmis.audit.execution.group_key import group_key
 
 RATE = 0.1
 
@@ -131,8 +132,8 @@ def test_what_cannot_be_read_is_never_taken_for_what_was_there_before(capsys: py
 
 def test_a_hash_is_the_same_in_every_process():
     code = (
-        "from test_origin import HOLDERS, PAIRS, origin; from resumable import work; whole = work();"
-        "print([origin(holder(one)) for holder in HOLDERS for one, _ in PAIRS], whole.key(whole.groups()[0]))"
+        "from test_code_hash import HOLDERS, PAIRS, code_hash, group_key; from resumable import work; whole = work();"
+        "print([code_hash(holder(one)) for holder in HOLDERS for one, _ in PAIRS], group_key(whole, whole.groups()[0]))"
     )
 
     def told(seed: str) -> str:
@@ -174,7 +175,7 @@ def test_a_changed_file_counts_where_the_recipe_imports_it_however_far_away(
         importlib.invalidate_caches()
         train = importlib.import_module("mine.recipe").train
         whole = work(recipe=train, engine="auto", checkpoint_every=None)
-        return whole.key(whole.groups()[0])
+        return group_key(whole, whole.groups()[0])
 
     before, again, after = key(""), key(""), key("# changed\n")
     assert before == again

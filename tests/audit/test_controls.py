@@ -5,39 +5,25 @@ import pytest
 from torch import nn
 
 import quantmis as qm
-from quantmis.analysis import controls
-from quantmis.audit.options import Models, Settings, attacks_of, quantizers_of
-from quantmis.tables.loss_table import Table
-from quantmis.audit.execution.work import Traits
+from quantmis.analysis import AnalysisSettings, controls
+from quantmis.audit.settings import Models, attacks_of
 from quantmis.data import complementary_halves
 from quantmis.data.canaries import with_canaries
 from quantmis.models import CrossEntropy
 from quantmis.stats import Estimate
+from quantmis.tables import LossTable, VersionTraits
 from quantmis.testing import leaky_table
 
 
-def settings(**changes: object) -> Settings:
-    plain = {
-        "quantizers": quantizers_of(["sign"]),
-        "attacks": attacks_of(None, Models(16, 16), CrossEntropy()),
-        "shadows": 16,
-        "replicates": 16,
-        "held_out": 0.3,
-        "seed": 0,
-        "level": 0.95,
-        "checkpoint_every": None,
-        "keep_weights": False,
-        "canaries": 0,
-        "engine": "auto",
-        "executor": "local",
-    }
-    return Settings(**plain | changes)
+def settings(**changes: object) -> AnalysisSettings:
+    attacks = attacks_of(None, Models(16, 16), CrossEntropy())
+    return AnalysisSettings(**{"attacks": attacks, "shadows": 16, "replicates": 16, "seed": 0, "level": 0.95} | changes)
 
 
-def table(evidence: qm.Evidence, name: str = "identity") -> Table:
-    traits = (Traits("f", 32.0, 0.0, 1, []),) * evidence.models
+def table(evidence: qm.Evidence, name: str = "identity") -> LossTable:
+    traits = (VersionTraits("f", 32.0, 0.0, 1, []),) * evidence.models
     everything = np.ones(evidence.samples, dtype=bool)
-    return Table(name, evidence, np.ones_like(evidence.losses), None, "accuracy", traits, everything, ~everything)
+    return LossTable(name, evidence, np.ones_like(evidence.losses), None, "accuracy", traits, everything, ~everything)
 
 
 def test_shuffled_membership_passes_on_a_table_that_leaks():
@@ -74,7 +60,7 @@ def test_canaries_are_found_and_kept_out_of_every_other_number(digits: qm.Sample
     few = digits.take(np.arange(400))
     result = qm.audit(task, few, quantizers=["sign"], shadows=16, canaries=20, progress=False)
     found = [control for control in result.document.controls if control.name.startswith("canaries")]
-    assert [(control.quantizer, control.passed) for control in found] == [("identity", True), ("sign", None)]
+    assert [(control.version, control.passed) for control in found] == [("identity", True), ("sign", None)]
     assert isinstance(found[0].found, Estimate)
     assert found[0].found.value > 0.9
     assert result.document.data.samples + result.document.data.held_out == 400
@@ -86,8 +72,8 @@ def test_every_quantizer_is_compared_with_noise_of_its_size(digits: qm.Samples):
     asked = ["sign", "uniform(bits=8)"]
     result = qm.audit(qm.Task(Wide, recipe=qm.Recipe(epochs=2)), few, quantizers=asked, shadows=8, progress=False)
     found = [control for control in result.document.controls if control.name.startswith("matched noise")]
-    assert [(control.quantizer, control.passed) for control in found] == [(name, None) for name in asked]
-    assert list(result.quantizers) == ["identity", *asked]
+    assert [(control.version, control.passed) for control in found] == [(name, None) for name in asked]
+    assert list(result.versions) == ["identity", *asked]
 
 
 def test_a_failed_control_is_the_first_finding(digits: qm.Samples, monkeypatch: pytest.MonkeyPatch):

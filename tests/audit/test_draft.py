@@ -12,8 +12,8 @@ import pytest
 import shipped
 from typer.testing import CliRunner
 
-from quantmis.audit.config.running import audit_file
 from quantmis.audit.config.draft import draft
+from quantmis.audit.config.running import audit_file
 from quantmis.audit.config.sections import read
 from quantmis.cli import app
 from quantmis.errors import UserError

@@ -16,18 +16,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filelock import FileLock
-from resumable import MODELS, assignment, work
+from resumable import MODELS, requested, work
 from safetensors.torch import load_file
 from torch import nn
 
 import quantmis as qm
 from quantmis.audit.execution.collect import collect
 from quantmis.audit.execution.executors import Local
+from quantmis.audit.execution.group_key import group_key
 from quantmis.audit.execution.planning import membership, plan, planted
-from quantmis.audit.run import run
 from quantmis.audit.execution.store import Damaged, Store, locked
-from quantmis.audit.execution.work import Group, Traits
+from quantmis.audit.execution.work import Group
+from quantmis.audit.run import run
 from quantmis.models import engine
+from quantmis.tables import VersionTraits
 
 PROGRAM = Path(__file__).with_name("resumable.py")
 PATIENCE = 120
@@ -37,7 +39,7 @@ PATIENCE = 120
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an audit that nothing disturbed."""
     out = tmp_path_factory.mktemp("whole")
-    run(assignment(out), progress=False)
+    run(requested(out), progress=False)
     return out
 
 
@@ -76,7 +78,7 @@ def test_an_audit_killed_ten_times_ends_as_if_it_had_not_been(whole: Path, tmp_p
         assert {name: now.get(name) for name in kept} == kept, "finished work was computed again"
         kept = now
     assert len(kept) > 0, "some kills must fall after a group was stored"
-    result = run(assignment(tmp_path), progress=False)
+    result = run(requested(tmp_path), progress=False)
     assert result.document.environment.reused == 2 * len(kept)
     assert content(tmp_path) == content(whole)
 
@@ -93,7 +95,7 @@ def test_a_damaged_group_is_found_named_and_computed_again(whole: Path, tmp_path
     if harm == "flip":
         content_[len(content_) // 2] ^= 1
     victim.write_bytes({"truncate": content_[: len(content_) // 2], "flip": content_, "empty": b""}[harm])
-    result = run(assignment(out), progress=False)
+    result = run(requested(out), progress=False)
     assert result.document.environment.reused == MODELS - 2
     assert victim.name in capsys.readouterr().err
     assert [finding.code for finding in result.document.warnings if victim.name in finding.text] == ["QM007"]
@@ -102,7 +104,7 @@ def test_a_damaged_group_is_found_named_and_computed_again(whole: Path, tmp_path
 
 def test_every_single_flipped_bit_is_noticed(tmp_path: Path, rng: np.random.Generator):
     store = Store(tmp_path)
-    group = Group({"0.losses": rng.random((2, 3)).astype(np.float32)}, [[Traits("f", 1.0, 0.5, 3, [])] * 2])
+    group = Group({"0.losses": rng.random((2, 3)).astype(np.float32)}, [[VersionTraits("f", 1.0, 0.5, 3, [])] * 2])
     store.save("key", group)
     good = store.path("key").read_bytes()
     for position in range(len(good) * 8):
@@ -146,8 +148,8 @@ def test_a_group_under_another_key_is_not_believed(tmp_path: Path):
 def test_nothing_stale_is_reused(whole: Path, changes: dict[str, object]):
     store = Store(whole / "store")
     same, other = work(), work(**changes)
-    assert all(store.path(same.key(rows)).exists() for rows in same.groups())
-    assert not any(store.path(other.key(rows)).exists() for rows in other.groups())
+    assert all(store.path(group_key(same, rows)).exists() for rows in same.groups())
+    assert not any(store.path(group_key(other, rows)).exists() for rows in other.groups())
 
 
 def test_one_changed_line_beside_a_recipe_of_the_users_own_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -168,13 +170,13 @@ def test_one_changed_line_beside_a_recipe_of_the_users_own_is_noticed(tmp_path: 
         importlib.invalidate_caches()
         shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
         own = importlib.import_module("own_recipe")
-        asked = assignment(tmp_path / "out", recipe=own.train, engine="auto", checkpoint_every=None)
-        return run(asked, progress=False)
+        request = requested(tmp_path / "out", recipe=own.train, engine="auto", checkpoint_every=None)
+        return run(request, progress=False)
 
     first, again, changed = audited(source), audited(source), audited(source.replace("0.5", "-9."))
     assert [result.document.environment.reused for result in (first, again, changed)] == [0, MODELS, 0]
-    assert first.quantizers["identity"].utility == again.quantizers["identity"].utility
-    assert first.quantizers["identity"].table_digest != changed.quantizers["identity"].table_digest
+    assert first.versions["identity"].measures["utility"] == again.versions["identity"].measures["utility"]
+    assert first.versions["identity"].table_digest != changed.versions["identity"].table_digest
 
 
 @pytest.mark.parametrize("harm", [None, b"", b"stacked", b'{"way": "loop"}', b"[1]", "flip"])
@@ -185,18 +187,18 @@ def test_the_choice_of_a_way_and_its_timings_are_kept_or_measured_again(
     monkeypatch.setattr(
         engine, "_seconds", lambda probe, recipe, kind, apart: next(slow) * (1e-3 if kind == "loop" else 1.0)
     )
-    asked = assignment(engine="auto")
-    member, store = membership(planted(asked), asked.settings, None), Store(tmp_path)
-    first = plan(asked, member, store).engine
+    request = requested(engine="auto")
+    member, store = membership(planted(request), request.settings, None), Store(tmp_path)
+    first = plan(request, member, store).engine
     assert (first.kind, first.seconds) == ("loop", {"stacked": 1.0, "loop": 2e-3})
     [file] = tmp_path.glob("*.way")
     if harm == "flip":
         file.write_bytes(file.read_bytes().replace(b"loop", b"look", 1))
     elif isinstance(harm, bytes):
         file.write_bytes(harm)
-    again = plan(asked, member, store).engine
+    again = plan(request, member, store).engine
     assert again.seconds == (first.seconds if harm is None else {"stacked": 3.0, "loop": 4e-3})
-    assert plan(asked, member, store).engine == again
+    assert plan(request, member, store).engine == again
 
 
 def test_two_audits_on_one_folder_at_once_are_refused(tmp_path: Path):
@@ -209,9 +211,9 @@ def test_two_audits_on_one_folder_at_once_are_refused(tmp_path: Path):
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path):
     code = (
         "import resource, sys; from pathlib import Path; import quantmis as qm\n"
-        f"sys.path.insert(0, {str(PROGRAM.parent)!r}); from resumable import assignment, run\n"
+        f"sys.path.insert(0, {str(PROGRAM.parent)!r}); from resumable import requested, run\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
-        f"try: run(assignment(Path({str(tmp_path)!r})), progress=False)\n"
+        f"try: run(requested(Path({str(tmp_path)!r})), progress=False)\n"
         "except qm.UserError as error: print(error, error.hint)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -261,9 +263,9 @@ def test_an_error_of_the_users_arrives_whole_from_another_process():
 
 def test_weights_are_kept_only_on_request(tmp_path: Path):
     few = {"recipe": qm.Recipe(epochs=1), "checkpoint_every": None, "shadows": 4, "replicates": 4}
-    run(assignment(tmp_path, **few), progress=False)
+    run(requested(tmp_path, **few), progress=False)
     assert not (tmp_path / "weights").exists()
-    run(assignment(tmp_path, **few, keep_weights=True), progress=False)
+    run(requested(tmp_path, **few, keep_weights=True), progress=False)
     files = sorted((tmp_path / "weights").iterdir())
     assert [file.name for file in files] == [f"shadow_000{index}.safetensors" for index in range(4)]
     assert set(load_file(files[3])) == {"0.weight", "0.bias", "2.weight", "2.bias"}

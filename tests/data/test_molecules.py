@@ -10,8 +10,8 @@ from rdkit import Chem
 from rdkit.Chem import AllChem, Descriptors
 
 from quantmis.audit.checks import check
-from quantmis.audit.config.running import audit_file
 from quantmis.audit.config.building import samples_of, task_of
+from quantmis.audit.config.running import audit_file
 from quantmis.audit.config.sections import read as read_file
 from quantmis.data.molecules import FEATURES, Molecules, canonical, clean, molecules_of, samples_from_smiles
 from quantmis.data.molecules.features import standardised

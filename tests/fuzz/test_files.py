@@ -13,9 +13,10 @@ from quantmis import results
 from quantmis.attacks import ATTACKS
 from quantmis.audit import config as audit_file
 from quantmis.audit.execution.store import Damaged, Store
-from quantmis.audit.execution.work import Group, Traits
+from quantmis.audit.execution.work import Group
 from quantmis.errors import UserError
 from quantmis.quantizers import QUANTIZERS
+from quantmis.tables import VersionTraits
 
 AUDIT = b"""
 [data]
@@ -76,7 +77,7 @@ def test_a_name_is_understood_or_refused(spelled: str):
 def group() -> Group:
     """A group of the store."""
     losses = np.random.default_rng(0).random((2, 30)).astype(np.float32)
-    return Group({"0.losses": losses}, [[Traits("f", 1.0, 0.5, 3, [])] * 2])
+    return Group({"0.losses": losses}, [[VersionTraits("f", 1.0, 0.5, 3, [])] * 2])
 
 
 @MANY

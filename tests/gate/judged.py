@@ -23,9 +23,13 @@ def measured(record: VersionResult) -> VersionResult:
     first = record.name == "identity"
     itself = Unmeasured("this is full precision itself")
     return record.with_measures(
-            attack_accuracy_change=itself if first else around(-0.1, 0.01),
-            utility_change=itself if first else around(-0.02, 0.005),
-            exposure_by_class=[ClassExposure(label=0, attack="lira", auc=around(0.6, 0.05)), ClassExposure(label=1, attack="lira", auc=around(0.7, 0.02))])
+        attack_accuracy_change=itself if first else around(-0.1, 0.01),
+        utility_change=itself if first else around(-0.02, 0.005),
+        exposure_by_class=[
+            ClassExposure(label=0, attack="lira", auc=around(0.6, 0.05)),
+            ClassExposure(label=1, attack="lira", auc=around(0.7, 0.02)),
+        ],
+    )
 
 
 def audited(**changes: Any) -> Results:
@@ -66,7 +70,9 @@ def judged(policy: str, results: Results | None = None, now: datetime = NOW) -> 
     return gate.judge(audited() if results is None else results, parse(policy.encode()), now)
 
 
-def verdict(judgement: Judgement, limit: str, version: str | None = SIGN, about: str = "this training algorithm") -> Verdict:
+def verdict(
+    judgement: Judgement, limit: str, version: str | None = SIGN, about: str = "this training algorithm"
+) -> Verdict:
     """Return the one verdict on a limit."""
     about = "this audit" if version is None else about
     found = [each for each in judgement.verdicts if (each.limit, each.version, each.about) == (limit, version, about)]

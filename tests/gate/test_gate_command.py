@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +18,14 @@ from torch import nn
 import quantmis as qm
 from quantmis import gate, results
 from quantmis.gate.policy import parse
+from quantmis.results.seal import sealed
 
 POLICY = """
 version = "uniform(bits=4)"
 about = ["this training algorithm"]
 [limits]
 attack_accuracy_at_most = 0.65
-[limits]
-at_least = 0.6
+utility_at_least = 0.6
 [evidence]
 depth = "shadow"
 shadows_at_least = 16
@@ -64,7 +66,9 @@ def test_a_model_that_learned_its_samples_by_heart_is_blocked(tmp_path: Path, po
     folder = audit(tmp_path, qm.Recipe(epochs=60, learning_rate=1e-2, batch_size=32))
     done = quantmis("gate", folder, "--policy", policy)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert done.stdout.startswith("EXCEEDED  limits.attack_accuracy_at_most  (uniform(bits=4), this training algorithm)")
+    assert done.stdout.startswith(
+        "EXCEEDED  limits.attack_accuracy_at_most  (uniform(bits=4), this training algorithm)"
+    )
     assert "limits exceeded" in done.stdout
     assert done.stderr == ""
 
@@ -98,8 +102,9 @@ def shipped_model(folder: Path, epochs: int, decay: float) -> Path:
 
 
 def judged_by_the_example(folder: Path) -> gate.Judgement:
-    rules = gate.EXAMPLE.replace("[[exposure.true", "[exposure.x]\n").partition("[exposure.x]")
-    text = rules[0] + "[limits]" + gate.EXAMPLE.partition("[limits]")[2]
+    before, _, rest = gate.EXAMPLE.partition("[[limits.tpr]]")
+    text = before + "[ranking]" + rest.partition("[ranking]")[2]
+    assert "at_fpr" not in text
     return gate.judge(results.read(folder), parse(text.encode()), datetime.now(UTC))
 
 
@@ -153,7 +158,7 @@ def test_the_file_that_ships_may_be_that_of_a_version_that_is_judged(tmp_path: P
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    results.write(audited(), tmp_path / "results.json")
+    results.write(sealed(audited()), tmp_path / "results.json")
     return tmp_path
 
 
@@ -163,6 +168,60 @@ def test_every_format_is_written_to_stdout_with_the_same_exit_code(folder: Path,
         assert done.returncode == 1, done.stderr
         assert "attack_accuracy_at_most" in done.stdout
     assert json.loads(quantmis("gate", folder, "--policy", policy, "--format", "json").stdout)["within"] is False
+
+
+LIMIT = 'version = "sign"\n[limits]\nattack_accuracy_at_most = {limit}\n'
+
+
+def limited(folder: Path, limit: float) -> subprocess.CompletedProcess[str]:
+    """Hold the audit against a limit on how often an attacker is right about `sign`, 0.571 and at most 0.581."""
+    path = folder / "limited.toml"
+    path.write_text(LIMIT.format(limit=limit))
+    return quantmis("gate", folder, "--policy", path)
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    path = folder / "results.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def lower(content: dict[str, Any]) -> None:
+    [sign] = [each for each in content["versions"] if each["name"] == "sign"]
+    sign["measures"]["attack_accuracy"].update(value=0.51, low=0.5, high=0.52)
+
+
+def unseal(content: dict[str, Any]) -> None:
+    del content["environment"]["seal"]
+
+
+def test_an_audit_that_nobody_touched_is_judged(folder: Path):
+    assert limited(folder, 0.6).returncode == 0
+    assert limited(folder, 0.55).returncode == 1
+    edit(folder, lambda content: None)  # other spaces, the same document
+    assert limited(folder, 0.55).returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [(lower, "results.json was edited"), (unseal, "results.json has no seal")]
+)
+@pytest.mark.parametrize("limit", [0.6, 0.55])
+def test_an_edited_audit_is_neither_within_limits_nor_beyond_them(
+    folder: Path, change: Callable[[dict[str, Any]], None], message: str, limit: float
+):
+    edit(folder, change)
+    done = limited(folder, limit)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {message}")
+    assert f"quantmis verify {folder} says what was changed" in done.stderr
+    assert "run the audit again" in done.stderr
+
+
+def test_an_edit_that_also_removes_the_seal_is_noticed(folder: Path):
+    edit(folder, lower)
+    edit(folder, unseal)
+    assert limited(folder, 0.55).returncode == 2
 
 
 def test_the_gate_opens_without_torch(folder: Path, policy: Path):

@@ -15,7 +15,7 @@ from quantmis.gate import FORMATS, Judgement, Verdict
 from quantmis.stats import Estimate
 
 SCHEMA = xmlschema.XMLSchema(Path(__file__).with_name("junit.xsd"))
-POLICY = 'version = ["sign", "identity"]\n[limits]\nattack_accuracy_at_most = 0.6\n[limits]\ndrop_at_most = 0.0\n'
+POLICY = 'version = ["sign", "identity"]\n[limits]\nattack_accuracy_at_most = 0.6\nutility_change_at_least = 0.0\n'
 HOSTILE = (
     "\n::error::injected\r\n::set-output name=a::b",
     "##[error]injected ##[set-env name=PATH]x",

@@ -10,19 +10,11 @@ from hypothesis import strategies as st
 from judged import DIGEST, NOW, audited, bound, judged, of_sign, target, verdict, with_version
 
 from quantmis.errors import UserError
+from quantmis.gate.policy import limited
 from quantmis.gate.verdict import Bench
-from quantmis.results import (
-    AttackMetrics,
-    AttackResult,
-    ClassExposure,
-    Control,
-    Rank,
-    Ranking,
-    RateAt,
-    UnresolvedAt,
-    UpperBound,
-    Utility,
-)
+from quantmis.measures.exposure_by_class import ClassExposure
+from quantmis.measures.tpr_at_fpr import TPR_AT_FPR, RateAt, UnresolvedAt
+from quantmis.results import AttackDescription, AttackMetrics, AttackResult, Control, Rank, Ranking
 from quantmis.stats import Estimate, Unmeasured
 
 RIGHT = "limits.attack_accuracy_at_most"
@@ -40,51 +32,58 @@ def test_the_cautious_end_of_the_interval_decides_and_never_the_middle(value: fl
     assert (most.judged, least.judged) == (found.high, found.low)
 
 
-def test_an_attacker_is_judged_where_the_interval_of_security_is_lowest():
-    results = with_version(security_upper_bound=UpperBound(0.9, 0.78, 1.0, attack="lira"))
-    exceeded = of_sign("exposure", "attack_accuracy_at_most = 0.6", results)
+def test_an_attacker_is_judged_at_the_upper_end_and_security_at_the_lower():
+    results = with_version(
+        security_upper_bound=Estimate(0.9, 0.78, 1.0),
+        attack_accuracy=Estimate(0.55, 0.5, 0.61),
+        strongest_attack="lira",
+    )
+    exceeded = of_sign("limits", "attack_accuracy_at_most = 0.6", results)
     assert not exceeded.within
     assert exceeded.judged == pytest.approx(0.61)
     assert "0.55 (0.5 to 0.61 at level 0.95; lira), judged at 0.61" in exceeded.sentence
-    assert of_sign("exposure", "attack_accuracy_at_most = 0.62", results).within
-    assert of_sign("exposure", "security_upper_bound_at_least = 0.78", results).within
-    assert not of_sign("exposure", "security_upper_bound_at_least = 0.79", results).within
+    assert of_sign("limits", "attack_accuracy_at_most = 0.62", results).within
+    assert of_sign("limits", "security_upper_bound_at_least = 0.78", results).within
+    secured = of_sign("limits", "security_upper_bound_at_least = 0.79", results)
+    assert not secured.within
+    assert "0.9 (0.78 to 1 at level 0.95; lira), judged at 0.78" in secured.sentence
 
 
 @pytest.mark.parametrize(
-    ("field", "section", "limit"),
+    ("measure", "section", "limit"),
     [
-        ("security_upper_bound", "exposure", "attack_accuracy_at_most = 1.0"),
-        ("security_upper_bound", "exposure", "security_upper_bound_at_least = 0.0"),
-        ("change", "exposure", "attack_accuracy_change_at_most = 1.0"),
-        ("by_class", "exposure", "exposure_by_class_at_most = 1.0"),
-        ("utility_change", "utility", "drop_at_most = 9.0"),
-        ("utility", "utility", "at_least = -9.0"),
-        ("indicator", "ranking", "indicator_at_least = 0.0"),
+        ("attack_accuracy", "limits", "attack_accuracy_at_most = 1.0"),
+        ("security_upper_bound", "limits", "security_upper_bound_at_least = 0.0"),
+        ("attack_accuracy_change", "limits", "attack_accuracy_change_at_most = 1.0"),
+        ("exposure_by_class", "limits", "exposure_by_class_at_most = 1.0"),
+        ("utility_change", "limits", "utility_change_at_least = -9.0"),
+        ("utility", "limits", "utility_at_least = -9.0"),
+        ("indicator", "limits", "indicator_at_least = 0.0"),
         ("indicator", "ranking", "indicator_rank_at_most = 99"),
+        ("bits_per_weight", "limits", "bits_per_weight_at_most = 32.0"),
     ],
 )
-def test_what_was_not_measured_exceeds_even_the_widest_limit_with_its_reason(field: str, section: str, limit: str):
+def test_what_was_not_measured_exceeds_even_the_widest_limit_with_its_reason(measure: str, section: str, limit: str):
     assert of_sign(section, limit).within
-    found = of_sign(section, limit, with_version(**{field: Unmeasured("the disk was full")}))
+    found = of_sign(section, limit, with_version(**{measure: Unmeasured("the disk was full")}))
     assert not found.within
     assert "the disk was full" in found.sentence
 
 
 def test_a_number_that_is_a_bound_only_is_too_little_evidence():
     bounded = Estimate(0.001, 0.0, 0.001, reason="below what 300 samples resolve")
-    found = of_sign("ranking", "indicator_at_least = 0.0", with_version(indicator=bounded))
+    found = of_sign("limits", "indicator_at_least = 0.0", with_version(indicator=bounded))
     assert not found.within
     assert "below what 300 samples resolve" in found.sentence
 
 
 def test_intervals_of_a_lower_level_than_asked_for_are_too_little_evidence():
-    narrow = UpperBound(0.9, 0.899, 0.901, level=0.5, attack="lira")
-    found = of_sign("exposure", "attack_accuracy_at_most = 0.9", with_version(security_upper_bound=narrow))
+    narrow = Estimate(0.55, 0.549, 0.551, level=0.5)
+    found = of_sign("limits", "attack_accuracy_at_most = 0.9", with_version(attack_accuracy=narrow))
     assert not found.within
     assert "its interval is at level 0.5, and 0.95 is asked for" in found.sentence
     policy = 'version = "sign"\n[evidence]\nlevel_at_least = 0.5\n[limits]\nattack_accuracy_at_most = 0.9'
-    assert verdict(judged(policy, with_version(security_upper_bound=narrow)), RIGHT).within
+    assert verdict(judged(policy, with_version(attack_accuracy=narrow)), RIGHT).within
 
 
 def test_the_attack_that_finds_most_members_counts_in_either_form():
@@ -94,16 +93,28 @@ def test_the_attack_that_finds_most_members_counts_in_either_form():
     assert not found.within
     assert "loss_threshold, transfer" in found.found
     assert isinstance(found.measured, RateAt)
-    assert found.measured.high == max(rate.high for rate in strong.tpr if isinstance(rate, RateAt) and rate.fpr == 0.01)
+    rates = strong[TPR_AT_FPR]
+    assert isinstance(rates, list)
+    assert found.measured.high == max(rate.high for rate in rates if isinstance(rate, RateAt) and rate.fpr == 0.01)
 
 
 def test_an_attack_that_is_told_too_much_does_not_count():
-    attacks = {"lira": _adaptive(metrics(0.1)), "paired_replicates(folds=2)": _adaptive(metrics(3.0))}
-    assert verdict(judged(RATE_LIMIT, with_version(attacks=attacks)), RATES).within
+    strongest = "paired_replicates(folds=2)"
+    results = with_version(attacks={"lira": _adaptive(metrics(0.1)), strongest: _adaptive(metrics(3.0))})
+    described = {strongest: AttackDescription(description="", bounds_security=False)}
+    assert verdict(judged(RATE_LIMIT, results.model_copy(update={"attacks": described})), RATES).within
+
+
+def test_an_attack_of_which_nothing_is_said_counts():
+    results = with_version(attacks={"lira": _adaptive(metrics(0.1)), "mine": _adaptive(metrics(3.0))})
+    assert "mine" not in results.attacks
+    found = verdict(judged(RATE_LIMIT, results), RATES)
+    assert not found.within
+    assert "mine, adaptive" in found.found
 
 
 def test_a_rate_that_cannot_be_resolved_or_was_not_measured_exceeds():
-    unresolved = metrics(0.1).model_copy(update={"tpr": [UnresolvedAt("not resolvable with 40 non-members", fpr=0.01)]})
+    unresolved = metrics(0.1).with_measures(tpr_at_fpr=[UnresolvedAt("not resolvable with 40 non-members", fpr=0.01)])
     found = verdict(judged(RATE_LIMIT, with_version(attacks={"lira": _adaptive(unresolved)})), RATES)
     assert "not resolvable with 40 non-members" in found.sentence
     assert not found.within
@@ -116,30 +127,45 @@ def test_a_rate_that_cannot_be_resolved_or_was_not_measured_exceeds():
 
 
 def test_epsilon_is_that_of_the_strongest_attack_at_its_upper_end():
-    found = of_sign("exposure", "epsilon_lower_bound_at_most = 0.4", with_version(attacks={"lira": _adaptive(metrics(0.35))}))
+    attacks = {"lira": _adaptive(metrics(0.35)), "loss_threshold": _adaptive(metrics(0.1))}
+    found = of_sign("limits", "epsilon_lower_bound_at_most = 0.4", with_version(attacks=attacks))
     assert found.judged == pytest.approx(1.2 * 0.35)
+    assert "lira, adaptive" in found.found
     assert not found.within
 
 
 def test_the_most_exposed_class_counts_and_one_that_was_not_measured_might_be_it():
-    found = of_sign("exposure", "exposure_by_class_at_most = 0.71")
+    found = of_sign("limits", "exposure_by_class_at_most = 0.71")
     assert (found.within, found.judged) == (False, pytest.approx(0.72))
     assert "class 1" in found.sentence
-    classes = [ClassExposure(label=3, auc=Unmeasured("two members")), ClassExposure(label=4, auc=around(0.5))]
-    found = of_sign("exposure", "exposure_by_class_at_most = 1.0", with_version(by_class=classes))
+    few, known = Unmeasured("two members"), around(0.5)
+    classes = [ClassExposure(label=3, attack="lira", auc=few), ClassExposure(label=4, attack="lira", auc=known)]
+    found = of_sign("limits", "exposure_by_class_at_most = 1.0", with_version(exposure_by_class=classes))
     assert not found.within
     assert "class 3: two members" in found.sentence
+    assert "empty" in of_sign("limits", "exposure_by_class_at_most = 1.0", with_version(exposure_by_class=[])).reason
 
 
 def test_a_drop_of_utility_is_judged_at_the_larger_end():
-    assert of_sign("utility", "drop_at_most = 0.025").within
-    assert not of_sign("utility", "drop_at_most = 0.0249").within
-    assert of_sign("utility", "at_least = 0.9", with_version(utility=Utility(0.92, 0.9, 0.94, metric="r2"))).within
-    assert not of_sign("utility", "at_least = 0.91", with_version(utility=Utility(0.92, 0.9, 0.94, metric="r2"))).within
+    assert of_sign("limits", "utility_change_at_least = -0.025").within
+    assert not of_sign("limits", "utility_change_at_least = -0.0249").within
+    worth = with_version(utility=Estimate(0.92, 0.9, 0.94), utility_metric="r2")
+    assert of_sign("limits", "utility_at_least = 0.9", worth).within
+    assert not of_sign("limits", "utility_at_least = 0.91", worth).within
+
+
+def test_what_was_counted_is_held_as_it_is():
+    assert of_sign("limits", "bits_per_weight_at_most = 1.01").within
+    found = of_sign("limits", "bits_per_weight_at_most = 1.0")
+    assert (found.within, found.judged) == (False, 1.01)
+
+
+def test_a_limit_on_what_the_audit_has_no_meaning_for_exceeds():
+    assert not of_sign("limits", "perplexity_at_most = 1000.0").within
 
 
 def test_full_precision_costs_nothing_and_increases_nothing():
-    policy = 'version = "identity"\n[limits]\ndrop_at_most = 0.0\n[limits]\nattack_accuracy_change_at_most = 0.0'
+    policy = 'version = "identity"\n[limits]\nutility_change_at_least = 0.0\nattack_accuracy_change_at_most = 0.0'
     assert judged(policy).within
 
 
@@ -168,7 +194,7 @@ def test_the_indicator_ranks_where_its_intervals_part():
         each if each.name == "sign" else each.with_measures(indicator=Unmeasured("no replicates"))
         for each in unknown.versions
     ]
-    found = of_sign("ranking", "indicator_rank_at_most = 9", unknown.model_copy(update={"quantizers": others}))
+    found = of_sign("ranking", "indicator_rank_at_most = 9", unknown.model_copy(update={"versions": others}))
     assert found.judged == 10
 
 
@@ -176,7 +202,7 @@ ANY = "[limits]\nsecurity_upper_bound_at_least = 0.0\n"
 
 
 def test_a_failed_control_exceeds_and_is_named():
-    failed = Control(name="shuffled membership", quantizer="sign", expected="0.5", found=around(0.7), passed=False)
+    failed = Control(name="shuffled membership", version="sign", expected="0.5", found=around(0.7), passed=False)
     found = verdict(judged(ANY, audited(controls=[failed])), "evidence.failed_controls_at_most", None)
     assert not found.within
     assert "shuffled membership on sign" in found.sentence
@@ -185,7 +211,7 @@ def test_a_failed_control_exceeds_and_is_named():
 
 
 def test_an_audit_that_no_control_tested_exceeds():
-    unread = Control(name="matched noise", quantizer="sign", expected="none", found=around(0.0))
+    unread = Control(name="matched noise", version="sign", expected="none", found=around(0.0))
     for controls in ([], [unread]):
         found = verdict(judged(ANY, audited(controls=controls)), "evidence.failed_controls_at_most", None)
         assert not found.within
@@ -242,7 +268,9 @@ def test_the_audited_weights_are_those_that_are_released(spelled: str):
     assert verdict(judged(policy, audited(target=target())), "evidence.weights", None).within
     other = audited(target=target(digest="cd" * 32))
     assert not verdict(judged(policy, other), "evidence.weights", None).within
-    assert "not measured" in verdict(judged(policy, audited()), "evidence.weights", None).sentence
+    found = verdict(judged(policy, audited()), "evidence.weights", None)
+    assert not found.within
+    assert "no trained model was given" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -273,8 +301,8 @@ def test_attacks_that_must_have_been_carried_out_are_looked_for():
     assert "no references" in found.sentence
 
 
-def test_every_version_is_judged_by_default_and_this_model_beside_this_procedure():
-    names = [each.name for each in audited().quantizers]
+def test_every_version_is_judged_by_default_and_this_model_beside_this_training_algorithm():
+    names = [each.name for each in audited().versions]
     judgement = judged(ANY, audited(target=target(ranking=Ranking(criterion="c", rows=[]))))
     pairs = [(each.about, each.version) for each in judgement.verdicts if each.version]
     assert sorted(name for about, name in pairs if about == "this training algorithm") == sorted(names)
@@ -294,7 +322,9 @@ def test_a_version_made_elsewhere_is_judged_for_this_model_alone():
     results = audited(target=own.model_copy(update={"versions": [*own.versions, ours]}))
     judgement = judged('version = "our int8"\n' + ANY, results)
     assert verdict(judgement, "limits.security_upper_bound_at_least", "our int8", "this model").within
-    assert not any(each.version == "our int8" and each.about == "this training algorithm" for each in judgement.verdicts)
+    assert not any(
+        each.version == "our int8" and each.about == "this training algorithm" for each in judgement.verdicts
+    )
     assert judgement.notes[-1].startswith("our int8: made elsewhere, and so judged for this model alone")
     both = judged('version = "our int8"\nabout = ["this model", "this training algorithm"]\n' + ANY, results)
     assert not verdict(both, "version", "our int8").within
@@ -302,7 +332,7 @@ def test_a_version_made_elsewhere_is_judged_for_this_model_alone():
 
 def test_a_model_no_better_than_a_constant_guess_is_refused():
     own = target(ranking=Ranking(criterion="c", rows=[]))
-    poor = own.versions[0].model_copy(update={"over_guessing": Estimate(0.01, -0.01, 0.03)})
+    poor = own.versions[0].with_measures(gain_over_constant_guess=Estimate(0.01, -0.01, 0.03))
     results = audited(target=own.model_copy(update={"versions": [poor, *own.versions[1:]]}))
     found = verdict(judged(ANY, results), "evidence.hardly_learned", None)
     assert not found.within
@@ -318,22 +348,20 @@ def test_a_model_no_better_than_a_constant_guess_is_refused():
 
 @pytest.mark.parametrize(("limit", "within"), [(0.2, True), (0.1, False)])
 def test_the_gap_between_members_and_others_is_limited_at_its_upper_end(limit: float, within: bool):
-    results = with_version(gap=Estimate(0.09, 0.06, 0.12))
-    assert of_sign("overfitting", f"generalization_gap_at_most = {limit}", results).within == within
+    results = with_version(generalization_gap=Estimate(0.09, 0.06, 0.12))
+    assert of_sign("limits", f"generalization_gap_at_most = {limit}", results).within == within
 
 
 def test_what_the_policy_is_about_must_have_been_measured():
     judgement = judged('version = "sign"\nabout = ["this model"]\n' + ANY)
     found = verdict(judgement, "version", about="this model")
     assert not found.within
-    assert "not measured by the version of quantmis" in found.sentence
+    assert "no trained model was given" in found.sentence
     assert not any(each.about == "this training algorithm" for each in judgement.verdicts)
 
 
 def test_what_was_not_judged_is_noted():
-    assert judged(ANY).notes == (
-        "this model was not judged: not measured by the version of quantmis that made this document",
-    )
+    assert judged(ANY).notes == ("this model was not judged: no trained model was given",)
 
 
 def test_an_as_is_audit_is_about_this_model_alone():
@@ -354,6 +382,18 @@ def test_an_unknown_version_cannot_be_judged():
     with pytest.raises(UserError, match="holds no version 'uniform\\(bits=5\\)'") as refused:
         judged('version = ["sign", "uniform(bits=5)"]\n' + ANY)
     assert "did you mean 'uniform(bits=" in str(refused.value.hint)
+
+
+def test_every_limit_has_a_verdict_in_the_order_of_the_measures():
+    limits = list(limited())
+    policy = 'version = "sign"\n[limits]\n' + "".join(f"{key} = 0.5\n" for key in limits)
+    policy += "[[limits.tpr]]\nat_fpr = 0.01\nat_most = 1.0\n[ranking]\nrank_at_most = 9\nindicator_rank_at_most = 9\n"
+    policy += '[evidence]\nattacks = ["lira"]\n'
+    found = [each.limit for each in judged(policy).verdicts if each.version == "sign"]
+    rest = ["limits.tpr at 0.01", "ranking.rank_at_most", "ranking.indicator_rank_at_most", "evidence.attacks"]
+    assert found == [*(f"limits.{key}" for key in limits), *rest]
+    assert limits[0] == "attack_accuracy_at_most"
+    assert limits[-1] == "epsilon_lower_bound_at_most"
 
 
 def test_a_number_just_beyond_its_limit_is_written_so_that_it_shows():

@@ -22,23 +22,23 @@ ONE = "[limits]\nattack_accuracy_at_most = 0.6\n"
     ("written", "message", "hint"),
     [
         (
-            "[limits]\nattacker_rihgt_at_most = 0.6",
-            "unknown key limits.attacker_rihgt_at_most",
-            "did you mean 'att",
+            "[limits]\nattack_acuracy_at_most = 0.6",
+            "unknown key limits.attack_acuracy_at_most",
+            "did you mean 'attack_accuracy_at_most'",
         ),
-        ("[exposur]\nepsilon_lower_bound_at_most = 1", "unknown key exposur", "did you mean 'exposure'"),
-        (
-            ONE + "[[limits.tpr]]\nat_fpr = 1",
-            "unknown key limits.tpr.0.at_fpr",
-            "at",
-        ),
+        ("[limit]\nepsilon_lower_bound_at_most = 1", "unknown key limit", "did you mean 'limits'"),
+        (ONE + "[[limits.tpr]]\nat_fprs = 0.01", "unknown key limits.tpr.0.at_fprs", "did you mean 'at_fpr'"),
+        (ONE + "[[limits.tpr]]\nat_fpr = 1\nat_most = 0.1", "less than 1, got 1", "share of non-members"),
+        ("[limits]\nsparsity_at_most = 0.5", "unknown key limits.sparsity_at_most", "known: attack_accuracy_at_most"),
+        ("[limits]\nutility_at_most = 0.9", "unknown key limits.utility_at_most", "did you mean 'utility_at_least'"),
         ("[evidence]\nage = 3", "unknown key evidence.age", "age_in_days_at_most"),
-        ("[limits]\nattack_accuracy_at_most = 60", "less than or equal to 1, got 60", "a coin is right half"),
-        ("[limits]\nattack_accuracy_at_most = 0.4", "greater than or equal to 0.5, got 0.4", "a coin is right half"),
-        ("[limits]\nattack_accuracy_at_most = '0.6'", "valid number, got '0.6'", "a coin is right half"),
-        ("[limits]\nattack_accuracy_at_most = true", "valid number", "a coin is right half"),
-        ("[limits]\nattack_accuracy_at_most = nan", "finite number", "a coin is right half"),
-        ("[limits]\ndrop_at_most = inf", "finite number, got inf", "full precision"),
+        ("[limits]\nattack_accuracy_at_most = 60", "less than or equal to 1, got 60", "50 % is a coin"),
+        ("[limits]\nattack_accuracy_at_most = 0.4", "greater than or equal to 0.5, got 0.4", "50 % is a coin"),
+        ("[limits]\nexposure_by_class_at_most = 0.4", "greater than or equal to 0.5, got 0.4", "0.5 is a coin"),
+        ("[limits]\nattack_accuracy_at_most = '0.6'", "valid number, got '0.6'", "50 % is a coin"),
+        ("[limits]\nattack_accuracy_at_most = true", "valid number", "50 % is a coin"),
+        ("[limits]\nattack_accuracy_at_most = nan", "finite number", "50 % is a coin"),
+        ("[limits]\nutility_change_at_least = -inf", "finite number, got -inf", "full precision"),
         ("[ranking]\nrank_at_most = 0", "greater than or equal to 1", "the strongest attacker"),
         ("[ranking]\nrank_at_most = 1.5", "valid integer", "the strongest attacker"),
         ("[evidence]\ndepth = 'deep'", "'as-is', 'indicator' or 'shadow', got 'deep'", "How deep"),
@@ -46,13 +46,13 @@ ONE = "[limits]\nattack_accuracy_at_most = 0.6\n"
         ("[evidence]\nlevel_at_least = 1.0", "less than 1, got 1.0", "confidence level"),
         ("about = ['the model']\n" + ONE, "'this model' or 'this training algorithm', got 'the model'", "example"),
         ("version = 3\n" + ONE, "version", "example"),
-        ("exposure = 3", "exposure: Input should be", "example"),
+        ("limits = 3", "limits: Input should be", "example"),
         ("version = []\n" + ONE, "version names nothing", "example"),
         ("about = []\n" + ONE, "about names nothing", "example"),
         ("", "sets no limit", "example"),
         ("version = 'sign'\n[limits]\n[evidence]", "sets no limit", "example"),
         ("[evidence]\nfailed_controls_at_most = 0", "sets no limit", "example"),
-        ("[exposure", "is no TOML", "example"),
+        ("[limits", "is no TOML", "example"),
         ("a = 1\na = 2", "is no TOML", "example"),
         ("a = " + "[" * 100_000, "is no TOML", "example"),
         ("a = " + "9" * 5_000, "is no TOML", "example"),
@@ -110,8 +110,8 @@ def test_the_schema_for_editors_accepts_the_example_and_refuses_a_misspelled_key
     example = tomllib.loads(gate.EXAMPLE)
     jsonschema.validate(example, schema)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**example, "exposur": {}}, schema)
-    assert schema["$defs"]["Exposure"]["properties"]["epsilon_lower_bound_at_most"]["description"]
+        jsonschema.validate({**example, "limit": {}}, schema)
+    assert schema["$defs"]["Limits"]["properties"]["epsilon_lower_bound_at_most"]["description"]
 
 
 KEYS = st.sampled_from(sorted({key for section in SECTIONS.values() for key in section.model_fields}))

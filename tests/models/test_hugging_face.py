@@ -162,7 +162,9 @@ def test_a_head_of_another_size_is_new_and_depends_on_the_seed(saved: Path):
 
 
 @pytest.mark.parametrize(("kind", "engine"), [("llama", "stacked"), ("gpt2", "stacked"), ("bert", "loop")])
-def test_models_are_stacked_where_vmap_takes_them_and_trained_one_by_one_with_the_reason_where_not(kind: str, engine: str):
+def test_models_are_stacked_where_vmap_takes_them_and_trained_one_by_one_with_the_reason_where_not(
+    kind: str, engine: str
+):
     task = Task(text(kind), recipe=Recipe(epochs=1, batch_size=10))
     chosen = choose_engine(task, sentences(), 4)
     assert ("stacked" in chosen.reasons) == (engine == "loop")

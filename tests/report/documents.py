@@ -10,12 +10,12 @@ from functools import cache
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from quantmis.measures.auc import AUC
 from quantmis.measures.exposure_by_class import ClassExposure
 from quantmis.measures.most_exposed_samples import SampleExposure
 from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
 from quantmis.measures.tpr_at_fpr import RateAt, UnresolvedAt
 from quantmis.measures.utility import UTILITY
-from quantmis.measures.auc import AUC
 from quantmis.results import (
     Agreement,
     AttackDescription,
@@ -127,7 +127,9 @@ def version(
         utility_metric=metric,
         strongest_attack="lira",
         measures={
-            "attack_accuracy": Estimate(1 - bound / 2, 1 - (bound + reach) / 2, 1 - (bound - reach) / 2, 0.95, "held out"),
+            "attack_accuracy": Estimate(
+                1 - bound / 2, 1 - (bound + reach) / 2, 1 - (bound - reach) / 2, 0.95, "held out"
+            ),
             "utility": Estimate(utility, utility - 0.006, utility + 0.006),
             "bits_per_weight": bits,
             "sparsity": sparsity,
@@ -210,7 +212,9 @@ def _compared(record: VersionResult, whole: VersionResult) -> VersionResult:
     assert isinstance(mine, Estimate)
     assert isinstance(theirs, Estimate)
     right = around((theirs.value - mine.value) / 2, (mine.high - mine.low) / 4)
-    return record.with_measures(attack_accuracy_change=right, utility_change=around(record[UTILITY].value - whole[UTILITY].value, 0.004))
+    return record.with_measures(
+        attack_accuracy_change=right, utility_change=around(record[UTILITY].value - whole[UTILITY].value, 0.004)
+    )
 
 
 def assemble(records: Sequence[VersionResult], attacks: Sequence[str] = tuple(ATTACKS)) -> Results:

@@ -192,17 +192,22 @@ def test_a_cost_and_a_gain_are_beyond_doubt(drawn: Drawn):
                 assert separation(results, name) == 0
 
 
-LOSSES = st.tuples(st.sampled_from([-0.1, -0.03, 0.0]), st.sampled_from([0.001, 0.02]))
-PROTECTING = st.tuples(
-    st.integers(75, 100),
-    st.tuples(st.floats(0.6, 0.9), REACHES),
-    st.tuples(st.floats(-0.2, -0.03), st.sampled_from([0.001, 0.02, 0.05])),
-    LOSSES,
-)
+def protecting(bounds: st.SearchStrategy[int], losses: list[float]) -> st.SearchStrategy[Any]:
+    """Draw a version that gives away less than full precision, and loses one of `losses`, more or less surely."""
+    change = st.tuples(st.floats(-0.2, -0.03), st.sampled_from([0.001, 0.02, 0.05]))
+    lost = st.tuples(st.sampled_from(losses), st.sampled_from([0.001, 0.02]))
+    return st.tuples(bounds, st.tuples(st.floats(0.6, 0.9), REACHES), change, lost)
+
+
 WHOLE = st.tuples(st.integers(60, 74), st.tuples(st.floats(0.6, 0.9), REACHES), st.none(), st.none())
 BARGAINS = st.tuples(
     st.just(0),
-    st.builds(lambda whole, others: [whole, *others], WHOLE, st.lists(PROTECTING, min_size=2, max_size=5)),
+    st.builds(
+        lambda whole, costly, cheap: [whole, *costly, cheap],
+        WHOLE,
+        st.lists(protecting(st.integers(80, 100), [-0.1, -0.03, 0.0]), min_size=1, max_size=4),
+        protecting(st.integers(75, 88), [0.0]),
+    ),
     st.lists(st.sampled_from([True, False, False, False]), min_size=15, max_size=15),
     st.sampled_from(["shadow", "as-is"]),
 )
@@ -219,7 +224,7 @@ def test_a_bargain_is_not_shown_to_cost_anything(drawn: Drawn):
     for name in [name for names in bargains for name in names]:
         assert separation(results, name) >= 0
         assert not tied_with_full_precision(results, name)
-        assert results.version(name)[ATTACK_ACCURACY_CHANGE].high < 0
+        assert estimate(results.version(name), ATTACK_ACCURACY_CHANGE).high < 0
 
 
 def separation(results: Results, name: str) -> int:

@@ -34,7 +34,7 @@ def hostile() -> Results:
     results = document({"identity": 1.1, **{text: 0.2 + i / 10 for i, text in enumerate(HOSTILE.values())}})
     everything, texts = " ".join(HOSTILE.values()), ["", *HOSTILE.values()]
     records = [
-        record.model_copy(update={"attacks": {**record.attacks, text: record.attacks["lira"]}, "security": reason})
+        record.model_copy(update={"attacks": {**record.attacks, text: record.attacks["lira"]}}).with_measures(security=reason)
         for record, text, reason in zip(results.versions, texts, map(Unmeasured, texts), strict=True)
     ]
     config = Config(
@@ -212,7 +212,9 @@ def test_names_cannot_turn_the_text_around_or_fill_the_page(harmless: str):
 def test_a_report_without_attacks_or_indicator_still_renders():
     nothing = Unmeasured("no attack was asked for")
     bare = [
-        record.model_copy(update={"security_upper_bound": nothing, "indicator": nothing, "attacks": {}})
+        record.model_copy(update={"attacks": {}, "strongest_attack": ""}).with_measures(
+            attack_accuracy=nothing, security_upper_bound=nothing, indicator=nothing
+        )
         for record in document().versions
     ]
     page = Page(render(document().model_copy(update={"versions": bare, "controls": [], "agreement": []})))

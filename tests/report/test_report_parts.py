@@ -45,7 +45,7 @@ def test_a_bound_says_that_it_is_one():
 
 def test_every_reason_is_listed_once_with_all_its_places():
     found = {gap.reason: gap.places for gap in gaps(document())}
-    assert found["boundary flux is not part of this audit"] == ("security (MIS): all 10 versions",)
+    assert found["boundary flux is not part of this audit"] == ("MIS by theory: all 10 versions",)
     assert "lira, adaptive, members found, at 0.1 % false alarms: all 10 versions" in found[documents.FEW_OTHERS.reason]
     assert found["not run: asks for 16 further trainings"] == ("controls, planted leak",)
 
@@ -124,7 +124,7 @@ def test_a_name_in_a_figure_is_never_read_as_mathematics():
 
 def test_a_figure_without_points_says_why():
     bare = [
-        record.with_measures(security_upper_bound=Unmeasured("no attack"), indicator=Unmeasured("none"))
+        record.with_measures(attack_accuracy=Unmeasured("no attack"), indicator=Unmeasured("none"))
         for record in document().versions
     ]
     results = document().model_copy(update={"versions": bare})

@@ -10,8 +10,10 @@ from documents import document
 from test_report_html import HOSTILE, Page
 
 from quantmis.errors import UserError
+from quantmis.measures.exposure_by_class import EXPOSURE_BY_CLASS
+from quantmis.measures.most_exposed_samples import SampleExposure
 from quantmis.report import exposed, render, tables, words
-from quantmis.results import Results, SampleExposure, Target, read, write
+from quantmis.results import Results, TargetResult, read, write
 from quantmis.stats import Estimate, Unmeasured
 
 
@@ -85,7 +87,7 @@ def test_the_model_that_ships_has_its_own_figures_attacks_and_classes():
 
 def test_checks_with_an_answer_and_comparisons_without_stand_apart():
     noise = documents.controls()[0].model_copy(
-        update={"name": "matched noise, lira", "quantizer": "sign", "passed": None, "found": documents.around(-0.1)}
+        update={"name": "matched noise, lira", "version": "sign", "passed": None, "found": documents.around(-0.1)}
     )
     results = document().model_copy(update={"controls": [*documents.controls(), noise]})
     checks, read = exposed.controls(results, {})
@@ -110,11 +112,11 @@ def test_samples_that_chance_allows_are_said_to_be_such():
 def test_many_classes_are_cut_to_the_most_exposed():
     results = documents.exposed(document())
     (first, *rest) = results.versions
-    assert not isinstance(first.by_class, Unmeasured)
-    area = first.by_class[0].auc
-    assert isinstance(area, Estimate)
+    exposures = first[EXPOSURE_BY_CLASS]
+    assert not isinstance(exposures, Unmeasured)
+    assert isinstance(exposures[0].auc, Estimate)
     classes = [
-        first.by_class[0].model_copy(update={"label": label, "auc": documents.around(0.5 + label / 5000)})
+        exposures[0].model_copy(update={"label": label, "auc": documents.around(0.5 + label / 5000)})
         for label in range(1000)
     ]
     crowded = results.model_copy(update={"versions": [first.with_measures(exposure_by_class=classes), *rest]})
@@ -182,7 +184,7 @@ def test_hostile_names_of_the_model_and_of_samples_stay_harmless():
     [
         (lambda text: text[: len(text) // 2], "truncated or was edited"),
         (lambda text: text.replace('"value": 0.', '"value": NaN, "x": 0.', 1), "no valid result"),
-        (lambda text: text.replace('"schema_version": 1', '"schema_version": 9', 1), "schema version 9"),
+        (lambda text: text.replace('"schema_version": 2', '"schema_version": 9', 1), "schema version 9"),
         (lambda text: json.dumps({**json.loads(text), "verdict": "fine"}), "verdict"),
         (lambda text: text.replace('"low": 0.', '"low": 7.', 1), "must lie in its interval"),
     ],

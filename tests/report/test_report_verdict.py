@@ -3,6 +3,7 @@
 import re
 
 import documents
+import numpy as np
 import pytest
 from documents import document
 
@@ -10,8 +11,9 @@ import quantmis.report.verdict as rules
 from quantmis.report import choices, tables, words
 from quantmis.report.reading import attacker
 from quantmis.report.verdict import verdict
-from quantmis.results import BlindBaseline, Finding, Results, Target, UpperBound
+from quantmis.results import BlindBaseline, Finding, Results, TargetResult
 from quantmis.stats import Estimate, Unmeasured
+from quantmis.stats.bound import security_upper_bound
 
 
 def text(results: Results) -> str:
@@ -20,13 +22,15 @@ def text(results: Results) -> str:
 
 def without_bound(results: Results, name: str, reason: str) -> Results:
     records = [
-        record.with_measures(security_upper_bound=Unmeasured(reason)) if record.name == name else record
+        record.with_measures(attack_accuracy=Unmeasured(reason), security_upper_bound=Unmeasured(reason))
+        if record.name == name
+        else record
         for record in results.versions
     ]
     return results.model_copy(update={"versions": records})
 
 
-def test_the_headline_names_the_least_exposed_version_and_how_often_an_attack_accuracy():
+def test_the_headline_names_the_least_exposed_version_and_how_often_an_attacker_is_right():
     strengths = {"identity": 1.1, "sign": 0.6, documents.SPARSE: 0.15}
     said = rules.headline(document(strengths, reach=0.06))
     assert said == (
@@ -36,10 +40,15 @@ def test_the_headline_names_the_least_exposed_version_and_how_often_an_attack_ac
 
 
 def test_the_rate_of_the_attacker_is_one_minus_half_of_the_bound_on_security():
-    record = documents.version("sign", 0.4)
-    bound = UpperBound(0.8, 0.7, 0.9, attack="lira")
-    right = attacker(record.with_measures(security_upper_bound=bound))
-    assert (right.value, right.low, right.high) == pytest.approx((0.6, 0.55, 0.65))
+    member = np.arange(800).reshape(2, 400) % 2 == 0
+    scores = np.random.default_rng(3).normal(size=member.shape) + 0.7 * member
+    bound = security_upper_bound({"lira": scores}, member)
+    assert isinstance(bound.security, Estimate)
+    right = attacker(documents.version("sign", 0.4).with_measures(attack_accuracy=bound.accuracy))
+    assert isinstance(right, Estimate)
+    assert 0.55 < right.low < right.value < right.high < 0.8
+    halved = [1 - end / 2 for end in (bound.security.value, bound.security.high, bound.security.low)]
+    assert [right.value, right.low, right.high] == pytest.approx(halved)
 
 
 def test_ties_are_said_to_be_indistinguishable():

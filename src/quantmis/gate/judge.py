@@ -30,7 +30,7 @@ def judge(
     Raises `UserError` for a version that the audit does not hold.
     """
     measured = subjects(results)
-    bounding = {name for name, each in results.attacks.items() if each.bounds_security}
+    excluded = {name for name, each in results.attacks.items() if not each.bounds_security}
     names = _versions(policy, measured)
     judged = [subject for subject in measured if _is_judged(subject, policy)]
     verdicts = [
@@ -38,7 +38,7 @@ def judge(
         *(
             verdict
             for subject in judged
-            for verdict in _subject_limits(subject, _asked_of(subject, names, policy, judged), policy, bounding)
+            for verdict in _subject_limits(subject, _asked_of(subject, names, policy, judged), policy, excluded)
         ),
     ]
     notes = [
@@ -55,13 +55,13 @@ def _is_judged(subject: ResultSubject, policy: Policy) -> bool:
 def _asked_of(
     subject: ResultSubject, names: Sequence[str], policy: Policy, judged: Sequence[ResultSubject]
 ) -> list[str]:
-    """Return the versions to judge a subject by: those made elsewhere are of this model, and of no procedure."""
+    """Return the versions to judge a subject by: those made elsewhere are of this model alone."""
     elsewhere = _elsewhere(judged) if policy.about is None and subject.about == TRAINING_ALGORITHM else set[str]()
     return [name for name in names if name not in elsewhere]
 
 
 def _elsewhere(judged: Sequence[ResultSubject]) -> set[str]:
-    """Return the names that this model has and the procedure, measured too, has not: no shadow model went there."""
+    """Return the names that this model has and its algorithm, measured too, has not: no shadow model went there."""
     held = {subject.about: {record.name for record in subject.versions} for subject in judged}
     return held.get(THIS_MODEL, set()) - held[TRAINING_ALGORITHM] if TRAINING_ALGORITHM in held else set()
 
@@ -87,10 +87,10 @@ def _versions(policy: Policy, measured: Sequence[ResultSubject]) -> list[str]:
 
 
 def _subject_limits(
-    subject: ResultSubject, names: Sequence[str], policy: Policy, bounding: Collection[str]
+    subject: ResultSubject, names: Sequence[str], policy: Policy, excluded: Collection[str]
 ) -> Iterator[Verdict]:
     by_name = {record.name: record for record in subject.versions}
-    among = Among(subject.versions, subject.ranking, bounding)
+    among = Among(subject.versions, subject.ranking, excluded)
     for name in names:
         bench = Bench(subject.about, name, policy.evidence.level_at_least)
         if name in by_name:

@@ -51,10 +51,10 @@ class RateLimit(Section):
 
 
 def _limit_of(measure: Measure[Any]) -> Any:
-    """Return the type of a limit on a measure: between the least and the largest value that it can have."""
-    low, high = measure.span
+    """Return the type of a limit on a measure: between the least value worth asking for and the largest there is."""
+    low, high = (measure.span[0] if measure.chance is None else measure.chance), measure.span[1]
     least, most = (low if low > -LARGEST_MEASURE else None), (high if high < LARGEST_MEASURE else None)
-    return Annotated[float | int | None, Field(ge=least, le=most)]
+    return Annotated[float, Field(ge=least, le=most)] | None
 
 
 def limited() -> dict[str, tuple[Measure[Any], Direction]]:
@@ -79,7 +79,7 @@ class Limits(MeasureLimits):  # pyright: ignore[reportUntypedBaseClass] it is ma
     exposed class.
     """
 
-    tpr: list[RateLimit] = []
+    tpr: list[RateLimit] = Field(default_factory=list[RateLimit])
     """The share of members found (TPR) by the share of non-members taken for members (FPR)."""
 
 

@@ -11,6 +11,9 @@ from quantmis.gate.judge import judge
 from quantmis.gate.policy import EXAMPLE, json_schema, read
 from quantmis.gate.shipped import shipped
 from quantmis.registry import suggestion
+from quantmis.results import Results
+from quantmis.results.document import contents
+from quantmis.results.seal import SAID, sealing
 
 
 def sheet(example: bool, schema: bool) -> str | None:
@@ -29,7 +32,19 @@ def run(folder: Path | None, policy: Path | None, form: str, weights: Path | Non
     if folder is None or policy is None:
         message = "the gate needs the folder of an audit and a policy"
         raise UserError(message, hint="quantmis gate DIR --policy policy.toml; --example prints a policy to begin with")
-    rules, audited = read(policy), results.read(folder)
+    rules, audited = read(policy), untouched(folder)
     ships = None if weights is None else shipped(weights)
     judgement = judge(audited, rules, datetime.now(UTC), str(folder), str(policy), ships)
     return FORMATS[form](judgement), judgement.within
+
+
+def untouched(folder: Path) -> Results:
+    """Read the audit in `folder`; `UserError` where its document is not as the audit wrote it.
+
+    Numbers that were edited say nothing of a model, so they are neither within limits nor beyond them.
+    """
+    document, source = contents(folder)
+    audited = results.parse(document, source)
+    state = sealing(audited, document)
+    require(state == "intact", SAID[state], hint=f"quantmis verify {folder} says what was changed; run the audit again")
+    return audited

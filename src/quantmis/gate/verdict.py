@@ -17,9 +17,10 @@ REASON_LIMIT = 300
 class Verdict:
     """Hold one limit of a policy against what was measured.
 
-    `limit` is its place in the policy, `about` what it was held against (the audit, this model, this procedure),
-    `asked` and `found` are both in words. `reason` says why a limit is exceeded where the number alone does not. Where
-    there is a number, `threshold` is the limit, `measured` the estimate, and `judged` the cautious end of its interval.
+    `limit` is its place in the policy, `about` what it was held against: the audit, this model, or its training
+    algorithm. `asked` and `found` are both in words. `reason` says why a limit is exceeded where the number alone does
+    not. Where there is a number, `threshold` is the limit, `measured` the estimate, and `judged` the cautious end of
+    its interval.
     """
 
     limit: str
@@ -70,7 +71,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Bench:
-    """Judge limits about one thing: the audit, or one version of this model or of this procedure."""
+    """Judge limits about one thing: the audit, or one version of this model or of its training algorithm."""
 
     about: str
     version: str | None

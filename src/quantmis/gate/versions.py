@@ -2,16 +2,17 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from quantmis.gate.policy import Policy, limited
-from quantmis.gate.verdict import Bench, Standing, Verdict
+from quantmis.gate.verdict import Bench, Direction, Standing, Verdict
 from quantmis.measures import Measure
 from quantmis.measures.attack_accuracy import ATTACK_ACCURACY
 from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
 from quantmis.measures.indicator import INDICATOR
 from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
 from quantmis.measures.utility_change import UTILITY_CHANGE
+from quantmis.report.gaps import named
 from quantmis.report.reading import rates
 from quantmis.report.words import clean
 from quantmis.results import AttackMetrics, Measured, Ranking, VersionResult
@@ -21,11 +22,14 @@ from quantmis.tables import FULL_PRECISION
 
 @dataclass(frozen=True)
 class Among:
-    """Hold the versions that one is compared with, itself included, their ranking, and the attacks that bound security."""
+    """Hold the versions that one is compared with, itself included, their ranking, and the attacks that do not count.
+
+    These are told what no attacker would know. One of which that is not known counts: that is the cautious reading.
+    """
 
     records: Sequence[VersionResult]
     ranking: Ranking | Unmeasured
-    bounding: Collection[str]
+    excluded: Collection[str]
 
 
 def version_limits(bench: Bench, record: VersionResult, among: Among, policy: Policy) -> Iterator[Verdict]:
@@ -33,22 +37,22 @@ def version_limits(bench: Bench, record: VersionResult, among: Among, policy: Po
     for key, (measure, direction) in limited().items():
         threshold: float | None = getattr(policy.limits, key)
         if threshold is not None:
-            measured, source = _held(measure, record, among.bounding, bench.level)
+            measured, source = _held(measure, record, among.excluded, bench.level, direction)
             yield from bench.hold(f"limits.{key}", direction, threshold, measured, source)
-    yield from _rates(bench, record, among.bounding, policy)
+    yield from _rates(bench, record, among.excluded, policy)
     yield from _ranking(bench, record, among, policy)
     yield from _carried_out(bench, record, policy.evidence.attacks)
 
 
 def _held(
-    measure: Measure[Any], record: VersionResult, bounding: Collection[str], level: float
+    measure: Measure[Any], record: VersionResult, excluded: Collection[str], level: float, direction: Direction
 ) -> tuple[Measured, str]:
     """Return what a limit on a measure is held against, and the attack or class that it comes from."""
     if measure.subject == "attack":
-        return _worst([(name, outcome[measure]) for name, outcome in _attacks(record, bounding)])
+        return worst([(name, outcome[measure]) for name, outcome in _attacks(record, excluded)], direction)
     value = record[measure]
     if isinstance(value, list):
-        return _worst_part(measure, value)
+        return _worst_part(cast("list[object]", value), direction)
     if record.name == FULL_PRECISION and measure in CHANGES and isinstance(value, Unmeasured):
         reason = "full precision is what the others are compared with"
         return Estimate(0.0, 0.0, 0.0, level, reason), ""
@@ -61,31 +65,31 @@ def _held(
 CHANGES = (ATTACK_ACCURACY_CHANGE, UTILITY_CHANGE)
 
 
-def _worst_part(measure: Measure[Any], value: list[Any]) -> tuple[Measured, str]:
+def _worst_part(value: Sequence[object], direction: Direction) -> tuple[Measured, str]:
     """Return the worst number of a measure that is a list; one that was not measured might be that one."""
-    parts: list[tuple[str, Measured]] = [
-        (name.removeprefix(f"{measure.name}."), each) for name, each in columns(measure, value)
-    ]
+    parts = list(_parts(value))
     missing = next(((name, each) for name, each in parts if isinstance(each, Unmeasured)), None)
     if missing is not None:
         return Unmeasured(f"{missing[0]}: {missing[1].reason}"), ""
-    return _worst(parts)
+    return worst(parts, direction) if parts else (Unmeasured("this list is empty"), "")
 
 
-def columns(measure: Measure[Any], value: list[Any]) -> Iterator[tuple[str, Measured]]:
-    """Yield the estimates in a value that is a list."""
-    yield from ((name, each) for name, each in measure.columns(value) if isinstance(each, Estimate | Unmeasured))
+def _parts(value: Sequence[object]) -> Iterator[tuple[str, Measured]]:
+    """Yield the estimates in a value that is a list, each by the words of the report for its item."""
+    for index, item in enumerate(value):
+        fields = [item] if isinstance(item, Estimate | Unmeasured) else vars(item).values()
+        yield from ((named(item, index), each) for each in fields if isinstance(each, Estimate | Unmeasured))
 
 
-def _rates(bench: Bench, record: VersionResult, bounding: Collection[str], policy: Policy) -> Iterator[Verdict]:
+def _rates(bench: Bench, record: VersionResult, excluded: Collection[str], policy: Policy) -> Iterator[Verdict]:
     for limit in policy.limits.tpr:
-        outcomes = list(_attacks(record, bounding))
+        outcomes = list(_attacks(record, excluded))
         resolved = [(name, rate) for name, each in outcomes for rate in rates(each) if rate.fpr == limit.at_fpr]
-        worst, attack = _worst(resolved)
+        held, attack = worst(resolved, "at most")
         if not resolved and outcomes:
             fprs = sorted({rate.fpr for _, each in outcomes for rate in rates(each)}, reverse=True)
-            worst = Unmeasured(f"the audit measured it at {', '.join(f'{fpr:g}' for fpr in fprs)}")
-        yield from bench.hold(f"limits.tpr at {limit.at_fpr:g}", "at most", limit.at_most, worst, attack)
+            held = Unmeasured(f"the audit measured it at {', '.join(f'{fpr:g}' for fpr in fprs)}")
+        yield from bench.hold(f"limits.tpr at {limit.at_fpr:g}", "at most", limit.at_most, held, attack)
 
 
 def _ranking(bench: Bench, record: VersionResult, among: Among, policy: Policy) -> Iterator[Verdict]:
@@ -106,22 +110,29 @@ def _carried_out(bench: Bench, record: VersionResult, asked: Sequence[str]) -> I
         yield bench.state("evidence.attacks", f"{clean(name)} to be carried out", said, done, reason)
 
 
-def _attacks(record: VersionResult, bounding: Collection[str]) -> Iterator[tuple[str, AttackMetrics]]:
+def _attacks(record: VersionResult, excluded: Collection[str]) -> Iterator[tuple[str, AttackMetrics]]:
     """Return what was measured of every attack that an attacker could carry out, in both forms."""
     for name, result in record.attacks.items():
-        if name not in bounding:
+        if name in excluded:
             continue
         for form, found in (("adaptive", result.adaptive), ("transfer", result.transfer)):
             if isinstance(found, AttackMetrics):
                 yield f"{name}, {form}", found
 
 
-def _worst(found: Sequence[tuple[str, Measured]]) -> tuple[Measured, str]:
-    """Return the measured quantity that reaches highest, with its name; the first reason where none was measured."""
+def worst(found: Sequence[tuple[str, Measured]], direction: Direction) -> tuple[Measured, str]:
+    """Return the quantity whose interval reaches farthest against the limit, with its name.
+
+    Where none was measured, it is the first reason.
+
+    >>> found = [("lira", Estimate(0.6, 0.5, 0.7)), ("rmia", Estimate(0.6, 0.4, 0.65))]
+    >>> [worst(found, direction)[1] for direction in ("at most", "at least")]
+    ['lira', 'rmia']
+    """
     known = [(name, each) for name, each in found if isinstance(each, Estimate)]
     if known:
-        name, worst = max(known, key=lambda pair: pair[1].high)
-        return worst, name
+        name, measured = max(known, key=lambda pair: pair[1].high if direction == "at most" else -pair[1].low)
+        return measured, name
     return (found[0][1] if found else Unmeasured("no attack that an attacker could carry out was measured")), ""
 
 

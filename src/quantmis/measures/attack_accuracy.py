@@ -25,4 +25,5 @@ ATTACK_ACCURACY = Measure[Estimate](
     shown=frozenset({"ranking"}),
     order=10,
     limits=("at_most",),
+    chance=0.5,
 )

@@ -50,6 +50,7 @@ EXPOSURE_BY_CLASS = Measure[list[ClassExposure]](
     better="lower",
     order=140,
     limits=("at_most",),
+    chance=0.5,
     glossary=False,
     numbers=_numbers,
 )

@@ -46,14 +46,15 @@ class Measure(Generic[T]):
     """Declare one measure.
 
     `name`: what it is called in results.json, in every column and, with `_at_most` or `_at_least`, in policies.
-    `title`: the heading where people read; `sentence`: its meaning for a non-specialist. `kind`: the type of its values:
-    `Estimate`, a number that was counted, or a list of records. `span`: the least and the largest value; where `bounded`,
-    the ends of its interval lie there too. `better`: which direction protects or is worth more. `subject`: whether it
-    is computed of a version or of an attack on one. `shown`: the tables of the report that have a column of it. `order`:
-    its place among the others, low first. `limits`: the directions in which a policy may limit it. `glossary`: whether
-    the report explains it. `compute`: from scored loss tables to a value, or the reason why there is none; None where
-    the measure has no meaning for the audit, as perplexity has none for images. `numbers`: the plain numbers in a value
-    that is a list, by what is added to the name.
+    `title`: the heading where people read; `sentence`: its meaning for a non-specialist. `kind`: the type of its
+    values: `Estimate`, a number that was counted, or a list of records. `span`: the least and the largest value; where
+    `bounded`, the ends of its interval lie there too. `better`: which direction protects or is worth more. `subject`:
+    whether it is computed of a version or of an attack on one. `shown`: the tables of the report that have a column of
+    it. `order`: its place among the others, low first. `limits`: the directions in which a policy may limit it;
+    `chance`: what guessing gives, below which no policy may limit it. `glossary`: whether the report explains it.
+    `compute`: from scored loss tables to a value, or the reason why there is none; None where the measure has no
+    meaning for the audit, as perplexity has none for images. `numbers`: the plain numbers in a value that is a list, by
+    what is added to the name.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Measure(Generic[T]):
     shown: frozenset[Place] = frozenset()
     order: int = 1000
     limits: tuple[Literal["at_most", "at_least"], ...] = ()
+    chance: float | None = None
     glossary: bool = True
     numbers: Callable[[T], Mapping[str, Number]] | None = None
 

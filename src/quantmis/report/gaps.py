@@ -28,8 +28,12 @@ WORDS = {
     "attacks": "",
     "agreement": "",
     "measures": "",
+    "attack_accuracy": "how often an attacker is right",
+    "attack_accuracy_change": "change against full precision",
+    "perplexity": "perplexity",
+    "tpr_at_fpr": "members found",
 }
-"""Words for the steps of a path that are no measures."""
+"""Words for the steps of a path that are no measures, and for measures whose title makes sense only over a column."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,11 @@ def _words(path: Path) -> str:
 
 
 def _word(step: str) -> str:
-    """Return a step of a path in words: a measure by its title."""
+    """Return a step of a path in words: a measure by its title, as it is written within a sentence."""
     measures = {**measures_of("version"), **measures_of("attack")}
-    if step in measures:
-        return measures[step].title
+    if step in measures and step not in WORDS:
+        title = measures[step].title
+        return title if title[1:2].isupper() else title[:1].lower() + title[1:]
     return WORDS.get(step, clean(step.replace("_", " ") if step.islower() else step, NAME_LIMIT))
 
 
@@ -102,10 +107,11 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, dict):
         yield from value.items()
     elif isinstance(value, list):
-        yield from ((_named(item, index), item) for index, item in enumerate(value))
+        yield from ((named(item, index), item) for index, item in enumerate(value))
 
 
-def _named(item: Any, index: int) -> str:
+def named(item: Any, index: int) -> str:
+    """Return the words for an item of a list, its number where it has no name."""
     if isinstance(item, RateAt | UnresolvedAt):
         return f"at {probability(item.fpr)} false alarms"
     if isinstance(item, Agreement):

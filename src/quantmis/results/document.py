@@ -256,9 +256,14 @@ def read(path: Path) -> Results:
 
     Raises `UserError` where it is missing, truncated, edited out of shape or of a newer schema.
     """
+    return parse(*contents(path))
+
+
+def contents(path: Path) -> tuple[bytes, str]:
+    """Return the bytes of a document, or of that of the folder at `path`, and their name; `UserError` without one."""
     path = path / DOCUMENT if path.is_dir() else path
     try:
-        return parse(path.read_bytes(), str(path))
+        return path.read_bytes(), str(path)
     except OSError as error:
         hint = "run the audit first, or name the folder that holds results.json"
         raise UserError(f"cannot read {path}: {error.strerror}", hint=hint) from error
