@@ -27,7 +27,12 @@ def _bars(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[st
 def write() -> None:
     """Write every page whose content has changed."""
     FOLDER.mkdir(exist_ok=True)
-    pages = {"commands.md": commands(), "quantizers.md": classes("quantizers"), "attacks.md": classes("attacks")}
+    pages = {
+        "commands.md": commands(),
+        "quantizers.md": classes("quantizers"),
+        "attacks.md": classes("attacks"),
+        "measures.md": measures(),
+    }
     for name, text in pages.items():
         path = FOLDER / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -39,7 +44,8 @@ def commands() -> str:
     from quantmis.cli import app
 
     group: Any = typer.main.get_command(app)
-    parts = [f"## quantmis {name}\n\n{_command(command)}" for name, command in sorted(group.commands.items())]
+    commands = {name: group.get_command(None, name) for name in sorted(group.list_commands(None))}
+    parts = [f"## quantmis {name}\n\n{_command(command)}" for name, command in commands.items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -54,6 +60,32 @@ def _parameter(parameter: Any) -> str:
     default = "" if parameter.default in (None, ()) else f"`{parameter.default}`"
     cells = (str(name or parameter.name), parameter.help or "", default)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def measures() -> str:
+    """Return a section for every measure, from its declaration."""
+    from quantmis.measures import measures_of
+
+    every = [*measures_of("version").values(), *measures_of("attack").values()]
+    return "\n\n".join(map(_measure, every)) + "\n"
+
+
+def _measure(measure: Any) -> str:
+    limits = ", ".join(f"`{measure.name}_{end}`" for end in measure.limits) or "none"
+    low, high = (f"{end:g}" for end in measure.span)
+    facts = [
+        f"about: {'a version' if measure.subject == 'version' else 'an attack on a version'}",
+        f"unit: {measure.unit}",
+        f"range: {low} to {high}"
+        if measure.span[1] < 1e100
+        else f"range: from {low}"
+        if measure.span[0] > -1e100
+        else "",
+        f"better: {measure.better}" if measure.better != "neither" else "",
+        f"limits: {limits}",
+    ]
+    source = f"Computed by `{measure.compute.__module__}`."
+    return f"## {measure.name}\n\n*{measure.title}.* {measure.sentence}\n\n{'; '.join(filter(None, facts))}. {source}"
 
 
 def classes(what: str) -> str:

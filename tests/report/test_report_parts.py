@@ -50,6 +50,21 @@ def test_every_reason_is_listed_once_with_all_its_places():
     assert found["not run: asks for 16 further trainings"] == ("controls, planted leak",)
 
 
+def test_a_measure_without_a_number_is_named_as_a_sentence_names_it():
+    why, results = Unmeasured("why"), document({"sign": 0.5})
+    record = results.versions[0].with_measures(attack_accuracy=why, attack_accuracy_change=why, perplexity=why)
+    outcome = documents.metrics(0.5).with_measures(epsilon_lower_bound=why)
+    attack = record.attacks["lira"].model_copy(update={"adaptive": outcome})
+    record = record.model_copy(update={"attacks": {"lira": attack}})
+    (found,) = [gap for gap in gaps(results.model_copy(update={"versions": [record]})) if gap.reason == "why"]
+    assert set(found.places) == {
+        "how often an attacker is right: sign",
+        "change against full precision: sign",
+        "perplexity: sign",
+        "lira, adaptive, epsilon at least: sign",
+    }
+
+
 def test_a_bound_with_a_reason_is_a_gap_too():
     results = document()
     record = results.versions[0].with_measures(indicator=Estimate(0.1, 0.0, 0.2, reason="a bound"))
