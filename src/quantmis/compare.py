@@ -1,9 +1,9 @@
 """Two audits side by side: what each version gives away and is worth in one and in the other.
 
-What was measured about *this training algorithm* is compared with the like, and so is *this model*. Where both audits attacked
-models of the same memberships on the same samples of the same data, as after a change of the recipe, the difference is
-*paired*: it is computed from the saved tables, and most of what varies falls out of it. Otherwise the two numbers come
-from different models and samples, and the interval of their difference is that of independent ones.
+What was measured about *this training algorithm* is compared with the like, and so is *this model*. Where both audits
+attacked models of the same memberships on the same samples of the same data, as after a change of the recipe, the
+difference is *paired*: it is computed from the saved tables, and most of what varies falls out of it. Otherwise the two
+numbers come from different models and samples, and the interval of their difference is that of independent ones.
 """
 
 from collections.abc import Mapping, Sequence

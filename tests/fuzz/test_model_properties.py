@@ -69,8 +69,8 @@ def _adds_up(found: Quantized):
     for layer in found.layers:
         assert layer.levels_used <= layer.levels
         assert torch.equal(found.model.get_parameter(f"{layer.name}.weight"), layer.dequantize())
-    assert 0 <= found.measures["sparsity"] <= 1
-    assert found.measures["bits_per_weight"] > 0
+    assert 0 <= found.sparsity <= 1
+    assert found.bits_per_weight > 0
 
 
 OUTPUTS = arrays(np.float64, (6, 4), elements=st.floats(-60, 60))

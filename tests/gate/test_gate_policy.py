@@ -2,6 +2,7 @@
 
 import contextlib
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ from judged import audited, judged
 
 from quantmis import gate
 from quantmis.errors import UserError
+from quantmis.gate import policy
 from quantmis.gate.policy import SECTIONS, parse
+from quantmis.measures.attack_accuracy import ATTACK_ACCURACY
 
 ONE = "[limits]\nattack_accuracy_at_most = 0.6\n"
 
@@ -88,20 +91,29 @@ def test_a_policy_that_cannot_be_read_says_so(tmp_path: Path, missing: str):
 def test_the_example_is_a_policy_and_shows_every_key(tmp_path: Path):
     path = tmp_path / "policy.toml"
     path.write_text(gate.EXAMPLE)
-    policy = gate.read(path)
-    assert policy.versions == ["uniform(bits=4)"]
-    assert policy.limits.attack_accuracy_at_most == 0.6
+    rules = gate.read(path)
+    assert rules.versions == ["uniform(bits=4)"]
+    assert rules.limits.attack_accuracy_at_most == 0.6
     for section in SECTIONS.values():
         for key in section.model_fields:
             assert key in gate.EXAMPLE
 
 
+def test_a_measure_that_is_new_stands_in_the_example_too(monkeypatch: pytest.MonkeyPatch):
+    known, new = policy.limited(), replace(ATTACK_ACCURACY, name="mine", title="Mine", limits=("at_most",))
+    monkeypatch.setattr(policy, "limited", lambda: {**known, "mine_at_most": (new, "at most")})
+    lines = policy.example().splitlines()
+    limits = lines[: next(index for index, line in enumerate(lines) if line.startswith("[[limits.tpr]]"))]
+    assert "# mine_at_most = 0.5  # Mine" in limits
+    assert set(lines) - set(gate.EXAMPLE.splitlines()) == {"# mine_at_most = 0.5  # Mine"}
+
+
 def test_the_example_without_its_comment_marks_is_a_policy_too():
     lines = [line.removeprefix("# ") if " = " in line else line for line in gate.EXAMPLE.splitlines()]
-    policy = parse("\n".join(line for line in lines if line != lines[1]).encode())
-    assert policy.ranking.rank_at_most == 3
-    assert policy.evidence.attacks == ["lira"]
-    assert policy.about == ["this model"]
+    rules = parse("\n".join(line for line in lines if line != lines[1]).encode())
+    assert rules.ranking.rank_at_most == 3
+    assert rules.evidence.attacks == ["lira"]
+    assert rules.about == ["this model"]
 
 
 def test_the_schema_for_editors_accepts_the_example_and_refuses_a_misspelled_key():

@@ -14,7 +14,7 @@ import pytest
 from documents import document
 
 from quantmis.report import render
-from quantmis.results import Config, Finding, Results
+from quantmis.results import AttackDescription, Config, Finding, Results
 from quantmis.stats import Unmeasured
 
 HOSTILE = {
@@ -34,7 +34,13 @@ def hostile() -> Results:
     results = document({"identity": 1.1, **{text: 0.2 + i / 10 for i, text in enumerate(HOSTILE.values())}})
     everything, texts = " ".join(HOSTILE.values()), ["", *HOSTILE.values()]
     records = [
-        record.model_copy(update={"attacks": {**record.attacks, text: record.attacks["lira"]}}).with_measures(security=reason)
+        record.model_copy(
+            update={
+                "attacks": {**record.attacks, text: record.attacks["lira"]},
+                "strongest_attack": text,
+                "utility_metric": everything,
+            }
+        ).with_measures(security=reason)
         for record, text, reason in zip(results.versions, texts, map(Unmeasured, texts), strict=True)
     ]
     config = Config(
@@ -46,11 +52,16 @@ def hostile() -> Results:
             "config": config,
             "environment": environment,
             "versions": records,
+            "attacks": {**results.attacks, **{text: described(text) for text in HOSTILE.values()}},
             "warnings": [Finding(code=each, text=each) for each in HOSTILE.values()],
             "reproduce": results.reproduce.model_copy(update={"command": everything, "python": everything}),
             "ranking": results.ranking.model_copy(update={"criterion": everything}),
         }
     )
+
+
+def described(text: str) -> AttackDescription:
+    return AttackDescription(description=text)
 
 
 class Page(HTMLParser):

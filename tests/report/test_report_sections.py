@@ -9,11 +9,12 @@ import pytest
 from documents import document
 from test_report_html import HOSTILE, Page
 
+from quantmis.attacks import ATTACKS
 from quantmis.errors import UserError
 from quantmis.measures.exposure_by_class import EXPOSURE_BY_CLASS
 from quantmis.measures.most_exposed_samples import SampleExposure
 from quantmis.report import exposed, render, tables, words
-from quantmis.results import Results, TargetResult, read, write
+from quantmis.results import AttackDescription, Results, TargetResult, read, write
 from quantmis.stats import Estimate, Unmeasured
 
 
@@ -22,7 +23,11 @@ def text(results: Results) -> str:
 
 
 def section(results: Results, name: str) -> str:
-    return re.split(rf'<section id="{name}"', render(results))[1].split("</section>")[0]
+    return part(render(results), name)
+
+
+def part(source: str, name: str) -> str:
+    return re.split(rf'<section id="{name}"', source)[1].split("</section>")[0]
 
 
 def test_the_very_model_has_its_own_table_beside_models_trained_like_it():
@@ -60,17 +65,17 @@ def test_an_audit_as_it_is_says_what_it_cannot_see_and_never_speaks_of_models_tr
     assert "models trained in this way" not in page
 
 
-def test_an_audit_of_a_procedure_says_that_the_weights_that_will_ship_were_not_attacked():
+def test_an_audit_of_a_training_algorithm_says_that_the_weights_that_will_ship_were_not_attacked():
     assert "The weights that will ship were not themselves attacked." in text(document())
     assert "not themselves attacked" not in text(documents.given(document()))
 
 
 def test_exposure_stands_by_class_and_by_sample():
-    results = documents.exposed(document())
-    assert "patient 3" in section(results, "exposure")
-    assert "AUC, full precision" in section(results, "exposure")
-    assert "not resolvable with 3 non-members and 2 members" in section(results, "untested")
-    assert "None can be named" not in section(results, "exposure")
+    source = render(documents.exposed(document()))
+    assert "patient 3" in part(source, "exposure")
+    assert "AUC, full precision" in part(source, "exposure")
+    assert "not resolvable with 3 non-members and 2 members" in part(source, "untested")
+    assert "None can be named" not in part(source, "exposure")
 
 
 def test_the_model_that_ships_has_its_own_figures_attacks_and_classes():
@@ -149,19 +154,20 @@ def test_a_bound_alone_is_not_drawn_as_a_value():
 
 
 def test_the_glossary_explains_the_attacks_of_the_audit():
-    glossary = section(document(), "glossary")
+    results = document(attacks={"lira": 1.0, "attack_of_my_own": 0.5})
+    lira = AttackDescription(description=ATTACKS.find("lira").description)
+    glossary = section(results.model_copy(update={"attacks": {**results.attacks, "lira": lira}}), "glossary")
     assert "likelihood-ratio attack" in glossary
-    own = document(attacks={"lira": 1.0, "my_attack": 0.5})
-    assert "An attack of this audit" in section(own, "glossary")
+    assert "<dt>attack_of_my_own</dt><dd>Nobody described this attack; its author knows what it does." in glossary
 
 
 def test_the_page_says_what_it_cannot_answer_and_where_the_answer_is():
-    page = section(document(), "untested")
+    source = render(document())
     for answer in ("--format dpia", "--format cyclonedx --weights", "quantmis gate"):
-        assert answer in page
-    assert "It finds edits; it is no signature" in section(document(), "reproduce")
+        assert answer in part(source, "untested")
+    assert "It finds edits; it is no signature" in part(source, "reproduce")
     for word in ("Holm", "Kendall", "Matched noise", "Digest"):
-        assert word in section(document(), "glossary")
+        assert word in part(source, "glossary")
 
 
 def test_hostile_names_of_the_model_and_of_samples_stay_harmless():

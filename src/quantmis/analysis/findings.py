@@ -84,9 +84,9 @@ def _confounded(target: TargetResult | Unmeasured) -> Found:
         yield (
             "QM011",
             (
-                f"Members can be told from non-members without the model ({how_well}): the two sets differ by themselves, "
-                "in when, where or how they were collected. Every number about this model may show that difference "
-                "rather than what the model remembers. Draw both sets at random from one pool."
+                f"Members can be told from non-members without the model ({how_well}): the two sets differ by "
+                "themselves, in when, where or how they were collected. Every number about this model may show that "
+                "difference rather than what the model remembers. Draw both sets at random from one pool."
             ),
         )
 
@@ -96,9 +96,9 @@ def _alike(target: TargetResult | Unmeasured) -> Found:
         yield (
             "QM014",
             (
-                f"{target.near_duplicates:,} members look like a non-member: pictures saved again, or texts edited. Where they "
-                "are the same thing twice, every attack on them is a coin, and more is given away than measured. Look "
-                'at them, or leave both out: [target] overlap = "drop".'
+                f"{target.near_duplicates:,} members look like a non-member: pictures saved again, or texts edited. "
+                "Where they are the same thing twice, every attack on them is a coin, and more is given away than measured. "
+                'Look at them, or leave both out: [target] overlap = "drop".'
             ),
         )
 

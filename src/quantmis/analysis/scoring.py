@@ -70,7 +70,7 @@ def score(
     full_precision: ScoredVersion | None = None,
     ids: np.ndarray | None = None,
 ) -> ScoredVersion:
-    """Run every attack on one version, adaptive and as transfer; without `full_precision` it is full precision itself."""
+    """Run every attack on one version, adaptive and as transfer; without `full_precision` it is that itself."""
     adaptive = {spelling(attack): _adaptive(attack, table, references) for attack in settings.attacks}
     transfer = {spelling(attack): _transfer(attack, table, references) for attack in settings.attacks}
     return ScoredVersion(

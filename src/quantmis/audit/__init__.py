@@ -46,6 +46,7 @@ def audit(
     progress: bool = True,
     command: str = "",
 ) -> "AuditResult":
+    """Audit a model; what stands here is replaced below, where the declaration of the options is known."""
     given = locals()
     from quantmis.audit.request import audit_request
     from quantmis.audit.run import run
@@ -59,14 +60,14 @@ audit.__doc__ = f"""Audit how much the quantized versions of a model give away o
 
 Trains `shadows` models in complementary pairs on halves of the samples (all but the fraction `held_out`, which no
 model sees), puts each through every quantizer, attacks every one of them, and ranks the quantizers. With a
-`target`, a model already trained, that one is attacked too: *this model* beside *this training algorithm*. Where nothing
-says how to train more like it, it is audited as it is, in seconds.
+`target`, a model already trained, that one is attacked too: *this model* beside *this training algorithm*. Where
+nothing says how to train more like it, it is audited as it is, in seconds.
 
 `task`: the model, its loss and its training recipe. `samples`: inputs and targets. `quantizers` and `attacks`: objects
 or names. `target`: the trained model, its members and non-members, and its versions that were quantized elsewhere.
 `out`: a folder for `results.json`, `report.html`, the loss tables and the store of finished work: an audit that was
-killed goes on from there. `progress`: whether to say on stderr how far it is. `command`: the command line that asked for
-the audit, for the report. The options, with their defaults:
+killed goes on from there. `progress`: whether to say on stderr how far it is. `command`: the command line that asked
+for the audit, for the report. The options, with their defaults:
 
 {table()}
 

@@ -19,7 +19,7 @@ OBJECTS = ("quantizers", "attacks")
 """The options that may be objects in Python; in an audit file they are names."""
 
 CALIBRATE_ON = ("held_out", "members")
-"""Where calibration samples come from: members of no model, the same for all; or of the very model, which may leak them."""
+"""Where calibration samples come from: members of no model, the same for all; or of the very model, which may leak."""
 
 
 def OneOf(*words: str) -> Any:  # noqa: N802 it stands where a type does

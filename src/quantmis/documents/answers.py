@@ -172,6 +172,7 @@ def _lines(subject: ResultSubject, say: Callable[[VersionResult], str]) -> list[
         alike.setdefault(say(record), []).append(words.title(record.name))
     every = len(subject.versions)
     return [
-        f"- {f'all {every} versions' if len(names) == every > 1 else plain(words.some(names))} of {subject.about}: {said}"
-        for said, names in alike.items()
+        f"- {f'all {every} versions' if len(names) == every > 1 else plain(words.some(names))} of "
+        f"{subject.about}: {line}"
+        for line, names in alike.items()
     ]

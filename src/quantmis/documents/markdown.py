@@ -12,9 +12,9 @@ from quantmis.measures.bits_per_weight import BITS_PER_WEIGHT
 from quantmis.measures.distortion import DISTORTION
 from quantmis.measures.utility import UTILITY
 from quantmis.report import words
+from quantmis.report.cells import Cell, rights
 from quantmis.report.gaps import gaps
 from quantmis.report.reading import attacker, metric, ordered, shown
-from quantmis.report.tables import Cell, rights
 from quantmis.report.verdict import verdict
 from quantmis.results import Finding, Results, ResultSubject, VersionResult, standing
 from quantmis.stats import Estimate, Unmeasured

@@ -37,7 +37,7 @@ class Source:
 
 
 def audited(results: Results) -> list[ResultSubject]:
-    """Return what was measured: the very model first, where one was given, then the algorithm that trains such models."""
+    """Return what was measured: the very model first, where one was given, then the training algorithm."""
     return [subject for subject in subjects(results) if subject.versions]
 
 

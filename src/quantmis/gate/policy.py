@@ -23,7 +23,6 @@ from quantmis.report.words import clean
 from quantmis.results.subjects import About
 
 LARGEST = 10**6
-EXAMPLE = files("quantmis.gate").joinpath("example.toml").read_text(encoding="utf-8")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 AboveCoin = Annotated[float, Field(ge=0.5, le=1)]
@@ -52,9 +51,14 @@ class RateLimit(Section):
 
 def _limit_of(measure: Measure[Any]) -> Any:
     """Return the type of a limit on a measure: between the least value worth asking for and the largest there is."""
-    low, high = (measure.span[0] if measure.chance is None else measure.chance), measure.span[1]
+    low, high = _ends(measure)
     least, most = (low if low > -LARGEST_MEASURE else None), (high if high < LARGEST_MEASURE else None)
-    return Annotated[float, Field(ge=least, le=most)] | None
+    limit: Any = Annotated[float, Field(ge=least, le=most)]
+    return limit | None
+
+
+def _ends(measure: Measure[Any]) -> tuple[float, float]:
+    return (measure.span[0] if measure.chance is None else measure.chance), measure.span[1]
 
 
 def limited() -> dict[str, tuple[Measure[Any], Direction]]:
@@ -70,6 +74,18 @@ _KEYS: dict[str, Any] = {
 }
 MeasureLimits: Any = pydantic.create_model("MeasureLimits", __base__=Section, **_KEYS)
 """A limit for every measure that is declared to have one, in its own units."""
+
+
+def example() -> str:
+    """Return a policy to begin with: the file beside this one, with a line for each limit that it does not name."""
+    text = files("quantmis.gate").joinpath("example.toml").read_text(encoding="utf-8")
+    known, mark, rest = text.partition("\n[[limits.tpr]]")
+    others = [(key, measure) for key, (measure, _) in limited().items() if key not in known]
+    lines = [f"# {key} = {min(max(0.0, _ends(each)[0]), _ends(each)[1])}  # {each.title}\n" for key, each in others]
+    return "".join([known, *lines, mark, rest])
+
+
+EXAMPLE = example()
 
 
 class Limits(MeasureLimits):  # pyright: ignore[reportUntypedBaseClass] it is made of the declarations of measures

@@ -12,7 +12,7 @@ from quantmis.gate.policy import EXAMPLE, json_schema, read
 from quantmis.gate.shipped import shipped
 from quantmis.registry import suggestion
 from quantmis.results import Results
-from quantmis.results.document import contents
+from quantmis.results.files import contents
 from quantmis.results.seal import SAID, sealing
 
 

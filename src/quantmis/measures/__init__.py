@@ -1,8 +1,8 @@
 """Every number that an audit reports, one file per measure. No torch.
 
-To add a measure, add a file that assigns a `Measure` to a name, and a test: it is found here, and everything that reads,
-checks, prints, explains or limits measures is derived from its declaration. Packages of others name theirs in the
-entry-point group `quantmis.measures`.
+To add a measure, add a file that assigns a `Measure` to a name, and a test: it is found here, and everything that
+reads, checks, prints, explains or limits measures is derived from its declaration. Packages of others name theirs in
+the entry-point group `quantmis.measures`.
 """
 
 from collections.abc import Iterator

@@ -13,8 +13,8 @@ def auc(outcome: AttackOutcome) -> Estimate:
 AUC = Measure[Estimate](
     name="auc",
     title="AUC",
-    sentence="An attacker who accepts more false alarms finds more members; the ROC curve shows the exchange. AUC is the "
-    "area under it: the probability that a member looks more like one than a non-member does. 0.5 is a coin.",
+    sentence="An attacker who accepts more false alarms finds more members; the ROC curve shows the exchange. AUC is "
+    "the area under it: the probability that a member looks more like one than a non-member does. 0.5 is a coin.",
     kind=Estimate,
     compute=auc,
     subject="attack",

@@ -68,8 +68,8 @@ def _numbers(canaries: list[CanaryExposure]) -> Mapping[str, Number]:
 CANARY_EXPOSURE = Measure[list[CanaryExposure]](
     name="canary_exposure",
     title="Planted random texts",
-    sentence="How well a language model remembers random texts that were planted in its training set: the bits by which "
-    "they stand above others like them, and the share that it says by heart when given their first half.",
+    sentence="How well a language model remembers random texts that were planted in its training set: the bits by "
+    "which they stand above others like them, and the share that it says by heart when given their first half.",
     kind=list[CanaryExposure],
     compute=canary_exposure,
     unit="bits",

@@ -13,8 +13,8 @@ def security_upper_bound(version: ScoredVersion) -> Estimate | Unmeasured:
 SECURITY_UPPER_BOUND = Measure[Estimate](
     name="security_upper_bound",
     title="MIS at most, by attack",
-    sentence="Every attack that was carried out bounds membership inference security (MIS) from above, none from below: "
-    "security is at most 2 minus twice how often the strongest attack is right.",
+    sentence="Every attack that was carried out bounds membership inference security (MIS) from above, none from "
+    "below: it is at most 2 minus twice how often the strongest attack is right.",
     kind=Estimate,
     compute=security_upper_bound,
     unit="number",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -12,11 +12,6 @@ from quantmis.errors import require
 
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "cosine", "linear"]
-
-
-def _declared(default: Any, meaning: str) -> Any:
-    """Declare a field with its default and its meaning, which the audit file's section [training] shows too."""
-    return field(default=default, metadata={"help": meaning})
 
 
 @dataclass(frozen=True)
@@ -34,20 +29,29 @@ class Recipe:
     40
     """
 
-    epochs: int = _declared(30, "Passes over the samples of one model.")
-    batch_size: int = _declared(32, "Samples of one step.")
-    learning_rate: float = _declared(1e-3, "The learning rate.")
-    optimizer: Optimizer = _declared("adam", "adam, adamw or sgd.")
-    momentum: float = _declared(0.9, "The momentum of sgd.")
-    weight_decay: float = _declared(0.0, "The weight decay.")
-    schedule: Schedule = _declared("constant", "What becomes of the learning rate: constant, cosine or linear.")
-    warmup_steps: int = _declared(0, "Steps over which the learning rate rises.")
-    clip_norm: float | None = _declared(None, "The largest norm of a gradient; without limit by default.")
-    label_smoothing: float = _declared(0.0, "The label smoothing of the training objective.")
-    max_steps: int | None = _declared(None, "Steps after which training ends, whatever the epochs.")
-    lora_rank: int | None = _declared(None, "Of language models: the rank of the differences that alone are learnt.")
-    lora_alpha: float | None = _declared(
-        None, "What these differences are scaled by, over the rank; twice the rank by default."
+    epochs: int = field(default=30, metadata={"help": "Passes over the samples of one model."})
+    batch_size: int = field(default=32, metadata={"help": "Samples of one step."})
+    learning_rate: float = field(default=1e-3, metadata={"help": "The learning rate."})
+    optimizer: Optimizer = field(default="adam", metadata={"help": "adam, adamw or sgd."})
+    momentum: float = field(default=0.9, metadata={"help": "The momentum of sgd."})
+    weight_decay: float = field(default=0.0, metadata={"help": "The weight decay."})
+    schedule: Schedule = field(
+        default="constant", metadata={"help": "What becomes of the learning rate: constant, cosine or linear."}
+    )
+    warmup_steps: int = field(default=0, metadata={"help": "Steps over which the learning rate rises."})
+    clip_norm: float | None = field(
+        default=None, metadata={"help": "The largest norm of a gradient; without limit by default."}
+    )
+    label_smoothing: float = field(default=0.0, metadata={"help": "The label smoothing of the training objective."})
+    max_steps: int | None = field(
+        default=None, metadata={"help": "Steps after which training ends, whatever the epochs."}
+    )
+    lora_rank: int | None = field(
+        default=None, metadata={"help": "Of language models: the rank of the differences that alone are learnt."}
+    )
+    lora_alpha: float | None = field(
+        default=None,
+        metadata={"help": "What these differences are scaled by, over the rank; twice the rank by default."},
     )
 
     def __post_init__(self):

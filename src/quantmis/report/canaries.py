@@ -1,8 +1,9 @@
 """How well versions of a language model remember random texts that were planted in their training sets."""
 
 from quantmis.measures.canary_exposure import CANARY_EXPOSURE, CanaryExposure
+from quantmis.report.cells import Cell, Notes, Quantity, cell, rates
 from quantmis.report.reading import places
-from quantmis.report.tables import Cell, Column, Notes, Quantity, ReportTable, assemble, cell, numbered, rates
+from quantmis.report.tables import Column, ReportTable, assemble, numbered
 from quantmis.report.words import fixed
 from quantmis.results import Results
 from quantmis.stats import Unmeasured

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from quantmis.measures.bits_per_weight import BITS_PER_WEIGHT
 from quantmis.report import words
+from quantmis.report.cells import Cell, Notes, rights
 from quantmis.report.price import bargains
 from quantmis.report.reading import attacker, baseline, lead, leaders, least_exposed, metric, most_useful, rates_digits
-from quantmis.report.tables import Cell, Notes, ReportTable, assemble, measured, rights, utilities, utility_heading
+from quantmis.report.tables import ReportTable, assemble, measured, utilities, utility_heading
 from quantmis.results import Results, VersionResult
 
 MOST_LEADERS = 3

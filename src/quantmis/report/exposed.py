@@ -10,6 +10,8 @@ from quantmis.measures.exposure_by_class import EXPOSURE_BY_CLASS
 from quantmis.measures.most_exposed_samples import MOST_EXPOSED_SAMPLES, SampleExposure
 from quantmis.measures.quantized_weights import QUANTIZED_WEIGHTS
 from quantmis.report import words
+from quantmis.report.cells import Cell, Notes, Quantity, areas, decimals, rights
+from quantmis.report.cells import numbers as column
 from quantmis.report.price import recommended
 from quantmis.report.reading import (
     COIN,
@@ -21,20 +23,7 @@ from quantmis.report.reading import (
     places,
     rates_digits,
 )
-from quantmis.report.tables import (
-    Cell,
-    Notes,
-    Quantity,
-    ReportTable,
-    areas,
-    assemble,
-    decimals,
-    measured,
-    numbered,
-    rights,
-    without_empty,
-)
-from quantmis.report.tables import numbers as column
+from quantmis.report.tables import ReportTable, assemble, measured, numbered, without_empty
 from quantmis.results import Control, Results, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 

@@ -61,7 +61,7 @@ def beside(results: Results, view: Results, styles: Styles) -> Figure:
     if not marks:
         return Figure("", "No version was measured both in this model and in models trained like it.")
     across, up = Axis("Right about models trained like it", share=True), Axis("Right about this very model", share=True)
-    heading = f"How often an attacker is right about {len(marks)} versions of this very model and of models like it"
+    heading = f"How often an attacker is right about {len(marks)} versions of it and of models like it"
     caption = (
         "The very model is one draw of the training algorithm: where its bars are long, the models trained like it tell "
         "more."

@@ -18,8 +18,8 @@ from quantmis.measures.distortion import DISTORTION
 from quantmis.measures.indicator import INDICATOR
 from quantmis.measures.sparsity import SPARSITY
 from quantmis.report import tables, words
+from quantmis.report.cells import Cell
 from quantmis.report.reading import Place, adaptive, lead_attack, metric, ordered, places, rates_digits
-from quantmis.report.tables import Cell
 from quantmis.report.verdict import verdict
 from quantmis.results import AttackMetrics, Results, VersionResult
 

@@ -15,13 +15,9 @@ from quantmis.results.document import (
     Reproduce,
     Results,
     TargetResult,
-    json_schema,
-    parse,
-    read,
     standing,
-    write,
-    written,
 )
+from quantmis.results.files import json_schema, parse, read, write, written
 from quantmis.results.records import (
     AttackMetrics,
     AttackResult,

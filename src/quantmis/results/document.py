@@ -5,22 +5,15 @@ here as an object with a `reason`. Promise: within one `schema_version` a field 
 fields may be added. The document of the same seed is the same but for `environment`.
 """
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import pydantic
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
-from quantmis.errors import UserError
-from quantmis.files import write_atomically
 from quantmis.measures import Record
-from quantmis.results.ranges import faults
 from quantmis.results.records import Measured, VersionResult
-from quantmis.stats import EstimateError, Unmeasured
+from quantmis.stats import Unmeasured
 
 SCHEMA_VERSION = 2
-DOCUMENT = "results.json"
-LONGEST = 300
 DASH = "\N{EN DASH}"
 
 
@@ -239,72 +232,3 @@ def _require_agree(records: list[VersionResult], ranking: Ranking) -> None:
         raise ValueError("a tie in the ranking is not of two different quantizers with each other")
     if any(not 1 <= row.rank <= len(rows) for row in ranking.rows):
         raise ValueError("a rank of the ranking is not among as many as there are quantizers")
-
-
-def written(results: Results) -> bytes:
-    """Return the document as the bytes of `results.json`."""
-    return results.model_dump_json(indent=1, exclude_none=True).encode() + b"\n"
-
-
-def write(results: Results, path: Path) -> None:
-    """Write the document at `path`, whole or not at all."""
-    write_atomically(path, written(results))
-
-
-def read(path: Path) -> Results:
-    """Read a document, or that of the folder at `path`.
-
-    Raises `UserError` where it is missing, truncated, edited out of shape or of a newer schema.
-    """
-    return parse(*contents(path))
-
-
-def contents(path: Path) -> tuple[bytes, str]:
-    """Return the bytes of a document, or of that of the folder at `path`, and their name; `UserError` without one."""
-    path = path / DOCUMENT if path.is_dir() else path
-    try:
-        return path.read_bytes(), str(path)
-    except OSError as error:
-        hint = "run the audit first, or name the folder that holds results.json"
-        raise UserError(f"cannot read {path}: {error.strerror}", hint=hint) from error
-
-
-def parse(document: bytes, source: str = "results.json") -> Results:
-    """Parse and check the bytes of a document; `source` names it in errors."""
-    try:
-        version = _Versioned.model_validate_json(document).schema_version
-        _refuse_other_version(version, source)
-        found = Results.model_validate_json(document)
-    except EstimateError as error:
-        raise _invalid(source, str(error)) from error
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the document"
-        raise _invalid(source, f"{place}: {first['msg']}") from error
-    fault = next(faults(found), None)
-    if fault is not None:
-        raise _invalid(source, fault)
-    return found
-
-
-def _invalid(source: str, why: str) -> UserError:
-    hint = "the file is truncated or was edited; run the audit again"
-    return UserError(f"{source} is no valid result: {why[:LONGEST]}", hint=hint)
-
-
-def _refuse_other_version(version: int, source: str) -> None:
-    if version != SCHEMA_VERSION:
-        message = f"{source} has schema version {version}; this quantmis reads version {SCHEMA_VERSION}"
-        newer = "upgrade with: pip install --upgrade quantmis"
-        raise UserError(
-            message, hint=newer if version > SCHEMA_VERSION else "run the audit again: nothing is trained twice"
-        )
-
-
-class _Versioned(BaseModel):
-    schema_version: int
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON schema of the document."""
-    return Results.model_json_schema()

@@ -28,7 +28,7 @@ class MeasuredRecord(Record):
     @classmethod
     def _declared(cls, values: Any) -> dict[str, Any]:
         if not isinstance(values, Mapping):
-            raise ValueError("expected measures by name")
+            raise ValueError("expected measures by name")  # noqa: TRY004 pydantic takes ValueError for what is wrong
         known = measures_of(cls.subject)
         unknown = [name for name in values if name not in known]
         if unknown:
@@ -92,8 +92,8 @@ class VersionResult(MeasuredRecord):
 
     `untouched` names the layers left in full precision; `distinct` is how many different quantized models there were
     among the `models`; `table` is the path of the loss table, relative to `results.json`, `table_digest` the SHA-256 of
-    its arrays. `utility_metric` names what `measures.utility` is measured in. `strongest_attack` gave the upper bound on
-    security and the attack accuracy; it is empty where there is none.
+    its arrays. `utility_metric` names what the measure `utility` is measured in. `strongest_attack` gave the upper
+    bound on security and the attack accuracy; it is empty where there is none.
     """
 
     subject: ClassVar[Subject] = "version"

@@ -1,4 +1,4 @@
-"""What an audit is about: *this model*, the very one that was given, and *this training algorithm*, by models of its own."""
+"""What an audit is about: *this model*, the very one that was given, and *this training algorithm*."""
 
 from dataclasses import dataclass
 from typing import Literal

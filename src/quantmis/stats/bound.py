@@ -22,8 +22,8 @@ from quantmis.stats.roc import subset
 class Bound(NamedTuple):
     """Hold the upper bound on security and the attack that gave it; two names where the halves chose differently.
 
-    `right` is the balanced accuracy of the attacker behind it, with its influences, for paired comparisons; `accuracy` is
-    the same with its interval.
+    `right` is the balanced accuracy of the attacker behind it, with its influences, for paired comparisons;
+    `accuracy` is the same with its interval.
     """
 
     security: Estimate | Unmeasured

@@ -61,8 +61,8 @@ class Target:
     "drop", which also drops pairs that only look alike. `confounded`: what to do where members can be told from
     non-members by themselves, "refuse" the audit or "report" it; by default texts are refused. `name` is for the
     report. `utility`: the accuracy (or R^2) that is known of the model: other weights, columns in another order or
-    another encoding show as another number, and are refused. `near_duplicates`: how many members look like a non-member; the
-    audit counts them. Raises `UserError` where the two sets are too small, or not sets.
+    another encoding show as another number, and are refused. `near_duplicates`: how many members look like a
+    non-member; the audit counts them. Raises `UserError` where the two sets are too small, or not sets.
     """
 
     weights: Weights

@@ -101,6 +101,7 @@ def made_elsewhere(
 
 
 def loss_row(module: nn.Module, task: Task, samples: Samples, name: str) -> LossRow:
+    """Return the losses of one model at every sample; `name` is for messages."""
     return row(module, task.loss, inputs(samples), task.loss.targets(samples.y), name=name)
 
 
