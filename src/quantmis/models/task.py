@@ -57,7 +57,7 @@ class Task:
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "loss", as_loss(loss))
         object.__setattr__(self, "recipe", recipe or Recipe())
-        object.__setattr__(self, "taught", recipe is not None)
+        object.__setattr__(self, "has_recipe", recipe is not None)
         object.__setattr__(self, "name", name or getattr(model, "__name__", type(model).__name__))
         smoothing = isinstance(self.recipe, Recipe) and self.recipe.label_smoothing > 0
         require(
