@@ -5,8 +5,9 @@ import pytest
 from own_loader import train
 from torch import nn
 
+from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.executors import Local
-from quantmis.audit.execution.work import Work, compute
+from quantmis.audit.execution.work import Work
 from quantmis.data import Samples, complementary_halves
 from quantmis.models import Task
 from quantmis.models.engine import Engine

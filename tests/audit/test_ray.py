@@ -15,9 +15,10 @@ from test_loaders import loading
 
 import quantmis as qm
 from quantmis.audit.execution.collect import collect
+from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.executors import Local, Ray, executor
 from quantmis.audit.execution.progress import Tick
-from quantmis.audit.execution.work import Work, compute
+from quantmis.audit.execution.work import Work
 from quantmis.data import Samples
 
 pytestmark = [

@@ -8,7 +8,8 @@ from torch import nn
 from quantmis.audit.estimate.attack_timing import ENOUGH, EVERY, _columns
 from quantmis.audit.estimate.plan import measure
 from quantmis.audit.execution.planning import membership, plan, planted
-from quantmis.audit.run import request
+from quantmis.audit.options import AuditOptions
+from quantmis.audit.request import audit_request
 from quantmis.data import Samples, complementary_halves
 from quantmis.models import Recipe, Task
 from quantmis.models.engine import _probe
@@ -48,12 +49,11 @@ def test_the_engine_is_tried_on_halves_of_one_size(samples: int, batch: int, mod
 
 def test_plan_measures_the_attacks_at_a_size_whose_fourth_part_is_odd():
     draw = np.random.default_rng(0)
-    options = {"quantizers": ["sign"], "attacks": ["loss_threshold"], "shadows": 2, "held_out": 1 / 3, "seed": 0}
-    options |= {"level": 0.95, "checkpoint_every": None, "keep_weights": False, "canaries": 0, "executor": "local"}
+    options = AuditOptions(quantizers=["sign"], attacks=["loss_threshold"], shadows=2, engine="stacked")
     task = Task(lambda: nn.Linear(4, 2), recipe=Recipe(epochs=1))
     for samples in range(1200, 1240):
         given = Samples(draw.normal(size=(samples, 4)), draw.integers(0, 2, samples))
-        asked = request(task, given, engine="stacked", **options)
+        asked = audit_request(task, given, None, options)
         member = membership(planted(asked), asked.settings, None)
         if np.any(member, axis=0)[::EVERY].sum() % 2:
             break

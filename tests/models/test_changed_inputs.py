@@ -7,9 +7,11 @@ from strange_models import Changing, Twin
 from torch import nn
 
 import quantmis as qm
+from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.planning import plan
-from quantmis.audit.execution.work import compute
-from quantmis.audit.run import checked, request
+from quantmis.audit.options import AuditOptions
+from quantmis.audit.request import audit_request
+from quantmis.audit.run import checked
 from quantmis.data import Samples, complementary_halves
 from quantmis.models import Recipe, Task
 from quantmis.models.calling import call
@@ -69,12 +71,11 @@ def test_every_table_of_an_audit_of_it_is_that_of_its_twin(digits: Samples):
     """All checks, the choice of an engine, training, quantizing and rows."""
     samples = digits.take(np.arange(120))
     before = samples.digest()
-    options = {"quantizers": ["sign"], "attacks": ["loss_threshold"], "shadows": 4, "held_out": 1 / 3, "seed": 0}
-    options |= {"level": 0.95, "checkpoint_every": None, "keep_weights": False, "canaries": 0, "executor": "local"}
+    options = AuditOptions(quantizers=["sign"], attacks=["loss_threshold"], shadows=4, engine="stacked")
     groups = []
     for model in (Changing, Twin):
         task = Task(model, recipe=Recipe(epochs=4, learning_rate=1e-2))
-        asked, member = checked(request(task, samples, engine="stacked", **options))
+        asked, member = checked(audit_request(task, samples, None, options))
         work = plan(asked, member, None)
         groups.append(compute(work, work.groups()[0]))
         assert samples.digest() == before

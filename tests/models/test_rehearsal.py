@@ -10,7 +10,9 @@ from torch import nn
 
 import quantmis as qm
 from quantmis.audit.execution.planning import membership, plan, planted
-from quantmis.audit.run import checked, request
+from quantmis.audit.options import AuditOptions
+from quantmis.audit.request import audit_request
+from quantmis.audit.run import checked
 from quantmis.data import Samples
 from quantmis.errors import UserError
 from quantmis.models import Recipe, Task
@@ -158,25 +160,15 @@ def test_errors_that_are_the_users_already_stay_as_they_are():
 @pytest.mark.parametrize(("number", "batch"), [(63, 32), (401, 256), (21, 32), (95, 1000)])
 def test_odd_numbers_of_samples_are_planned_like_even_ones(digits: Samples, number: int, batch: int):
     recipe = Recipe(epochs=1, batch_size=batch)
-    asked = request(Task(lambda: nn.Linear(64, 10), recipe=recipe), few(digits, number), **options())
+    asked = audit_request(Task(lambda: nn.Linear(64, 10), recipe=recipe), few(digits, number), None, options())
     asked, member = checked(asked)
     work = plan(asked, member, None)
     assert work.engine.kind in ("stacked", "loop")
     assert len({len(work.training(range(2)).rows(row)) for row in range(2)}) == 1
 
 
-def options(**given: object) -> dict[str, object]:
-    """The options of `quantmis.audit` as they are by default, two models aside."""
-    by_default: dict[str, object] = {
-        "quantizers": ["sign"],
-        "attacks": ["loss_threshold"],
-        "shadows": 2,
-        "held_out": 1 / 3,
-        "seed": 0,
-        "level": 0.95,
-    }
-    by_default |= {"checkpoint_every": None, "keep_weights": False, "canaries": 0, "engine": "auto"}
-    return by_default | {"executor": "local"} | given
+def options(**chosen: object) -> AuditOptions:
+    return AuditOptions(**{"quantizers": ["sign"], "attacks": ["loss_threshold"], "shadows": 2} | chosen)
 
 
 @given(
@@ -191,7 +183,7 @@ def test_all_models_are_trained_on_as_many_samples_whatever_the_sizes(
 ):
     samples = Samples(np.zeros((number, 1), dtype=np.float32), np.arange(number) % 2)
     sizes = options(shadows=2 * pairs, held_out=held_out, canaries=2 * canaries)
-    asked = request(Task(lambda: nn.Linear(1, 2)), samples, **sizes)
+    asked = audit_request(Task(lambda: nn.Linear(1, 2)), samples, None, sizes)
     behind = planted(asked)
     member = membership(behind, asked.settings, None)
     assert member.shape == (2 * pairs, number + 2 * canaries)
