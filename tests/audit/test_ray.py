@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 from resumable import work
+from test_loaders import loading
 
 import quantmis as qm
 from quantmis.audit.execution.collect import collect
+from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.executors import Local, Ray, executor
 from quantmis.audit.execution.progress import Tick
 from quantmis.audit.execution.work import Work
+from quantmis.data import Samples
 
 pytestmark = [
     pytest.mark.xdist_group("ray"),
@@ -52,6 +56,13 @@ def cluster() -> Iterator[Cluster]:
 def test_a_cluster_of_two_nodes_gives_the_same_rows_bit_for_bit(cluster: Cluster, expected: object):
     assert found(Ray(cluster.address)) == expected
     assert not ray.is_initialized()
+
+
+def test_a_recipe_may_load_its_batches_in_processes_on_a_cluster_too(cluster: Cluster, digits: Samples):
+    work = loading(digits)
+    groups = dict(Ray(cluster.address).run(work, work.groups(), lambda done: None))
+    for rows in work.groups():
+        np.testing.assert_allclose(groups[rows].arrays["0.losses"], compute(work, rows).arrays["0.losses"], atol=1e-6)
 
 
 def test_an_error_of_the_users_arrives_as_itself(cluster: Cluster):

@@ -185,7 +185,7 @@ def test_the_choice_of_a_way_and_its_timings_are_kept_or_measured_again(
 ):
     slow = iter(range(1, 100))
     monkeypatch.setattr(
-        engine, "_seconds", lambda probe, recipe, kind, apart: next(slow) * (1e-3 if kind == "loop" else 1.0)
+        engine, "_seconds", lambda probe, recipe, kind, apart, steps: next(slow) * (1e-3 if kind == "loop" else 1.0)
     )
     request = requested(engine="auto")
     member, store = membership(planted(request), request.settings, None), Store(tmp_path)

@@ -48,7 +48,7 @@ def folder(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     task = qm.Task.causal_lm(home / "base", recipe=RECIPE)
     samples = task.samples(home / "train.txt")
     member = np.ones((1, len(samples)), dtype=bool)
-    [model] = train(Training(task, samples, member, [0], seed=0, way="loop"))
+    [model] = train(Training(task, samples, member, [0], seed=0, kind="loop"))
     model.save_pretrained(home / "fine-tuned")
     return home
 

@@ -100,7 +100,7 @@ def test_a_reference_is_the_model_before_fine_tuning(base: Path):
     samples = made.samples(texts())
     member = np.zeros((1, len(samples)), dtype=bool)
     member[:, ::2] = True
-    [tuned] = train(Training(made, samples, member, [0], seed=0, way="loop"))
+    [tuned] = train(Training(made, samples, member, [0], seed=0, kind="loop"))
     found = row(tuned, made.loss, inputs(samples), made.loss.targets(samples.y))
     before = row(made.build(0), made.loss, inputs(samples), made.loss.targets(samples.y))
     np.testing.assert_allclose(found.named["reference_difference"], before.losses - found.losses, atol=1e-5)
@@ -112,15 +112,15 @@ def test_together_and_one_by_one_train_the_same_models(base: Path, rank: int | N
     made = task(base, lora_rank=rank)
     samples = made.samples(texts())
     member = np.arange(len(samples)) % 2 == np.arange(2)[:, None]
-    ways = [train(Training(made, samples, member, [0, 1], seed=0, way=way)) for way in ("stacked", "loop")]
-    for one, other in zip(*ways, strict=True):
+    trained = [train(Training(made, samples, member, [0, 1], seed=0, kind=kind)) for kind in ("stacked", "loop")]
+    for one, other in zip(*trained, strict=True):
         torch.testing.assert_close(forward(one, inputs(samples)), forward(other, inputs(samples)), atol=1e-3, rtol=1e-3)
 
 
 def test_lora_changes_linear_layers_by_its_rank_and_is_merged(base: Path):
     made = task(base, lora_rank=2, epochs=4)
     samples = made.samples(texts())
-    [tuned] = train(Training(made, samples, np.ones((1, len(samples)), dtype=bool), [0], seed=0, way="loop"))
+    [tuned] = train(Training(made, samples, np.ones((1, len(samples)), dtype=bool), [0], seed=0, kind="loop"))
     before, after = made.build(0).state_dict(), tuned.state_dict()
     assert list(before) == list(after)
     changed = {

@@ -171,9 +171,9 @@ def test_models_are_stacked_where_vmap_takes_them_and_trained_one_by_one_with_th
     if engine == "loop":
         assert "vmap" in chosen.reasons["stacked"]
     member = np.tile(np.arange(40) % 2 == np.arange(2)[:, None], (1, 1))
-    ways = {each: train(Training(task, sentences(), member, range(2), 0, each)) for each in {kind, "loop"}}
+    trained = {each: train(Training(task, sentences(), member, range(2), 0, each)) for each in {engine, "loop"}}
     x = torch.from_numpy(sentences().x)
-    for first, second in zip(ways[kind], ways["loop"], strict=True):
+    for first, second in zip(trained[engine], trained["loop"], strict=True):
         torch.testing.assert_close(forward(first, x), forward(second, x), atol=2e-3, rtol=0)
 
 

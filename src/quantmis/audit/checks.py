@@ -9,35 +9,68 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from quantmis import seeds
+from quantmis.audit.execution.computing import is_foreign
 from quantmis.audit.settings import Settings
 from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.files import write_atomically
 from quantmis.models import Task
+from quantmis.models.calling import line_of, message_of
+from quantmis.models.hugging_face import HuggingFace
+from quantmis.models.probes import FEW, require_sound, settled
 from quantmis.models.rows import forward
+from quantmis.models.task import inputs
 from quantmis.quantizers import Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.quantizers.probe import require_computes
 from quantmis.registry import spelling
 
-TRIED = 8
+TRIED = FEW
 
 
 def check(task: Task, samples: Samples) -> None:
-    """Raise `UserError` unless a fresh model takes the samples and its outputs fit the targets."""
-    module = task.build(0)
+    """Raise `UserError` unless fresh models are fresh, take the samples, and hold what an audit assumes of models."""
+    module = require_fresh(task)
+    few = inputs(samples)[:TRIED]
     try:
-        outputs = forward(module, torch.from_numpy(samples.x[:TRIED]))
+        outputs = forward(module, few, task.samples_at_once)
     except Exception as error:
-        x = samples.x
-        message = f"the model cannot take x[:{TRIED}], {x.dtype} of shape {[TRIED, *x.shape[1:]]}: {error}"
+        message = f"the model cannot take x[:{TRIED}], {few.dtype} of shape {list(few.shape)}: {message_of(error)}"
         hint = "one sample is x[i]; whole numbers stay whole: pass x.astype('float32') unless the model embeds them"
-        raise UserError(message, hint=hint) from error
+        raise UserError(message, hint="; ".join(filter(None, [hint, line_of(error)]))) from error
     require(outputs.shape[:1] == (TRIED,), f"the model returned {list(outputs.shape)} for {TRIED} samples")
     task.loss.check(samples.y, (len(samples), *outputs.shape[1:]))
     finite = bool(torch.isfinite(outputs).all())
     require(finite, "the untrained model already returns NaN or infinity", hint="scale the inputs")
+    require_sound("the model", module, task, few)
+
+
+def require_fresh(task: Task) -> nn.Module:
+    """Return a fresh model; `UserError` where the next one that the task makes shares weights with it.
+
+    Those of transformers are made anew from their files, each time.
+    """
+    module = task.build(0)
+    if isinstance(task.model, HuggingFace):
+        return module
+    held = {place for _, value in _tensors(module) if (place := _place(value))}
+    shared = [name for name, value in _tensors(task.build(1)) if _place(value) in held]
+    require(
+        not shared,
+        f"model: it returns the same weights each time, so all models would be one: {', '.join(shared[:1])} is shared",
+        hint="build the model inside of the function: def make(): return MyModel(...); or return copy.deepcopy(model)",
+    )
+    return module
+
+
+def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*module.named_parameters(), *module.named_buffers()]
+
+
+def _place(value: Tensor) -> int:
+    """Return where the memory of a tensor begins; 0 for one that holds nothing."""
+    return value.untyped_storage().data_ptr() if value.numel() and value.device.type != "meta" else 0
 
 
 def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"], named: Sequence[str] = ()) -> None:
@@ -56,16 +89,18 @@ def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"]
 
 def check_quantizers(settings: Settings, task: Task, samples: Samples) -> None:
     """Put an untrained model through every quantizer and run what comes out, so that what cannot be says so now."""
-    module, inputs = task.build(0), torch.from_numpy(samples.x[:TRIED])
+    module, few = task.build(0), inputs(samples)[:TRIED]
     for quantizer in (*settings.quantizers, *settings.noises):
-        made = _tried(quantizer, module, inputs)
-        require_computes(spelling(quantizer), module, made, inputs)
+        made = _tried(quantizer, module, few)
+        require_computes(spelling(quantizer), module, made, few.clone())
+        if is_foreign(quantizer):
+            settled(spelling(quantizer), made.model, task, few)
         if not type(quantizer).__module__.startswith("quantmis."):
-            _require_repeats(quantizer, made, _tried(quantizer, module, inputs))
+            _require_repeats(quantizer, made, _tried(quantizer, module, few))
 
 
-def _tried(quantizer: Quantizer, module: nn.Module, inputs: Tensor) -> Quantized:
-    calibration = inputs if needs_calibration(quantizer) else None
+def _tried(quantizer: Quantizer, module: nn.Module, few: Tensor) -> Quantized:
+    calibration = few.clone() if needs_calibration(quantizer) else None
     return quantizer.quantize(module, calibration, torch.Generator().manual_seed(0))
 
 

@@ -1,8 +1,9 @@
-"""Choose how to train: time one step of each way on the task itself and take the fastest.
+"""Choose how to train: measure a step by each engine kind on the task itself and take the cheapest.
 
 Small dense models train many times faster stacked; small convolutional networks on a CPU are often fastest one by
 one, a process per core. Nobody should have to know which: the first seconds of an audit find out, and the result says
-what was chosen and what was measured.
+what was chosen and what was measured. What is measured is processor time, which other programs do not take part in, so
+that the choice does not depend on what else the machine does.
 """
 
 import os
@@ -18,8 +19,10 @@ from torch import nn
 from quantmis.data.samples import Samples
 from quantmis.errors import require
 from quantmis.models import ensemble, trial
+from quantmis.models.calling import call, users_errors
 from quantmis.models.recipe import Recipe
-from quantmis.models.task import Task
+from quantmis.models.streams import kept
+from quantmis.models.task import Task, inputs
 from quantmis.models.training import Training, device, train
 
 MEMORY = 2**30
@@ -38,8 +41,11 @@ TRIED = 32
 STEPS = 8
 ENGINES = ("auto", "stacked", "im2col", "loop")
 NEAR = 0.9
-"""Ways that take nearly as long as each other are a tie, which goes to the first of them in the order of `ENGINES`: one
-must take less than this fraction of another's time to be preferred to it. So a near tie is no coin toss."""
+"""Engine kinds that take nearly as long as each other are a tie, which goes to the first of them in the order of
+`ENGINES`: one must take less than this fraction of another's time to be preferred. So a near tie is no coin toss."""
+
+START = 4.0
+"""Seconds until the processes that train have begun: each imports torch."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ class Engine:
     """Say how models are trained: which `kind`, how many in one `group`, in how many processes (`workers`).
 
     Each worker has `threads`; their number belongs to the result, because it decides how sums are rounded. `seconds`:
-    what one step of one model took, by way. `reasons`: why a way could not be used.
+    what one step of one model takes, by engine kind, with its share of the start of processes. `reasons`: why an engine
+    kind could not be used.
     """
 
     kind: str
@@ -74,7 +81,7 @@ def choose_engine(task: Task, samples: Samples, models: int, kind: str = "auto",
     """Return the fastest engine for `models` trainings of `task`; `kind` overrides the choice.
 
     `memory`: bytes that the models of one group may use while they train, by default `MEMORY`. Raises `UserError` for
-    an unknown way, and for one that cannot train this model.
+    an unknown engine kind, and for one that cannot train this model.
     """
     require(kind in ENGINES, f"unknown engine {kind!r}", hint=f"known: {', '.join(ENGINES)}")
     recipe = task.recipe
@@ -85,12 +92,10 @@ def choose_engine(task: Task, samples: Samples, models: int, kind: str = "auto",
     reasons = {each: why for each in _together(task) if (why := _why_not(probe, recipe, each)) is not None}
     require(kind not in reasons, f"engine {kind!r} cannot train this model: {reasons.get(kind)}", hint="engine='auto'")
     possible = [each for each in (*_together(task), "loop") if each not in reasons]
+    steps = task.steps(len(samples) // 2) * models
     apart = is_heavy(task, samples, models)
-    seconds = (
-        {each: _seconds(probe, recipe, each, apart) for each in possible}
-        if kind == "auto" and len(possible) > 1
-        else {}
-    )
+    timed = possible if kind == "auto" and len(possible) > 1 else []
+    seconds = {each: _seconds(probe, recipe, each, apart or each == "loop", steps) for each in timed}
     return _engine(
         _fastest(seconds, possible) if kind == "auto" else kind, task, samples, models, seconds, reasons, memory
     )
@@ -131,7 +136,7 @@ def _together(task: Task) -> tuple[str, ...]:
 
 
 def _probe(task: Task, samples: Samples, models: int) -> Training:
-    few = samples.take(np.arange(min(len(samples), 2 * max(_batch(task), 20))))
+    few = samples.take(np.arange(min(len(samples) // 2, max(_batch(task), 20)) * 2))
     tried = min(TRIED, models)
     member = np.tile(np.arange(len(few)) % 2 == np.arange(2)[:, None], (tried // 2, 1))
     return Training(task, few, member, range(tried), seed=0)
@@ -158,26 +163,23 @@ def _first(probe: Training, models: int) -> Training:
     return replace(probe, indices=probe.indices[:models], member=probe.member[:models])
 
 
-def _seconds(probe: Training, recipe: Recipe, kind: str, apart: bool) -> float:
-    """Return what a step of one model takes with all cores at work.
+def _seconds(probe: Training, recipe: Recipe, kind: str, apart: bool, steps: int) -> float:
+    """Return what a step of one model takes, by the processor time of one thread.
 
-    Models that train one by one, or in stacks `apart`, do so in a process per core and one thread each: their
-    processor time, which does not depend on what else the machine is doing, is divided by the cores. One stack has all
-    threads; on a busy machine these wait for each other, and the processor time of one thread alone, which is more
-    than all take on a quiet one, stands for them where it is less.
+    Models that train one by one, or in stacks `apart`, do so in a process per core, whose start all `steps` share: it
+    is divided by the cores. What the threads of one process take together depends on what else the machine does, and
+    is left out of account.
     """
     if device().type != "cpu":
         return _step(probe, recipe, kind, time.perf_counter, cores())
     alone = _step(_first(probe, PAIR) if kind == "loop" else probe, recipe, kind, time.process_time, 1)
-    if kind == "loop" or apart:
-        return alone / cores()
-    return min(alone, _step(probe, recipe, kind, time.perf_counter, cores()))
+    return alone / cores() + START / steps if apart and cores() > 1 else alone
 
 
 def _step(probe: Training, recipe: Recipe, kind: str, clock: Callable[[], float], threads: int) -> float:
     """Return what a step of one model takes: the least of a few, others being disturbed."""
     times = [clock()]
-    task = Task(probe.task.model, probe.task.loss, replace(recipe, epochs=STEPS, max_steps=STEPS))
+    task = probe.task.with_recipe(replace(recipe, epochs=STEPS, max_steps=STEPS))
     with _threads(threads):
         train(replace(probe, task=task, kind=kind), tick=lambda done: times.append(clock()))
     return float(np.diff(times)[1:].min()) / len(probe.indices)
@@ -204,7 +206,7 @@ def model_memory(task: Task, samples: Samples) -> int:
     """Return about how many bytes a model uses while it trains."""
     module = task.build(0).train()
     weights = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
-    batch = torch.from_numpy(samples.x[: _batch(task)])
+    batch = inputs(samples)[: _batch(task)]
     # weights, gradients and two moments of Adam; activations are kept for the backward pass and doubled by it
     return max(1, 4 * weights + 3 * (_activations(module, batch) + batch.nbytes))
 
@@ -216,8 +218,10 @@ def _activations(module: nn.Module, batch: torch.Tensor) -> int:
         sizes.append(output.nbytes if isinstance(output, torch.Tensor) else 0)
 
     hooks = [part.register_forward_hook(count) for part in module.modules()]
-    with torch.no_grad():
-        module(batch)
-    for hook in hooks:
-        hook.remove()
+    try:
+        with users_errors("the model cannot take a batch of its inputs"), torch.no_grad(), kept():
+            call(module, batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
     return sum(sizes)

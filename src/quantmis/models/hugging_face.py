@@ -23,6 +23,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from quantmis.data.tokens import PADDING
 from quantmis.errors import UserError, require
 from quantmis.models import language, lora
 from quantmis.registry import suggestion
@@ -197,9 +198,10 @@ def reachable() -> bool:
 def plain(model: Any) -> nn.Module:
     """Return a model of transformers that takes one tensor and returns its logits."""
     if hasattr(model.config, "vocab_size"):
-        if model.config.pad_token_id is None:
-            model.config.pad_token_id = 0  # hidden by the mask; models that read the last token look for it
         model.register_forward_pre_hook(_masked, with_kwargs=True)
+        if model.config.pad_token_id is None:
+            model.get_input_embeddings().register_forward_pre_hook(_known)
+    model.has_padding_token = getattr(model.config, "pad_token_id", None) is not None
     model.register_forward_hook(_logits)
     model.samples_at_once = AT_ONCE
     return _open(model)
@@ -251,10 +253,20 @@ def _masked(module: nn.Module, arguments: tuple[Any, ...], words: dict[str, Any]
         longest = tokens.shape[1]
     seen, tokens = seen[:, :longest], tokens[:, :longest]
     config: Any = module.config
+    if not module.has_padding_token:  # models that read a text's last token look for it: no token of a text is it
+        config.pad_token_id = PADDING
     return (), {**words, "input_ids": torch.where(seen, tokens, config.pad_token_id), "attention_mask": seen.long()}
 
 
+def _known(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Let the filling be embedded as some token or other: the mask hides it."""
+    return (arguments[0].clamp(min=0), *arguments[1:])
+
+
 def _logits(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> Tensor:
+    if not module.has_padding_token:
+        config: Any = module.config
+        config.pad_token_id = None
     return output.logits
 
 

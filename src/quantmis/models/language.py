@@ -63,9 +63,9 @@ def plain(model: Any) -> nn.Module:
 
 
 def context_of(config: Any) -> int | None:
-    """Return the longest text that a model reads at once, None where there is no limit."""
+    """Return the longest text that a model reads at once, None where there is no limit, also written as -1."""
     known = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len"))
-    return next((int(each) for each in known if each), None)
+    return next((int(each) for each in known if each and each > 0), None)
 
 
 def vocabulary_of(model: nn.Module) -> int:

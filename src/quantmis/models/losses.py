@@ -6,7 +6,7 @@ normals to it. The worth is averaged over held-out samples into the utility of a
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
-from quantmis.registry import Registry
+from quantmis.models.outputs import OUTPUTS, Outputs, log_odds, log_probabilities
+from quantmis.registry import Registry, suggestion
 
 
 class Loss(ABC):
@@ -44,6 +45,10 @@ class Loss(ABC):
     @abstractmethod
     def per_sample_utility(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return what each prediction is worth, [..., samples]; its mean over samples is the utility `metric`."""
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        """Return the logits that the model's outputs, of the same shape, stand for: by default themselves."""
+        return outputs
 
     def objective(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return what training minimises, a number: the mean loss."""
@@ -83,11 +88,16 @@ class CrossEntropy(Loss):
     """Compare logits [samples, classes] with labels 0..classes-1.
 
     The signal is log(p_y / (1 - p_y)) (Carlini et al. 2022), computed from log-probabilities alone, so that a
-    confident model does not round it to infinity.
+    confident model does not round it to infinity. `outputs`: what the model returns, "logits" or "probabilities".
     """
 
+    outputs: Outputs = "logits"
     name: ClassVar[str] = "cross_entropy"
     metric: ClassVar[str] = "accuracy"
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        """Return the logarithms of probabilities, or the logits themselves."""
+        return log_probabilities(outputs) if self.outputs == "probabilities" else outputs
 
     def check(self, y: np.ndarray, outputs: tuple[int, ...]) -> None:
         """Refuse soft labels, labels outside the outputs, and outputs that are no logits."""
@@ -105,15 +115,16 @@ class CrossEntropy(Loss):
 
     def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return -log p_y."""
-        return -_log_probability(outputs, y)
+        return -_log_probability(self.logits(outputs), y)
 
     def signals(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return log p_y - log(1 - p_y) = z_y - logsumexp of the other logits."""
-        return _pick(outputs, y) - torch.logsumexp(_without(outputs, y), -1)
+        logits = self.logits(outputs)
+        return _pick(logits, y) - torch.logsumexp(_without(logits, y), -1)
 
     def entropy(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return -(1 - p_y) log p_y - sum over c != y of p_c log(1 - p_c) (Song & Mittal 2021, eq. 8)."""
-        log_p = torch.log_softmax(outputs, -1)
+        log_p = torch.log_softmax(self.logits(outputs), -1)
         log_rest = torch.log1p(-log_p.exp().clamp(max=1 - torch.finfo(log_p.dtype).eps))
         wrong = _without(log_p.exp() * log_rest, y, fill=0.0).sum(-1)
         return -(_pick(log_rest, y).exp() * _pick(log_p, y)) - wrong
@@ -165,11 +176,17 @@ class MultiLabel(Loss):
     """Compare logits with rows of 0 and 1, [samples, labels]: several labels may hold at once.
 
     The loss is the binary cross-entropy averaged over labels; the signal is the mean over labels of the logit
-    towards the truth, log(p_l / (1 - p_l)) with p_l the probability given to the true value of label l.
+    towards the truth, log(p_l / (1 - p_l)) with p_l the probability given to the true value of label l. `outputs`: what
+    the model returns, "logits" or "probabilities".
     """
 
+    outputs: Outputs = "logits"
     name: ClassVar[str] = "multi_label"
     metric: ClassVar[str] = "label_accuracy"
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        """Return the log-odds of probabilities, or the logits themselves."""
+        return log_odds(outputs) if self.outputs == "probabilities" else outputs
 
     def check(self, y: np.ndarray, outputs: tuple[int, ...]) -> None:
         """Refuse soft labels and outputs of another width than the targets."""
@@ -193,14 +210,23 @@ class MultiLabel(Loss):
         """Return the fraction of labels that are right."""
         return (self._towards(outputs, y) > 0).to(outputs.dtype).mean(-1)
 
-    @staticmethod
-    def _towards(outputs: Tensor, y: Tensor) -> Tensor:
-        return outputs * (2 * y - 1)
+    def _towards(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return self.logits(outputs) * (2 * y - 1)
 
 
-def as_loss(loss: str | Loss) -> Loss:
-    """Return the loss itself, or the one that a name means."""
-    return LOSSES.parse(loss) if isinstance(loss, str) else loss
+def as_loss(loss: str | Loss, outputs: Outputs | None = None) -> Loss:
+    """Return the loss itself, or the one that a name means, of models that return `outputs`, where that is stated."""
+    whole = LOSSES.parse(loss) if isinstance(loss, str) else loss
+    if outputs is None:
+        return whole
+    require(outputs in OUTPUTS, f"unknown outputs {outputs!r}", hint=suggestion(outputs, OUTPUTS))
+    require(
+        isinstance(whole, CrossEntropy | MultiLabel),
+        f"outputs: {whole.name} takes a model's outputs as they are",
+        hint="logits and probabilities are what cross_entropy and multi_label tell apart",
+    )
+    assert isinstance(whole, CrossEntropy | MultiLabel)  # noqa: S101 for the type checker
+    return replace(whole, outputs=outputs)
 
 
 def _log_probability(outputs: Tensor, y: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from quantmis.data.loss_tables import NAMED
 from quantmis.data.tokens import PADDING
 from quantmis.errors import require
+from quantmis.models.calling import users_errors
 from quantmis.models.losses import Loss
 
 CHUNK = 8192
@@ -36,12 +37,16 @@ class LossRow:
         return {name: values for name, values in tables.items() if values is not None} | named
 
 
-def row(module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the model") -> LossRow:
+def row(
+    module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the model", samples_at_once: int | None = None
+) -> LossRow:
     """Return the row of `module` over inputs `x` [samples, ...] and targets `y` [samples, ...], in float32.
 
-    The forward pass is the module's own. Raises `UserError` for outputs that are not finite.
+    The forward pass is the module's own, of `samples_at_once` where that is given. Raises `UserError` for whatever it
+    raises, and for outputs that are not finite.
     """
-    outputs = forward(module, x)
+    with users_errors(f"{name} cannot compute the samples"):
+        outputs = forward(module, x, samples_at_once)
     require(
         bool(torch.isfinite(outputs).all()),
         f"{name} returns outputs that are NaN or infinite",
@@ -58,16 +63,18 @@ def row(module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the mo
 
 
 @torch.no_grad()
-def forward(module: nn.Module, x: Tensor) -> Tensor:
+def forward(module: nn.Module, x: Tensor, samples_at_once: int | None = None) -> Tensor:
     """Return the outputs of `module` in evaluation mode, [samples, outputs], a chunk of samples at a time.
 
     A module may have a number `samples_at_once`, or `tokens_at_once` of its inputs, that fits its memory. Sequences of
-    like length go through it together, so that little of a chunk is filling.
+    like length go through it together, so that little of a chunk is filling. `samples_at_once`, where it is given,
+    stands for these numbers. `x` stays as it is, whatever the module does to its inputs.
     """
     module.eval()
     lengths = _lengths(x)
     order = lengths.argsort(descending=True, stable=True)
-    outputs = torch.cat([module(x[rows]) for rows in _chunks(module, order, lengths)]).float()
+    chunks = _chunks(module, order, lengths, samples_at_once)
+    outputs = torch.cat([module(x[rows]) for rows in chunks]).float()  # rows by number are copies
     if len(outputs) != len(x):
         return outputs  # whoever asked says what is wrong with them
     return torch.empty_like(outputs).index_copy_(0, order, outputs)
@@ -80,11 +87,12 @@ def _lengths(x: Tensor) -> Tensor:
     return (x != PADDING).flatten(1).sum(1)
 
 
-def _chunks(module: nn.Module, order: Tensor, lengths: Tensor) -> Iterator[Tensor]:
-    most = getattr(module, "tokens_at_once", None)
+def _chunks(module: nn.Module, order: Tensor, lengths: Tensor, samples_at_once: int | None) -> Iterator[Tensor]:
+    most = getattr(module, "tokens_at_once", None) if samples_at_once is None else None
     start = 0
     while start < len(order):
         longest = max(1, int(lengths[order[start]]))
-        size = max(1, most // longest) if most else getattr(module, "samples_at_once", CHUNK)
+        own = samples_at_once or getattr(module, "samples_at_once", CHUNK)
+        size = max(1, most // longest) if most else own
         yield order[start : start + size]
         start += size

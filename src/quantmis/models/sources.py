@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from quantmis.data.paths import inside
 from quantmis.models.hugging_face import HEADS, HuggingFace
+from quantmis.models.outputs import OUTPUTS
 
 
 class Model(BaseModel):
@@ -45,6 +46,10 @@ class Model(BaseModel):
     """Whether models start from the weights of the folder or hub; by default where there are some."""
     loss: str = "cross_entropy"
     """What the model is trained with: quantmis list losses."""
+    outputs: Annotated[str | None, Field(json_schema_extra={"enum": [*OUTPUTS]})] = None
+    """What a classifier returns: logits, or probabilities; logits."""
+    samples_at_once: int | None = None
+    """Samples that go through a model at once where nothing is learnt; 1 where its predictions depend on company."""
     name: str | None = None
     """What the model is called in the report."""
 

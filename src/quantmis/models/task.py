@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parameter import is_lazy
 
 from quantmis.data.samples import Samples
 from quantmis.data.texts import AT_MOST, Texts, read_texts
@@ -19,6 +20,7 @@ from quantmis.models import lora
 from quantmis.models.causal_lm import CausalLM
 from quantmis.models.hugging_face import CAUSAL_LM, HuggingFace
 from quantmis.models.losses import CrossEntropy, Loss, as_loss
+from quantmis.models.outputs import Outputs
 from quantmis.models.recipe import Recipe
 from quantmis.models.texts import samples_of, tokenizer_at
 
@@ -32,7 +34,9 @@ class Task:
     `model` is a `torch.nn.Module` class or any function without arguments that returns a module. `loss` is a loss or
     its name: "cross_entropy", "mse", "multi_label". `recipe` is a `Recipe`, or your own function
     `train(model, samples, generator) -> model`, which gets a fresh model, the samples that it is to be trained on, and
-    a seeded generator. `has_recipe` says whether a recipe was given at all.
+    a seeded generator. `has_recipe` says whether a recipe was given at all. `outputs`: what a classifier returns,
+    "logits" or "probabilities", by default what its loss says. `samples_at_once`: how many samples go through a model
+    at once where nothing is learnt; 1 for a model that predicts something else for a sample among others.
 
     >>> Task(model=lambda: nn.Linear(64, 10), recipe=Recipe(epochs=5)).loss.name
     'cross_entropy'
@@ -43,6 +47,7 @@ class Task:
     recipe: Recipe | Train = field(default_factory=Recipe)
     name: str = ""
     has_recipe: bool = True
+    samples_at_once: int | None = None
 
     def __init__(
         self,
@@ -50,15 +55,23 @@ class Task:
         loss: str | Loss = "cross_entropy",
         recipe: Recipe | Train | None = None,
         name: str | None = None,
+        outputs: Outputs | None = None,
+        samples_at_once: int | None = None,
     ):
         if isinstance(model, nn.Module) or not callable(model):  # pyright: ignore[reportUnnecessaryComparison]
-            hint = "pass lambda: MyModel(...), so that every shadow model starts from fresh weights"
+            hint = (
+                "pass the class, or a function that builds a new one each time: def make(): return MyModel(...); "
+                "a trained model belongs into qm.Target(model, members, non_members)"
+            )
             raise UserError(f"model: expected a class or function that makes a model, got {_a(model)}", hint=hint)
         object.__setattr__(self, "model", model)
-        object.__setattr__(self, "loss", as_loss(loss))
+        object.__setattr__(self, "loss", as_loss(loss, outputs))
         object.__setattr__(self, "recipe", recipe or Recipe())
-        object.__setattr__(self, "taught", recipe is not None)
+        object.__setattr__(self, "has_recipe", recipe is not None)
         object.__setattr__(self, "name", name or getattr(model, "__name__", type(model).__name__))
+        object.__setattr__(self, "samples_at_once", samples_at_once)
+        many = samples_at_once is None or samples_at_once >= 1
+        require(many, f"samples_at_once: expected at least 1, got {samples_at_once}")
         smoothing = isinstance(self.recipe, Recipe) and self.recipe.label_smoothing > 0
         require(
             not smoothing or isinstance(self.loss, CrossEntropy),
@@ -130,7 +143,20 @@ class Task:
             module = self.model()
         if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise UserError(f"model: expected it to return a torch.nn.Module, got {_a(module)}")
+        lazy = [name for name, value in [*module.named_parameters(), *module.named_buffers()] if is_lazy(value)]
+        require(
+            not lazy,
+            f"model: {', '.join(lazy[:1])} has no size before the first samples, as in lazy layers",
+            hint="give the sizes: nn.Linear(64, 10) for nn.LazyLinear(10); or call the model once in the function "
+            "that makes it",
+        )
         return module
+
+    def with_recipe(self, recipe: Recipe | Train) -> "Task":
+        """Return the task with another recipe."""
+        other = copy.copy(self)
+        object.__setattr__(other, "recipe", recipe)
+        return other
 
     def trainable_module(self, seed: int) -> nn.Module:
         """Return what is trained: a fresh module, with adapters where the recipe asks for them."""
@@ -152,7 +178,8 @@ class Task:
     def objective(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return what training minimises: the mean loss, smoothed where the recipe says so."""
         if isinstance(self.recipe, Recipe) and self.recipe.label_smoothing > 0:
-            return functional.cross_entropy(outputs, y, label_smoothing=self.recipe.label_smoothing)
+            logits = self.loss.logits(outputs)
+            return functional.cross_entropy(logits, y, label_smoothing=self.recipe.label_smoothing)
         return self.loss.objective(outputs, y)
 
     def steps(self, samples: int) -> int:

@@ -1,6 +1,7 @@
 """From texts to samples: token numbers, their lower case where it differs, and what is known without the model.
 
-The tokenizer is the one in the model's folder and is used as it is: with the special tokens that it adds by itself.
+The tokenizer is the one in the model's folder and is used as it is: with the special tokens that it adds by itself. A
+text that brings its beginning or its end with it, as templates of chats write them, has each once.
 """
 
 import zlib
@@ -57,22 +58,63 @@ def samples_of(
     context = context_of(model.config)
     limit = longest or max(LONGEST, context or 0)
     require(limit >= FEWEST_TOKENS, f"longest: expected at least {FEWEST_TOKENS} tokens, got {limit}")
-    whole = _numbers(tokenizer, texts.texts)
+    tokens_of = _Tokens(tokenizer)
+    whole = tokens_of(texts.texts)
     _require_known(whole, model)
-    kept = [row for row, numbers in enumerate(whole) if len(numbers) >= FEWEST_TOKENS]
-    require(kept, "data.texts: no text has two tokens", hint="a text needs a token to read and one to predict")
-    tokens = [whole[row][:limit] for row in kept]
-    written = [texts.texts[row] for row in kept]
-    x = _with_lowercase(tokenizer, tokens, written, limit)
-    notes = [*texts.notes, *_said(len(whole) - len(kept), sum(len(whole[row]) > limit for row in kept), limit)]
-    known = [[len(row) - 1 for row in tokens], [len(zlib.compress(text.encode())) for text in written]]
-    y = np.array([*known, *_losses(reference, x)], dtype=np.float32).T
-    return Samples(x, y, [texts.names[row] for row in kept], notes)
+    long_enough = [row for row, numbers in enumerate(whole) if len(numbers) >= FEWEST_TOKENS]
+    require(long_enough, "data.texts: no text has two tokens", hint="a text needs a token to read and one to predict")
+    tokens = [whole[row][:limit] for row in long_enough]
+    written = [texts.texts[row] for row in long_enough]
+    x = _with_lowercase(tokens_of, tokens, written, limit)
+    cut = sum(len(whole[row]) > limit for row in long_enough)
+    notes = [*texts.notes, *_notes(len(whole) - len(long_enough), cut, limit), *tokens_of.notes(texts.texts)]
+    by_text = [[len(row) - 1 for row in tokens], [len(zlib.compress(text.encode())) for text in written]]
+    y = np.array([*by_text, *_losses(reference, x)], dtype=np.float32).T
+    return Samples(x, y, [texts.names[row] for row in long_enough], notes)
 
 
-def _numbers(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    with quiet():
-        return [list(map(int, row)) for row in tokenizer(list(texts), truncation=False, padding=False)["input_ids"]]
+class _Tokens:
+    """Turn texts into token numbers, where a special token that a text brings with it is not added once more."""
+
+    def __init__(self, tokenizer: Any):
+        self._tokenizer = tokenizer
+        self._begin, self._end = _special(tokenizer, "bos_token"), _special(tokenizer, "eos_token")
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        with quiet():
+            made = self._tokenizer(list(texts), truncation=False, padding=False)["input_ids"]
+        return [self._once(text, list(map(int, row))) for text, row in zip(texts, made, strict=True)]
+
+    def lower(self, text: str) -> str:
+        """Return a text in lower case, but for the special tokens that it begins and ends with."""
+        begin, end = self._begins(text), self._ends(text)
+        return begin + text[len(begin) : len(text) - len(end)].lower() + end
+
+    def notes(self, texts: Sequence[str]) -> list[str]:
+        """Return a sentence on how many texts bring a special token with them."""
+        count = sum(bool(self._begins(text) or self._ends(text)) for text in texts)
+        return (
+            [f"{count:,} texts bring the token of their beginning or end with them: it is read once"] if count else []
+        )
+
+    def _once(self, text: str, row: list[int]) -> list[int]:
+        begin, end = self._begins(text), self._ends(text)
+        row = row[1:] if begin and row[:2] == [self._begin[1]] * 2 else row
+        return row[:-1] if end and row[-2:] == [self._end[1]] * 2 else row
+
+    def _begins(self, text: str) -> str:
+        return self._begin[0] if self._begin[0] and text.startswith(self._begin[0]) else ""
+
+    def _ends(self, text: str) -> str:
+        whole = self._end[0] and text.endswith(self._end[0]) and text != self._begins(text)
+        return self._end[0] if whole else ""
+
+
+def _special(tokenizer: Any, name: str) -> tuple[str, int]:
+    """Return how a special token is written, empty where there is none, and its number."""
+    written = getattr(tokenizer, name, None)
+    number = getattr(tokenizer, f"{name}_id", None)
+    return ("", -1) if written is None or number is None else (str(written), int(number))
 
 
 def _require_known(tokens: Sequence[Sequence[int]], model: nn.Module) -> None:
@@ -84,12 +126,12 @@ def _require_known(tokens: Sequence[Sequence[int]], model: nn.Module) -> None:
     )
 
 
-def _with_lowercase(tokenizer: Any, tokens: list[list[int]], texts: Sequence[str], limit: int) -> np.ndarray:
+def _with_lowercase(tokens_of: _Tokens, tokens: list[list[int]], texts: Sequence[str], limit: int) -> np.ndarray:
     """Return tokens [texts, longest], or [texts, 2, longest] with those in lower case where any text has capitals."""
-    lower = [text.lower() for text in texts]
+    lower = [tokens_of.lower(text) for text in texts]
     if lower == list(texts):
         return _filled(tokens, max(map(len, tokens)))
-    other = [row[:limit] for row in _numbers(tokenizer, lower)]
+    other = [row[:limit] for row in tokens_of(lower)]
     other = [row if len(row) >= FEWEST_TOKENS else own for row, own in zip(other, tokens, strict=True)]
     longest = max(map(len, [*tokens, *other]))
     return np.stack([_filled(tokens, longest), _filled(other, longest)], axis=1)
@@ -109,6 +151,6 @@ def _losses(reference: nn.Module | None, x: np.ndarray) -> list[np.ndarray]:
     return [forward(reference, torch.from_numpy(np.ascontiguousarray(own)))[:, 0].numpy()]
 
 
-def _said(short: int, cut: int, limit: int) -> list[str]:
-    found = [(short, "of less than two tokens left out"), (cut, f"read up to their token {limit:,}")]
-    return [f"{count:,} texts {what}" for count, what in found if count]
+def _notes(short: int, cut: int, limit: int) -> list[str]:
+    counts = [(short, "of less than two tokens left out"), (cut, f"read up to their token {limit:,}")]
+    return [f"{count:,} texts {what}" for count, what in counts if count]

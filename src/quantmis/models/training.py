@@ -2,11 +2,10 @@
 
 Model i of an audit draws its initial weights from the stream at ("shadow", i, "weights") and the order of its
 mini-batches from ("shadow", i, "order"), and what its forward draws, such as dropout, from ("shadow", i, "dropout"), so
-that none depends on which models are trained beside it, nor on the way in which they are trained.
+that none depends on which models are trained beside it, nor on the engine kind.
 """
 
 import copy
-import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from quantmis import seeds
 from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
 from quantmis.models import ensemble, loop, streams
+from quantmis.models.calling import users_errors
 from quantmis.models.recipe import Recipe
 from quantmis.models.streams import Streams
 from quantmis.models.task import Task, inputs
@@ -65,6 +65,12 @@ class Training:
         ]
         for step, _ in zip(zip(*streams, strict=True), range(recipe.steps(len(self.rows(0)))), strict=False):
             yield torch.from_numpy(np.stack(step))
+
+    @property
+    def address(self) -> str:
+        """The seed address of the group: that of its first model, and of its last where it has several."""
+        ends = dict.fromkeys((seeds.spell("shadow", self.indices[0]), seeds.spell("shadow", self.indices[-1])))
+        return " to ".join(ends)
 
     def dropout(self, index: int) -> int:
         """Return the seed of what a model's forward draws while it trains."""
@@ -112,11 +118,12 @@ def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None
     optimizer = recipe.optimizer_over(group.parameters())
     schedule = recipe.schedule_of(optimizer, recipe.steps(len(training.rows(0))))
     for step, batch in enumerate(training.batches(recipe), start=1):
-        optimizer.zero_grad()
-        group.backward(x, y, batch)
-        if recipe.clip_norm is not None:
-            group.clip(recipe.clip_norm)
-        optimizer.step()
+        with users_errors(f"training failed at seed address {training.address}, step {step}"):
+            optimizer.zero_grad()
+            group.backward(x, y, batch)
+            if recipe.clip_norm is not None:
+                group.clip(recipe.clip_norm)
+            optimizer.step()
         schedule.step()
         tick(len(modules))
         if keep is not None and step in training.checkpoints:
@@ -165,15 +172,8 @@ def _require_same(module: Any, given: nn.Module, address: str) -> None:
 
 def _called(function: Any, arguments: tuple[nn.Module, Samples, torch.Generator], address: str) -> Any:
     """Call the user's function; what goes wrong in it is theirs to mend, and named by its line."""
-    try:
+    with users_errors(f"the recipe failed at seed address {address}", "samples.x and samples.y are NumPy arrays"):
         return function(*arguments)
-    except UserError:
-        raise
-    except Exception as error:
-        line = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{line.filename}, line {line.lineno}"
-        message = f"the recipe failed at seed address {address}: {type(error).__name__}: {error}"
-        raise UserError(message, hint=f"raised in {where}; samples.x and samples.y are NumPy arrays") from error
 
 
 def _shapes(module: nn.Module) -> dict[str, torch.Size]:

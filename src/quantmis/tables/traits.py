@@ -12,6 +12,8 @@ class VersionTraits:
 
     `fingerprint`: a hash of the quantized weights. `bits_per_weight` counts the scales. `sparsity`: the share of
     quantized weights that are zero. `weights`: how many were quantized. `untouched`: the layers left in full precision.
+    `by_company`: whether what it predicts for a sample depends on the samples beside it; its rows hold what it predicts
+    for each sample alone.
     """
 
     fingerprint: str
@@ -19,3 +21,4 @@ class VersionTraits:
     sparsity: float | None
     weights: int | None
     untouched: list[str]
+    by_company: bool = False

@@ -22,7 +22,8 @@ def task_of(file: AuditFile, folder: Path) -> Task:
     """Return the task that the file describes; where it trains nothing, the task has no recipe."""
     make, name = _maker(file.model, folder)
     recipe = None if file.training is None else _recipe(file.training, folder)
-    return Task(make, file.model.loss, recipe, file.model.name or name)
+    model = file.model
+    return Task(make, model.loss, recipe, model.name or name, model.outputs, model.samples_at_once)  # pyright: ignore[reportArgumentType]
 
 
 def _recipe(training: Training, folder: Path) -> Recipe | Train:

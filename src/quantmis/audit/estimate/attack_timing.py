@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Bool
 
 from quantmis import seeds
 from quantmis.analysis import AnalysisSettings, analyse
@@ -60,22 +61,31 @@ def _like(group: Group, rows: np.ndarray, draw: np.random.Generator) -> Group:
 
 def _thinned(table: LossTable) -> LossTable:
     """Return the table with some of the attacked columns."""
-    if table.is_audited.sum() < ENOUGH * EVERY:
-        return table
-    kept = ~table.is_audited | (np.arange(len(table.is_audited)) % EVERY == 0)
+    columns = _columns(table.is_audited)
 
     def some(each: np.ndarray | None) -> np.ndarray | None:
-        return None if each is None else each[..., kept]
+        return None if each is None else each[..., columns]
 
     return replace(
         table,
-        evidence=table.evidence.columns(kept),
+        evidence=table.evidence.columns(columns),
         per_sample_utility=some(table.per_sample_utility),
-        is_audited=table.is_audited[kept],
-        is_held_out=table.is_held_out[kept],
+        is_audited=table.is_audited[columns],
+        is_held_out=table.is_held_out[columns],
         weight=some(table.weight),
         repeats=some(table.repeats),
     )
+
+
+def _columns(is_audited: Bool[np.ndarray, " samples"]) -> Bool[np.ndarray, " samples"]:
+    """Return every so many of the audited columns, an even number as controls need them, and all others."""
+    audited = np.flatnonzero(is_audited)
+    if len(audited) < ENOUGH * EVERY:
+        return np.ones(len(is_audited), dtype=bool)
+    some = audited[::EVERY]
+    columns = ~is_audited
+    columns[some[: len(some) // 2 * 2]] = True
+    return columns
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -11,7 +11,7 @@ from quantmis.audit.estimate.attack_timing import attack_seconds
 from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.work import Work
 from quantmis.audit.settings import Settings
-from quantmis.models import Recipe, Task
+from quantmis.models import Recipe
 from quantmis.models.engine import model_memory
 
 FEW = 16
@@ -103,7 +103,7 @@ def _shortened(work: Work) -> Work:
     if not isinstance(task.recipe, Recipe):
         return work
     recipe = replace(task.recipe, max_steps=min(FEW, work.steps))
-    return replace(work, task=Task(task.model, task.loss, recipe, task.name), checkpoints=())
+    return replace(work, task=task.with_recipe(recipe), checkpoints=())
 
 
 def _mib(number: int) -> str:

@@ -11,10 +11,11 @@ from quantmis.audit.execution.work import CALIBRATION, Group, Work
 from quantmis.data import canaries
 from quantmis.models import CausalLM
 from quantmis.models.extraction import extracted
-from quantmis.models.rows import row
+from quantmis.models.probes import FEW, steadiness
+from quantmis.models.rows import LossRow, row
 from quantmis.models.task import inputs
 from quantmis.models.training import Tick, train
-from quantmis.quantizers import Quantized
+from quantmis.quantizers import Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling
 from quantmis.tables.loss_table import EXTRACTED
@@ -48,7 +49,7 @@ class _Filler:
         modes = [module.training for module in chosen.values()]
         for number in range(len(self._work.quantizers)):
             for index, (quantized, name) in zip(chosen, self._quantized(number, chosen, step), strict=True):
-                losses = row(quantized.model, self._work.task.loss, *self._held_out, name=name).losses
+                losses = self._row(number, quantized.model, self._held_out, name)[0].losses
                 self._earlier.setdefault((number, index), []).append(losses)
         for module, mode in zip(chosen.values(), modes, strict=True):
             module.train(mode)
@@ -59,7 +60,7 @@ class _Filler:
         arrays: dict[str, np.ndarray] = {}
         traits: list[list[VersionTraits]] = []
         for number in range(len(self._work.quantizers)):
-            entries = [self._entry(*each) for each in self._quantized(number, trained)]
+            entries = [self._entry(number, *each) for each in self._quantized(number, trained)]
             arrays |= {f"{number}.{name}": value for name, value in _stacked([each for each, _ in entries]).items()}
             traits.append([each for _, each in entries])
             earlier = [losses for index in self._rows for losses in self._earlier.get((number, index), [])]
@@ -97,10 +98,18 @@ class _Filler:
         draw = seeds.generator(self._work.seed, "shadow", index, "calibration")
         return self._inputs[0][torch.from_numpy(draw.permutation(np.flatnonzero(member))[: len(held_out)])]
 
-    def _entry(self, quantized: Quantized, name: str) -> tuple[dict[str, np.ndarray], VersionTraits]:
+    def _entry(self, number: int, quantized: Quantized, name: str) -> tuple[dict[str, np.ndarray], VersionTraits]:
         """Return the row of one quantized model, by the names of its arrays, and its traits."""
-        found = row(quantized.model, self._work.task.loss, *self._inputs, name=name)
-        return found.arrays() | self._extracted(quantized.model, name), traits_of(quantized)
+        computed, by_company = self._row(number, quantized.model, self._inputs, name)
+        return computed.arrays() | self._extracted(quantized.model, name), traits_of(quantized, by_company)
+
+    def _row(self, number: int, model: nn.Module, samples: tuple[Tensor, Tensor], name: str) -> tuple[LossRow, bool]:
+        """Return the row of a model, and whether company matters to it: then each sample is computed alone."""
+        task, few = self._work.task, self._inputs[0][:FEW]
+        foreign = is_foreign(self._work.quantizers[number])
+        by_company = foreign and steadiness(name, model, few, task.samples_at_once, typical=True).by_company
+        at_once = 1 if by_company else task.samples_at_once
+        return row(model, task.loss, *samples, name=name, samples_at_once=at_once), by_company
 
     def _extracted(self, model: nn.Module, name: str) -> dict[str, np.ndarray]:
         """Return which canaries among texts a language model says by heart, where there are any."""
@@ -117,12 +126,20 @@ def _stacked(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.stack([each[name] for each in rows]) for name in rows[0]}
 
 
-def traits_of(quantized: Quantized) -> VersionTraits:
-    """Return the traits that the record of a quantized model shows."""
+def is_foreign(quantizer: Quantizer) -> bool:
+    """Whether a quantizer, or one that it wraps, makes models that code of others computes."""
+    wrapped = [value for value in vars(quantizer).values() if isinstance(value, Quantizer)]
+    ours = quantizer.library is None and type(quantizer).__module__.startswith("quantmis.")
+    return not ours or any(map(is_foreign, wrapped))
+
+
+def traits_of(quantized: Quantized, by_company: bool = False) -> VersionTraits:
+    """Return the traits that the record of a quantized model shows, and whether company matters to it."""
     return VersionTraits(
         quantized.fingerprint,
         quantized.bits_per_weight,
         quantized.sparsity,
         quantized.weights,
         list(quantized.untouched),
+        by_company,
     )

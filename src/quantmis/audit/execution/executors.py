@@ -4,6 +4,7 @@ The result does not depend on it: a group is a pure function of the work and its
 compute it is part of the work.
 """
 
+import multiprocessing
 import os
 import socket
 import warnings
@@ -116,7 +117,19 @@ def _end(results: Any) -> None:
 
 
 def _named(work: Work, rows: range) -> tuple[range, Group]:
+    """Return a group with its rows, in a process of its own."""
+    start_processes_by_fork()
     return rows, compute(work, rows)
+
+
+def start_processes_by_fork() -> None:
+    """Let a recipe start processes in this one, as `torch.utils.data.DataLoader(num_workers=2)` does.
+
+    joblib's processes would start others in joblib's own way, which can start none but joblib's; and code of the user's
+    that came here as values cannot be imported by a process that begins afresh, which a fork need not.
+    """
+    if "fork" in multiprocessing.get_all_start_methods():
+        multiprocessing.set_start_method("fork", force=True)
 
 
 def _steps(work: Work, rows: range) -> int:

@@ -51,6 +51,7 @@ def _shared(work: Work) -> str:
         "engine": [work.engine.kind, work.engine.threads],
         "checkpoints": [*work.checkpoints, work.replicates, work.keep_weights],
         "calibrate on": [work.calibrate_on, CALIBRATION],
+        "samples at once": work.task.samples_at_once,
         "repeats": None if work.repeats is None else work.repeats.tolist(),
     }
     return _digest(json.dumps(words).encode())

@@ -1,4 +1,4 @@
-"""From what was asked for to what is to be computed: who is trained on what, in which way, up to which checkpoints."""
+"""From what was asked for to what is to be computed: who is trained on what, by which engine, up to which steps."""
 
 import hashlib
 from dataclasses import replace
@@ -18,16 +18,22 @@ from quantmis.data.membership import hold_out
 from quantmis.errors import UserError
 from quantmis.models import CausalLM, Recipe, Task
 from quantmis.models.engine import ENGINES, Engine, choose_engine, cores
+from quantmis.models.rehearsal import rehearse
 
 SPARE = 100
 """Samples that are neither members nor non-members of the target: if so many, they are the held-out ones."""
 
 
 def plan(request: AuditRequest, member: np.ndarray, store: Store | None) -> Work:
-    """Return what is to be computed, in the way in which `store` was begun where it was."""
+    """Return what is to be computed, by the engine kind that `store` was begun with where it was.
+
+    Raises `UserError` for what the training of a fresh model raises, which is tried first.
+    """
     task, settings = request.task, request.settings
     behind = planted(request)
     texts = isinstance(task.loss, CausalLM) and settings.options.canaries
+    members = int(behind.repeats[member[0]].sum() if texts else member[0].sum())
+    rehearse(task, behind.samples, members, settings.options.seed)
     return Work(
         task=task,
         samples=behind.samples,

@@ -86,11 +86,11 @@ class Store:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            print(f"{path.name} is damaged: the ways of training are timed again", file=sys.stderr)  # noqa: T201
+            print(f"{path.name} is damaged: the engine kinds are timed again", file=sys.stderr)  # noqa: T201
             return None
 
     def remember(self, task: str, choice: Choice) -> None:
-        """Write down the way in which models of that task are trained, and what was measured."""
+        """Write down the engine kind by which models of that task are trained, and what was measured."""
         self.folder.mkdir(parents=True, exist_ok=True)
         content = {"way": choice.kind, "seconds": choice.seconds, "checksum": choice.checksum(task)}
         write_atomically(self._choice(task), json.dumps(content).encode())

@@ -9,8 +9,9 @@ from quantmis.audit.request import AuditRequest
 from quantmis.audit.target.target import Target, Version
 from quantmis.audit.target.versions import loss_row, made_elsewhere
 from quantmis.data.samples import FEWEST
-from quantmis.errors import UserError, require
+from quantmis.errors import require
 from quantmis.evidence import Evidence
+from quantmis.models.calling import users_errors
 from quantmis.quantizers import Quantized
 from quantmis.registry import suggestion
 from quantmis.stats.average import average
@@ -49,7 +50,7 @@ def check_utility(request: AuditRequest, target: Target, module: nn.Module) -> N
         return
     others, task = len(target.non_members), request.task
     samples = request.samples.take(np.concatenate([target.non_members, target.members[:FEWEST]]))
-    per_sample_utility = loss_row(module, task, samples, target.name).per_sample_utility
+    per_sample_utility = loss_row(module, task, samples, target.name)[0].per_sample_utility
     assert per_sample_utility is not None  # noqa: S101 a module predicts
     weight = task.loss.weights(samples.y)
     found = average(
@@ -88,10 +89,6 @@ def _require_like(name: str, like: str | None, request: AuditRequest) -> None:
 
 
 def _require_computes(compute: Callable[[], object], name: str) -> None:
-    try:
+    hint = "it takes inputs as the model of the audit does, and returns its outputs"
+    with users_errors(f"{name} cannot compute the samples", hint):
         compute()
-    except UserError:
-        raise
-    except Exception as error:
-        hint = "it takes inputs as the model of the audit does, and returns its outputs"
-        raise UserError(f"{name} cannot compute the samples: {error}", hint=hint) from error

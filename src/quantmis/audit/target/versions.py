@@ -22,6 +22,7 @@ from quantmis.audit.target.target import Target, Version, opened
 from quantmis.data import Samples
 from quantmis.evidence import Evidence
 from quantmis.models import Task
+from quantmis.models.probes import FEW, settled
 from quantmis.models.rows import LossRow, row
 from quantmis.models.task import inputs
 from quantmis.models.weights import weights_digest
@@ -52,8 +53,8 @@ def _tables(
     task, samples = request.task, request.samples
     seen = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
     for name, quantized in _made(request, target, seen):
-        computed = loss_row(quantized.model, task, samples, name)
-        yield _table(name, computed, traits_of(quantized), target, task, samples, shown)
+        computed, by_company = loss_row(quantized.model, task, samples, name)
+        yield _table(name, computed, traits_of(quantized, by_company), target, task, samples, shown)
     for name, version in target.versions.items():
         yield _table(name, *made_elsewhere(version, target, task, samples, name), target, task, samples, shown)
 
@@ -96,13 +97,18 @@ def made_elsewhere(
         return losses, VersionTraits(seeds.spell("table", name), None, None, None, [])
     made = opened(version, target, task, name)
     if isinstance(made, Quantized):
-        return loss_row(made.model, task, samples, name), traits_of(made)
-    return loss_row(made, task, samples, name), VersionTraits(weights_digest(made), None, None, None, [])
+        computed, by_company = loss_row(made.model, task, samples, name)
+        return computed, traits_of(made, by_company)
+    computed, by_company = loss_row(made, task, samples, name)
+    return computed, VersionTraits(weights_digest(made), None, None, None, [], by_company)
 
 
-def loss_row(module: nn.Module, task: Task, samples: Samples, name: str) -> LossRow:
-    """Return the losses of one model at every sample; `name` is for messages."""
-    return row(module, task.loss, inputs(samples), task.loss.targets(samples.y), name=name)
+def loss_row(module: nn.Module, task: Task, samples: Samples, name: str) -> tuple[LossRow, bool]:
+    """Return the row of a model, and whether company matters to it: then each sample is computed alone."""
+    x = inputs(samples)
+    how = settled(name, module, task, x[:FEW])
+    targets = task.loss.targets(samples.y)
+    return row(how.module, task.loss, x, targets, name=name, samples_at_once=how.samples_at_once), how.by_company
 
 
 def _table(
