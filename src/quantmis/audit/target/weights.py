@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from quantmis.model_folders import require_sound
 from quantmis.models import Task
 from quantmis.models.hugging_face import trained_in
 from quantmis.models.weights import read_weights, with_weights
@@ -43,9 +44,9 @@ def from_file(
         return onnx_file(file.path)
     keep = kind == RECORD and trained is not None
     base = trained() if keep and trained is not None else task.build(0)
-    found = formats.restore(base, file.path, file.rename, keep=keep)
-    found.model.eval()
-    return found
+    restored = formats.restore(base, file.path, file.rename, keep=keep)
+    restored.model.eval()
+    return restored
 
 
 def file_of(weights: object) -> Artefact | None:
@@ -73,6 +74,7 @@ def dequantized(task: Task, given: Quantized) -> nn.Module:
 def filled(task: Task, weights: Mapping[str, Tensor] | str | Path, name: str) -> nn.Module:
     """Return the model of the task with the weights of a state dict, or of the file or folder of one."""
     if isinstance(weights, str | Path) and Path(weights).is_dir():
+        require_sound(Path(weights))
         return trained_in(task.model, Path(weights)).eval()
     tensors = weights if isinstance(weights, Mapping) else read_weights(weights)
     return with_weights(task.build(0), tensors, name).eval()

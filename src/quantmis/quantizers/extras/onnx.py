@@ -91,6 +91,7 @@ class OnnxDynamic(OnnxRuntime):
 
     per: Per = "tensor"
     name: ClassVar[str] = "onnx.dynamic"
+    rounds_activations: ClassVar[bool] = True
     levels_per_weight: ClassVar[str] = "256"
 
     def __post_init__(self):
@@ -118,6 +119,7 @@ class OnnxStatic(OnnxRuntime):
     per: Per = "channel"
     range: Literal["minmax", "entropy", "percentile"] = "minmax"
     name: ClassVar[str] = "onnx.static"
+    rounds_activations: ClassVar[bool] = True
     levels_per_weight: ClassVar[str] = "2^bits"
 
     def __post_init__(self):

@@ -43,8 +43,27 @@ GPT_2 = {
     "ffn_down": "transformer.h.{}.mlp.c_proj",
 }
 ARCHITECTURES = {"llama": LLAMA, "qwen2": LLAMA, "qwen3": LLAMA, "gpt2": GPT_2}
+SETTINGS = {
+    "embedding_length": ("hidden_size", "n_embd"),
+    "block_count": ("num_hidden_layers", "n_layer"),
+    "attention.head_count": ("num_attention_heads", "n_head"),
+    "attention.head_count_kv": ("num_key_value_heads",),
+    "attention.layer_norm_rms_epsilon": ("rms_norm_eps",),
+    "attention.layer_norm_epsilon": ("layer_norm_epsilon",),
+    "rope.freq_base": ("rope_theta",),
+    "attention.key_length": ("head_dim",),
+    "attention.value_length": ("head_dim",),
+}
+"""What metadata says of the computation, and what configurations of transformers call it."""
+
+SHOWN = ("vocab_size", "context_length", "feed_forward_length", "rope.dimension_count", "attention.causal")
+SHOWN += ("rope.scaling.type", "rope.scaling.factor", "rope.scaling.original_context_length", "tensor_data_layout")
+"""What metadata says besides that shapes or the configuration of the model show."""
+
 COMPUTED = "rope_freqs"
 """A table that follows from the configuration."""
+
+MEANING = "llama.cpp may compute something else than the architecture of transformers does"
 
 CONV1D = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 
@@ -62,6 +81,28 @@ def translated(
     coded = tuple(_layer(replace(each, name=name_of(each.name, known)), words) for each in layers)
     plain = {name_of(name, known): value for name, value in others.items() if not name.startswith(COMPUTED)}
     return coded, {name: _other(name, value, words) for name, value in plain.items()}
+
+
+def settings_of(words: Mapping[str, object]) -> dict[str, float]:
+    """Return what metadata says of the computation of a model, by the names of transformers' configurations.
+
+    Raises `UserError` for a word of a known architecture that is not understood: it may change what is computed.
+    """
+    kind = str(words.get("general.architecture"))
+    if kind not in ARCHITECTURES:
+        return {}
+    own = {name.removeprefix(f"{kind}."): value for name, value in words.items() if name.startswith(f"{kind}.")}
+    for name, value in own.items():
+        require(name in SETTINGS or name in SHOWN, f"{kind}.{name} = {value!r} is not understood", hint=MEANING)
+        single = name not in SETTINGS or isinstance(value, int | float)
+        require(single, f"{kind}.{name} is {value!r}, another for each layer, which is not understood", hint=MEANING)
+    require(own.get("attention.causal", True), f"{kind}.attention.causal = False is not understood", hint=MEANING)
+    return {
+        known: float(value)
+        for name, value in own.items()
+        for known in SETTINGS.get(name, ())
+        if isinstance(value, int | float)
+    }
 
 
 def name_of(name: str, known: Mapping[str, str]) -> str:

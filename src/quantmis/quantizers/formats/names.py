@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from quantmis.errors import require
+from quantmis.models.weights import wrapped
 
 Rename = Callable[[str], str]
 
@@ -37,7 +38,7 @@ def require_known(model: nn.Module, layers: Sequence[str], path: str | Path) -> 
     require(
         not missing,
         f"{path}: the model has no layers named {', '.join(missing)}",
-        hint=f"say with rename= what they are called; it has: {', '.join(sorted(known))}",
+        hint=wrapped(missing) or f"say with rename= what they are called; it has: {', '.join(sorted(known))}",
     )
 
 
