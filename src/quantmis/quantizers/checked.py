@@ -191,8 +191,11 @@ def _distance(old: nn.Linear, new: nn.Module, weight: Tensor) -> float:
 def _require_rest(method: Method, before: nn.Module, change: Change) -> None:
     done = set(part.weights(before)) if not method.has_codes else {layer.name for layer in change.layers}
     coded, after = {part.weight_key(layer) for layer in done}, change.model.state_dict()
+    held = {after[key].data_ptr() for key in coded if key in after}
     shared = {value.data_ptr() for key, value in before.state_dict().items() if key in coded}
     for key, value in before.state_dict().items():
         same = key in after and after[key].shape == value.shape
-        if key not in coded and same and value.data_ptr() not in shared:
+        free = not method.has_codes or (same and after[key].data_ptr() in held)
+        still = value.data_ptr() in shared and free
+        if key not in coded and same and not still:
             require(torch.equal(after[key].to(value), value), f"{method.name} changed {key} and does not record it")

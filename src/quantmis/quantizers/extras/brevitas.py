@@ -45,6 +45,7 @@ class Brevitas(Adapter):
         """Return the model with the weights that Brevitas chose."""
         inputs = cast(Tensor, inputs)  # `quantize` refuses to start without
         call_every_part(model)
+        _untie(model)
         with evaluating(model), torch.no_grad():
             prepared = _prepared(_Wrapped(model).eval(), self.bits)
             prepared(inputs.clone())  # makes the scales
@@ -53,6 +54,14 @@ class Brevitas(Adapter):
         own = prepared.inner.named_modules()
         quantized = {name: each for name, each in own if hasattr(each, "quant_weight")}
         return written(model, tuple(_layer(name, quantized[name], self.bits) for name in names if name in quantized))
+
+
+def _untie(model: nn.Module) -> None:
+    """Give layers that Brevitas quantizes weights of their own: it would change those that they share with others."""
+    own = {id(each.weight) for each in part.quantizable(model).values() if not isinstance(each, nn.Linear)}
+    for each in model.modules():
+        if isinstance(each, nn.Linear) and id(each.weight) in own:
+            each.weight = nn.Parameter(each.weight.detach().clone())
 
 
 class _Wrapped(nn.Module):

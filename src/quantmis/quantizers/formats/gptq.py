@@ -41,7 +41,8 @@ AUTO_ROUND = Vocabulary(
         "seed minmax_lr gradient_accumulate_steps low_gpu_mem_usage low_cpu_mem_usage enable_quanted_input dataset",
         "model_free enable_minmax_tuning enable_norm_bias_tuning block_name_to_quantize quant_block_list",
         "scale_dtype amp provider backend desc_act damp_percent true_sequential tokenizer act_group_size act_sym",
-        "act_dynamic act_data_type to_quant_block_names quant_lm_head model_name_or_path modules_to_not_convert extra_config",
+        "act_dynamic act_data_type to_quant_block_names extra_config quant_lm_head",
+        "model_name_or_path modules_to_not_convert",
     ),
     {
         "data_type": ("int", "int_sym", "int_asym"),
