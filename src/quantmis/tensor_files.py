@@ -16,6 +16,9 @@ from typing import Any
 from quantmis.errors import UserError, require
 
 BLOCK = 2**20
+START = 9
+"""Bytes that tell what kind of file one is."""
+
 BITS = {
     **dict.fromkeys(("F4",), 4),
     **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
@@ -129,6 +132,14 @@ def entry(name: str, kind: str, shape: tuple[int, ...], size: int) -> bytes:
     return len(words).to_bytes(8, "little") + words
 
 
+def looks_like_pickle(start: bytes) -> bool:
+    """Say whether a file begins as a bare pickle does, told by its first nine bytes.
+
+    The length of the head of a safetensors file can begin so too, and a brace follows it.
+    """
+    return start[:1] == b"\x80" and start[8:9] != b"{"
+
+
 def looks_like_onnx(start: bytes) -> bool:
     """Say whether a file begins as an ONNX file does: with its version, then its producer, graph or imports.
 
@@ -162,7 +173,7 @@ def files_of(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(each for each in path.iterdir() if each.is_file() and _counts(each.name.lower()))
     with path.open("rb") as file:
-        start = file.read(9)
+        start = file.read(START)
     return [path, *onnx_data(path)] if looks_like_onnx(start) else [path]
 
 

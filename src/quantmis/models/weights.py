@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
 from quantmis.models.hugging_face import renamed
-from quantmis.tensor_files import entry, head_of
+from quantmis.tensor_files import START, entry, head_of, looks_like_pickle
 
 ZIP = b"PK\x03\x04"
 DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError)
@@ -38,8 +38,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     try:
         require(path.is_file(), f"cannot read the weights {path}: there is no such file")
         with path.open("rb") as file:
-            start = file.read(len(ZIP))
-        tensors = _archive(path) if start == ZIP else _safetensors(path, start)
+            start = file.read(START)
+        tensors = _archive(path) if start.startswith(ZIP) else _safetensors(path, start)
     except OSError as error:
         raise UserError(f"cannot read the weights {path}: {error.strerror or error}") from error
     for name, value in tensors.items():
@@ -48,8 +48,9 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def _safetensors(path: Path, start: bytes) -> dict[str, Tensor]:
-    pickled = start.startswith(b"\x80")
-    require(not pickled, f"{path} is a pickle, which can run any program when it is read", hint=SAVE_SO)
+    require(
+        not looks_like_pickle(start), f"{path} is a pickle, which can run any program when it is read", hint=SAVE_SO
+    )
     aliases = head_of(path).words
     try:
         tensors = load_file(path)

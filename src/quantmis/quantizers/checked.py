@@ -184,7 +184,7 @@ def _distance(old: nn.Linear, new: nn.Module, weight: Tensor) -> float:
     with evaluating(new):
         outputs = new(inputs.clone())
     recorded = nn.functional.linear(inputs, weight)
-    difference = outputs - (old.bias if old.bias is not None else 0) - recorded
+    difference = outputs - nn.functional.linear(inputs, weight, old.bias)
     return float(difference.double().norm() / recorded.double().norm().clamp(min=1e-30))
 
 

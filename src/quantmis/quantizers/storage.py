@@ -16,7 +16,7 @@ from torch import Tensor
 from quantmis.errors import UserError, require
 from quantmis.quantizers.quantized import Quantized
 from quantmis.quantizers.record import PARTS, QuantizedLayer
-from quantmis.tensor_files import head_of, strict_json
+from quantmis.tensor_files import START, head_of, looks_like_pickle, strict_json
 
 FORMAT = "quantmis.layers/1"
 OTHER = "other."
@@ -94,9 +94,9 @@ def refuse_pickle(path: str | Path) -> None:
     """Raise `UserError` for a file that is missing, or that torch.load would unpickle."""
     require(Path(path).is_file(), f"there is no file {path}")
     with Path(path).open("rb") as file:
-        start = file.read(4)
+        start = file.read(START)
     require(
-        not start.startswith((b"\x80", b"PK\x03\x04")),
+        not looks_like_pickle(start) and not start.startswith(b"PK\x03\x04"),
         f"{path} is a pickle, which can run any program when it is read",
         hint="save the weights as safetensors",
     )

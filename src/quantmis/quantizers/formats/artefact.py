@@ -19,7 +19,7 @@ from quantmis.quantizers.formats.lookalikes import look, quantized_as
 from quantmis.quantizers.formats.words import configuration
 from quantmis.quantizers.record import QuantizedLayer
 from quantmis.quantizers.storage import FORMAT, read_safetensors, recorded, refuse_pickle
-from quantmis.tensor_files import Entry, Head, head_of, looks_like_onnx
+from quantmis.tensor_files import START, Entry, Head, head_of, looks_like_onnx, looks_like_pickle
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,6 @@ READERS = {
 AUTO_ROUND = ("auto-round", "intel/auto-round")
 GRAPH, BLOCKS, RECORD = "onnx", "gguf", "quantmis"
 KNOWN = f"{BLOCKS}, {GRAPH}, {', '.join(READERS)} (safetensors)"
-HEAD = 9
 ACTIVATIONS = "activations (rounded where the file runs)"
 
 
@@ -71,7 +70,7 @@ def format_of(path: str | Path) -> str | None:
         return _of_entries(path, _joined(path, {file: head_of(file) for file in _parts(path)}))
     require(path.is_file(), f"there is no file {path}")
     start = _start(path)
-    if start.startswith((gguf.MAGIC, b"\x80", b"PK\x03\x04")):
+    if start.startswith((gguf.MAGIC, b"PK\x03\x04")) or looks_like_pickle(start):
         return BLOCKS if start.startswith(gguf.MAGIC) else None
     if looks_like_onnx(start):
         return GRAPH
@@ -103,7 +102,7 @@ def read(path: str | Path) -> Artefact:
 
 def _start(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(HEAD)
+        return file.read(START)
 
 
 def _parts(folder: Path) -> list[Path]:

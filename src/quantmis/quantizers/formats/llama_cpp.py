@@ -56,8 +56,10 @@ SETTINGS = {
 }
 """What metadata says of the computation, and what configurations of transformers call it."""
 
-SHOWN = ("vocab_size", "context_length", "feed_forward_length", "rope.dimension_count", "attention.causal")
-SHOWN += ("rope.scaling.type", "rope.scaling.factor", "rope.scaling.original_context_length", "tensor_data_layout")
+SHOWN = (
+    *("vocab_size", "context_length", "feed_forward_length", "rope.dimension_count", "attention.causal"),
+    *("rope.scaling.type", "rope.scaling.factor", "rope.scaling.original_context_length", "tensor_data_layout"),
+)
 """What metadata says besides that shapes or the configuration of the model show."""
 
 COMPUTED = "rope_freqs"
