@@ -114,7 +114,7 @@ def _head(path: Path) -> Head:
     try:
         return head_of(path)
     except UserError as error:
-        words = look(path)
+        words = "" if _start(path)[8:] == b"{" else look(path)
         if words:
             raise UserError(f"{path} looks like {words}", hint=f"read are {KNOWN}") from error
         raise

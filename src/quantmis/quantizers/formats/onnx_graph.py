@@ -196,14 +196,17 @@ def _require_sized(tensor: Any, name: str) -> None:
 
 
 def _require_bounded(model: Any, name: str) -> None:
-    """Raise `UserError` where the graph makes tensors beyond all proportion to the file, as far as shapes are known."""
+    """Raise `UserError` where the graph makes tensors beyond all proportion to the file, as far as shapes are known.
+
+    The values of shapes are not followed (`data_prop`): a graph can make that work as long as it likes.
+    """
     import onnx
 
     limit = max(MOST_NUMBERS, GROWTH * sum(prod(each.dims) for each in model.graph.initializer))
     small = onnx.ModelProto()
     small.CopyFrom(model)
     try:
-        shaped = onnx.shape_inference.infer_shapes(small, data_prop=True)
+        shaped = onnx.shape_inference.infer_shapes(small)
     except (RuntimeError, ValueError, onnx.shape_inference.InferenceError):
         return  # ONNX Runtime, which infers them again, says what is wrong
     for value in (*shaped.graph.value_info, *shaped.graph.output):
