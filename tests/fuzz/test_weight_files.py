@@ -43,6 +43,8 @@ FILES: dict[str, Callable[[], bytes]] = {
     "gptq": lambda: save(made.gptq(made.draws())),
     "awq": lambda: save(made.awq(made.draws())),
     "compressed-tensors": lambda: save(made.compressed(made.draws(), packed_zeros=True)),
+    "fp8": lambda: save(made.fp8("channel")[0]),
+    "nvfp4": lambda: save(made.nvfp4()[0]),
     "plain": lambda: save(make.small().state_dict()),
     "archive": archive,
     "onnx": graph,
@@ -76,4 +78,5 @@ def test_the_unharmed_files_are_read(tmp_path: Path):
         if kind in ("plain", "archive"):
             assert read_weights(tmp_path / kind).keys() == make.small().state_dict().keys()
         else:
-            assert read(tmp_path / kind).format == kind == format_of(tmp_path / kind)
+            called = "compressed-tensors" if kind in ("fp8", "nvfp4") else kind
+            assert read(tmp_path / kind).format == called == format_of(tmp_path / kind)

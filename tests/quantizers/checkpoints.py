@@ -98,3 +98,40 @@ def written(folder: Path, tensors: dict[str, torch.Tensor], configuration: dict[
     if configuration is not None:
         (folder / "config.json").write_text(json.dumps({"quantization_config": configuration}))
     return folder / "model.safetensors"
+
+
+def fp8(strategy: str) -> tuple[dict[str, torch.Tensor], np.ndarray]:
+    """Return the tensors of an FP8 layer "0", [16, 40], and its weights by NumPy's own table of such numbers."""
+    import ml_dtypes
+
+    stream = np.random.default_rng(7)
+    shapes = {"tensor": (1,), "channel": (16, 1), "group": (16, 5), "block": (2, 5)}
+    bits = stream.integers(0, 127, (16, 40)).astype(np.uint8) | (stream.integers(0, 2, (16, 40)) << 7).astype(np.uint8)
+    scale = stream.uniform(0.1, 1, shapes[strategy]).astype(np.float32)
+    whole = {"tensor": lambda: scale, "channel": lambda: scale, "group": lambda: scale.repeat(8, 1)}
+    spread = whole.get(strategy, lambda: scale.repeat(8, 0).repeat(8, 1))()
+    tensors = {"0.weight": torch.from_numpy(bits).view(torch.float8_e4m3fn), "0.weight_scale": torch.from_numpy(scale)}
+    return tensors, bits.view(ml_dtypes.float8_e4m3fn).astype(np.float32) * spread
+
+
+def four(scale: torch.Tensor, spread: np.ndarray) -> tuple[dict[str, torch.Tensor], np.ndarray]:
+    import ml_dtypes
+
+    codes = np.random.default_rng(8).integers(0, 16, spread.shape).astype(np.uint8)
+    packed = torch.from_numpy(codes[:, ::2] | codes[:, 1::2] << 4)
+    tensors = {"0.weight_packed": packed, "0.weight_scale": scale}
+    return tensors, codes.view(ml_dtypes.float4_e2m1fn).astype(np.float32) * spread
+
+
+def nvfp4() -> tuple[dict[str, torch.Tensor], np.ndarray]:
+    """Return the tensors of an NVFP4 layer "0", [16, 64], and its weights by NumPy's own table of such numbers."""
+    scale = torch.from_numpy(np.random.default_rng(9).uniform(1, 200, (16, 4)).astype(np.float32))
+    coarse = scale.to(torch.float8_e4m3fn)
+    tensors, weight = four(coarse, coarse.float().numpy().repeat(16, 1) / np.float32(37.5))
+    return tensors | {"0.weight_global_scale": torch.tensor([37.5])}, weight
+
+
+def mxfp4() -> tuple[dict[str, torch.Tensor], np.ndarray]:
+    """Return the tensors of an MXFP4 layer "0", [16, 64], and its weights by NumPy's own table of such numbers."""
+    exponents = np.random.default_rng(10).integers(120, 130, (16, 2)).astype(np.uint8)
+    return four(torch.from_numpy(exponents), (2.0 ** (exponents.astype(np.float32) - 127)).repeat(32, 1))

@@ -70,8 +70,8 @@ def test_a_word_that_is_not_understood_is_refused_by_its_name(tmp_path: Path, fo
 @pytest.mark.parametrize(
     ("part", "word", "value"),
     [
-        ("weights", "type", "float"),
-        ("weights", "strategy", "block"),
+        ("weights", "type", "complex"),
+        ("weights", "strategy", "token"),
         ("weights", "mystery", 1),
         ("input_activations", "mystery", 1),
         ("output_activations", "num_bits", 8),

@@ -168,3 +168,38 @@ def test_a_file_of_an_unknown_kind_is_called_by_what_it_looks_like(tmp_path: Pat
     (tmp_path / "model.safetensors").write_bytes(start)
     with pytest.raises(UserError, match=f"looks like {words}"):
         format_of(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("strategy", ["tensor", "channel", "group", "block"])
+def test_fp8_is_read_whatever_shares_a_scale(tmp_path: Path, strategy: str):
+    tensors, weight = made.fp8(strategy)
+    words = {"num_bits": 8, "type": "float", "strategy": strategy, "symmetric": True}
+    words |= {"block_structure": [8, 8]} if strategy == "block" else {}
+    group = {
+        "targets": ["Linear"],
+        "weights": words,
+        "input_activations": {"num_bits": 8, "type": "float", "dynamic": True},
+    }
+    whole = {"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {"group_0": group}}
+    path = made.written(tmp_path, tensors, whole)
+    np.testing.assert_allclose(dequantized(path), weight, rtol=1e-6)
+    assert read(path).notes == ("activations (rounded where the file runs)",)
+
+
+def test_fp8_with_scales_that_fit_nothing_is_refused(tmp_path: Path):
+    tensors, _ = made.fp8("block")
+    with pytest.raises(UserError, match=r"scales \[2, 5\] are not read"):
+        read(made.written(tmp_path, tensors))
+
+
+@pytest.mark.parametrize("kind", ["nvfp4", "mxfp4"])
+def test_fp4_in_blocks_is_read(tmp_path: Path, kind: str):
+    tensors, weight = getattr(made, kind)()
+    words = {"quant_method": "compressed-tensors", "format": f"{kind}-pack-quantized"}
+    path = made.written(tmp_path, tensors, words)
+    np.testing.assert_allclose(dequantized(path), weight, rtol=1e-6)
+    bits = read(path).layers[0].bits / weight.size
+    assert bits == pytest.approx(4 + 8 / (16 if kind == "nvfp4" else 32), abs=0.04)
+    wrong = tensors | {"0.weight_scale": tensors["0.weight_scale"].float()}
+    with pytest.raises(UserError, match=r"neither those of MXFP4 nor of NVFP4"):
+        read(made.written(tmp_path, wrong, words))

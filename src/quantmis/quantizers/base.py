@@ -135,6 +135,6 @@ def require_range(name: str, parameter: str, value: float, low: float, high: flo
         raise UserError(f"{name}: {parameter} must lie between {low} and {high}, got {value}")
 
 
-def require_word(name: str, parameter: str, value: str, known: Sequence[str]) -> None:
+def require_word(name: str, parameter: str, value: str, allowed: Sequence[str]) -> None:
     """Raise `UserError` unless `value` is one of the words `known`."""
-    require(value in known, f"{name}: {parameter} must be one of {', '.join(map(repr, known))}, got {value!r}")
+    require(value in allowed, f"{name}: {parameter} must be one of {', '.join(map(repr, allowed))}, got {value!r}")

@@ -65,9 +65,9 @@ def _outputs(name: str, model: nn.Module, inputs: Tensor) -> Tensor:
 def _dequantized(before: nn.Module, made: Quantized) -> nn.Module | None:
     """Return the model before with the weights that the record stands for, None where names are not its own."""
     model = copy.deepcopy(before)
-    own, known = part.quantizable(model), dict(model.named_modules())
+    own, parts = part.quantizable(model), dict(model.named_modules())
     for layer in made.layers:
-        module = known.get(layer.name)
+        module = parts.get(layer.name)
         if module is None or not isinstance(getattr(module, "weight", None), Tensor):
             return None
         if layer.name not in own:  # it shares its weight with another layer, and no longer does

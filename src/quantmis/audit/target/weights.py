@@ -61,14 +61,14 @@ def format_of(path: Path) -> str | None:
     return formats.format_of(path) if path.exists() else None
 
 
-def dequantized(task: Task, given: Quantized) -> nn.Module:
+def dequantized(task: Task, quantized: Quantized) -> nn.Module:
     """Return the model of the task with the numbers that a record stands for."""
-    coded = {part.weight_key(layer.name): layer.dequantize() for layer in given.layers}
+    coded = {part.weight_key(layer.name): layer.dequantize() for layer in quantized.layers}
     module = task.build(0)
     state = module.state_dict()
     shared = {state[name].data_ptr(): value for name, value in coded.items() if name in state}
     tied = {name: shared[value.data_ptr()] for name, value in state.items() if value.data_ptr() in shared}
-    return with_weights(module, {**tied, **given.others, **coded}, "the quantized model").eval()
+    return with_weights(module, {**tied, **quantized.others, **coded}, "the quantized model").eval()
 
 
 def filled(task: Task, weights: Mapping[str, Tensor] | str | Path, name: str) -> nn.Module:

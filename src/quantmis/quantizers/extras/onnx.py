@@ -86,10 +86,10 @@ def _once(layers: tuple[QuantizedLayer, ...], model: nn.Module) -> tuple[Quantiz
     Layers of GPT-2's Conv1D are turned back: graphs and `decode` do not know of them.
     """
     first = {id(part.weight_of(each)): name for name, each in part.quantizable(model).items()}
-    known = {name: id(each.weight) for name, each in model.named_modules() if isinstance(each, part.KINDS)}
+    weights = {name: id(each.weight) for name, each in model.named_modules() if isinstance(each, part.KINDS)}
     coded = {layer.name for layer in layers}
     there = {weight: name for weight, name in first.items() if name in coded}
-    named = [replace(layer, name=there.get(known.get(layer.name, 0), layer.name)) for layer in layers]
+    named = [replace(layer, name=there.get(weights.get(layer.name, 0), layer.name)) for layer in layers]
     turned = {name for name, each in model.named_modules() if part.is_transposed(each)}
     own = [transposed(layer) if layer.name in turned else layer for layer in named]
     return tuple({layer.name: layer for layer in reversed(own)}.values())[::-1]

@@ -43,9 +43,9 @@ class Session(nn.Module):
         Raises `UserError` for a graph that returns no tensor of numbers.
         """
         [entry, *_] = self.start().get_inputs()
-        given = inputs.detach().cpu().contiguous()
-        size = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else len(given)
-        made = [self._computed(entry.name, chunk, size) for chunk in given.split(max(1, size))]
+        batch = inputs.detach().cpu().contiguous()
+        size = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else len(batch)
+        made = [self._computed(entry.name, chunk, size) for chunk in batch.split(max(1, size))]
         return torch.cat(made).to(inputs.device)
 
     def _computed(self, name: str, chunk: Tensor, size: int) -> Tensor:

@@ -132,13 +132,13 @@ def _joined(path: Path, heads: Mapping[Path, Head]) -> dict[str, Entry]:
 
 def _of_entries(path: Path, entries: Mapping[str, Entry]) -> str | None:
     """Return the format that tensors are in, None for plain ones; `UserError` for a format that is not read."""
-    known = next((name for name, reader in READERS.items() if reader.fits(entries)), None)
-    other = None if known else quantized_as(entries)
+    format = next((name for name, reader in READERS.items() if reader.fits(entries)), None)
+    other = None if format else quantized_as(entries)
     if other is not None:
         raise UserError(
             f"{path} looks like {other[0]}, which is not read here", hint=f"the nearest that is: {other[1]}"
         )
-    return known
+    return format
 
 
 def _checkpoint(path: Path, files: list[Path], folder: Path) -> Artefact:
@@ -157,19 +157,19 @@ def _checkpoint(path: Path, files: list[Path], folder: Path) -> Artefact:
     return Artefact(name, layers, others, (ACTIVATIONS,) if _rounds_activations(name, layers, words, header) else ())
 
 
-def _named(path: Path, words: Mapping[str, Any], shown: str | None) -> str:
+def _named(path: Path, words: Mapping[str, Any], format: str | None) -> str:
     """Return the format that tensors show, once their configuration says the same and is understood."""
     method = words.get("quant_method")
-    require(shown, f"{path} holds no quantized layers of a known format", hint=f"known: {KNOWN}")
+    require(format, f"{path} holds no quantized layers of a known format", hint=f"known: {KNOWN}")
     if method in AUTO_ROUND:
         gptq.require_auto_round(str(path), words)
         meant = "awq" if words.get("packing_format") == "auto_round:auto_awq" else "gptq"
     else:
-        known = method is None or method in READERS
-        require(known, f"{path}: quant_method = {method!r} is not read", hint=f"read are {KNOWN} and auto-round")
-        meant = str(shown if method is None else method)
+        is_read = method is None or method in READERS
+        require(is_read, f"{path}: quant_method = {method!r} is not read", hint=f"read are {KNOWN} and auto-round")
+        meant = str(format if method is None else method)
         READERS[meant].require_read(str(path), words)
-    require(meant == shown, f"{path}: its configuration says {meant}, its tensors are those of {shown}")
+    require(meant == format, f"{path}: its configuration says {meant}, its tensors are those of {format}")
     return meant
 
 

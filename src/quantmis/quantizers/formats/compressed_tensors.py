@@ -1,9 +1,9 @@
-"""Checkpoints of compressed-tensors, vLLM's own format, in safetensors: "pack-quantized" and "int-quantized".
+"""Checkpoints of compressed-tensors, vLLM's own format, in safetensors: integers, packed or not, FP8 and FP4.
 
 Packed: `weight_packed` holds unsigned codes, those of a row in 32-bit words; `weight_scale` is [outputs, groups];
 `weight_shape` is the shape before packing; `weight_zero_point`, where there is one, is packed along the outputs, or, in
 files from before April 2025, holds signed bytes. Not packed: `weight` holds signed codes of a byte each, and
-`weight_zero_point` too.
+`weight_zero_point` too; or numbers of FP8. FP4 packs two codes to a byte (`floats`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,31 +14,42 @@ import torch
 from torch import Tensor
 
 from quantmis.errors import require
+from quantmis.quantizers.formats.floats import EIGHT_BITS, eight_bits, four_bits
 from quantmis.quantizers.formats.packing import Layers, group_size, parts_read, signed, unpacked
 from quantmis.quantizers.formats.words import Vocabulary, numbers, require_understood, words_of
 from quantmis.quantizers.record import QuantizedLayer
 from quantmis.tensor_files import Entry
 
-PARTS = ("weight_packed", "weight_scale", "weight_shape", "weight_zero_point", "weight_g_idx")
+PARTS = ("weight_packed", "weight_scale", "weight_shape", "weight_zero_point", "weight_g_idx", "weight_global_scale")
 PLAIN = ("weight_scale", "weight", "weight_zero_point")
 RUNTIME = ("input_scale", "input_zero_point", "input_global_scale", "output_scale", "k_scale", "v_scale")
 """What such a file says of activations, which are no numbers of the model."""
 
-INTEGERS = ("pack-quantized", "int-quantized", "naive-quantized", "mixed-precision")
+FORMATS = (
+    *("pack-quantized", "int-quantized", "naive-quantized", "mixed-precision", "float-quantized"),
+    *("nvfp4-pack-quantized", "mxfp4-pack-quantized"),
+)
 WORDS = Vocabulary(
     words_of("quant_method ignore global_compression_ratio version run_compressed dequantize provider config_groups")
     | {"use_optimized_inference"},
     {
-        "format": INTEGERS,
+        "format": FORMATS,
         "quantization_status": ("compressed", "frozen"),
         "sparsity_config": ({"format": "dense"}, {"format": "dense", "sparsity_structure": "unstructured"}),
     },
 )
-GROUP = Vocabulary(words_of("targets weights input_activations"), {"format": INTEGERS})
+GROUP = Vocabulary(words_of("targets weights input_activations"), {"format": FORMATS})
 HISTORY = words_of(
     "num_bits group_size observer observer_kwargs actorder block_structure symmetric scale_dtype zp_dtype"
 )
-WEIGHTS = Vocabulary(HISTORY, {"type": ("int",), "dynamic": (False,), "strategy": ("tensor", "channel", "group")})
+WEIGHTS = Vocabulary(
+    HISTORY,
+    {
+        "type": ("int", "float"),
+        "dynamic": (False,),
+        "strategy": ("tensor", "channel", "group", "tensor_group", "block"),
+    },
+)
 ACTIVATIONS = Vocabulary(HISTORY | words_of("type dynamic strategy"))
 
 
@@ -74,6 +85,19 @@ def _sizes(words: Mapping[str, Any]) -> list[int]:
     return [size for each in _weights(words) for size in numbers(each, "group_size")]
 
 
+def _block(codes: Tensor, scale: Tensor, words: Mapping[str, Any]) -> list[int] | None:
+    """Return the shape of the blocks that share a scale, where the scales are not those of outputs."""
+    shapes = [each.get("block_structure") for each in _weights(words) if each.get("strategy") == "block"]
+    pairs = [each for each in shapes if isinstance(each, list) and len(each) == 2 and all(type(n) is int for n in each)]
+    fitting = [
+        pair
+        for pair in pairs
+        if min(pair) > 0
+        and scale.shape == tuple(-(-size // each) for size, each in zip(codes.shape, pair, strict=True))
+    ]
+    return fitting[0] if fitting else None
+
+
 def _bits(name: str, columns: int, count: int, words: Mapping[str, Any]) -> int:
     """Return the bits of a code, of which `count` words hold a row."""
     own = [bits for each in _weights(words) for bits in numbers(each, "num_bits")]
@@ -87,6 +111,8 @@ def _bits(name: str, columns: int, count: int, words: Mapping[str, Any]) -> int:
 
 def _packed(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> QuantizedLayer:
     packed, scale = tensors[f"{name}.weight_packed"], tensors[f"{name}.weight_scale"]
+    if packed.dtype == torch.uint8:
+        return four_bits(name, packed, scale, tensors.get(f"{name}.weight_global_scale"))
     rows, columns = (int(size) for size in tensors[f"{name}.weight_shape"])
     require(packed.shape[0] == rows, f"{name} is damaged: {packed.shape[0]} rows of codes, and {rows} are said")
     bits = _bits(name, columns, packed.shape[1], words)
@@ -115,9 +141,11 @@ def _zero_points(name: str, zeros: Tensor, bits: int, shape: tuple[int, int]) ->
 
 def _plain(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> QuantizedLayer:
     codes, scale = tensors[f"{name}.weight"], tensors[f"{name}.weight_scale"]
+    if codes.dtype in EIGHT_BITS and codes.ndim == 2:
+        return eight_bits(name, codes, scale, tensors.get(f"{name}.weight_zero_point"), _block(codes, scale, words))
     require(
         codes.dtype == torch.int8 and codes.ndim == 2,
-        f"{name} holds weights of {codes.dtype}; read are integers, packed or of a byte each",
+        f"{name} holds weights of {codes.dtype}; read are integers, packed or of a byte each, FP8 and FP4",
     )
     rows, columns = codes.shape
     axis = 0 if scale.numel() >= rows and scale.numel() > 1 else None

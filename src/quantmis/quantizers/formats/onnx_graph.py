@@ -71,14 +71,14 @@ class Graph:
 
     def readers(self, name: str) -> list[Node]:
         """Return the operators that read the tensor `name`, or its dequantized values."""
-        waiting, seen = [name], {name}
+        waiting, reached = [name], {name}
         readers: list[Node] = []
         while waiting:
             for node in self.reading.get(waiting.pop(), []):
                 if node.operator != "DequantizeLinear":
                     readers.append(node)
-                elif node.outputs[0] not in seen:
-                    seen.add(node.outputs[0])
+                elif node.outputs[0] not in reached:
+                    reached.add(node.outputs[0])
                     waiting.append(node.outputs[0])
         return readers
 
@@ -171,10 +171,10 @@ def _require_understood(node: Any, name: str) -> None:
     meant = MEANT.get(node.op_type)
     for each in node.attribute if meant is not None else ():
         value = each.f if each.type == 1 else each.i
-        known = (
+        understood = (
             meant is not None and each.name in meant and (meant[each.name] is None or value in (meant[each.name] or ()))
         )
-        require(known, f"{name}: {each.name} = {value} of {node.op_type} is not understood")
+        require(understood, f"{name}: {each.name} = {value} of {node.op_type} is not understood")
 
 
 def _require_once(graph: Any, name: str) -> None:

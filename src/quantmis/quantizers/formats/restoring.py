@@ -40,20 +40,22 @@ def restore(
     than a prefix. What the file says and this model does not do, such as rounding activations, stands among what is
     `untouched`. Raises `UserError` for names or shapes that do not fit.
     """
-    found = read(path)
-    require(found.others is not None or keep, f"{path} holds quantized layers and nothing else of a model", hint=WHOLE)
-    require(found.layers, f"{path} holds no quantized layers: its numbers are plain floats", hint=PLAIN)
-    _require_settings(model, found, path)
-    base, layers, others = _named(model, found, path, rename)
+    artefact = read(path)
+    require(
+        artefact.others is not None or keep, f"{path} holds quantized layers and nothing else of a model", hint=WHOLE
+    )
+    require(artefact.layers, f"{path} holds no quantized layers: its numbers are plain floats", hint=PLAIN)
+    _require_settings(model, artefact, path)
+    base, layers, others = _named(model, artefact, path, rename)
     names.require_known(base, [layer.name for layer in layers], path)
-    if found.others is not None:
+    if artefact.others is not None:
         names.require_complete(base, {*(part.weight_key(layer.name) for layer in layers), *others}, path)
     _apart(base, layers, others)
     _load(base, others, path)
     layers = _once(base, layers)
-    shaped = _shaped(base, layers, path, turn=found.format != RECORD)
+    shaped = _shaped(base, layers, path, turn=artefact.format != RECORD)
     done = checked(Method(str(path)), base, written(copy.deepcopy(base), shaped))
-    return replace(done, untouched=(*done.untouched, *found.notes))
+    return replace(done, untouched=(*done.untouched, *artefact.notes))
 
 
 def _require_settings(model: nn.Module, artefact: Artefact, path: str | Path) -> None:
@@ -67,14 +69,14 @@ def _require_settings(model: nn.Module, artefact: Artefact, path: str | Path) ->
 
 
 def _named(
-    model: nn.Module, found: Artefact, path: str | Path, rename: Mapping[str, str] | Callable[[str], str] | None
+    model: nn.Module, artefact: Artefact, path: str | Path, rename: Mapping[str, str] | Callable[[str], str] | None
 ) -> tuple[nn.Module, tuple[QuantizedLayer, ...], dict[str, Tensor]]:
     """Return a copy of the model, and layers and other tensors of the file by the model's names."""
-    given = _without_spare(model, found.others or {}, path)
-    new = names.mapping(model, [*(part.weight_key(layer.name) for layer in found.layers), *given], rename)
-    layers = tuple(replace(layer, name=new(layer.name)) for layer in found.layers)
-    others, base = {new(name): value for name, value in given.items()}, copy.deepcopy(model)
-    if found.format == GRAPH:
+    tensors = _without_spare(model, artefact.others or {}, path)
+    new = names.mapping(model, [*(part.weight_key(layer.name) for layer in artefact.layers), *tensors], rename)
+    layers = tuple(replace(layer, name=new(layer.name)) for layer in artefact.layers)
+    others, base = {new(name): value for name, value in tensors.items()}, copy.deepcopy(model)
+    if artefact.format == GRAPH:
         others = {name: value for name, value in others.items() if name in base.state_dict()}
     return base, layers, others
 
@@ -104,14 +106,14 @@ def _known(name: str, state: Mapping[str, Tensor]) -> bool:
 def _once(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> tuple[QuantizedLayer, ...]:
     """Return the layers without second copies of a weight that two layers share; `model` gets two where they differ."""
     first = {id(part.weight_of(module)): name for name, module in part.quantizable(model).items()}
-    kept: dict[str, QuantizedLayer] = {}
+    recorded: dict[str, QuantizedLayer] = {}
     for layer in layers:
         name = first.get(id(model.get_submodule(layer.name).weight), layer.name)
-        own = kept.setdefault(name, replace(layer, name=name))
+        own = recorded.setdefault(name, replace(layer, name=name))
         if replace(own, name=layer.name).digest() != layer.digest():
             _part(model, part.weight_key(layer.name))
-            kept[layer.name] = layer
-    return tuple(kept.values())
+            recorded[layer.name] = layer
+    return tuple(recorded.values())
 
 
 def _apart(model: nn.Module, layers: tuple[QuantizedLayer, ...], others: dict[str, Tensor]) -> None:

@@ -32,17 +32,17 @@ def words_of(*names: str) -> frozenset[str]:
     return frozenset(word for name in names for word in name.split())
 
 
-def require_understood(where: str, words: Mapping[str, Any], known: Vocabulary) -> None:
+def require_understood(where: str, words: Mapping[str, Any], vocabulary: Vocabulary) -> None:
     """Raise `UserError` for the first word, by its name, that is not in `known` or says what is not read.
 
     >>> require_understood("config.json", {"bits": 4, "rotation": None}, Vocabulary(frozenset({"bits"})))
     """
     for name, value in words.items():
-        if name in known.free or any(value == each for each in NOTHING):
+        if name in vocabulary.free or any(value == each for each in NOTHING):
             continue
-        require(name in known.values, f"{where}: {name} = {_short(value)} is not understood", hint=HINT)
-        read = ", ".join(map(repr, known.values[name])) or "no value"
-        fits = any(value == each and type(value) is type(each) for each in known.values[name])
+        require(name in vocabulary.values, f"{where}: {name} = {_short(value)} is not understood", hint=HINT)
+        read = ", ".join(map(repr, vocabulary.values[name])) or "no value"
+        fits = any(value == each and type(value) is type(each) for each in vocabulary.values[name])
         require(fits, f"{where}: {name} = {_short(value)} is not understood; read: {read}", hint=HINT)
 
 
