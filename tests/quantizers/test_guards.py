@@ -27,7 +27,7 @@ class Faulty(Quantizer):
 
 @pytest.fixture(autouse=True)
 def _spelled(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("quantmis.quantizers.checked.spelling", lambda quantizer: quantizer.name)
+    monkeypatch.setattr("quantmis.quantizers.base.spelling", lambda quantizer: quantizer.name)
 
 
 def swapped(change: Change, **parts: object) -> Change:

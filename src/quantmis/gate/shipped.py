@@ -4,13 +4,13 @@ Nothing is loaded: a safetensors file says in its head where each tensor's bytes
 """
 
 import hashlib
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from quantmis.errors import UserError, require
-from quantmis.files import digest_of
+from quantmis.errors import UserError
+from quantmis.tensor_files import BLOCK, Head, digest_of, entry, head_of
 
 KINDS = {
     "F64": "float64",
@@ -26,7 +26,6 @@ KINDS = {
     "F8_E4M3": "float8_e4m3fn",
     "F8_E5M2": "float8_e5m2",
 }
-LARGEST_HEAD = 10**8
 
 
 @dataclass(frozen=True)
@@ -51,25 +50,24 @@ def _tensors(path: Path) -> str | None:
     """Return the SHA-256 of names, types, shapes and bytes, as results.json has it in target.digest."""
     if path.suffix != ".safetensors":
         return None
+    head = head_of(path)
     with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        require(size <= LARGEST_HEAD, f"{path} is no safetensors file", hint="its head is too large")
-        try:
-            head: dict[str, Any] = json.loads(file.read(size))
-            head.pop("__metadata__", None)
-            return _digest(file, head, 8 + size)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UserError(f"{path} is no safetensors file, or is damaged", hint="save it again") from error
+        return _digest(file, head)
 
 
-def _digest(file: BinaryIO, head: dict[str, Any], start: int) -> str | None:
+def _digest(file: BinaryIO, head: Head) -> str | None:
     digest = hashlib.sha256()
-    for name in sorted(head):
-        entry = head[name]
-        if entry["dtype"] not in KINDS:
+    for name, tensor in sorted(head.tensors.items()):
+        if tensor.kind not in KINDS:
             return None
-        digest.update(f"{name}torch.{KINDS[entry['dtype']]}{tuple(map(int, entry['shape']))}".encode())
-        begin, end = map(int, entry["data_offsets"])
-        file.seek(start + begin)
-        digest.update(file.read(end - begin))
+        digest.update(entry(name, f"torch.{KINDS[tensor.kind]}", tensor.shape, tensor.end - tensor.begin))
+        file.seek(head.start + tensor.begin)
+        for block in _blocks(file, tensor.end - tensor.begin):
+            digest.update(block)
     return digest.hexdigest()
+
+
+def _blocks(file: BinaryIO, size: int) -> Iterator[bytes]:
+    while size and (block := file.read(min(size, BLOCK))):
+        size -= len(block)
+        yield block

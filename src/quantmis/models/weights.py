@@ -3,7 +3,8 @@
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from pathlib import Path
 
 import torch
@@ -13,8 +14,16 @@ from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
 from quantmis.models.hugging_face import renamed
+from quantmis.tensor_files import START, entry, head_of, looks_like_pickle
 
 ZIP = b"PK\x03\x04"
+DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError)
+SMALLEST_FLOAT = 2
+"""Bytes of a number that is a weight by itself; smaller ones are codes, and want a scale."""
+
+WRAPPERS = ("module.", "_orig_mod.", "model._orig_mod.")
+"""What DataParallel and torch.compile put before the names of weights."""
+
 SAVE_SO = "save them with: safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
 
 
@@ -22,52 +31,94 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file, or of what `torch.save(model.state_dict(), path)` wrote.
 
     Nothing in the file is executed: a bare pickle is refused before it is opened, and PyTorch's own archives are read
-    with `weights_only=True`. Raises `UserError` for anything else.
+    with `weights_only=True`. Raises `UserError` for anything else, and for tensors that are no plain numbers or take
+    more memory than the file holds.
     """
     path = Path(path)
     try:
+        require(path.is_file(), f"cannot read the weights {path}: there is no such file")
         with path.open("rb") as file:
-            start = file.read(len(ZIP))
-        return _archive(path) if start == ZIP else _safetensors(path, start)
+            start = file.read(START)
+        tensors = _archive(path) if start.startswith(ZIP) else _safetensors(path, start)
     except OSError as error:
         raise UserError(f"cannot read the weights {path}: {error.strerror or error}") from error
+    for name, value in tensors.items():
+        _require_plain(path, name, value)
+    return tensors
 
 
 def _safetensors(path: Path, start: bytes) -> dict[str, Tensor]:
-    pickled = start.startswith(b"\x80")
-    require(not pickled, f"{path} is a pickle, which can run any program when it is read", hint=SAVE_SO)
+    require(
+        not looks_like_pickle(start), f"{path} is a pickle, which can run any program when it is read", hint=SAVE_SO
+    )
+    aliases = head_of(path).words
     try:
-        return load_file(path)
-    except SafetensorError as error:
+        tensors = load_file(path)
+    except (SafetensorError, KeyError) as error:
         raise UserError(f"{path} is no safetensors file, or is damaged: {error}", hint=SAVE_SO) from error
+    return tensors | with_aliases(aliases, tensors)
+
+
+def with_aliases(words: Mapping[str, str], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that `safetensors.torch.save_model` left out: those that are another one, as the head says."""
+    return {name: tensors[other] for name, other in words.items() if name not in tensors and other in tensors}
 
 
 def _archive(path: Path) -> dict[str, Tensor]:
+    _require_no_bomb(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, ValueError) as error:
+    except (*DAMAGED, MemoryError, OverflowError, TypeError, KeyError, AttributeError, RecursionError) as error:
         message = f"{path} holds more than tensors, which could run any program when it is read, or is damaged"
         raise UserError(message, hint=SAVE_SO) from error
-    found = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else loaded
-    good = isinstance(found, Mapping) and all(isinstance(value, Tensor) for value in found.values())
-    require(good, f"{path} holds no state dict but a {type(found).__name__}", hint=SAVE_SO)
-    return dict(found)
+    state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else loaded
+    tensors = isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values())
+    require(tensors, f"{path} holds no state dict but a {type(state).__name__}", hint=SAVE_SO)
+    return {str(name): value for name, value in state.items()}
+
+
+def _require_no_bomb(path: Path) -> None:
+    """Raise `UserError` for an archive with packed parts, which may unfold to any size, or with two of one name."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+        raise UserError(f"{path} is damaged: {error}", hint=SAVE_SO) from error
+    names = {part.filename for part in parts}
+    plain = all(part.compress_type == zipfile.ZIP_STORED for part in parts) and len(names) == len(parts)
+    length = sum(part.file_size for part in parts)
+    require(
+        plain and length <= path.stat().st_size,
+        f"{path} is no archive as torch.save writes it: its parts are compressed, overlap or come twice",
+        hint=SAVE_SO,
+    )
+
+
+def _require_plain(path: Path, name: str, value: Tensor) -> None:
+    """Raise `UserError` unless a tensor holds all of its numbers, real ones, in memory of its own."""
+    plain = value.layout == torch.strided and not value.is_quantized and not value.is_meta and not value.is_complex()
+    kind = f"{value.layout} {value.dtype}" + (" without numbers" if value.is_meta else "")
+    require(plain, f"{path}: {name!r} is {kind}, and no plain tensor of real numbers", hint=SAVE_SO)
+    stored = value.untyped_storage().nbytes()
+    spread = f"{path}: {name!r} spreads {stored} bytes over {value.numel()} numbers"
+    require(value.numel() * value.element_size() <= stored, spread, hint="store it whole: value.contiguous()")
 
 
 def with_weights(fresh: nn.Module, weights: Mapping[str, Tensor], name: str) -> nn.Module:
-    """Return `fresh` with `weights` in it; `UserError` says which names or shapes do not fit."""
-    weights, own = renamed(fresh, weights), fresh.state_dict()
+    """Return `fresh` with `weights` in it; `UserError` says which names or shapes do not fit.
+
+    A weight that `fresh` shares between two names may come under one of them.
+    """
+    own = fresh.state_dict()
+    weights = renamed(fresh, {**_shared(own, weights), **weights})
     problems = [
         *(f"{key} is missing" for key in own if key not in weights),
         *(f"{key} is unknown to the model" for key in weights if key not in own),
-        *(
-            f"{key} is {list(weights[key].shape)} and should be {list(own[key].shape)}"
-            for key in own
-            if key in weights and weights[key].shape != own[key].shape
-        ),
+        *(_misfit(key, weights[key], value) for key, value in own.items() if key in weights),
     ]
+    problems = [problem for problem in problems if problem]
     more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-    hint = "the model of the audit must be built exactly as the one whose weights these are"
+    hint = wrapped(weights) or "the model of the audit must be built exactly as the one whose weights these are"
     require(not problems, f"{name} does not fit the model: {'; '.join(problems[:3])}{more}", hint=hint)
     fresh.load_state_dict(dict(weights))
     finite = all(bool(torch.isfinite(value).all()) for value in weights.values() if value.is_floating_point())
@@ -75,11 +126,42 @@ def with_weights(fresh: nn.Module, weights: Mapping[str, Tensor], name: str) -> 
     return fresh
 
 
+def _shared(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the missing weights that the model itself shares with one that is there."""
+    there = {value.data_ptr(): weights[key] for key, value in own.items() if key in weights and value.numel()}
+    return {key: there[value.data_ptr()] for key, value in own.items() if key not in weights and _at(value, there)}
+
+
+def _at(value: Tensor, places: Mapping[int, Tensor]) -> bool:
+    return value.data_ptr() in places and places[value.data_ptr()].shape == value.shape
+
+
+def _misfit(key: str, value: Tensor, own: Tensor) -> str:
+    """Return what is wrong with a weight for the place of `own` in a model; nothing where it fits."""
+    if value.shape != own.shape:
+        return f"{key} is {list(value.shape)} and should be {list(own.shape)}"
+    numbers = own.is_floating_point() == value.is_floating_point() and value.element_size() >= SMALLEST_FLOAT
+    whole = not own.is_floating_point() and not value.is_floating_point()
+    return "" if numbers or whole else f"{key} holds {value.dtype} and should hold {own.dtype}: codes without a scale"
+
+
+def wrapped(names: Iterable[str]) -> str | None:
+    """Return how to take off what wrappers put before the names of weights; None where none did.
+
+    >>> wrapped(["module.fc.weight"])
+    "they were saved from inside of a wrapper: take 'module.' off their names, as name.removeprefix('module.') does"
+    """
+    own = list(names)
+    before = next((each for each in WRAPPERS if own and any(name.startswith(each) for name in own)), None)
+    how = f"take {before!r} off their names, as name.removeprefix({before!r}) does"
+    return None if before is None else f"they were saved from inside of a wrapper: {how}"
+
+
 def weights_digest(module: nn.Module) -> str:
     """Return the SHA-256 of the names, types, shapes and bytes of all parameters and buffers, in hexadecimal."""
     digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items()):
-        digest.update(f"{name}{value.dtype}{tuple(value.shape)}".encode())
+    for name, value in sorted(module.state_dict().items(), key=itemgetter(0)):
+        digest.update(entry(name, str(value.dtype), tuple(value.shape), value.nbytes))
         digest.update(raw_bytes(value))
     return digest.hexdigest()
 

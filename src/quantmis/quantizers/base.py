@@ -7,68 +7,53 @@ leave a model as it was and have it audited as quantized.
 """
 
 import copy
-import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
-from quantmis.models.weights import raw_bytes
-from quantmis.quantizers import layers as part
-from quantmis.quantizers.record import QuantizedLayer
-from quantmis.registry import Registry
+from quantmis.quantizers.checked import checked, require_inputs
+from quantmis.quantizers.quantized import Change, Method, Quantized
+from quantmis.registry import Registry, spelling
+
+__all__ = [
+    "QUANTIZERS",
+    "Calibration",
+    "Change",
+    "Generators",
+    "Quantized",
+    "Quantizer",
+    "importable",
+    "installed",
+    "method_of",
+    "needs_calibration",
+    "needs_generator",
+    "require_range",
+    "require_word",
+]
 
 Calibration = Tensor | Sequence[Tensor] | None
 Generators = Sequence[torch.Generator] | None
 
 
-@dataclass(frozen=True, eq=False)
-class Quantized:
-    """Hold what a quantizer made of a model.
-
-    `model` computes with the quantized weights. `bits_per_weight` counts the scales; `nominal_bits` does not;
-    `entropy_bits` is what the codes take under the best code for their frequencies. `sparsity` is the fraction of the
-    quantized weights that are zero. All are over the `weights` that were quantized. `fingerprint` is equal exactly for
-    equal codes, scales and untouched parameters. `untouched` names what was left alone; `others` holds every parameter
-    and buffer of the model that is no quantized weight, by its name in the model's state.
-    """
-
-    model: nn.Module
-    layers: tuple[QuantizedLayer, ...]
-    untouched: tuple[str, ...]
-    weights: int
-    bits_per_weight: float
-    nominal_bits: float
-    entropy_bits: float
-    sparsity: float
-    fingerprint: str
-    others: Mapping[str, Tensor] = field(default_factory=dict[str, Tensor])
-
-
-class Change(NamedTuple):
-    """Hold what a method did: the model that computes with the new weights, and the record of its layers."""
-
-    model: nn.Module
-    layers: tuple[QuantizedLayer, ...]
-
-
 class Quantizer(ABC):
     """Quantize models. A concrete quantizer is a frozen dataclass of its parameters; `name` is what users write.
 
-    `has_codes` is false for the controls, which change no weights or not to integers. `extra` names what to install
-    (`pip install quantmis[extra]`) and `library` what is then imported; both are None for a method of ours.
-    `levels_per_weight` says how many values a weight can take, for people.
+    `has_codes` is false for the controls, which change no weights or not to integers. `rounds_activations`: whether the
+    models that it makes round the inputs of their layers too, as no record of weights shows; all others must compute
+    with their record alone. `extra` names what to install (`pip install quantmis[extra]`) and `library` what is then
+    imported; both are None for a method of ours. `levels_per_weight` says for people how many values a weight can take.
     """
 
     name: ClassVar[str]
     needs_calibration: ClassVar[bool] = False
     needs_generator: ClassVar[bool] = False
     has_codes: ClassVar[bool] = True
+    rounds_activations: ClassVar[bool] = False
     extra: ClassVar[str | None] = None
     library: ClassVar[str | None] = None
     levels_per_weight: ClassVar[str] = ""
@@ -98,16 +83,28 @@ class Quantizer(ABC):
 
         `calibration` is one tensor of inputs for all or one for each; `generators` has one for each.
         """
-        from quantmis.quantizers.checked import checked, require_inputs
-
-        inputs = [calibration] * len(models) if isinstance(calibration, Tensor) else calibration
-        require_inputs(self, models, inputs, generators)
+        inputs, method = (
+            [calibration] * len(models) if isinstance(calibration, Tensor) else calibration,
+            method_of(self),
+        )
+        require_inputs(method, models, inputs, generators)
         copies = [copy.deepcopy(model) for model in models]
         changes = self.apply(copies, None if inputs is None else list(inputs), generators)
-        return [checked(self, model, change) for model, change in zip(models, changes, strict=True)]
+        return [checked(method, model, change) for model, change in zip(models, changes, strict=True)]
 
 
 QUANTIZERS: Registry[Quantizer] = Registry("quantizer", group="quantmis.quantizers")
+
+
+def method_of(quantizer: Quantizer) -> Method:
+    """Return what guards and records must know of `quantizer`."""
+    return Method(
+        spelling(quantizer),
+        quantizer.has_codes,
+        needs_calibration(quantizer),
+        needs_generator(quantizer),
+        quantizer.rounds_activations,
+    )
 
 
 def needs_calibration(quantizer: Quantizer) -> bool:
@@ -132,61 +129,12 @@ def importable(library: str | None) -> bool:
     return library is None or find_spec(library) is not None
 
 
-def record(quantizer: Quantizer, before: nn.Module, change: Change) -> Quantized:
-    """Return the record of what `quantizer` made of the model `before`."""
-    done = change.layers
-    originals = list(part.weights(before).values()) or list(before.parameters())
-    count = sum(layer.codes.numel() for layer in done) or sum(weight.numel() for weight in originals)
-    zeros = [layer.dequantize() for layer in done] or list(part.weights(change.model).values()) or originals
-    own = sum(8.0 * weight.nbytes for weight in originals)
-    return Quantized(
-        model=change.model,
-        layers=done,
-        untouched=part.untouched(before, {layer.name for layer in done}) if quantizer.has_codes else (),
-        weights=count,
-        bits_per_weight=(sum(layer.bits for layer in done) if done else own) / count,
-        nominal_bits=(sum(layer.nominal_bits for layer in done) if done else own) / count,
-        entropy_bits=(sum(layer.entropy_bits for layer in done) if done else own) / count,
-        sparsity=sum(int((weight == 0).sum()) for weight in zeros) / count,
-        fingerprint=fingerprint(before if done else change.model, done),
-        others=_others(before, change),
-    )
-
-
-def _others(before: nn.Module, change: Change) -> dict[str, Tensor]:
-    """Return what is no quantized weight, as the changed model holds it; a weight that layers share is left out."""
-    after = change.model.state_dict()
-    state = {name: value for name, value in before.state_dict().items() if isinstance(value, Tensor)}
-    coded = {part.key_in(state, layer.name) for layer in change.layers}
-    shared = {value.data_ptr() for name, value in state.items() if name in coded}
-    rest = {name: value for name, value in state.items() if name not in coded and value.data_ptr() not in shared}
-    return {name: _same(after.get(name), value) for name, value in rest.items()}
-
-
-def _same(found: object, value: Tensor) -> Tensor:
-    plain = type(found) is Tensor and found.shape == value.shape and found.dtype == value.dtype
-    return found if plain and isinstance(found, Tensor) else value
-
-
-def fingerprint(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> str:
-    """Return the SHA-256 over codes and scales of `layers` and over every parameter and buffer outside them."""
-    digest = hashlib.sha256()
-    for layer in layers:
-        digest.update(layer.digest())
-    coded = {part.weight_key(layer.name) for layer in layers}
-    for name, value in model.state_dict().items():
-        if name not in coded and isinstance(value, Tensor):
-            digest.update(f"{name}{value.dtype}{tuple(value.shape)}".encode())
-            digest.update(raw_bytes(value))
-    return digest.hexdigest()
-
-
 def require_range(name: str, parameter: str, value: float, low: float, high: float) -> None:
     """Raise `UserError` unless `low` <= `value` <= `high`."""
     if not low <= value <= high:
         raise UserError(f"{name}: {parameter} must lie between {low} and {high}, got {value}")
 
 
-def require_word(name: str, parameter: str, value: str, known: Sequence[str]) -> None:
+def require_word(name: str, parameter: str, value: str, allowed: Sequence[str]) -> None:
     """Raise `UserError` unless `value` is one of the words `known`."""
-    require(value in known, f"{name}: {parameter} must be one of {', '.join(map(repr, known))}, got {value!r}")
+    require(value in allowed, f"{name}: {parameter} must be one of {', '.join(map(repr, allowed))}, got {value!r}")

@@ -46,12 +46,12 @@ class StackedBlock:
         """Return the weighted squared error of each model on its samples `rows`."""
         kind = self._outputs.dtype
         own = {key: value.to(kind) for key, value in _keys(self._name, values).items()}
-        given = [each[:, rows] for each in self._arguments]
+        inputs = [each[:, rows] for each in self._arguments]
 
         def computed(state: Values, arguments: list[Tensor]) -> Tensor:
             return functional_call(self._module, state, tuple(arguments))
 
-        outputs = torch.vmap(computed)({**self._state, **own}, given)
+        outputs = torch.vmap(computed)({**self._state, **own}, inputs)
         error = (outputs - self._outputs[:, rows]).square() * self._influence[:, rows]
         return error.flatten(1).mean(1)
 

@@ -1,5 +1,6 @@
 """The blocks of a model: which they are, what they read and return, and how much the predictions depend on that."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,6 +14,8 @@ from quantmis.quantizers import layers as part
 from quantmis.quantizers.calibration import CHUNK, calls, evaluating
 
 MOST_OUTPUTS = 128
+UNLIKE_A_BLOCK = "brecq: the block {!r} must take and return tensors, by position, once in each forward pass"
+OTHER_BLOCKS = 'name other blocks with brecq(blocks=...); a layer can be one: brecq(blocks="*_proj, *.c_*, lm_head")'
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,39 +60,42 @@ def _holds_layers(model: nn.Module, name: str) -> bool:
 
 
 def _chunk(model: nn.Module, names: list[str], inputs: Tensor, fisher: bool) -> dict[str, Block]:
-    seen: dict[str, tuple[tuple[Any, ...], Tensor]] = {}
+    arguments: dict[str, tuple[Tensor, ...]] = {}
+    returned: dict[str, Tensor] = {}
 
-    def keep(name: str, arguments: tuple[Any, ...], words: dict[str, Any], outputs: Any) -> Tensor:
-        plain = isinstance(outputs, Tensor) and all(isinstance(each, Tensor) for each in arguments)
-        require(
-            plain and arguments and not words and name not in seen,
-            f"brecq: the block {name!r} must take and return tensors, by position, once in each forward pass",
-            hint='name other blocks with brecq(blocks=...); a layer can be one: brecq(blocks="*_proj, *.c_*, lm_head")',
-        )
-        seen[name] = arguments, outputs if outputs.requires_grad else outputs.requires_grad_(outputs.is_leaf)
-        return outputs
+    def read(name: str, inputs: tuple[Any, ...], words: dict[str, Any]) -> None:
+        plain = bool(inputs) and not words and all(isinstance(each, Tensor) for each in inputs)
+        require(plain and name not in arguments, UNLIKE_A_BLOCK.format(name), hint=OTHER_BLOCKS)
+        arguments[name] = tuple(each.detach().clone() for each in inputs)  # the block may work in place
 
-    parts = {name: model.get_submodule(name) for name in names}
-    handles = [
-        each.register_forward_hook(
-            lambda module, given, words, made, name=name: keep(name, given, words, made), with_kwargs=True
-        )
-        for name, each in parts.items()
-    ]
+    def made(name: str, outputs: Any) -> Tensor:
+        require(isinstance(outputs, Tensor), UNLIKE_A_BLOCK.format(name), hint=OTHER_BLOCKS)
+        returned[name] = outputs if outputs.requires_grad else outputs.requires_grad_(outputs.is_leaf)
+        return outputs.clone()  # what follows may work in place
+
+    handles = [handle for name in names for handle in _hooked(model.get_submodule(name), name, read, made)]
     try:
         with evaluating(model), torch.enable_grad():
             if hasattr(model, "reading"):  # a language model: the losses of texts alone, which gradients pass through
                 model.training = True
-            predictions = model(inputs)
-            outputs = [seen[name][1] for name in names]
+            predictions = model(inputs.clone())
+            outputs = [returned[name] for name in names]
             matter = _fisher(predictions, outputs) if fisher else [torch.ones_like(each) for each in outputs]
     finally:
         for handle in handles:
             handle.remove()
     return {
-        name: Block(name, tuple(each.detach() for each in seen[name][0]), seen[name][1].detach(), influence)
+        name: Block(name, arguments[name], returned[name].detach(), influence)
         for name, influence in zip(names, matter, strict=True)
     }
+
+
+def _hooked(part: nn.Module, name: str, read: Callable[..., None], made: Callable[..., Tensor]) -> list[Any]:
+    """Put hooks before and after the forward of `part`; return what takes them away."""
+    return [
+        part.register_forward_pre_hook(lambda _, inputs, words: read(name, inputs, words), with_kwargs=True),
+        part.register_forward_hook(lambda _, inputs, outputs: made(name, outputs)),
+    ]
 
 
 def _fisher(predictions: Tensor, outputs: list[Tensor]) -> list[Tensor]:

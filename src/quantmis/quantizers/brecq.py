@@ -62,8 +62,8 @@ class BRECQ(Calibrated):
             own = [layer for layer in done[0] if layer == name or layer.startswith(f"{name}.")]
             if not own:  # its weight is that of another block
                 continue
-            given = zip(models, inputs, strict=True)
-            now = [observed(model, [name], each, fisher=False)[name].arguments for model, each in given]
+            pairs = zip(models, inputs, strict=True)
+            now = [observed(model, [name], each, fisher=False)[name].arguments for model, each in pairs]
             blocks = [replace(each[name], arguments=seen) for each, seen in zip(wanted, now, strict=True)]
             layers = [{layer: each[layer] for layer in own} for each in done]
             for model, each, made in zip(models, done, self._learned(models, blocks, layers, weights), strict=True):

@@ -33,9 +33,9 @@ def hessian(model: nn.Module, name: str, inputs: Tensor) -> Float[Tensor, "group
     counts: list[int] = []
 
     def look(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-        read = columns(module, arguments[0].detach()).double()
-        moments.append(read.transpose(1, 2) @ read)
-        counts.append(read.shape[1])
+        rows = columns(module, arguments[0].detach()).double()
+        moments.append(rows.transpose(1, 2) @ rows)
+        counts.append(rows.shape[1])
 
     watch(model, {name: look}, inputs)
     return torch.stack(moments).sum(0) / sum(counts) if moments else None
@@ -43,16 +43,16 @@ def hessian(model: nn.Module, name: str, inputs: Tensor) -> Float[Tensor, "group
 
 def calls(model: nn.Module, names: list[str], inputs: Tensor) -> tuple[list[str], list[str]]:
     """Return those of the named parts that the forward of `model` calls, in that order, and those that it does not."""
-    seen: dict[str, None] = {}
+    order: dict[str, None] = {}
 
     def note(name: str) -> Callable[..., None]:
         def look(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-            seen.setdefault(name)
+            order.setdefault(name)
 
         return look
 
     watch(model, {name: note(name) for name in names}, inputs[:2])
-    return list(seen), [name for name in names if name not in seen]
+    return list(order), [name for name in names if name not in order]
 
 
 @torch.no_grad()
@@ -62,7 +62,7 @@ def watch(model: nn.Module, hooks: dict[str, Callable[..., None]], inputs: Tenso
     try:
         with evaluating(model):
             for chunk in inputs.split(CHUNK):
-                model(chunk)
+                model(chunk.clone())  # a forward may work in place
     finally:
         for handle in handles:
             handle.remove()

@@ -5,46 +5,51 @@ grid that is not theirs, and to collapse a layer to NaN. An audit of such a mode
 """
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
 from quantmis.quantizers import layers as part
-from quantmis.quantizers.base import (
-    Change,
-    Generators,
-    Quantized,
-    Quantizer,
-    needs_calibration,
-    needs_generator,
-    record,
-)
+from quantmis.quantizers.calibration import evaluating
+from quantmis.quantizers.quantized import Change, Method, Quantized, record
 from quantmis.quantizers.record import QuantizedLayer
-from quantmis.registry import spelling
+
+CLOSE, ROUNDED = 0.02, 0.2
+"""How far a layer's outputs may be from those of its record, of their own size: as they are, with rounded inputs."""
+
+NEARER = 10.0
+"""How many times nearer to the model before than to its record outputs must be to be called those of the former."""
+
+TRIED = 16
+"""Inputs that a layer of a library's own is tried with."""
 
 
 def require_inputs(
-    quantizer: Quantizer, models: Sequence[nn.Module], calibration: Sequence[Tensor] | None, generators: Generators
+    method: Method,
+    models: Sequence[nn.Module],
+    calibration: Sequence[Tensor] | None,
+    generators: Sequence[torch.Generator] | None,
 ) -> None:
-    """Raise `UserError` unless `quantizer` can start on `models` with what was given."""
-    name = spelling(quantizer)
+    """Raise `UserError` unless `method` can start on `models` with these inputs and generators."""
+    name = method.name
     for model in models:
-        _require_weights(quantizer, name, model)
+        _require_weights(method, model)
     shapes = [{layer: weight.shape for layer, weight in part.weights(model).items()} for model in models]
     require(
         all(shape == shapes[0] for shape in shapes),
         f"{name}: models that are quantized together must be of one architecture",
     )
-    for what, given in (("calibration inputs", calibration), ("generators", generators)):
-        require(given is None or len(given) == len(models), f"{name}: expected {what} for each of {len(models)} models")
+    for what, each in (("calibration inputs", calibration), ("generators", generators)):
+        require(each is None or len(each) == len(models), f"{name}: expected {what} for each of {len(models)} models")
     require(
-        calibration is not None or not needs_calibration(quantizer),
+        calibration is not None or not method.needs_calibration,
         f"{name} looks at data and was given none",
         hint="pass quantize(model, calibration=inputs), inputs [samples, ...] that the models were not trained on",
     )
     require(
-        generators is not None or not needs_generator(quantizer),
+        generators is not None or not method.needs_generator,
         f"{name} draws at random and was given no generator",
         hint="pass quantize(model, generator=torch.Generator().manual_seed(0))",
     )
@@ -52,14 +57,14 @@ def require_inputs(
         _require_runs(name, model, inputs)
 
 
-def checked(quantizer: Quantizer, before: nn.Module, change: Change) -> Quantized:
-    """Return the record of `change`, what `quantizer` made of a copy of `before`, once all of it holds.
+def checked(method: Method, before: nn.Module, change: Change) -> Quantized:
+    """Return the record of `change`, what `method` made of a copy of `before`, once all of it holds.
 
     Raises `UserError` where no layer was quantized, a layer has more codes than levels, a weight or scale is not
     finite, the model computes with other weights than those recorded, or something else was changed.
     """
-    name = spelling(quantizer)
-    if quantizer.has_codes:
+    name = method.name
+    if method.has_codes:
         require(
             change.layers,
             f"{name} left every layer as it was",
@@ -69,18 +74,19 @@ def checked(quantizer: Quantizer, before: nn.Module, change: Change) -> Quantize
     for layer in change.layers:
         _require_sound(name, layer, shapes.get(layer.name))
     _require_computed_with(name, change)
-    _require_rest(quantizer, name, before, change)
-    return record(quantizer, before, change)
+    _require_libraries_compute(method, before, change)
+    _require_rest(method, before, change)
+    return record(method, before, change)
 
 
-def _require_weights(quantizer: Quantizer, name: str, model: nn.Module) -> None:
-    found = part.weights(model)
+def _require_weights(method: Method, model: nn.Module) -> None:
+    weights, name = part.weights(model), method.name
     require(
-        found or not quantizer.has_codes,
+        weights or not method.has_codes,
         f"{name}: the model has no Linear, Conv or Embedding layer to quantize",
         hint="auditing the unquantized model as if it were quantized would say nothing",
     )
-    for layer, weight in found.items():
+    for layer, weight in weights.items():
         require(
             weight.is_floating_point() and bool(torch.isfinite(weight).all()),
             f"{name}: the weights of {layer or 'the model'} are NaN or infinite, or are no floating-point numbers",
@@ -101,7 +107,7 @@ def _require_runs(name: str, model: nn.Module, inputs: Tensor) -> None:
     training = model.training
     try:
         with torch.no_grad():
-            model.eval()(inputs[:2])
+            model.eval()(inputs[:2].clone())  # a forward may work in place
     except Exception as error:
         raise UserError(
             f"{name}: the model does not take calibration inputs of shape {list(inputs.shape)}: "
@@ -126,24 +132,70 @@ def _require_sound(name: str, layer: QuantizedLayer, shape: torch.Size | None) -
 
 
 def _require_computed_with(name: str, change: Change) -> None:
-    found = part.weights(change.model)
+    weights = part.weights(change.model)
     for layer in change.layers:
-        weight = found.get(layer.name)
-        if weight is not None and type(weight) in (
-            nn.Parameter,
-            Tensor,
-        ):  # a library's own modules and tensors keep codes, not weights
+        weight = weights.get(layer.name)
+        if _is_plain(weight):
             require(
                 torch.equal(weight.detach().cpu(), layer.dequantize().to(weight.dtype).cpu()),
                 f"{name}: the model does not compute with the quantized weights of {layer.name or 'its layer'}",
             )
 
 
-def _require_rest(quantizer: Quantizer, name: str, before: nn.Module, change: Change) -> None:
-    done = set(part.weights(before)) if not quantizer.has_codes else {layer.name for layer in change.layers}
+def _is_plain(weight: Tensor | None) -> TypeGuard[Tensor]:
+    """Say whether a weight is numbers; a library's own modules and tensors keep codes instead."""
+    return type(weight) in (nn.Parameter, Tensor)
+
+
+def _require_libraries_compute(method: Method, before: nn.Module, change: Change) -> None:
+    """Raise `UserError` unless each Linear layer that a library computes gives the outputs of its record.
+
+    bitsandbytes 0.50 has a kernel that takes the scales of other blocks where rows do not divide into blocks.
+    """
+    own, made = dict(before.named_modules()), dict(change.model.named_modules())
+    for layer in change.layers:
+        old, new = own.get(layer.name), made.get(layer.name)
+        if isinstance(old, nn.Linear) and new is not None and not _is_plain(getattr(new, "weight", None)):
+            _require_near(method, layer, old, new)
+
+
+def _require_near(method: Method, layer: QuantizedLayer, old: nn.Linear, new: nn.Module) -> None:
+    off, label = distance_from_record(old, new, layer), f"{method.name}: {layer.name or 'the layer'}"
+    if off <= (ROUNDED if method.rounds_activations else CLOSE):
+        return
+    unchanged = _distance(old, new, old.weight) < off / NEARER
+    require(not unchanged, f"{label} computes with the weights that it had before, not with its record")
+    raise UserError(
+        f"{label} does not compute with the weights of its record: outputs are off by {off:.2g} of their size",
+        hint="this version of the library, or of its kernel for this processor, is wrong for layers of shape "
+        f"{list(layer.shape)}; another group size, or a native quantizer, may suit them",
+    )
+
+
+def distance_from_record(old: nn.Linear, new: nn.Module, layer: QuantizedLayer) -> float:
+    """Return how far the outputs of `new`, in the place of `old`, are from those of the record, of their own size."""
+    return _distance(old, new, layer.dequantize().to(old.weight))
+
+
+@torch.no_grad()
+def _distance(old: nn.Linear, new: nn.Module, weight: Tensor) -> float:
+    draws = torch.randn(TRIED, old.in_features, generator=torch.Generator().manual_seed(0))
+    inputs = draws.to(old.weight)
+    with evaluating(new):
+        outputs = new(inputs.clone())
+    recorded = nn.functional.linear(inputs, weight)
+    difference = outputs - nn.functional.linear(inputs, weight, old.bias)
+    return float(difference.double().norm() / recorded.double().norm().clamp(min=1e-30))
+
+
+def _require_rest(method: Method, before: nn.Module, change: Change) -> None:
+    done = set(part.weights(before)) if not method.has_codes else {layer.name for layer in change.layers}
     coded, after = {part.weight_key(layer) for layer in done}, change.model.state_dict()
+    held = {after[key].data_ptr() for key in coded if key in after}
     shared = {value.data_ptr() for key, value in before.state_dict().items() if key in coded}
     for key, value in before.state_dict().items():
         same = key in after and after[key].shape == value.shape
-        if key not in coded and same and value.data_ptr() not in shared:
-            require(torch.equal(after[key].to(value), value), f"{name} changed {key} and does not record it")
+        free = not method.has_codes or (same and after[key].data_ptr() in held)
+        still = value.data_ptr() in shared and free
+        if key not in coded and same and not still:
+            require(torch.equal(after[key].to(value), value), f"{method.name} changed {key} and does not record it")

@@ -65,11 +65,11 @@ def leaves_the_model_as_it_is(quantizer: Quantizer) -> None:
 def accounts_for_every_layer(quantizer: Quantizer) -> None:
     """Check that each layer is either recorded, with codes within its levels, or listed as untouched."""
     if quantizer.has_codes:
-        found = quantized(quantizer)
-        names = {layer.name for layer in found.layers} | set(found.untouched)
+        made = quantized(quantizer)
+        names = {layer.name for layer in made.layers} | set(made.untouched)
         _hold(set(part.weights(specimen())) <= names, f"neither quantized nor untouched: {names}")
-        _hold(all(layer.levels_used <= layer.levels for layer in found.layers), "more codes than levels")
-        _hold(found.entropy_bits <= found.nominal_bits <= found.bits_per_weight, "bits do not add up")
+        _hold(all(layer.levels_used <= layer.levels for layer in made.layers), "more codes than levels")
+        _hold(made.entropy_bits <= made.nominal_bits <= made.bits_per_weight, "bits do not add up")
 
 
 def changes_the_weights(quantizer: Quantizer) -> None:
@@ -113,10 +113,10 @@ def quantizes_many_as_one_by_one(quantizer: Quantizer) -> None:
     models, streams = [specimen(seed) for seed in range(3)], [torch.Generator().manual_seed(seed) for seed in range(3)]
     inputs = [specimen_inputs(seed) for seed in range(3)]
     together = quantizer.quantize_many(models, inputs, streams)
-    for seed, found in enumerate(together):
+    for seed, each in enumerate(together):
         stream = torch.Generator().manual_seed(seed)
         alone = quantizer.quantize(models[seed], inputs[seed], stream)
-        _hold(found.fingerprint == alone.fingerprint, f"model {seed} becomes another one in company")
+        _hold(each.fingerprint == alone.fingerprint, f"model {seed} becomes another one in company")
 
 
 CLAIMS: tuple[Claim, ...] = (

@@ -13,8 +13,8 @@ from quantmis.quantizers.base import QUANTIZERS, Change, Generators, Quantizer
 class Identity(Quantizer):
     """Leave the model as it is; its bits per weight are those of its own number format.
 
-    >>> kept = Identity().quantize(nn.Linear(4, 2))
-    >>> kept.bits_per_weight, kept.sparsity
+    >>> same = Identity().quantize(nn.Linear(4, 2))
+    >>> same.bits_per_weight, same.sparsity
     (32.0, 0.0)
     """
 

@@ -23,10 +23,10 @@ def quantizable(model: nn.Module) -> dict[str, nn.Module]:
     >>> list(quantizable(nn.Sequential(nn.Linear(3, 2), nn.ReLU(), nn.Linear(2, 1))))
     ['0', '2']
     """
-    found = {name: part for name, part in model.named_modules() if isinstance(part, KINDS) or is_transposed(part)}
-    held = {name: part.weight for name, part in found.items()}
+    parts = {name: part for name, part in model.named_modules() if isinstance(part, KINDS) or is_transposed(part)}
+    held = {name: part.weight for name, part in parts.items()}
     first = {id(weight): name for name, weight in reversed(held.items())}
-    return {name: part for name, part in found.items() if first[id(held[name])] == name}
+    return {name: part for name, part in parts.items() if first[id(held[name])] == name}
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:

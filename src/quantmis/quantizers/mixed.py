@@ -47,9 +47,9 @@ class Mixed(Quantizer):
         changes: list[Change] = []
         for model, here, there in zip(models, fine, coarse, strict=True):
             own = {layer.name: layer for layer in here.layers if layer.name in chosen}
-            kept = [own.get(layer.name, layer) for layer in there.layers]
+            layers = [own.get(layer.name, layer) for layer in there.layers]
             changes.append(
-                written(model, tuple(layer for layer in kept if layer.name in own or layer.name not in chosen))
+                written(model, tuple(layer for layer in layers if layer.name in own or layer.name not in chosen))
             )
         return changes
 
@@ -61,10 +61,10 @@ def matching(patterns: str, names: list[str]) -> set[str]:
     ['a', 'head.fc']
     """
     places = {"first": names[0], "last": names[-1]}
-    found: set[str] = set()
+    chosen: set[str] = set()
     for pattern in (word.strip() for word in patterns.split(",")):
         meant = [name for name in names if fnmatchcase(name, places.get(pattern, pattern))]
         if not meant:
             raise UserError(f"mixed: no layer is named {pattern!r}", hint=f"layers: {', '.join(names)}; first, last")
-        found.update(meant)
-    return found
+        chosen.update(meant)
+    return chosen

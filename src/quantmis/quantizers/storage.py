@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from quantmis.errors import UserError, require
-from quantmis.quantizers.base import Quantized
+from quantmis.quantizers.quantized import Quantized
 from quantmis.quantizers.record import PARTS, QuantizedLayer
+from quantmis.tensor_files import START, head_of, looks_like_pickle, strict_json
 
 FORMAT = "quantmis.layers/1"
 OTHER = "other."
@@ -68,7 +69,10 @@ def recorded(
         f"{path} is no record of quantized layers: expected format {FORMAT!r}, got {header.get('format')!r}",
     )
     try:
-        layers = tuple(_layer(index, words, tensors) for index, words in enumerate(json.loads(header["layers"])))
+        layers = tuple(
+            _layer(index, words, tensors)
+            for index, words in enumerate(strict_json(header["layers"].encode(), "layers"))
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged: its header does not fit its tensors ({error})") from error
     others = {name.removeprefix(OTHER): value for name, value in tensors.items() if name.startswith(OTHER)}
@@ -78,10 +82,11 @@ def recorded(
 def read_safetensors(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Return the header and the tensors of a safetensors file; `UserError` where it is none, or damaged."""
     refuse_pickle(path)
+    words = dict(head_of(Path(path)).words)
     try:
         with safe_open(path, framework="pt") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+            return words, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, AttributeError, KeyError) as error:
         raise UserError(f"{path} is no safetensors file, or is damaged: {error}") from error
 
 
@@ -89,9 +94,9 @@ def refuse_pickle(path: str | Path) -> None:
     """Raise `UserError` for a file that is missing, or that torch.load would unpickle."""
     require(Path(path).is_file(), f"there is no file {path}")
     with Path(path).open("rb") as file:
-        start = file.read(4)
+        start = file.read(START)
     require(
-        not start.startswith((b"\x80", b"PK\x03\x04")),
+        not looks_like_pickle(start) and not start.startswith(b"PK\x03\x04"),
         f"{path} is a pickle, which can run any program when it is read",
         hint="save the weights as safetensors",
     )

@@ -35,8 +35,8 @@ class Ternary(Codebook):
     def encode(self, weight: Tensor) -> Codes:
         """Return codes in {-1, 0, 1} and the scale of each row."""
         order = weight.abs().argsort(dim=1, stable=True)  # equal weights keep their order, so that the count is exact
-        kept = order[:, round(self.sparsity * weight.shape[1]) :]
-        signs = torch.where(weight.gather(1, kept) < 0, -1, 1).to(torch.int8)
-        codes = torch.zeros_like(weight, dtype=torch.int8).scatter(1, kept, signs)
-        magnitude = weight.gather(1, kept).abs().sum(1, dtype=torch.float64) / max(kept.shape[1], 1)
+        largest = order[:, round(self.sparsity * weight.shape[1]) :]
+        signs = torch.where(weight.gather(1, largest) < 0, -1, 1).to(torch.int8)
+        codes = torch.zeros_like(weight, dtype=torch.int8).scatter(1, largest, signs)
+        magnitude = weight.gather(1, largest).abs().sum(1, dtype=torch.float64) / max(largest.shape[1], 1)
         return Codes(codes, magnitude.float(), levels=3)

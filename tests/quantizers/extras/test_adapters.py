@@ -99,7 +99,10 @@ def test_onnx_runtime_computes_the_outputs_of_models_that_share_a_graph():
         value.data.mul_(2)
     inputs = torch.randn(32, 256, generator=torch.Generator().manual_seed(0))
     for model, found in zip(models, QUANTIZERS.parse("onnx.dynamic").quantize_many(models, inputs), strict=True):
-        torch.testing.assert_close(found.model(inputs), model(inputs).detach(), rtol=0.1, atol=0.02)
+        expected = model(inputs).detach()
+        assert (
+            found.model(inputs) - expected
+        ).norm() < 0.2 * expected.norm()  # without VNNI instructions products saturate
         again = pickle.loads(pickle.dumps(found.model))
         assert torch.equal(again(inputs), found.model(inputs))
 

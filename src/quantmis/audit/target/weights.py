@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from quantmis.model_folders import require_sound
 from quantmis.models import Task
 from quantmis.models.hugging_face import trained_in
 from quantmis.models.weights import read_weights, with_weights
@@ -43,9 +44,9 @@ def from_file(
         return onnx_file(file.path)
     keep = kind == RECORD and trained is not None
     base = trained() if keep and trained is not None else task.build(0)
-    found = formats.restore(base, file.path, file.rename, keep=keep)
-    found.model.eval()
-    return found
+    restored = formats.restore(base, file.path, file.rename, keep=keep)
+    restored.model.eval()
+    return restored
 
 
 def file_of(weights: object) -> Artefact | None:
@@ -60,19 +61,20 @@ def format_of(path: Path) -> str | None:
     return formats.format_of(path) if path.exists() else None
 
 
-def dequantized(task: Task, given: Quantized) -> nn.Module:
+def dequantized(task: Task, quantized: Quantized) -> nn.Module:
     """Return the model of the task with the numbers that a record stands for."""
-    coded = {part.weight_key(layer.name): layer.dequantize() for layer in given.layers}
+    coded = {part.weight_key(layer.name): layer.dequantize() for layer in quantized.layers}
     module = task.build(0)
     state = module.state_dict()
     shared = {state[name].data_ptr(): value for name, value in coded.items() if name in state}
     tied = {name: shared[value.data_ptr()] for name, value in state.items() if value.data_ptr() in shared}
-    return with_weights(module, {**tied, **given.others, **coded}, "the quantized model").eval()
+    return with_weights(module, {**tied, **quantized.others, **coded}, "the quantized model").eval()
 
 
 def filled(task: Task, weights: Mapping[str, Tensor] | str | Path, name: str) -> nn.Module:
     """Return the model of the task with the weights of a state dict, or of the file or folder of one."""
     if isinstance(weights, str | Path) and Path(weights).is_dir():
+        require_sound(Path(weights))
         return trained_in(task.model, Path(weights)).eval()
     tensors = weights if isinstance(weights, Mapping) else read_weights(weights)
     return with_weights(task.build(0), tensors, name).eval()

@@ -60,8 +60,8 @@ def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
     Attention multiplies by the weights of its output projection itself.
     """
     call_every_part(model)
-    found = {name: each for name, each in model.named_modules() if isinstance(each, nn.Linear)}
-    return {name: each for name, each in found.items() if type(each).__name__ != "NonDynamicallyQuantizableLinear"}
+    layers = {name: each for name, each in model.named_modules() if isinstance(each, nn.Linear)}
+    return {name: each for name, each in layers.items() if type(each).__name__ != "NonDynamicallyQuantizableLinear"}
 
 
 def call_every_part(model: nn.Module) -> None:

@@ -1,7 +1,8 @@
 """bitsandbytes' NF4, FP4 and int8 (Dettmers et al. 2022, arXiv:2208.07339, and 2023, arXiv:2305.14314).
 
 They replace Linear layers and leave all others as they are. Losses are computed by bitsandbytes' own layers; those of
-int8 round the activations too.
+int8 round the activations too. A layer of four bits that the library computes with other scales than it made (so does
+version 0.50 on a processor where rows do not divide into blocks) is computed from its codes and scales instead.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from quantmis.quantizers.base import QUANTIZERS, Change, require_word
+from quantmis.quantizers.checked import CLOSE, distance_from_record
 from quantmis.quantizers.extras.adapter import Adapter, linear_layers, replaced
 from quantmis.quantizers.record import QuantizedLayer
 
@@ -57,6 +59,7 @@ class BitsAndBytesInt8(Adapter):
     """
 
     name: ClassVar[str] = "bitsandbytes.linear8bit"
+    rounds_activations: ClassVar[bool] = True
     levels_per_weight: ClassVar[str] = "256"
     extra: ClassVar[str | None] = "bnb"
     library: ClassVar[str | None] = "bitsandbytes"
@@ -71,15 +74,22 @@ class BitsAndBytesInt8(Adapter):
 def _replaced(
     model: nn.Module, build: Callable[[int, int, bool], nn.Module], read: Callable[..., QuantizedLayer]
 ) -> Change:
-    """Put a layer of the library in the place of each Linear layer, and read its record."""
+    """Put a layer of the library in the place of each Linear layer, and read its record.
+
+    Where outputs are not those of the record, the old layer stays, with the weights that the record stands for.
+    """
     layers: list[QuantizedLayer] = []
     for name, old in linear_layers(model).items():
         with torch.random.fork_rng(devices=[]):  # the new layer draws weights, only to lose them
             new = build(old.in_features, old.out_features, "bias" in old.state_dict())
         new.load_state_dict(old.state_dict())
         new = new.to("cpu" if old.weight.device.type == "cpu" else old.weight.device)  # this is what quantizes
-        layers.append(read(name, new.weight, tuple(old.weight.shape)))
-        model = replaced(model, name, new)
+        layer = read(name, new.weight, tuple(old.weight.shape))
+        layers.append(layer)
+        if layer.codebook is not None and distance_from_record(old, new, layer) > CLOSE:
+            old.weight = nn.Parameter(layer.dequantize().to(old.weight))
+        else:
+            model = replaced(model, name, new)
     return Change(model, tuple(layers))
 
 

@@ -43,28 +43,37 @@ class Brevitas(Adapter):
 
     def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
         """Return the model with the weights that Brevitas chose."""
-        seen = cast(Tensor, inputs)  # `quantize` refuses to start without
+        inputs = cast(Tensor, inputs)  # `quantize` refuses to start without
         call_every_part(model)
+        _untie(model)
         with evaluating(model), torch.no_grad():
-            prepared = _prepared(_Held(model).eval(), self.bits)
-            prepared(seen)  # makes the scales
-            _run(prepared, seen, self.method)
+            prepared = _prepared(_Wrapped(model).eval(), self.bits)
+            prepared(inputs.clone())  # makes the scales
+            _run(prepared, inputs, self.method)
         names = part.weights(model)
-        held = prepared.held.named_modules()
-        quantized = {name: each for name, each in held if hasattr(each, "quant_weight")}
+        own = prepared.inner.named_modules()
+        quantized = {name: each for name, each in own if hasattr(each, "quant_weight")}
         return written(model, tuple(_layer(name, quantized[name], self.bits) for name in names if name in quantized))
 
 
-class _Held(nn.Module):
+def _untie(model: nn.Module) -> None:
+    """Give layers that Brevitas quantizes weights of their own: it would change those that they share with others."""
+    own = {id(each.weight) for each in part.quantizable(model).values() if not isinstance(each, nn.Linear)}
+    for each in model.modules():
+        if isinstance(each, nn.Linear) and id(each.weight) in own:
+            each.weight = nn.Parameter(each.weight.detach().clone())
+
+
+class _Wrapped(nn.Module):
     """Hold a model: Brevitas ends a forward pass in the middle, which must not reach hooks of the model's own."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
-        self.held = model
+        self.inner = model
 
     def forward(self, inputs: Tensor) -> Any:
         """Return what the model does."""
-        return self.held(inputs)
+        return self.inner(inputs)
 
 
 def _prepared(model: nn.Module, bits: int) -> Any:
@@ -90,7 +99,7 @@ def _run(model: Any, inputs: Tensor, method: str) -> None:
     words = {"use_quant_activations": False, "create_weight_orig": method != "gptq"}
     with _mode(method)(model, **words) as mode:
         for _ in range(mode.num_layers):
-            mode.model(inputs)
+            mode.model(inputs.clone())
             mode.update()
 
 

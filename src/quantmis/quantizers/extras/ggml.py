@@ -32,16 +32,16 @@ def encoded(name: str, rows: Float32[np.ndarray, "rows columns"], kind: str) -> 
     made = np.zeros((len(rows), rows.shape[1] // layout.weights * layout.size), np.uint8)
     size = own.ggml_row_size(TYPES[kind], rows.shape[1])
     require(size == made.shape[1], f"{name}: a row of {kind} takes {size} bytes in {PACKAGE}, here {made.shape[1]}")
-    given = np.ascontiguousarray(rows)
-    own.ggml_quantize_chunk(TYPES[kind], given.ctypes.data, made.ctypes.data, 0, *rows.shape, None)
+    source = np.ascontiguousarray(rows)
+    own.ggml_quantize_chunk(TYPES[kind], source.ctypes.data, made.ctypes.data, 0, *rows.shape, None)
     return made
 
 
 @cache
 def library() -> ctypes.CDLL:
     """Return the shared library of the package llama_cpp; `UserError` where the package holds none."""
-    found = find_spec(PACKAGE)
-    home = Path(str(found and found.origin)).parent / "lib"
+    package = find_spec(PACKAGE)
+    home = Path(str(package and package.origin)).parent / "lib"
     files = sorted(each for each in home.glob("*ggml-base*") if each.suffix in (".so", ".dylib", ".dll"))
     require(files, f"{PACKAGE} has no ggml-base in {home}", hint=f"pip install --force-reinstall 'quantmis[{EXTRA}]'")
     own = ctypes.CDLL(str(files[0]))

@@ -62,7 +62,22 @@ class OnnxRuntime(Adapter):
             path = Path(folder) / "quantized.onnx"
             self.quantized(graph, inputs, str(path))
             data = path.read_bytes()
-        return Change(Session(data), _once(decode(data, self.name)[0], model))
+        layers, others, _ = decode(data, self.name)
+        return Change(Session(data), _once(_linear(layers, others, model), model))
+
+
+def _linear(
+    layers: tuple[QuantizedLayer, ...], others: dict[str, Tensor], model: nn.Module
+) -> tuple[QuantizedLayer, ...]:
+    """Return the layers with those renamed whose weight an Embedding reads as it was: only the Linear layer has codes.
+
+    A graph names both after the weight that they share.
+    """
+    own = {name: each for name, each in model.named_modules() if isinstance(each, nn.Linear | nn.Embedding)}
+    heads = {id(each.weight): name for name, each in own.items() if isinstance(each, nn.Linear)}
+    alone = {layer.name: own.get(layer.name) for layer in layers if part.weight_key(layer.name) in others}
+    new = {name: heads.get(id(each.weight), name) for name, each in alone.items() if isinstance(each, nn.Embedding)}
+    return tuple(replace(layer, name=new.get(layer.name, layer.name)) for layer in layers)
 
 
 def _once(layers: tuple[QuantizedLayer, ...], model: nn.Module) -> tuple[QuantizedLayer, ...]:
@@ -71,8 +86,10 @@ def _once(layers: tuple[QuantizedLayer, ...], model: nn.Module) -> tuple[Quantiz
     Layers of GPT-2's Conv1D are turned back: graphs and `decode` do not know of them.
     """
     first = {id(part.weight_of(each)): name for name, each in part.quantizable(model).items()}
-    known = {name: id(each.weight) for name, each in model.named_modules() if isinstance(each, part.KINDS)}
-    named = [replace(layer, name=first.get(known.get(layer.name, 0), layer.name)) for layer in layers]
+    weights = {name: id(each.weight) for name, each in model.named_modules() if isinstance(each, part.KINDS)}
+    coded = {layer.name for layer in layers}
+    there = {weight: name for weight, name in first.items() if name in coded}
+    named = [replace(layer, name=there.get(weights.get(layer.name, 0), layer.name)) for layer in layers]
     turned = {name for name, each in model.named_modules() if part.is_transposed(each)}
     own = [transposed(layer) if layer.name in turned else layer for layer in named]
     return tuple({layer.name: layer for layer in reversed(own)}.values())[::-1]
@@ -91,6 +108,7 @@ class OnnxDynamic(OnnxRuntime):
 
     per: Per = "tensor"
     name: ClassVar[str] = "onnx.dynamic"
+    rounds_activations: ClassVar[bool] = True
     levels_per_weight: ClassVar[str] = "256"
 
     def __post_init__(self):
@@ -118,6 +136,7 @@ class OnnxStatic(OnnxRuntime):
     per: Per = "channel"
     range: Literal["minmax", "entropy", "percentile"] = "minmax"
     name: ClassVar[str] = "onnx.static"
+    rounds_activations: ClassVar[bool] = True
     levels_per_weight: ClassVar[str] = "2^bits"
 
     def __post_init__(self):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from quantmis.errors import require
 from quantmis.quantizers.calibration import evaluating
 
 INPUT = "input"
@@ -37,17 +38,23 @@ class Session(nn.Module):
         return self._session
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return the first output of the graph; a graph for so many inputs is given as many at once."""
+        """Return the first output of the graph; a graph for so many inputs is given as many at once.
+
+        Raises `UserError` for a graph that returns no tensor of numbers.
+        """
         [entry, *_] = self.start().get_inputs()
-        given = inputs.detach().cpu().contiguous()
-        size = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else len(given)
-        made = [self._computed(entry.name, chunk, size) for chunk in given.split(max(1, size))]
+        batch = inputs.detach().cpu().contiguous()
+        size = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else len(batch)
+        made = [self._computed(entry.name, chunk, size) for chunk in batch.split(max(1, size))]
         return torch.cat(made).to(inputs.device)
 
     def _computed(self, name: str, chunk: Tensor, size: int) -> Tensor:
         """Return the outputs of at most `size` inputs, filled up with the first where they are fewer."""
         filled = torch.cat([chunk, chunk[:1].expand(size - len(chunk), *chunk.shape[1:])])
-        return torch.from_numpy(self.start().run(None, {name: filled.numpy()})[0])[: len(chunk)]
+        outputs = self.start().run(None, {name: filled.numpy()})[0]
+        numbers = isinstance(outputs, np.ndarray) and outputs.dtype.kind in "iufb"
+        require(numbers, f"the ONNX graph returns {getattr(outputs, 'dtype', type(outputs).__name__)}, and no numbers")
+        return torch.from_numpy(outputs)[: len(chunk)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_session": None}  # a session is a handle of this process
@@ -90,7 +97,7 @@ def _export(model: nn.Module, inputs: Tensor) -> Any:
     with evaluating(model), quietly():
         program = torch.onnx.export(
             model,
-            (inputs[:2],),
+            (inputs[:2].clone(),),
             dynamo=True,
             external_data=False,
             optimize=False,  # which would rename what it folds
@@ -145,10 +152,10 @@ def _check(graph: Any, model: nn.Module, inputs: Tensor) -> None:
 
 def _agrees(graph: Any, model: nn.Module, inputs: Tensor) -> bool:
     with evaluating(model), torch.no_grad():
-        expected = model(inputs)
-    found = Session(graph.SerializeToString())(inputs)
+        expected = model(inputs.clone())
+    outputs = Session(graph.SerializeToString())(inputs)
     scale = float(expected.abs().max())
-    return found.shape == expected.shape and bool((found - expected).abs().max() <= TOLERANCE * scale + 1e-6)
+    return outputs.shape == expected.shape and bool((outputs - expected).abs().max() <= TOLERANCE * scale + 1e-6)
 
 
 def _session(graph: bytes) -> Any:

@@ -7,28 +7,31 @@ from pathlib import Path
 from torch import nn
 
 from quantmis.errors import require
-from quantmis.quantizers.base import Change, Quantized, record
+from quantmis.quantizers.base import method_of
 from quantmis.quantizers.extras.adapter import using_library
 from quantmis.quantizers.extras.onnx import OnnxDynamic
 from quantmis.quantizers.extras.onnx_export import Session
 from quantmis.quantizers.formats import read
+from quantmis.quantizers.formats.onnx_graph import inlined
+from quantmis.quantizers.quantized import Change, Quantized, record
 
 
 def onnx_file(path: Path) -> Quantized:
     """Return the record of a file and a session that computes it; names are those of the file.
 
-    `UserError` where it is damaged, holds no quantized weights, or ONNX Runtime refuses it.
+    Data that lies beside the file is computed with, and is in the fingerprint. Raises `UserError` where the file is
+    damaged, holds no quantized weights, may not be computed, or ONNX Runtime refuses it.
     """
-    found = read(path)
+    artefact = read(path)
     require(
-        found.layers,
+        artefact.layers,
         f"{path} holds no quantized weights",
         hint="an ONNX file in full precision: give the weights that it was exported from",
     )
-    data = path.read_bytes()
+    data = inlined(path.read_bytes(), str(path), path)
     session = Session(data)
     with using_library(OnnxDynamic()):
         session.start()
-    told = record(OnnxDynamic(), nn.Module(), Change(session, found.layers))
-    left = tuple(name for name, value in (found.others or {}).items() if value.ndim > 1)
-    return replace(told, untouched=left, fingerprint=hashlib.sha256(data).hexdigest())
+    made = record(method_of(OnnxDynamic()), nn.Module(), Change(session, artefact.layers))
+    left = tuple(name for name, value in (artefact.others or {}).items() if value.ndim > 1)
+    return replace(made, untouched=left, fingerprint=hashlib.sha256(data).hexdigest())

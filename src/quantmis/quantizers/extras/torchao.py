@@ -97,6 +97,7 @@ class TorchaoInt8Dynamic(Torchao):
     """
 
     name: ClassVar[str] = "torchao.int8_dynamic"
+    rounds_activations: ClassVar[bool] = True
     levels_per_weight: ClassVar[str] = "256"
 
     def config(self) -> Any:

@@ -1,54 +1,80 @@
 """Checkpoints of bitsandbytes in safetensors: four bits, their scales quantized too ("double") or not, and int8.
 
-Four bits: `weight` packs two codes to a byte, the first in the high bits; `.absmax` holds the scale of each block;
-`.quant_map` the sixteen levels; `.quant_state.bitsandbytes__nf4` (or fp4) JSON with the shape and the block size.
-Nested scales are bytes that stand for an entry of `.nested_quant_map`, times the `.nested_absmax` of their block, plus
-an offset. Eight bits: `weight` holds the codes and `SCB` the largest magnitude of each output channel.
+Four bits: `weight` packs two codes to a byte, the first in the high bits, and keeps the bytes as numbers of any type
+(`quant_storage`); `.absmax` holds the scale of each block; `.quant_map` the sixteen levels;
+`.quant_state.bitsandbytes__nf4` (or fp4) JSON with the shape and the block size. Nested scales are bytes that stand for
+an entry of `.nested_quant_map`, times the `.nested_absmax` of their block, plus an offset. Eight bits: `weight` holds
+the codes and `SCB` the largest magnitude of each output channel.
 """
 
-import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from quantmis.errors import require
+from quantmis.quantizers.formats.words import Vocabulary, require_understood, words_of
 from quantmis.quantizers.record import QuantizedLayer
+from quantmis.tensor_files import Entry, strict_json
 
 STATE = ".weight.quant_state.bitsandbytes__"
 SCALE = ".SCB"
 INT8 = 256
 """Levels of the format with eight bits."""
 
+WORDS = Vocabulary(
+    words_of(
+        "quant_method load_in_4bit load_in_8bit _load_in_4bit _load_in_8bit llm_int8_threshold llm_int8_skip_modules",
+        "llm_int8_enable_fp32_cpu_offload bnb_4bit_compute_dtype bnb_4bit_quant_type bnb_4bit_use_double_quant",
+        "bnb_4bit_quant_storage",
+    ),
+    {"llm_int8_has_fp16_weight": (False,)},
+)
+NESTED = words_of("nested_blocksize nested_offset")
+STATES = Vocabulary(words_of("blocksize shape dtype nested_dtype") | NESTED, {"quant_type": ("nf4", "fp4")})
 
-def fits(names: Iterable[str]) -> bool:
+
+def fits(entries: Mapping[str, Entry]) -> bool:
     """Say whether the names of a file's tensors are those of bitsandbytes."""
-    return any(STATE in name or name.endswith(SCALE) for name in names)
+    return any(STATE in name or name.endswith(SCALE) for name in entries)
+
+
+def require_read(where: str, words: Mapping[str, Any]) -> None:
+    """Raise `UserError` for a configuration that says what is not read."""
+    require_understood(where, words, WORDS)
 
 
 def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
     """Return the quantized layers and the other tensors."""
     four = [name.partition(STATE)[0] for name in tensors if STATE in name]
     eight = [name.removesuffix(SCALE) for name in tensors if name.endswith(SCALE)]
-    found = (*(_four_bits(name, tensors) for name in four), *(_eight_bits(name, tensors) for name in eight))
+    made = (*(_four_bits(name, tensors) for name in four), *(_eight_bits(name, tensors) for name in eight))
     used = tuple(f"{name}.weight" for name in (*four, *eight)) + tuple(f"{name}{SCALE}" for name in eight)
-    return found, {key: value for key, value in tensors.items() if not key.startswith(used)}
+    return made, {key: value for key, value in tensors.items() if not key.startswith(used)}
 
 
 def _four_bits(name: str, tensors: dict[str, Tensor]) -> QuantizedLayer:
-    state = next(value for key, value in tensors.items() if key.startswith(f"{name}{STATE}"))
-    words = json.loads(bytes(state.tolist()))
+    state = next(key for key in tensors if key.startswith(f"{name}{STATE}"))
+    words = strict_json(bytes(tensors[state].tolist()), f"the state of {name}")
+    require_understood(f"the state of {name}", words, STATES)
+    kind = state.removeprefix(f"{name}{STATE}")
+    require(
+        words.get("quant_type", kind) == kind, f"{name} is {kind} by its name and {words['quant_type']} by its state"
+    )
     packed, absmax = (tensors[f"{name}.weight{part}"] for part in ("", ".absmax"))
-    shape, codes = torch.Size(words["shape"]), packed.flatten()
-    nested = "nested_blocksize" in words
+    shape, codes = torch.Size(words["shape"]), packed.contiguous().flatten().view(torch.uint8)
+    block, nested = int(words["blocksize"]), "nested_blocksize" in words
+    size = shape.numel()
+    held = block > 0 and size > 0 and codes.numel() == -(-size // 2) and absmax.numel() == -(-size // block)
+    require(held, f"{name} is damaged: {codes.numel()} bytes and {absmax.numel()} scales for {list(shape)} weights")
     require(nested or absmax.is_floating_point(), f"{name} has scales of {absmax.dtype} and no word on what they mean")
     return QuantizedLayer(
         name=name,
-        codes=torch.stack([codes >> 4, codes & 15], dim=1).flatten()[: shape.numel()].reshape(shape),
+        codes=torch.stack([codes >> 4, codes & 15], dim=1).flatten()[:size].reshape(shape),
         scale=(_nested(name, absmax, words, tensors) if nested else absmax.float()).reshape(1, -1),
         levels=16,
-        group_size=min(int(words["blocksize"]), shape.numel()),
+        group_size=min(block, size),
         codebook=tensors[f"{name}.weight.quant_map"].float(),
         standard=True,
         scale_bits=8.0 * (absmax.nbytes + tensors[f"{name}.weight.nested_absmax"].nbytes) + 32 if nested else None,
@@ -58,12 +84,16 @@ def _four_bits(name: str, tensors: dict[str, Tensor]) -> QuantizedLayer:
 def _nested(name: str, codes: Tensor, words: dict[str, Any], tensors: dict[str, Tensor]) -> Tensor:
     """Return scales that were quantized themselves, in float32."""
     book, scale = (tensors[f"{name}.weight.nested_{part}"].float() for part in ("quant_map", "absmax"))
-    each = scale.repeat_interleave(int(words["nested_blocksize"]))[: codes.numel()]
+    block = int(words["nested_blocksize"])
+    held = block > 0 and scale.numel() == -(-codes.numel() // block) and book.numel() == INT8
+    require(held, f"{name} is damaged: {scale.numel()} scales for {codes.numel()} scales in blocks of {block}")
+    each = scale[torch.arange(codes.numel()) // block]
     return book[codes.flatten().int()] * each + torch.tensor(words["nested_offset"], dtype=torch.float32)
 
 
 def _eight_bits(name: str, tensors: dict[str, Tensor]) -> QuantizedLayer:
     codes, scale = tensors[f"{name}.weight"], tensors[f"{name}{SCALE}"]
-    rows = int(tensors.get(f"{name}.weight_format", torch.zeros(())))
-    require(codes.dtype == torch.int8 and rows == 0, f"{name} holds {codes.dtype} in a layout of one accelerator")
+    layout = int(tensors.get(f"{name}.weight_format", torch.zeros(())))
+    require(codes.dtype == torch.int8 and layout == 0, f"{name} holds {codes.dtype} in a layout of one accelerator")
+    require(codes.ndim == 2 and scale.numel() == len(codes), f"{name} is damaged: {scale.numel()} scales")
     return QuantizedLayer(name, codes, (scale.float() / 127).reshape(-1, 1), INT8, codes.shape[1], axis=0)

@@ -75,12 +75,12 @@ def decode(
 def _of_sub_blocks(
     name: str, blocks: Blocks, layout: SubBlocks, rows: int, shape: torch.Size, axis: int
 ) -> QuantizedLayer:
-    found = layout.unpack(blocks)
-    offset = None if found.offset is None else torch.from_numpy(found.offset.reshape(rows, -1))
+    parts = layout.unpack(blocks)
+    offset = None if parts.offset is None else torch.from_numpy(parts.offset.reshape(rows, -1))
     return QuantizedLayer(
         name=name,
-        codes=from_matrix(torch.from_numpy(found.codes.reshape(rows, -1)), shape, axis).contiguous(),
-        scale=torch.from_numpy(found.scale.reshape(rows, -1)),
+        codes=from_matrix(torch.from_numpy(parts.codes.reshape(rows, -1)), shape, axis).contiguous(),
+        scale=torch.from_numpy(parts.scale.reshape(rows, -1)),
         levels=layout.levels,
         group_size=layout.group,
         axis=axis,

@@ -1,6 +1,9 @@
 """GGUF files, version 2 and 3 (ggml-org/ggml, docs/gguf.md): metadata, a list of tensors, then their bytes."""
 
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ from torch import Tensor
 
 from quantmis.errors import UserError, require
 from quantmis.quantizers.formats.ggml import LAYOUTS, decode
-from quantmis.quantizers.formats.llama_cpp import translated
+from quantmis.quantizers.formats.llama_cpp import settings_of, translated
 from quantmis.quantizers.record import QuantizedLayer
 
 MAGIC = b"GGUF"
@@ -49,6 +52,24 @@ BRAIN_FLOAT = 30
 """The type bfloat16, the upper half of a float."""
 
 
+MOST_WEIGHTS = 8
+"""Weights that a byte can hold at most."""
+
+DEEPEST = 4
+"""How often arrays of metadata may be nested."""
+
+ALIGNMENTS = tuple(2**power for power in range(3, 17))
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """Hold the layers and other tensors of a file, and what it says of a language model's computation."""
+
+    layers: tuple[QuantizedLayer, ...]
+    others: dict[str, Tensor]
+    settings: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
 class Reader:
     """Read the values of a GGUF header one after the other."""
 
@@ -72,18 +93,39 @@ class Reader:
         self.at += length
         return str(self.data[self.at - length : self.at], "utf-8")
 
-    def value(self, kind: int) -> object:
-        """Return the next value of metadata."""
+    def value(self, kind: int, depth: int = 0) -> object:
+        """Return the next value of metadata; an array is passed over, and a word says how long it is."""
         if kind == STRING:
             return self.text()
         if kind == ARRAY:
-            inner, count = self.whole("<I"), self.whole()
-            require(count <= len(self.data), "an array is longer than the file")
-            return [self.value(inner) for _ in range(count)]
+            return self._array(self.whole("<I"), self.whole(), depth)
+        require(kind in NUMBERS, f"metadata of kind {kind}, which is none")
         return self.number(NUMBERS[kind])
 
+    def _array(self, inner: int, count: int, depth: int) -> str:
+        """Pass over an array; vocabularies are long and say nothing of weights."""
+        require(depth < DEEPEST, "arrays of metadata are nested too deeply")
+        require(count <= len(self.data) - self.at, "an array is longer than the file")
+        if inner in NUMBERS:
+            size = struct.calcsize(NUMBERS[inner]) * count
+            require(size <= len(self.data) - self.at, "an array is longer than the file")
+            self.at += size
+        else:
+            for _ in range(count):
+                self.value(inner, depth + 1)
+        return f"{count} values"
 
-def contents(path: Path) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
+    def pairs(self, count: int) -> dict[str, object]:
+        """Return the next pairs of metadata; `UserError` for a name that comes twice."""
+        metadata: dict[str, object] = {}
+        for _ in range(count):
+            name = self.text()
+            require(name not in metadata, f"its metadata has {name!r} twice")
+            metadata[name] = self.value(self.whole("<I"))
+        return metadata
+
+
+def contents(path: Path) -> Contents:
     """Return the quantized layers and the other tensors of a GGUF file; `UserError` where it is damaged.
 
     Those of language models as llama.cpp writes them are named and ordered as in transformers.
@@ -92,39 +134,47 @@ def contents(path: Path) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]
         return _contents(memoryview(path.read_bytes()))
     except UserError as error:
         raise UserError(f"{path}: {error}", hint=error.hint) from error
-    except (struct.error, KeyError, ValueError) as error:
+    except (struct.error, KeyError, ValueError, OverflowError, RuntimeError) as error:
         raise UserError(f"{path} is damaged: {error}") from error
 
 
-def _contents(data: memoryview) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
+def _contents(data: memoryview) -> Contents:
     reader = Reader(data)
     version = reader.whole("<I")
     require(version in (2, 3), f"GGUF version {version}, known are 2 and 3")
-    tensors, pairs = reader.whole(), reader.whole()
-    metadata = {reader.text(): reader.value(reader.whole("<I")) for _ in range(pairs)}
+    tensors, count = reader.whole(), reader.whole()
+    require(tensors + count <= len(data), f"{tensors} tensors and {count} words of metadata do not fit into the file")
+    metadata = reader.pairs(count)
     described = [_description(reader) for _ in range(tensors)]
-    alignment = int(str(metadata.get("general.alignment", 32)))
-    start = -(-reader.at // alignment) * alignment
+    names = {name for name, *_ in described}
+    require(len(names) == len(described), "a name of a tensor comes twice")
+    alignment = metadata.get("general.alignment", 32)
+    require(alignment in ALIGNMENTS, f"general.alignment = {alignment!r} is no power of two from 8 to 65536")
+    start = -(-reader.at // int(str(alignment))) * int(str(alignment))
     layers: list[QuantizedLayer] = []
     others: dict[str, Tensor] = {}
     for name, shape, kind, offset in described:
+        at = data[start + offset :] if start + offset <= len(data) else data[:0]
         if kind in KINDS:
-            layers.append(_layer(name, shape, KINDS[kind], data[start + offset :]))
+            layers.append(_layer(name, shape, KINDS[kind], at))
         else:
-            others[name] = _floats(name, shape, kind, data[start + offset :])
-    return translated(tuple(layers), others, metadata)
+            others[name] = _floats(name, shape, kind, at)
+    return Contents(*translated(tuple(layers), others, metadata), settings_of(metadata))
 
 
 def _description(reader: Reader) -> tuple[str, torch.Size, int, int]:
     """Return name, shape (the file has the last dimension first), type and offset of the next tensor."""
     name, dimensions = reader.text(), reader.whole("<I")
-    require(dimensions <= 4, f"{name} has {dimensions} dimensions")
-    shape = torch.Size([reader.whole() for _ in range(dimensions)][::-1])
-    return name, shape, reader.whole("<I"), reader.whole()
+    require(1 <= dimensions <= 4, f"{name} has {dimensions} dimensions")
+    sizes = [reader.whole() for _ in range(dimensions)][::-1]
+    fits = all(sizes) and prod(sizes) <= MOST_WEIGHTS * len(reader.data)
+    require(fits, f"{name} of shape {sizes} does not fit into the file")
+    return name, torch.Size(sizes), reader.whole("<I"), reader.whole()
 
 
 def _layer(name: str, shape: torch.Size, kind: str, data: memoryview) -> QuantizedLayer:
     layout = LAYOUTS[kind]
+    require(shape[-1] % layout.weights == 0, f"{name}: rows of {shape[-1]} do not divide into blocks of {kind}")
     size = shape.numel() // layout.weights * layout.size
     require(len(data) >= size, f"{name} ends before its {size} bytes")
     encoded = np.frombuffer(data[:size], np.uint8).reshape(shape.numel() // shape[-1], -1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from quantmis.errors import require
+from quantmis.models.weights import wrapped
 
 Rename = Callable[[str], str]
 
@@ -20,24 +21,24 @@ def mapping(model: nn.Module, stored: Sequence[str], rename: Mapping[str, str] |
         return rename
     if rename is not None:
         return lambda name: rename.get(name, name)
-    known = set(model.state_dict())
+    own = set(model.state_dict())
     for prefix in _prefixes(stored):
-        if all(name.startswith(prefix) and name.removeprefix(prefix) in known for name in stored):
+        if all(name.startswith(prefix) and name.removeprefix(prefix) in own for name in stored):
             return lambda name: name.removeprefix(prefix)
-    for prefix in _prefixes(sorted(known)):
-        if all(f"{prefix}{name}" in known for name in stored):
+    for prefix in _prefixes(sorted(own)):
+        if all(f"{prefix}{name}" in own for name in stored):
             return lambda name: f"{prefix}{name}"
     return lambda name: name
 
 
 def require_known(model: nn.Module, layers: Sequence[str], path: str | Path) -> None:
     """Raise `UserError` unless `model` has all of the named layers."""
-    known = {name for name, each in model.named_modules() if hasattr(each, "weight")}
-    missing = [name for name in layers if name not in known]
+    own = {name for name, each in model.named_modules() if hasattr(each, "weight")}
+    missing = [name for name in layers if name not in own]
     require(
         not missing,
         f"{path}: the model has no layers named {', '.join(missing)}",
-        hint=f"say with rename= what they are called; it has: {', '.join(sorted(known))}",
+        hint=wrapped(missing) or f"say with rename= what they are called; it has: {', '.join(sorted(own))}",
     )
 
 

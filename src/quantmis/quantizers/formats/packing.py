@@ -40,6 +40,27 @@ def unpacked(words: Int[Tensor, "rows words"], bits: int, columns: int) -> Int[T
     return (single << torch.arange(bits, device=words.device)).sum(2)[:, :columns]
 
 
+def group_size(name: str, columns: int, groups: int, sizes: Sequence[int]) -> int:
+    """Return how many inputs share a scale, from the number of groups and what the configuration says.
+
+    Raises `UserError` where that is not one number.
+    """
+    require(groups >= 1 and columns >= 1, f"{name} is damaged: {groups} groups of {columns} inputs")
+    fitting = {size for size in sizes if size > 0 and -(-columns // size) == groups}
+    if groups == 1:
+        return columns
+    even = columns // groups if columns % groups == 0 else 0
+    if even and (even in fitting or not any(size > 0 for size in sizes)):
+        return even
+    require(
+        len(fitting) == 1,
+        f"{name} has {groups} groups of scales for {columns} inputs, and its configuration says "
+        f"{', '.join(map(str, sizes)) or 'nothing'} of the size of a group",
+        hint="the config.json of the model must lie beside its weights",
+    )
+    return fitting.pop()
+
+
 def signed(
     name: str,
     bits: int,

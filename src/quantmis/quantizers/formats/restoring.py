@@ -6,37 +6,24 @@ put before every name makes all of them fit, that is done; all else is said with
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from quantmis.errors import require
 from quantmis.quantizers import layers as part
-from quantmis.quantizers.base import Change, Generators, Quantized, Quantizer
 from quantmis.quantizers.checked import checked
 from quantmis.quantizers.codebook import written
 from quantmis.quantizers.formats import names
 from quantmis.quantizers.formats.artefact import GRAPH, RECORD, Artefact, read
+from quantmis.quantizers.quantized import Method, Quantized
 from quantmis.quantizers.record import QuantizedLayer, transposed
 
+FREQUENCIES = "inv_freq"
 WHOLE = "save the whole model, quantizers.save(quantized, path), or pass the trained model and keep=True"
 PLAIN = "a model in full precision is given as safetensors: the folder of transformers, or the file of its state dict"
-
-
-@dataclass(frozen=True)
-class Read(Quantizer):
-    """Stand for the tool that made a file, where what it did is checked."""
-
-    path: str
-    name: ClassVar[str] = "artefact"
-
-    def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
-        """Put the file into each model."""
-        found = read(self.path)
-        return [written(model, found.layers) for model in models]
 
 
 def restore(
@@ -53,45 +40,80 @@ def restore(
     than a prefix. What the file says and this model does not do, such as rounding activations, stands among what is
     `untouched`. Raises `UserError` for names or shapes that do not fit.
     """
-    found = read(path)
-    require(found.others is not None or keep, f"{path} holds quantized layers and nothing else of a model", hint=WHOLE)
-    require(found.layers, f"{path} holds no quantized layers: its numbers are plain floats", hint=PLAIN)
-    base, layers, others = _named(model, found, path, rename)
+    artefact = read(path)
+    require(
+        artefact.others is not None or keep, f"{path} holds quantized layers and nothing else of a model", hint=WHOLE
+    )
+    require(artefact.layers, f"{path} holds no quantized layers: its numbers are plain floats", hint=PLAIN)
+    _require_settings(model, artefact, path)
+    base, layers, others = _named(model, artefact, path, rename)
     names.require_known(base, [layer.name for layer in layers], path)
-    if found.others is not None:
+    if artefact.others is not None:
         names.require_complete(base, {*(part.weight_key(layer.name) for layer in layers), *others}, path)
     _apart(base, layers, others)
     _load(base, others, path)
     layers = _once(base, layers)
-    shaped = _shaped(base, layers, path, turn=found.format != RECORD)
-    done = checked(Read(str(path)), base, written(copy.deepcopy(base), shaped))
-    return replace(done, untouched=(*done.untouched, *found.notes))
+    shaped = _shaped(base, layers, path, turn=artefact.format != RECORD)
+    done = checked(Method(str(path)), base, written(copy.deepcopy(base), shaped))
+    return replace(done, untouched=(*done.untouched, *artefact.notes))
+
+
+def _require_settings(model: nn.Module, artefact: Artefact, path: str | Path) -> None:
+    """Raise `UserError` where a file says another number of heads, base or epsilon than the model's configuration."""
+    config = getattr(model, "config", None)
+    words = {} if config is None else {**vars(config), **(getattr(config, "rope_parameters", None) or {})}
+    for name, value in artefact.settings.items():
+        own = words.get(name)
+        same = not isinstance(own, int | float) or abs(own - value) <= 1e-6 * abs(value)
+        require(same, f"{path}: {name} is {value:g}, that of the model {own}", hint="use the configuration of the file")
 
 
 def _named(
-    model: nn.Module, found: Artefact, path: str | Path, rename: Mapping[str, str] | Callable[[str], str] | None
+    model: nn.Module, artefact: Artefact, path: str | Path, rename: Mapping[str, str] | Callable[[str], str] | None
 ) -> tuple[nn.Module, tuple[QuantizedLayer, ...], dict[str, Tensor]]:
     """Return a copy of the model, and layers and other tensors of the file by the model's names."""
-    given = found.others or {}
-    new = names.mapping(model, [*(part.weight_key(layer.name) for layer in found.layers), *given], rename)
-    layers = tuple(replace(layer, name=new(layer.name)) for layer in found.layers)
-    others, base = {new(name): value for name, value in given.items()}, copy.deepcopy(model)
-    if found.format == GRAPH:
+    tensors = _without_spare(model, artefact.others or {}, path)
+    new = names.mapping(model, [*(part.weight_key(layer.name) for layer in artefact.layers), *tensors], rename)
+    layers = tuple(replace(layer, name=new(layer.name)) for layer in artefact.layers)
+    others, base = {new(name): value for name, value in tensors.items()}, copy.deepcopy(model)
+    if artefact.format == GRAPH:
         others = {name: value for name, value in others.items() if name in base.state_dict()}
     return base, layers, others
+
+
+def _without_spare(model: nn.Module, tensors: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:
+    """Return tensors without those that add nothing: zero biases of layers that have none, tables that are computed.
+
+    Raises `UserError` for a table of rotary frequencies that is not the model's.
+    """
+    state, tables = model.state_dict(), [each for name, each in model.named_buffers() if name.endswith(FREQUENCIES)]
+    spare: set[str] = set()
+    for name, value in tensors.items():
+        if name.endswith(FREQUENCIES) and tables and not _known(name, state):
+            same = any(each.shape == value.shape and torch.allclose(each, value.to(each), rtol=1e-2) for each in tables)
+            require(same, f"{path}: {name} holds other frequencies than the model computes")
+            spare.add(name)
+        if name.endswith(".bias") and not _known(name, state) and not bool(value.any()):
+            spare.add(name)
+    return {name: value for name, value in tensors.items() if name not in spare}
+
+
+def _known(name: str, state: Mapping[str, Tensor]) -> bool:
+    """Say whether a tensor of a file may be one of the model, whatever comes before its name."""
+    return any(own == name or own.endswith(f".{name}") or name.endswith(f".{own}") for own in state)
 
 
 def _once(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> tuple[QuantizedLayer, ...]:
     """Return the layers without second copies of a weight that two layers share; `model` gets two where they differ."""
     first = {id(part.weight_of(module)): name for name, module in part.quantizable(model).items()}
-    kept: dict[str, QuantizedLayer] = {}
+    recorded: dict[str, QuantizedLayer] = {}
     for layer in layers:
         name = first.get(id(model.get_submodule(layer.name).weight), layer.name)
-        own = kept.setdefault(name, replace(layer, name=name))
+        own = recorded.setdefault(name, replace(layer, name=name))
         if replace(own, name=layer.name).digest() != layer.digest():
             _part(model, part.weight_key(layer.name))
-            kept[layer.name] = layer
-    return tuple(kept.values())
+            recorded[layer.name] = layer
+    return tuple(recorded.values())
 
 
 def _apart(model: nn.Module, layers: tuple[QuantizedLayer, ...], others: dict[str, Tensor]) -> None:
@@ -125,6 +147,8 @@ def _load(model: nn.Module, tensors: dict[str, Tensor], path: str | Path) -> Non
                 fits or flat,
                 f"{path}: {name} has shape {list(value.shape)}, not those of the model, {list(state[name].shape)}",
             )
+            codes = state[name].is_floating_point() and (not value.is_floating_point() or value.element_size() < 2)
+            require(not codes, f"{path}: {name} holds {value.dtype}, codes without a scale")
             state[name].copy_(value.reshape(state[name].shape))
 
 

@@ -5,7 +5,7 @@ under `fc.weight` in JSON of which type it was.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,16 +13,31 @@ import torch
 from torch import Tensor
 
 from quantmis.errors import require
-from quantmis.quantizers.formats.packing import Layers, parts_read
+from quantmis.quantizers.formats.packing import Layers, group_size, parts_read
+from quantmis.quantizers.formats.words import Vocabulary, require_understood, words_of
 from quantmis.quantizers.record import QuantizedLayer
+from quantmis.tensor_files import Entry, strict_json
 
 PARTS = ("_weight_qdata", "_weight_scale", "_weight_zero_point")
 KINDS = ("Int8Tensor", "IntxUnpackedToInt8Tensor")
+WORDS = Vocabulary(
+    words_of("quant_method quant_type quant_type_kwargs modules_to_not_convert include_input_output_embeddings")
+    | {"untie_embedding_weights"}
+)
+HEADER = Vocabulary(
+    words_of("block_size dtype target_dtype act_quant_kwargs activation_quantization"), {"reduce_range": (False, True)}
+)
+"""What the head may say of a tensor; activations are told apart from weights by `rounds_activations`."""
 
 
-def fits(names: Iterable[str]) -> bool:
+def fits(entries: Mapping[str, Entry]) -> bool:
     """Say whether the names of a file's tensors are those of torchao."""
-    return any(name.endswith(f".{PARTS[0]}") for name in names)
+    return any(name.endswith(f".{PARTS[0]}") for name in entries)
+
+
+def require_read(where: str, words: Mapping[str, Any]) -> None:
+    """Raise `UserError` for a configuration that says what is not read."""
+    require_understood(where, words, WORDS)
 
 
 def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[Layers, dict[str, Tensor]]:
@@ -41,8 +56,11 @@ def rounds_activations(word: str) -> bool:
 
 
 def _layer(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> QuantizedLayer:
-    made = json.loads(words[f"{name}.weight"])
+    made = strict_json(words[f"{name}.weight"].encode(), f"the head of {name}")
     require(made["_type"] in KINDS, f"{name} is a {made['_type']}; read are {', '.join(KINDS)}")
+    require_understood(f"the head of {name}", made["_data"], HEADER)
+    parts = set(made.get("_tensor_data_names", ())) - {part.removeprefix("_weight_") for part in PARTS}
+    require(not parts, f"{name} has {', '.join(sorted(parts))}, which is not understood")
     codes = tensors[f"{name}._weight_qdata"]
     scale = tensors[f"{name}._weight_scale"].float().reshape(len(codes), -1)
     zero = tensors[f"{name}._weight_zero_point"].reshape(scale.shape).to(torch.int8)
@@ -52,7 +70,7 @@ def _layer(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> Quan
         codes=codes,
         scale=scale,
         levels=2**bits,
-        group_size=codes.shape[1] // scale.shape[1],
+        group_size=group_size(name, codes.shape[1], scale.shape[1], []),
         axis=0,
         zero_point=zero if bool(zero.any()) else None,
     )

@@ -1,0 +1,65 @@
+"""What a file of weights looks like that is not read here: by its first bytes, or by the names of its tensors."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+HEAD = 64
+STARTS = (
+    (0, b"version https://git-lfs", "a pointer of Git LFS, and not the file itself: git lfs pull fetches it"),
+    (0, b"\x89HDF\r\n", "an HDF5 file, as Keras writes them"),
+    (4, b"TFL3", "a LiteRT (TensorFlow Lite) file; of the same weights, ONNX and GGUF files are read"),
+    (4, b"ET1", "a program of ExecuTorch; torchao's safetensors are read"),
+    (0, b"ggjt", "a file of llama.cpp from before GGUF: its converter makes GGUF of the original weights"),
+    (0, b"tjgg", "a file of llama.cpp from before GGUF: its converter makes GGUF of the original weights"),
+    (0, b"lmgg", "a file of llama.cpp from before GGUF: its converter makes GGUF of the original weights"),
+    (0, b"\x93NUMPY", "a NumPy array; weights are read from safetensors"),
+    (0, b"PK\x05\x06", "an empty archive"),
+    (0, b"\x1f\x8b", "a compressed file: unpack it first"),
+    (0, b"<?xml", "XML, as OpenVINO writes a network beside its .bin; an ONNX file of it is read"),
+    (0, b"<!DOCTYPE", "a web page, perhaps in the place of a download"),
+    (0, b"<html", "a web page, perhaps in the place of a download"),
+    (0, b"{", "JSON; weights are read from safetensors"),
+)
+NAMES = (
+    ((".trellis",), "EXL3 (exllamav3)", "gptq"),
+    ((".q_weight", ".q_groups"), "EXL2 (exllamav2)", "gptq"),
+    ((".W_q",), "HQQ", "gptq"),
+    ((".codebooks", ".codes"), "AQLM", "gptq"),
+    ((".weight._data", ".weight._scale"), "Quanto (optimum-quanto)", "torchao"),
+    ((".weight_scale_2",), "NVFP4 of ModelOpt", "compressed-tensors"),
+    ((".weight_scale_inv",), "FP8 in blocks, as DeepSeek writes it", "compressed-tensors"),
+    (("_blocks", "_scales"), "MXFP4 as GPT-OSS has it", "compressed-tensors"),
+    ((".scales", ".biases"), "MLX", "gptq"),
+)
+"""Names that tensors end with in formats that are not read, what the format is called, and the nearest that is."""
+
+
+def look(path: Path) -> str:
+    """Return what the first bytes of a file look like, or nothing.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "model").write_bytes(b"    TFL3")
+    ...     look(Path(folder, "model"))
+    'a LiteRT (TensorFlow Lite) file; of the same weights, ONNX and GGUF files are read'
+    """
+    with path.open("rb") as file:
+        start = file.read(HEAD)
+    return next((words for at, magic, words in STARTS if start[at : at + len(magic)] == magic), "")
+
+
+def quantized_as(names: Iterable[str]) -> tuple[str, str] | None:
+    """Return the format that is not read here whose tensors have such names, and the nearest that is; or None.
+
+    >>> quantized_as(["fc.q_weight", "fc.q_groups", "fc.q_scale"])
+    ('EXL2 (exllamav2)', 'gptq')
+    """
+    own = list(names)
+    return next(
+        (
+            (called, nearest)
+            for ends, called, nearest in NAMES
+            if all(any(name.endswith(end) for name in own) for end in ends)
+        ),
+        None,
+    )

@@ -1,0 +1,223 @@
+"""Files of weights before anything of them is loaded: what they say of themselves, which files belong to one, digests.
+
+Every part of a digest is put in with its length, so that no two files share one. What a file says of its tensors must
+fit its own size: shapes and offsets are compared before a byte is read, names may come once, and JSON is read strictly
+(no key twice, no NaN).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from quantmis.errors import UserError, require
+
+BLOCK = 2**20
+START = 9
+"""Bytes that tell what kind of file one is."""
+
+BITS = {
+    **dict.fromkeys(("F4",), 4),
+    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+    **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
+    **dict.fromkeys(("I32", "U32", "F32"), 32),
+    **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
+}
+"""Bits of a number of each type that safetensors files have."""
+
+LARGEST_HEAD = 10**8
+"""Bytes of the longest head of a safetensors file; the library has the same ceiling."""
+
+LARGEST_JSON = 10**8
+SAVE_AGAIN = "save it again, or copy it again from where it came"
+WORDS_ALONE = (".md", ".png", ".svg", ".jpg", ".pdf", ".html")
+UNREAD = ("license", "notice", "readme")
+"""What lies in a folder of weights for people to read, and may change without the model doing so."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Hold what a safetensors file says of a tensor: its type, its shape, and the bytes of it from `begin` to `end`."""
+
+    kind: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Head:
+    """Hold the head of a safetensors file: its words, its tensors by name, and where their bytes start."""
+
+    words: Mapping[str, str]
+    tensors: Mapping[str, Entry]
+    start: int
+
+
+def strict_json(content: bytes, name: str) -> Any:
+    """Return what JSON says; `UserError` for a key that comes twice, NaN, or what is no JSON in UTF-8.
+
+    >>> strict_json(b'{"a": 1}', "config.json")
+    {'a': 1}
+    """
+    require(len(content) <= LARGEST_JSON, f"{name} is longer than {LARGEST_JSON} bytes")
+    try:
+        return json.loads(content, object_pairs_hook=_once, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name} is no JSON: {error or type(error).__name__}", hint=SAVE_AGAIN) from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} comes twice")
+    return made
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def head_of(path: Path) -> Head:
+    """Return the head of a safetensors file; `UserError` where it is none, or its shapes do not fit its bytes."""
+    with path.open("rb") as file:
+        length = path.stat().st_size
+        size = int.from_bytes(file.read(8), "little")
+        fits = length >= 8 and 2 <= size <= min(LARGEST_HEAD, length - 8)
+        require(fits, f"{path} is no safetensors file, or is damaged: its head does not fit", hint=SAVE_AGAIN)
+        words = strict_json(file.read(size), f"the head of {path}")
+    require(isinstance(words, dict), f"{path} is no safetensors file: its head is no table", hint=SAVE_AGAIN)
+    notes = words.pop("__metadata__", {}) or {}
+    plain = isinstance(notes, dict) and all(isinstance(value, str) for value in notes.values())
+    require(plain, f"{path} is damaged: its __metadata__ are no words", hint=SAVE_AGAIN)
+    tensors = {name: _entry(path, name, each) for name, each in words.items()}
+    _require_filled(path, tensors, length - 8 - size)
+    return Head(notes, tensors, 8 + size)
+
+
+def _entry(path: Path, name: str, words: Any) -> Entry:
+    try:
+        kind, shape, (begin, end) = str(words["dtype"]), tuple(words["shape"]), words["data_offsets"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged: it says of {name!r} {words!r}"[:200], hint=SAVE_AGAIN) from error
+    require(kind in BITS, f"{path}: {name!r} is of type {kind!r}, which is not read here")
+    sizes = (*shape, begin, end)
+    require(all(type(each) is int and 0 <= each < 2**48 for each in sizes), f"{path} is damaged: {name!r} is {sizes}")
+    bits = prod(shape) * BITS[kind]
+    require(
+        bits == 8 * (end - begin),
+        f"{path} is damaged: {name!r} of shape {list(shape)} takes {bits / 8:g} bytes, and {end - begin} are there",
+        hint=SAVE_AGAIN,
+    )
+    return Entry(kind, shape, begin, end)
+
+
+def _require_filled(path: Path, tensors: Mapping[str, Entry], length: int) -> None:
+    """Raise `UserError` unless tensors follow one another without a gap and fill the file."""
+    at = 0
+    for begin, end in sorted((each.begin, each.end) for each in tensors.values()):
+        require(begin == at, f"{path} is damaged: its tensors overlap, or leave a gap at byte {at}", hint=SAVE_AGAIN)
+        at = end
+    require(at == length, f"{path} is damaged: its tensors fill {at} of {length} bytes", hint=SAVE_AGAIN)
+
+
+def entry(name: str, kind: str, shape: tuple[int, ...], size: int) -> bytes:
+    """Return what goes before the bytes of a tensor in a digest: name, type, shape and size, and their own length."""
+    words = json.dumps([name, kind, list(shape), size]).encode()
+    return len(words).to_bytes(8, "little") + words
+
+
+def looks_like_pickle(start: bytes) -> bool:
+    """Say whether a file begins as a bare pickle does, told by its first nine bytes.
+
+    The length of the head of a safetensors file can begin so too, and a brace follows it.
+    """
+    return start[:1] == b"\x80" and start[8:9] != b"{"
+
+
+def looks_like_onnx(start: bytes) -> bool:
+    """Say whether a file begins as an ONNX file does: with its version, then its producer, graph or imports.
+
+    The header of a safetensors file can begin so too, and goes on with a brace.
+    """
+    return (
+        start[:1] == b"\x08"
+        and start[8:9] != b"{"
+        and start[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x28", b"\x32", b"\x3a", b"\x42")
+    )
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of the bytes of a file, or of all files that make the model: those of a folder, ONNX's own.
+
+    Of more files than one, names and sizes go in too. Raises `UserError` where one of them is no file.
+    """
+    digest = hashlib.sha256()
+    files = files_of(path)
+    for file in files:
+        require(file.is_file(), f"{file} is no file", hint="weights are read from files")
+        alone = files == [path]
+        digest.update(b"" if alone else f"{file.name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))
+        for block in _blocks(file):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files that make the model at `path`: of a folder all but words for people, of ONNX also its data."""
+    if path.is_dir():
+        return sorted(each for each in path.iterdir() if each.is_file() and _counts(each.name.lower()))
+    with path.open("rb") as file:
+        start = file.read(START)
+    return [path, *onnx_data(path)] if looks_like_onnx(start) else [path]
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith((".", *UNREAD)) and not name.endswith(WORDS_ALONE)
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        while block := stream.read(BLOCK):
+            yield block
+
+
+def onnx_data(path: Path) -> list[Path]:
+    """Return the files beside an ONNX file that hold tensors of it, in the order of their names.
+
+    Raises `UserError` for data that lies elsewhere, or that a graph inside of the graph reads.
+    """
+    model = onnx_model(path.read_bytes(), str(path))
+    return sorted({beside(path, each) for each in model.graph.initializer if each.data_location == 1})
+
+
+def onnx_model(content: bytes, name: str) -> Any:
+    """Return the `onnx.ModelProto` of a file's content, without the data beside it; `UserError` where it is damaged."""
+    try:
+        import onnx
+        from google.protobuf.message import DecodeError
+    except ImportError as error:
+        raise UserError(f"{name}: ONNX files are read by onnx", hint="pip install 'quantmis[onnx]'") from error
+    try:
+        return onnx.load_model_from_string(content)
+    except (DecodeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{name} is damaged, or no ONNX file: {error}", hint=SAVE_AGAIN) from error
+
+
+def beside(path: Path, tensor: Any) -> Path:
+    """Return the file beside an ONNX file that an initial tensor of it is in."""
+    place = next((each.value for each in tensor.external_data if each.key == "location"), "")
+    plain = bool(place) and Path(place).name == place and "\\" not in place and place not in (".", "..")
+    require(
+        plain,
+        f"{path}: the tensor {tensor.name!r} is in {place!r}, which is no file beside it",
+        hint="save the model with its data in one file beside it, or inside",
+    )
+    file = path.parent / place
+    require(file.is_file() and not file.is_symlink(), f"{path}: its data {place!r} is no file beside it")
+    return file
