@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any
 
 import pypdfium2
 import pytest
-from documents import around, document, many
+from documents import around, document, exposed, many
 from markdown_it import MarkdownIt
 from PIL import Image
 from test_report_html import HOSTILE, hostile
@@ -20,20 +21,23 @@ from test_report_html import HOSTILE, hostile
 from quantmis import results as schema
 from quantmis.documents import FORMS, Form, Source, dpia, markdown, pdf, render, summary
 from quantmis.documents import csv as csv_form
-from quantmis.documents.measures import by_attack, headline
-from quantmis.documents.source import PROCEDURE, THIS_MODEL, file_digest, groups
+from quantmis.documents.source import audited, file_digest
 from quantmis.documents.writing import DocumentRequest, write_document
 from quantmis.errors import UserError
+from quantmis.measures import NOT_IN_DOCUMENT
+from quantmis.measures.canary_exposure import CanaryExposure
+from quantmis.measures.exposure_by_class import ClassExposure
+from quantmis.measures.most_exposed_samples import SampleExposure
+from quantmis.measures.tpr_at_fpr import TPR_AT_FPR
 from quantmis.report import verdict_lines
 from quantmis.results import (
-    EARLIER,
+    THIS_MODEL,
+    TRAINING_ALGORITHM,
     AttackMetrics,
     AttackResult,
     BlindBaseline,
-    ClassExposure,
     Results,
-    SampleExposure,
-    Target,
+    TargetResult,
 )
 from quantmis.stats import Estimate, Unmeasured
 
@@ -52,7 +56,7 @@ def given() -> Results:
     blind = BlindBaseline(
         method="histogram gradient boosting", auc=around(0.7), balanced_accuracy=around(0.6), differs=True
     )
-    target = Target(
+    target = TargetResult(
         name="model.safetensors",
         digest="cd" * 32,
         members=400,
@@ -156,20 +160,20 @@ def test_a_mistake_of_ours_is_no_missing_package():
         Form("report.md", "no_such_module").load()
 
 
-# what is told: this model, or the procedure
+# what is told: this model, or the training algorithm
 
 
 def test_an_audit_of_a_model_and_its_training_tells_both():
-    assert [group.about for group in groups(given())] == [THIS_MODEL, PROCEDURE]
-    assert [group.about for group in groups(as_is())] == [THIS_MODEL]
-    assert [group.about for group in groups(document())] == [PROCEDURE]
+    assert [subject.about for subject in audited(given())] == [THIS_MODEL, TRAINING_ALGORITHM]
+    assert [subject.about for subject in audited(as_is())] == [THIS_MODEL]
+    assert [subject.about for subject in audited(document())] == [TRAINING_ALGORITHM]
 
 
 def test_versions_without_a_rank_come_last():
     results = document({"identity": 1.0, "sign": 0.2})
     unranked = results.model_copy(update={"ranking": results.ranking.model_copy(update={"rows": []})})
-    [group] = groups(unranked)
-    assert [(rank, record.name) for rank, record, _ in group.ordered] == [(None, "identity"), (None, "sign")]
+    [subject] = audited(unranked)
+    assert [(rank, record.name) for rank, record, _ in subject.ordered] == [(None, "identity"), (None, "sign")]
 
 
 # Markdown
@@ -208,9 +212,14 @@ def test_no_name_becomes_markup_in_markdown():
     assert "www." not in text
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     html = {token.content for token in _flat(tokens) if token.type in {"html_inline", "html_block"}}
-    assert {part for each in html for part in each.split()} <= {
-        *("<!--", "-->", "<details>", "</details>", "<sub>", "</sub>"),
-        *next(each for each in html if "<summary>" in each).split(),
+    (block,) = (each for each in html if "<summary>" in each)
+    assert re.fullmatch(r"<details>\n<summary>What was not measured, and why: \d+</summary>\n?", block)
+    assert {part for each in html - {block} for part in each.split()} <= {
+        "<!--",
+        "-->",
+        "</details>",
+        "<sub>",
+        "</sub>",
     }
 
 
@@ -227,18 +236,58 @@ def test_a_quantity_that_was_not_measured_says_so_in_markdown():
 
 
 def test_the_spreadsheet_holds_every_number_of_the_audit_exactly():
-    results = given()
+    results = measured_in_full()
     found = rows(results)
-    assert [row["about"] for row in found] == [THIS_MODEL] * 2 + [PROCEDURE] * 10
-    records = {record.name: record for record in results.versions}
-    for row in found[2:]:
-        record = records[row["version"]]
-        for name, quantity in {**headline(record), **by_attack(record)}.items():
-            if isinstance(quantity, Unmeasured):
-                assert (row[name], row[f"{name}_reason"]) == ("", quantity.reason)
-            else:
-                numbers = [float(row[name + part]) for part in ("", "_low", "_high")]
-                assert numbers == [quantity.value, quantity.low, quantity.high]
+    assert [row["about"] for row in found] == [THIS_MODEL] * 2 + [TRAINING_ALGORITHM] * 10
+    written = json.loads(schema.written(results))
+    for row in found:
+        versions = written["target"]["versions"] if row["about"] == THIS_MODEL else written["versions"]
+        (version,) = (each for each in versions if each["name"] == row["version"])
+        assert (row.pop("models"), int(row.pop("rank"))) == (str(version["models"]), rank_of(row, written))
+        filled = {name: cell for name, cell in row.items() if cell and name not in {"about", "version", "tied_with"}}
+        assert {name: cell if name.endswith("_reason") else float(cell) for name, cell in filled.items()} == (
+            cells_of(version)
+        )
+
+
+def measured_in_full() -> Results:
+    """Build an audit of a model and its training in which numbers of every kind were measured, or were not."""
+    results = exposed(given())
+    texts = CanaryExposure(repeats=4, exposure_bits=around(5.0), greedy=around(0.4), sampled=Unmeasured("no logits"))
+    planted = results.versions[0].with_measures(canary_exposure=[texts], distortion=Unmeasured("too few"))
+    return results.model_copy(update={"versions": [planted, *results.versions[1:]]})
+
+
+def rank_of(row: dict[str, str], written: dict[str, Any]) -> int:
+    ranking = written["target"]["ranking"] if row["about"] == THIS_MODEL else written["ranking"]
+    (rank,) = (each["rank"] for each in ranking["rows"] if each["name"] == row["version"])
+    return rank
+
+
+def cells_of(version: dict[str, Any]) -> dict[str, float | str]:
+    """Return the cells that a version of results.json must fill, read off the document itself."""
+    named = dict(version["measures"])
+    named |= {f"exposure_by_class.{each['label']}.auc": each["auc"] for each in listed(named, "exposure_by_class")}
+    for each in listed(named, "canary_exposure"):
+        named |= {f"canary_exposure.4.{field}": each[field] for field in ("exposure_bits", "greedy", "sampled")}
+    listed(named, "most_exposed_samples")  # single people stand in no table of versions
+    for attack, forms in version["attacks"].items():
+        for form, outcome in forms.items():
+            metrics = dict(outcome.get("measures") or {"auc": outcome})
+            metrics |= {f"tpr_at_fpr_{rate['fpr']:g}": rate for rate in listed(metrics, "tpr_at_fpr")}
+            named |= {f"{attack}.{form}.{name}": value for name, value in metrics.items()}
+    return {cell: content for name, value in named.items() for cell, content in parts_of(name, value).items()}
+
+
+def listed(measures: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    return measures.pop(name) if isinstance(measures.get(name), list) else []
+
+
+def parts_of(name: str, value: Any) -> dict[str, float | str]:
+    if not isinstance(value, dict):
+        return {name: float(value)}
+    parts = {"value": name, "low": f"{name}_low", "high": f"{name}_high", "reason": f"{name}_reason"}
+    return {parts[part]: content for part, content in value.items() if part in parts and content != ""}
 
 
 def test_no_name_becomes_a_formula():
@@ -255,6 +304,8 @@ def test_report_json_holds_the_verdict_and_its_numbers():
     by_name = {(each["about"], each["version"]): each for each in found["versions"]}
     sign = by_name[THIS_MODEL, "sign"]["numbers"]["attack_accuracy"]
     assert set(sign) == {"value", "low", "high", "level"}
+    (version,) = (each for each in json.loads(schema.written(given()))["target"]["versions"] if each["name"] == "sign")
+    assert sign == {part: version["measures"]["attack_accuracy"][part] for part in sign}
     assert found["not_measured"][0].keys() == {"reason", "what"}
 
 
@@ -324,7 +375,10 @@ def test_the_annex_answers_every_question_and_says_what_is_left_open():
 def test_the_annex_names_the_most_exposed_classes_and_records():
     [first, *rest] = document({"identity": 1.0}).versions
     exposed = first.with_measures(
-        exposure_by_class=[ClassExposure(label=3, auc=around(0.6)), ClassExposure(label=7, auc=around(0.9))],
+        exposure_by_class=[
+            ClassExposure(label=3, attack="lira", auc=around(0.6)),
+            ClassExposure(label=7, attack="lira", auc=around(0.9)),
+        ],
         most_exposed_samples=[SampleExposure(sample=41, id="patient 41", exposure=around(0.95))],
     )
     results = document({"identity": 1.0}).model_copy(update={"versions": [exposed, *rest]})
@@ -333,37 +387,48 @@ def test_the_annex_names_the_most_exposed_classes_and_records():
     assert "patient 41" in text
 
 
-def annexed(**measured: Any) -> Results:
+def annexed(*, models: int = 64, attacks: dict[str, AttackResult] | None = None, **measures: Any) -> Results:
     [record] = document({"identity": 1.0}).versions
-    return document({"identity": 1.0}).model_copy(update={"versions": [record.model_copy(update=measured)]})
+    changed = record.model_copy(update={"models": models, "attacks": attacks or record.attacks})
+    return document({"identity": 1.0}).model_copy(update={"versions": [changed.with_measures(**measures)]})
 
 
 def test_the_annex_calls_no_record_exposed_that_chance_allows():
     wide = SampleExposure(sample=4, id="457", exposure=Estimate(0.89, 0.12, 1.0))
-    said = dpia.single_records(annexed(most_exposed=[wide], models=16))
+    said = dpia.single_records(annexed(most_exposed_samples=[wide], models=16))
     assert "no record is shown to stand out beyond what chance allows, with 16 models" in said
     assert "457" not in said
 
 
 def test_the_annex_orders_no_classes_that_the_intervals_do_not_tell_apart():
-    close = [ClassExposure(label=0, auc=around(0.49)), ClassExposure(label=1, auc=around(0.48))]
-    assert "the intervals do not tell the classes apart" in dpia.groups_of_people(annexed(by_class=close))
-    apart = [ClassExposure(label=0, auc=around(0.49)), ClassExposure(label=1, auc=around(0.9))]
-    assert "from the most exposed class to the least: class 1" in dpia.groups_of_people(annexed(by_class=apart))
+    close = [
+        ClassExposure(label=0, attack="lira", auc=around(0.49)),
+        ClassExposure(label=1, attack="lira", auc=around(0.48)),
+    ]
+    assert "the intervals do not tell the classes apart" in dpia.groups_of_people(annexed(exposure_by_class=close))
+    apart = [
+        ClassExposure(label=0, attack="lira", auc=around(0.49)),
+        ClassExposure(label=1, attack="lira", auc=around(0.9)),
+    ]
+    assert "from the most exposed class to the least: class 1" in dpia.groups_of_people(
+        annexed(exposure_by_class=apart)
+    )
 
 
 def test_the_annex_calls_no_false_alarm_rare_that_is_not():
     assert "with false alarms on 1 % of the others" in dpia.few_false_alarms(document())
     frequent = document().versions[0].attacks["lira"].adaptive
     assert isinstance(frequent, AttackMetrics)
-    only = frequent.model_copy(update={"tpr": [rate for rate in frequent.tpr if rate.fpr == 0.1]})
+    rates = frequent[TPR_AT_FPR]
+    assert not isinstance(rates, Unmeasured)
+    only = frequent.with_measures(tpr_at_fpr=[rate for rate in rates if rate.fpr == 0.1])
     said = dpia.few_false_alarms(annexed(attacks={"lira": AttackResult(adaptive=only, transfer=only)}))
     assert "not measured for so rare false alarms; the rarest that the records resolve: " in said
 
 
 def test_the_annex_writes_changes_with_their_units():
     said = dpia.gained(document())
-    assert "- full precision of this training procedure: what the others are held against" in said
+    assert "- full precision of this training algorithm: what the others are held against" in said
     assert "percentage points, between" in said
     assert "points of accuracy, between" in said
 
@@ -374,12 +439,13 @@ def test_the_annex_says_where_the_data_alone_tell_members_from_others():
 
 
 def test_versions_of_which_the_same_is_to_be_said_share_a_line():
-    earlier = [
-        each.with_measures(attack_accuracy_change=EARLIER, utility_change=EARLIER) for each in document().versions
+    absent = [
+        each.with_measures(attack_accuracy_change=NOT_IN_DOCUMENT, utility_change=NOT_IN_DOCUMENT)
+        for each in document().versions
     ]
-    lines = dpia.gained(document().model_copy(update={"versions": earlier})).splitlines()
+    lines = dpia.gained(document().model_copy(update={"versions": absent})).splitlines()
     assert len(lines) == 1
-    assert lines[0].startswith("- all 10 versions of this training procedure: ")
+    assert lines[0].startswith("- all 10 versions of this training algorithm: ")
 
 
 def test_a_file_that_is_not_there_has_no_digest(tmp_path: Path):

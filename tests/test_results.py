@@ -19,6 +19,22 @@ def written(tmp_path: Path) -> Path:
     return tmp_path / "results.json"
 
 
+def test_only_what_has_no_number_or_is_a_bound_has_a_reason(written: Path):
+    """Programs tell a number from a gap by whether there is a `reason`."""
+    content = json.loads(written.read_text())
+    measures = content["versions"][0]["measures"] | attack(content)["measures"]
+    unmeasured = {name for name, value in measures.items() if isinstance(value, dict) and "reason" in value}
+    assert unmeasured == {"security", "attack_accuracy_change", "utility_change"}
+    assert ["reason" in rate for rate in measures["tpr_at_fpr"]] == [False, False, True]
+    assert "null" not in written.read_text()
+
+
+def test_a_measure_that_nobody_declared_is_refused():
+    with pytest.raises(UserError, match="unknown measure 'utilty'") as refused:
+        results.parse(edited(lambda d: d["versions"][0]["measures"].update(utilty=0.5)))
+    assert "utility" in str(refused.value)
+
+
 def test_a_document_is_read_back_the_same(written: Path):
     assert results.read(written) == document()
 

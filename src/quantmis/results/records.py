@@ -1,9 +1,9 @@
 """The records of results.json about one version: what was measured, with its interval, or why it was not."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar, cast
 
-from pydantic import Field, GetJsonSchemaHandler, SerializeAsAny, field_validator
+from pydantic import Field, GetJsonSchemaHandler, SerializeAsAny, field_serializer, field_validator
 from pydantic_core import CoreSchema
 
 from quantmis.measures import NOT_IN_DOCUMENT, Measure, Number, Record, Subject, measures_of
@@ -35,6 +35,11 @@ class MeasuredRecord(Record):
             raise ValueError(f"unknown measure {unknown[0]!r}: {suggestion(str(unknown[0]), known)}")
         return {name: known[name].parse(values[name]) for name in known if name in values}
 
+    @field_serializer("measures", mode="wrap")
+    def _written(self, values: dict[str, Any], write: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        """Leave out what is None: only what has no number, or is a bound, has a reason."""
+        return _without_none(write(values))
+
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         """Describe each measure by its declaration."""
@@ -60,6 +65,13 @@ class MeasuredRecord(Record):
     def with_measures(self: R, **values: Any) -> R:
         """Return the record with other values of some measures."""
         return self.model_copy(update={"measures": {**self.measures, **values}})
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return {name: _without_none(each) for name, each in fields.items() if each is not None}
+    return [_without_none(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 class Curve(Record):
