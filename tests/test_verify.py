@@ -16,7 +16,7 @@ import quantmis as qm
 from quantmis import results as schema
 from quantmis.audit.target.target import Target, Version
 from quantmis.errors import UserError
-from quantmis.results import EARLIER
+from quantmis.measures import NOT_IN_DOCUMENT, measures_of
 from quantmis.results.seal import seal, sealed
 from quantmis.verify import compare, verify
 
@@ -42,7 +42,7 @@ def given(**options: Any) -> Target:
 
 @pytest.fixture(scope="module")
 def shadow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Audit a procedure, with canaries and checkpoints, and a model of its own with a version made elsewhere."""
+    """Audit a training algorithm, with canaries and checkpoints, and one model with a version made elsewhere."""
     out = tmp_path_factory.mktemp("shadow")
     target = given(versions={"elsewhere": Version(task().build(4), like="sign")})
     qm.audit(
@@ -85,7 +85,7 @@ def copy(shadow: Path, tmp_path: Path) -> Path:
 def test_an_audit_that_nobody_touched_is_unchanged(shadow: Path):
     found = verify(shadow)
     assert found.edited == []
-    assert found.tables == 3 + 2 + 4  # of the procedure, of matched noise, of this model
+    assert found.tables == 3 + 2 + 4  # of the training algorithm, of matched noise, of this model
     assert found.numbers > 500
 
 
@@ -117,8 +117,19 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], None], reseal: bool = 
 
 
 def better(content: dict[str, Any]) -> None:
-    utility = content["quantizers"][1]["utility"]
-    utility["value"] += 1e-6
+    content["versions"][1]["measures"]["utility"]["value"] += 1e-6
+
+
+def counted(content: dict[str, Any]) -> None:
+    content["versions"][1]["measures"]["bits_per_weight"] -= 1e-6
+
+
+def safer(content: dict[str, Any]) -> None:
+    content["versions"][1]["measures"]["attack_accuracy"]["high"] -= 1e-6
+
+
+def too_strong(content: dict[str, Any]) -> None:
+    content["attacks"]["lira"]["bounds_security"] = False
 
 
 def other_rank(content: dict[str, Any]) -> None:
@@ -134,7 +145,7 @@ def passed(content: dict[str, Any]) -> None:
 
 
 def of_this_model(content: dict[str, Any]) -> None:
-    content["target"]["versions"][1]["attacks"]["lira"]["adaptive"]["auc"]["value"] += 1e-8
+    content["target"]["versions"][1]["attacks"]["lira"]["adaptive"]["measures"]["auc"]["value"] += 1e-8
 
 
 def members(content: dict[str, Any]) -> None:
@@ -144,11 +155,14 @@ def members(content: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "where"),
     [
-        (better, "quantizers.sign.utility.value"),
+        (better, "versions.sign.measures.utility.value"),
+        (counted, "versions.sign.measures.bits_per_weight"),
+        (safer, "versions.sign.measures.attack_accuracy.high"),
+        (too_strong, "attacks.lira.bounds_security"),
         (other_rank, "ranking.rows"),
         (no_finding, "warnings"),
         (passed, "controls.shuffled membership"),
-        (of_this_model, "target.versions.sign.attacks.lira.adaptive.auc.value"),
+        (of_this_model, "target.versions.sign.attacks.lira.adaptive.measures.auc.value"),
         (members, "target.members"),
     ],
 )
@@ -189,13 +203,24 @@ def test_a_seal_that_was_removed_is_an_edit(copy: Path):
     assert verify(copy).edited[0].startswith("results.json has no seal, and every audit writes one")
 
 
-def forgotten(content: dict[str, Any]) -> None:
-    content["quantizers"][1]["change"] = {"reason": EARLIER.reason}
+def called_earlier(content: dict[str, Any]) -> None:
+    measures = content["versions"][1]["measures"]
+    measures.update({each: {"reason": NOT_IN_DOCUMENT.reason} for each in measures})
 
 
-def test_a_number_cannot_be_called_one_of_an_earlier_version(copy: Path):
-    edit(copy, forgotten, reseal=True)
-    assert any(line.startswith("quantizers.sign.change") for line in verify(copy).edited)
+def left_out(content: dict[str, Any]) -> None:
+    content["versions"][1]["measures"].clear()
+
+
+@pytest.mark.parametrize("change", [called_earlier, left_out])
+def test_no_number_can_be_called_one_of_an_earlier_version_or_left_out(
+    copy: Path, change: Callable[[dict[str, Any]], None]
+):
+    measured = set(schema.read(copy).version("sign").measures)
+    assert measured == set(measures_of("version")) - {"perplexity", "canary_exposure"}
+    edit(copy, change, reseal=True)
+    paths = [line.partition(":")[0].split(".") for line in verify(copy).edited]
+    assert {path[3] for path in paths if path[:3] == ["versions", "sign", "measures"]} == measured
 
 
 # the page and what else lies in the folder
@@ -294,7 +319,7 @@ class Trap:
 
 
 def test_a_table_elsewhere_is_not_opened(copy: Path):
-    edit(copy, lambda content: content["quantizers"][0].update(table="../../../etc/passwd"), reseal=True)
+    edit(copy, lambda content: content["versions"][0].update(table="../../../etc/passwd"), reseal=True)
     assert "names '../../../etc/passwd'" in verify(copy).edited[0]
 
 
@@ -331,7 +356,7 @@ def test_the_command_ends_with_zero_one_or_two(copy: Path):
     edit(copy, better, reseal=True)
     done = command(copy)
     assert done.returncode == 1
-    assert done.stdout.startswith("edited: quantizers.sign.utility.value: ")
+    assert done.stdout.startswith("edited: versions.sign.measures.utility.value: ")
     shutil.rmtree(copy / "tables")
     done = command(copy)
     assert done.returncode == 2

@@ -253,7 +253,7 @@ BROKEN = [
         'file = "data.npz"',
         'file = "data.npz"\nscale = "standard"',
         "data.scale does not go with a .npz file",
-        "with it go features, file, id, target",
+        "with it go features, file, groups, id, memory, target",
     ),
     (
         'file = "data.npz"',
@@ -346,7 +346,7 @@ BROKEN_TARGETS = [
         'members = "train"\n',
         "",
         "{folder}/audit.toml: target.members is missing",
-        "members: A file of row numbers or ids, a line each (`.txt`), or of whole numbers (`.npy`); with `column`, the value there that marks members; of texts, the name of a file in `[data] texts`.",
+        "members: A file of row numbers or ids, a line each (`.txt`), or of whole numbers (`.npy`); with `column`, the value there that marks members; of texts, the name of a file in `[data] texts`; of images, that of a folder such as `train`.",
     ),
     (
         'non_members = "test"',
@@ -424,19 +424,19 @@ BROKEN_TARGETS = [
     (
         "[audit]",
         '[[target.versions]]\nname = "x"\ntable = "ragged.csv"\n[audit]',
-        "cannot read the loss table {folder}/ragged.csv: row 2 has 1 values, the header names 2 columns",
-        "a header with the column loss, then as many values in each row; text with commas stands in double quotes",
+        "the loss table: row 2 of ragged.csv has 1 values, the header names 2 columns",
+        "text that holds the separator stands in double quotes",
     ),
     (
         "[audit]",
         '[[target.versions]]\nname = "x"\ntable = "quoted.csv"\n[audit]',
-        "cannot read the loss table {folder}/quoted.csv: ',' expected after '\"'",
-        "a header with the column loss, then as many values in each row; text with commas stands in double quotes",
+        "the loss table: quoted.csv is no CSV: ',' expected after '\"'",
+        "text that holds the separator stands in double quotes",
     ),
     (
         "[audit]",
         '[[target.versions]]\nname = "x"\ntable = "garbage.parquet"\n[audit]',
-        "cannot read the loss table {folder}/garbage.parquet: Parquet file size is 2 bytes, smaller than the minimum file footer (8 bytes)",
+        "the loss table: garbage.parquet is no Parquet file: Parquet file size is 2 bytes, smaller than the minimum file footer (8 bytes)",
         "it is no Parquet file, or was cut short: write it again",
     ),
     (
@@ -561,5 +561,5 @@ def test_a_file_in_utf_8_with_a_byte_order_mark_is_read(folder: Path):
 
 def test_an_endless_file_is_refused(folder: Path):
     (folder / "zero.toml").symlink_to("/dev/zero")
-    with pytest.raises(UserError, match="larger than a megabyte"):
+    with pytest.raises(UserError, match="is a device"):
         audit_file(folder / "zero.toml", folder / "out", {})

@@ -1,6 +1,7 @@
 """Claims about the command: a model that remembers is blocked, one that does not passes, and mistakes end with two."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,6 +63,7 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_model_that_learned_its_samples_by_heart_is_blocked(tmp_path: Path, policy: Path):
     folder = audit(tmp_path, qm.Recipe(epochs=60, learning_rate=1e-2, batch_size=32))
     done = quantmis("gate", folder, "--policy", policy)
@@ -73,6 +75,7 @@ def test_a_model_that_learned_its_samples_by_heart_is_blocked(tmp_path: Path, po
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_well_regularised_model_passes(tmp_path: Path, policy: Path):
     folder = audit(tmp_path, qm.Recipe(epochs=5, learning_rate=3e-3, weight_decay=1e-2, optimizer="adamw"))
     done = quantmis("gate", folder, "--policy", policy)
@@ -108,19 +111,25 @@ def judged_by_the_example(folder: Path) -> gate.Judgement:
     return gate.judge(results.read(folder), parse(text.encode()), datetime.now(UTC))
 
 
-@pytest.mark.parametrize(("epochs", "decay", "within"), [(60, 0.0, False), (4, 0.1, True)])
-def test_the_gap_of_the_example_policy_blocks_an_over_fitted_model_as_it_is(
-    tmp_path: Path, epochs: int, decay: float, within: bool
-):
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train, write and audit a model that is not over-fitted; the folder of its files, with the audit in it."""
+    return shipped_model(tmp_path_factory.mktemp("sound"), 4, 0.1).parent
+
+
+@pytest.mark.slow
+def test_the_gap_of_the_example_policy_blocks_an_over_fitted_model_as_it_is(tmp_path: Path, sound: Path):
     """All but the rate at 1 % false positives, for which 1,000 non-members are few."""
-    judgement = judged_by_the_example(shipped_model(tmp_path, epochs, decay))
-    [gap] = [each for each in judgement.verdicts if each.limit == "limits.generalization_gap_at_most"]
-    assert gap.within == within
-    assert judgement.within == within, [each.sentence for each in judgement.exceeded]
+    for folder, within in ((shipped_model(tmp_path, 60, 0.0), False), (sound / "audit", True)):
+        judgement = judged_by_the_example(folder)
+        [gap] = [each for each in judgement.verdicts if each.limit == "limits.generalization_gap_at_most"]
+        assert gap.within == within
+        assert judgement.within == within, [each.sentence for each in judgement.exceeded]
 
 
-def test_the_file_that_ships_is_the_one_that_was_audited(tmp_path: Path):
-    folder = shipped_model(tmp_path, 4, 0.1)
+@pytest.mark.slow
+def test_the_file_that_ships_is_the_one_that_was_audited(tmp_path: Path, sound: Path):
+    folder = shutil.copytree(sound, tmp_path, dirs_exist_ok=True) / "audit"
     policy, path = tmp_path / "policy.toml", tmp_path / "model.safetensors"
     policy.write_text("[limits]\nepsilon_lower_bound_at_most = 100.0\n")
     assert "the same bytes" in quantmis("gate", folder, "--policy", policy, "--weights", path).stdout
@@ -137,8 +146,9 @@ def test_the_file_that_ships_is_the_one_that_was_audited(tmp_path: Path):
     assert quantmis("gate", folder, "--policy", policy, "--weights", tmp_path / "none").returncode == 2
 
 
-def test_the_file_that_ships_may_be_that_of_a_version_that_is_judged(tmp_path: Path):
-    folder = shipped_model(tmp_path, 4, 0.1)
+@pytest.mark.slow
+def test_the_file_that_ships_may_be_that_of_a_version_that_is_judged(tmp_path: Path, sound: Path):
+    folder = shutil.copytree(sound, tmp_path, dirs_exist_ok=True) / "audit"
     policy, path = tmp_path / "policy.toml", tmp_path / "half.safetensors"
     limits = "[limits]\nepsilon_lower_bound_at_most = 100.0\n"
     for named, code in (("", 0), ('version = "half again"\n', 0), ('version = "uniform(bits=4)"\n', 1)):

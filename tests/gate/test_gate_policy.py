@@ -1,6 +1,7 @@
 """Claims about policies: every key is known, a mistake is refused with its path and what was meant."""
 
 import contextlib
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from judged import audited, judged
 
 from quantmis import gate
+from quantmis.audit.config import read as audit_file
 from quantmis.errors import UserError
 from quantmis.gate import policy
 from quantmis.gate.policy import SECTIONS, parse
@@ -124,6 +126,29 @@ def test_the_schema_for_editors_accepts_the_example_and_refuses_a_misspelled_key
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**example, "limit": {}}, schema)
     assert schema["$defs"]["Limits"]["properties"]["epsilon_lower_bound_at_most"]["description"]
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "gate-in-ci.md").read_text(encoding="utf-8")
+
+
+def test_the_guide_shows_a_policy_and_the_audit_file_of_its_commands(tmp_path: Path):
+    shown = dict(re.findall(r"^```toml\n# (\w+\.toml)\n(.*?)^```$", GUIDE, re.DOTALL | re.MULTILINE))
+    assert set(shown) == {"policy.toml", "audit.toml"}
+    rules = parse(shown["policy.toml"].encode())
+    (tmp_path / "audit.toml").write_text(shown["audit.toml"])
+    file = audit_file(tmp_path / "audit.toml")
+    assert file.target is not None
+    assert GUIDE.count(f"--weights {file.target.weights}") == 3
+    assert rules.versions == file.audit.quantizers
+    assert GUIDE.index("# audit.toml") < GUIDE.index("quantmis audit audit.toml --out audit")
+
+
+def test_the_guide_names_keys_and_subjects_that_there_are():
+    known = {key for section in SECTIONS.values() for key in section.model_fields}
+    named = set(re.findall(r"\w+_at_(?:most|least)\b", GUIDE.replace("<measure>", "")))
+    assert {"generalization_gap_at_most", "attack_accuracy_at_most"} <= named - {"_at_most", "_at_least"} <= known
+    [about] = re.findall(r"`(about = .*?)`", GUIDE)
+    assert parse(f"{about}\n{ONE}".encode()).about == ["this model", "this training algorithm"]
 
 
 KEYS = st.sampled_from(sorted({key for section in SECTIONS.values() for key in section.model_fields}))

@@ -97,8 +97,8 @@ def _alike(target: TargetResult | Unmeasured) -> Found:
             "QM014",
             (
                 f"{target.near_duplicates:,} members look like a non-member: pictures saved again, or texts edited. "
-                "Where they are the same thing twice, every attack on them is a coin, and more is given away than measured. "
-                'Look at them, or leave both out: [target] overlap = "drop".'
+                "Where they are the same thing twice, every attack on them is a coin, and more is given away than "
+                'measured. Look at them, or leave both out: [target] overlap = "drop".'
             ),
         )
 

@@ -1,6 +1,5 @@
 """The document of an audit: what was measured, what was asked for, where and when it ran, and how to repeat it."""
 
-import inspect
 import platform
 import time
 from collections.abc import Generator
@@ -16,7 +15,7 @@ from jaxtyping import Bool
 
 from quantmis.analysis import SubjectAnalysis, findings
 from quantmis.analysis.agreement import agreement
-from quantmis.attacks import Attack
+from quantmis.analysis.descriptions import descriptions
 from quantmis.audit.execution.collect import Collected
 from quantmis.audit.execution.work import Work
 from quantmis.audit.options import OBJECTS
@@ -27,7 +26,6 @@ from quantmis.models.engine import Engine
 from quantmis.models.training import device
 from quantmis.registry import spelling
 from quantmis.results import (
-    AttackDescription,
     BlindBaseline,
     Config,
     Control,
@@ -102,7 +100,7 @@ def document(parts: Analysed, clock: Clock) -> Results:
         config=_config(parts.request),
         environment=clock.environment(engine, parts.collected),
         data=data,
-        attacks={spelling(each): describe(each) for each in settings.attacks},
+        attacks=descriptions(settings.attacks),
         versions=versions,
         ranking=subject.ranking(settings.level),
         agreement=agreements,
@@ -111,12 +109,6 @@ def document(parts: Analysed, clock: Clock) -> Results:
         reproduce=_reproduce(parts),
         target=target,
     )
-
-
-def describe(attack: Attack) -> AttackDescription:
-    """Return what people read of an attack: its author's words, or the first sentence of its documentation."""
-    first = (inspect.getdoc(type(attack)) or "").split("\n\n")[0].replace("\n", " ")
-    return AttackDescription(description=attack.description or first, bounds_security=attack.bounds_security)
 
 
 def _target(parts: Analysed) -> TargetResult | Unmeasured:

@@ -63,8 +63,8 @@ def beside(results: Results, view: Results, styles: Styles) -> Figure:
     across, up = Axis("Right about models trained like it", share=True), Axis("Right about this very model", share=True)
     heading = f"How often an attacker is right about {len(marks)} versions of it and of models like it"
     caption = (
-        "The very model is one draw of the training algorithm: where its bars are long, the models trained like it tell "
-        "more."
+        "The very model is one draw of the training algorithm: where its bars are long, the models trained like it "
+        "tell more."
     )
     return Figure(charts.single("beside", heading, marks, across, up, styles), f"{caption} {_shapes()}")
 

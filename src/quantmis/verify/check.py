@@ -94,7 +94,7 @@ def _leave_out(found: dict[str, Any], document: Results) -> None:
         target.pop("ranking")
         target["versions"] = [each for each in target["versions"] if each["name"] not in unnamed_references]
     for record in [*found["versions"], *target.get("versions", [])]:
-        exposed = record["measures"]["most_exposed_samples"]
+        exposed = record["measures"].get("most_exposed_samples")
         for each in exposed if isinstance(exposed, list) else []:
             each.pop("id")
 

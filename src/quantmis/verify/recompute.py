@@ -10,6 +10,7 @@ from pathlib import Path
 from quantmis.analysis import AnalysisSettings, SubjectAnalysis, analyse, findings
 from quantmis.analysis.agreement import agreement
 from quantmis.analysis.controls import controls
+from quantmis.analysis.descriptions import descriptions
 from quantmis.analysis.scoring import each_other, trained_models
 from quantmis.attacks import ATTACKS
 from quantmis.results import Data, Results, TargetResult, VersionResult
@@ -98,6 +99,7 @@ def recompute(results: Results, saved: Saved) -> Results:
     data, target = _data(results, leading), _target(results, this_model, algorithm, settings)
     return results.model_copy(
         update={
+            "attacks": descriptions(settings.attacks),
             "versions": versions,
             "ranking": ranking,
             "agreement": agreements,

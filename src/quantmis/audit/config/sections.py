@@ -1,6 +1,8 @@
 """The sections of an audit file, and how one is read: every key is known, or refused beside the nearest known one."""
 
 import dataclasses
+import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -12,12 +14,15 @@ from quantmis.audit.config.words import explained
 from quantmis.audit.options import AuditOptions, Section
 from quantmis.data.sources import Data
 from quantmis.errors import UserError, require
+from quantmis.files import opened
 from quantmis.models import Recipe
 from quantmis.models.hugging_face import CAUSAL_LM
 from quantmis.models.sources import Model
 
 LARGEST = 10**6
 SHOWN = 200
+ENDLESS = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){64}""")
+"""A key of very many parts: what reads TOML takes a time that grows with their square."""
 
 
 def _key(declared: "dataclasses.Field[Any]") -> tuple[Any, Any]:
@@ -88,7 +93,7 @@ class Target(Section):
     GGUF, GPTQ, compressed-tensors, bitsandbytes, torchao or ONNX."""
     members: str | int | float
     """A file of row numbers or ids, a line each (`.txt`), or of whole numbers (`.npy`); with `column`, the value there
-    that marks members; of texts, the name of a file in `[data] texts`."""
+    that marks members; of texts, the name of a file in `[data] texts`; of images, that of a folder such as `train`."""
     non_members: str | int | float
     """The same for samples that the model was not trained on."""
     column: str | None = None
@@ -158,20 +163,37 @@ class AuditFile(Section):
 def read(path: Path) -> AuditFile:
     """Read and check an audit file; `UserError` names the key and the nearest known one."""
     try:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             content = stream.read(LARGEST + 1)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"cannot read {path}: {why}", hint="name an audit file; quantmis init writes one") from error
+    except UserError as error:
+        raise UserError(str(error), hint="name an audit file; quantmis init writes one") from error
     require(len(content) <= LARGEST, f"{path} is larger than a megabyte", hint="data belong into files of their own")
+    return parsed(content, path)
+
+
+def parsed(content: bytes, path: Path) -> AuditFile:
+    """Return the audit file that `content` is; `path` names it in errors."""
     try:
-        return AuditFile.model_validate(tomllib.loads(content.decode("utf-8-sig")))
+        text = content.decode("utf-8-sig")
+        require(not ENDLESS.search(text), f"{path} is no TOML: it is nested too deeply", hint="a key has a name or two")
+        keys = tomllib.loads(text)
+        _require_finite(keys, [], path)
+        return AuditFile.model_validate(keys)
     except pydantic.ValidationError as error:
         raise explained(path, error, AuditFile) from error
     except (ValueError, RecursionError) as error:  # of tomllib, also for bytes that are no text and endless numbers
         hint = "see https://toml.io; strings stand in quotes"
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:SHOWN]
         raise UserError(f"{path} is no TOML: {why}", hint=hint) from error
+
+
+def _require_finite(content: Any, place: list[str], path: Path) -> None:
+    """Raise `UserError` for a number of the file that is infinite or none; every one is compared or multiplied."""
+    good = not isinstance(content, float) or math.isfinite(content)
+    require(good, f"{path}: {'.'.join(place)}: Input should be a finite number, got {content}")
+    parts = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, part in parts:
+        _require_finite(part, [*place, str(key)], path)
 
 
 def require_recipe(file: AuditFile, options: AuditOptions) -> None:
