@@ -61,7 +61,7 @@ def _names_in(source: Any) -> list[Any]:
     names: Any = getattr(source, "column_names", getattr(source, "columns", None))
     message = f"a loss table cannot be a {type(source).__name__}"
     require(names is not None and not callable(names), message, hint="a path, a dict of arrays, or a data frame")
-    return [] if names is None else list(names)
+    return [] if names is None or callable(names) else list(names)
 
 
 def arrays_of(
