@@ -16,7 +16,8 @@ from quantmis.documents import cyclonedx, merge_into_card, model_card, render
 from quantmis.documents.source import Source, file_digest
 from quantmis.documents.writing import DocumentRequest, write_document
 from quantmis.errors import UserError
-from quantmis.results import Results
+from quantmis.measures.auc import AUC
+from quantmis.results import AttackMetrics, Results, TargetResult
 from quantmis.stats import Estimate
 
 CARD = """---
@@ -174,9 +175,11 @@ def test_every_number_stands_in_the_bill_with_its_interval(make: Any):
     [one] = [
         each
         for each in metrics
-        if each["type"] == "lira.adaptive.auc" and each["slice"].endswith("procedure; version sign")
+        if each["type"] == "lira.adaptive.auc" and each["slice"].endswith("training algorithm; version sign")
     ] or [each for each in metrics if each["type"] == "lira.adaptive.auc" and "version sign" in each["slice"]]
-    auc = results.version("sign").attacks["lira"].adaptive.auc
+    outcome = results.version("sign").attacks["lira"].adaptive
+    assert isinstance(outcome, AttackMetrics)
+    auc = outcome[AUC]
     assert isinstance(auc, Estimate)
     interval = one["confidenceInterval"]
     assert [float(one["value"]), float(interval["lowerBound"]), float(interval["upperBound"])] == [

@@ -14,6 +14,8 @@ from test_report_html import hostile
 import quantmis as qm
 from quantmis import tracking
 from quantmis.errors import UserError
+from quantmis.measures.auc import AUC
+from quantmis.results import AttackMetrics
 from quantmis.stats import Estimate
 
 pytestmark = [
@@ -39,9 +41,11 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def test_every_number_arrives_with_its_interval(mlflow: Any):
     run = mlflow.get_run(qm.log_to_mlflow(qm.AuditResult(document())))
-    found = document().version("ternary(sparsity=0.9)").attacks["lira"].adaptive.auc
+    outcome = document().version("ternary(sparsity=0.9)").attacks["lira"].adaptive
+    assert isinstance(outcome, AttackMetrics)
+    found = outcome[AUC]
     assert isinstance(found, Estimate)
-    name = "procedure/ternary_sparsity_0.9/lira.adaptive.auc"
+    name = "training_algorithm/ternary_sparsity_0.9/lira.adaptive.auc"
     arrived = [run.data.metrics[name + end] for end in ("", "_low", "_high")]
     assert arrived == [found.value, found.low, found.high]
     assert run.data.metrics == tracking.metrics(document())
@@ -64,7 +68,7 @@ def test_an_audit_joins_the_run_that_is_active(mlflow: Any):
         assert mlflow.active_run() is not None
     metrics = mlflow.get_run(run.info.run_id).data.metrics
     assert metrics["loss"] == 0.3
-    assert "procedure/sign/attack_accuracy" in metrics
+    assert "training_algorithm/sign/attack_accuracy" in metrics
 
 
 def test_hostile_names_and_many_versions_are_taken(mlflow: Any):
@@ -73,14 +77,14 @@ def test_hostile_names_and_many_versions_are_taken(mlflow: Any):
         assert len(run.data.metrics) == len(tracking.metrics(results)) > 100
 
 
-def test_this_model_and_the_procedure_have_names_of_their_own():
+def test_this_model_and_the_training_algorithm_have_names_of_their_own():
     names = {re.sub("/.*", "", name) for name in tracking.metrics(given())}
-    assert names == {"this_model", "procedure"}
+    assert names == {"this_model", "training_algorithm"}
 
 
 def test_what_was_not_measured_is_no_metric():
-    assert not [name for name in tracking.metrics(document()) if name.startswith("procedure/sign/security/")]
-    assert "procedure/sign/security" not in tracking.metrics(document())
+    assert not [name for name in tracking.metrics(document()) if name.startswith("training_algorithm/sign/security/")]
+    assert "training_algorithm/sign/security" not in tracking.metrics(document())
 
 
 def test_without_mlflow_the_command_that_installs_it_is_named(monkeypatch: pytest.MonkeyPatch):

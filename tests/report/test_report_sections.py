@@ -84,7 +84,7 @@ def test_the_model_that_ships_has_its_own_figures_attacks_and_classes():
     own = documents.exposed(results.model_copy(update={"versions": results.target.versions})).versions
     results = results.model_copy(update={"target": results.target.model_copy(update={"versions": own})})
     page = section(results, "model")
-    assert page.count("<svg") == 7  # front and classes for two widths, beside the procedure, two attacks
+    assert page.count("<svg") == 7  # front and classes for two widths, beside the algorithm, two attacks
     assert "lira against this very model: adaptive attacker" in page
     assert "1 further attack:" in page
     assert "AUC, full precision" in page
