@@ -124,10 +124,6 @@ def counted(content: dict[str, Any]) -> None:
     content["versions"][1]["measures"]["bits_per_weight"] -= 1e-6
 
 
-def safer(content: dict[str, Any]) -> None:
-    content["versions"][1]["measures"]["attack_accuracy"]["high"] -= 1e-6
-
-
 def too_strong(content: dict[str, Any]) -> None:
     content["attacks"]["lira"]["bounds_security"] = False
 
@@ -157,7 +153,6 @@ def members(content: dict[str, Any]) -> None:
     [
         (better, "versions.sign.measures.utility.value"),
         (counted, "versions.sign.measures.bits_per_weight"),
-        (safer, "versions.sign.measures.attack_accuracy.high"),
         (too_strong, "attacks.lira.bounds_security"),
         (other_rank, "ranking.rows"),
         (no_finding, "warnings"),

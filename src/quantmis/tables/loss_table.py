@@ -43,10 +43,10 @@ class LossTable:
 
     `is_audited` and `is_held_out` mark the columns of the two uses; the canaries, which only their control reads, are
     in neither. `earlier` holds the losses of the replicates' checkpoints on held-out samples, a replicate's in one
-    piece. `about` is "models" for the models of an audit, "target" for the one that was given. `weight`: how much each sample
-    counts in the utility, None for all alike. Where canaries are texts, `repeats` says how often each sample stands in
-    the training sets that it is in, and `extracted` which of the canaries that models were trained on each model says
-    by heart, "greedy" and "sampled", [models, canaries].
+    piece. `about` is "models" for the models of an audit, "target" for the one that was given. `weight`: how much each
+    sample counts in the utility, None for all alike. Where canaries are texts, `repeats` says how often each sample
+    stands in the training sets that it is in, and `extracted` which of the canaries that models were trained on each
+    model says by heart, "greedy" and "sampled", [models, canaries].
     """
 
     name: str
