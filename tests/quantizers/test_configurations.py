@@ -100,6 +100,15 @@ def test_a_word_of_the_state_of_bitsandbytes_is_refused_by_its_name(tmp_path: Pa
         read(made.written(tmp_path, tensors | {key: torch.tensor(list(state), dtype=torch.uint8)}))
 
 
+def test_a_state_of_bitsandbytes_may_leave_the_type_to_its_name(tmp_path: Path):
+    tensors, key = made.bitsandbytes()[0], "0.weight.quant_state.bitsandbytes__nf4"
+    state = b'{"blocksize": 64, "dtype": "float32", "shape": [8, 32]}'
+    assert read(made.written(tmp_path, tensors | {key: torch.tensor(list(state), dtype=torch.uint8)})).layers
+    state = state.replace(b"{", b'{"quant_type": "fp4", ', 1)
+    with pytest.raises(UserError, match="is nf4 by its name and fp4 by its state"):
+        read(made.written(tmp_path, tensors | {key: torch.tensor(list(state), dtype=torch.uint8)}))
+
+
 def test_a_method_that_is_not_read_is_refused_by_its_name(tmp_path: Path):
     with pytest.raises(UserError, match="quant_method = 'vptq' is not read"):
         read(made.written(tmp_path, TENSORS["gptq"](), {"quant_method": "vptq"}))

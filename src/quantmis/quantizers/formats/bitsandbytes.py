@@ -59,9 +59,8 @@ def _four_bits(name: str, tensors: dict[str, Tensor]) -> QuantizedLayer:
     words = strict_json(bytes(tensors[state].tolist()), f"the state of {name}")
     require_understood(f"the state of {name}", words, STATES)
     kind = state.removeprefix(f"{name}{STATE}")
-    require(
-        words.get("quant_type", kind) == kind, f"{name} is {kind} by its name and {words['quant_type']} by its state"
-    )
+    state_kind = words.get("quant_type", kind)
+    require(state_kind == kind, f"{name} is {kind} by its name and {state_kind} by its state")
     packed, absmax = (tensors[f"{name}.weight{part}"] for part in ("", ".absmax"))
     shape, codes = torch.Size(words["shape"]), packed.contiguous().flatten().view(torch.uint8)
     block, nested = int(words["blocksize"]), "nested_blocksize" in words
