@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int, Integer
 
-from quantmis.data.loss_tables import arrays_of
 from quantmis.errors import require
 
 NO_TWIN = -1
@@ -75,6 +74,8 @@ class Evidence:
         >>> Evidence.from_table({"loss": [0.1, 2.0], "member": [True, False]}).losses.tolist()
         [[0.1, 2.0]]
         """
+        from quantmis.data.loss_tables import arrays_of  # readers of files stand above the table that they fill
+
         return cls(**arrays_of(source))
 
     @property

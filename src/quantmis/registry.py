@@ -16,7 +16,14 @@ from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from quantmis.errors import UserError
+from quantmis.errors import UserError, require
+
+LONGEST = 1000
+"""Characters of a name with its parameters; a longer one is no name."""
+
+SHOWN = 100
+NEAR, WORD = 5000, 100
+"""Names that are compared with a misspelled one, and the characters of a word that can be misspelled."""
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type[Any])
@@ -52,13 +59,12 @@ class Registry(Generic[T]):
 
     def parse(self, spelled: str) -> T:
         """Make the object that `name` or `name(parameter=value, ...)` describes; a value may itself be such a name."""
+        hint = "write a name, or name(parameter=value), such as ternary(sparsity=0.9)"
+        require(len(spelled) <= LONGEST, f"cannot read the {self._kind} {spelled[:WORD]!r} and what follows", hint=hint)
         try:
             return self._build(ast.parse(spelled.strip(), mode="eval").body)
-        except (SyntaxError, ValueError) as error:
-            raise UserError(
-                f"cannot read the {self._kind} {spelled!r}",
-                hint="write a name, or name(parameter=value), such as ternary(sparsity=0.9)",
-            ) from error
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two where it is nested
+            raise UserError(f"cannot read the {self._kind} {spelled!r}", hint=hint) from error
 
     def _build(self, node: ast.expr) -> T:
         function, words = (node.func, node.keywords) if isinstance(node, ast.Call) else (node, [])
@@ -127,6 +133,15 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     "did you mean 'lira'? known: lira, rmia"
     """
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+    near = _near(name, known)
     question = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    return f"{question}known: {', '.join(known)}"
+    rest = f" and {len(known) - SHOWN:,} more" if len(known) > SHOWN else ""
+    return f"{question}known: {', '.join(known[:SHOWN])}{rest}"
+
+
+def _near(name: str, known: list[str]) -> list[str]:
+    """Return the names that are nearest; the time it takes is bounded, whatever a file calls its columns."""
+    if len(name) > WORD:
+        return []
+    short = [each for each in known[:NEAR] if len(each) <= WORD]
+    return difflib.get_close_matches(name, short, n=2, cutoff=0.5)

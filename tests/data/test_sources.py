@@ -73,7 +73,7 @@ def test_a_constant_column_is_scaled_to_zero(folder: Path):
 def test_a_target_of_numbers_stays_numbers(folder: Path):
     whole = read(Data(file="people.csv", target="age", features=["owner"]), folder)
     assert whole.y.dtype.kind == "i"
-    (folder / "people.csv").write_text("\n".join(["a,y", *(f"{k},{k / 7}" for k in range(ROWS))]))
+    (folder / "people.csv").write_text("\n".join(["a,y", *(f"{k % 5},{k / 7}" for k in range(ROWS))]))
     assert read(Data(file="people.csv", target="y"), folder).y.dtype == np.float32
 
 
@@ -238,14 +238,14 @@ BROKEN = [
     (None, CSV | {"features": ["age", "income"]}, "['income'] is the target or the id", "take it out"),
     (None, CSV | {"features": []}, "no column is left to learn from", ""),
     (None, CSV | {"id": "nam"}, "data.id: there is no column 'nam'", "did you mean 'name'"),
-    (None, CSV | {"categorical": ["income"]}, "data.categorical: there is no column 'income'", "known: name, age"),
+    (None, CSV | {"categorical": ["incom"]}, "data.categorical: there is no column 'incom'", "known: name, age"),
     (None, CSV | {"categories": "onehot"}, "data.categories: unknown rule 'onehot'", "did you mean 'one-hot'"),
     (None, CSV | {"scale": "standart"}, "data.scale: unknown rule 'standart'", "did you mean 'standard'"),
     (None, CSV | {"separator": ", "}, "the separator must be one character, got ', '", ""),
     (None, CSV | {"columns": ["a", "b"]}, "row 1 of people.csv has 5 values, the header names 2", ""),
     (None, {"file": "people.csv"}, "data.target: say which column is to be predicted", "known: name, age, city"),
     (None, CSV | {"size": 32}, "data.size does not go with a .csv file", "categorical"),
-    (None, {"images": "pets", "target": "y"}, "data.target does not go with images", "colour, images, size"),
+    (None, {"images": "pets", "target": "y"}, "data.target does not go with images", "colour, images, memory, size"),
     (None, {"file": "arrays.npz", "scale": "standard"}, "data.scale does not go with a .npz file", ""),
     (None, {"file": "arrays.npz", "target": "labels"}, "arrays.npz holds x, y, who, not ['labels']", "np.savez"),
     (None, {"file": "arrays.npz", "features": ["x", "y"]}, "inputs of an .npz file are one array", ""),
@@ -321,10 +321,10 @@ def test_links_that_lead_out_of_the_folder_are_refused(folder: Path):
 
 
 def test_a_file_that_the_system_refuses_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, flags: int) -> int:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("quantmis.files.os.open", refuse)
     with pytest.raises(UserError, match=r"data\.file: cannot read .*people\.csv: Permission denied"):
         read(Data(**CSV), folder)
 

@@ -54,7 +54,7 @@ def with_canaries(samples: Samples, number: int, generator: np.random.Generator)
     require(number <= half and number % 2 == 0, f"canaries: expected an even number of at most {half}, got {number}")
     chosen = generator.choice(len(samples), number, replace=False)
     others = _of_others(samples.y, chosen, generator)
-    behind = _behind(samples, samples.x[chosen], samples.y[others], [f"canary {each}" for each in range(number)])
+    behind = samples.joined(samples.x[chosen], samples.y[others], [f"canary {each}" for each in range(number)])
     return Planted(behind, number, np.ones(len(behind), dtype=np.int64))
 
 
@@ -81,14 +81,9 @@ def with_random_texts(samples: Samples, number: int, generator: np.random.Genera
     canaries[..., :LENGTH] = texts if x.ndim == 2 else texts[:, None]  # in lower case they are what they are
     y = np.tile(np.median(samples.y, axis=0), (len(repeats), 1)).astype(np.float32)
     y[:, 0] = LENGTH - 1
-    wider = Samples(x, samples.y, samples.ids, samples.notes)
-    behind = _behind(wider, canaries, y, [f"canary {each}" for each in range(len(repeats))])
+    wider = samples.replaced(x, samples.y)
+    behind = wider.joined(canaries, y, [f"canary {each}" for each in range(len(repeats))])
     return Planted(behind, len(repeats), np.concatenate([np.ones(len(samples), dtype=np.int64), repeats]))
-
-
-def _behind(samples: Samples, x: np.ndarray, y: np.ndarray, names: list[str]) -> Samples:
-    ids = None if samples.ids is None else [*samples.ids, *names]
-    return Samples(np.concatenate([samples.x, x]), np.concatenate([samples.y, y]), ids, samples.notes)
 
 
 def _of_others(y: np.ndarray, chosen: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -5,12 +5,15 @@ a category: one input per value (one-hot) or the number of the value (ordinal), 
 target of text is a class, numbered likewise; a target of whole numbers is taken as whole numbers.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from quantmis.data.ceiling import ceiling, require_below
+from quantmis.data.numbers import require_words
 from quantmis.data.table import Columns, require_present
 from quantmis.errors import require
 from quantmis.registry import suggestion
@@ -36,8 +39,11 @@ def features(
     rule: str = "one-hot",
     categorical: Sequence[str] = (),
     scale: str = "none",
+    most: int | None = None,
 ) -> Encoded:
     """Return the inputs that the columns `names` give; those of numbers that `categorical` names count as categories.
+
+    They may take at most so many bytes.
 
     >>> table = {"age": np.array([30.0, 40.0]), "city": np.array(["Rome", "Oslo"])}
     >>> found = features(table, ["age", "city"], "data")
@@ -50,19 +56,21 @@ def features(
     require_columns(columns, names, f"{key}.features")
     require_columns({name: columns[name] for name in names}, categorical, f"{key}.categorical")
     require_present(columns, names, f"{key}.features")
-    parts, notes = list[np.ndarray](), list[str]()
+    parts, notes, taken, marked = list[np.ndarray](), list[str](), 0, frozenset(categorical)
     for name in names:
-        if columns[name].dtype.kind in "US" or name in categorical:
-            part, note = _category(name, columns[name], rule, key)
+        if columns[name].dtype.kind in "US" or name in marked:
+            part, note = _category(name, columns[name], rule, key, name in marked)
         else:
             part, note = _number(name, columns[name], scale)
+        taken += part.nbytes
+        require_below(taken, ceiling(0) if most is None else most, f"{key}.features: what the columns become")
         parts.append(part)
         notes += [note] if note else []
     return Encoded(np.concatenate(parts, axis=1), tuple(notes))
 
 
-def target(columns: Columns, name: str, key: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the targets that the column `name` gives, and what was done to get them.
+def target(columns: Columns, name: str, key: str, categorical: bool = False) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return the targets that the column `name` gives, and what was done to get them; classes where `categorical`.
 
     >>> target({"y": np.array(["no", "yes", "no"])}, "y", "data")
     (array([0, 1, 0]), ('y: the classes 0 = no, 1 = yes',))
@@ -70,7 +78,9 @@ def target(columns: Columns, name: str, key: str) -> tuple[np.ndarray, tuple[str
     require_columns(columns, [name], f"{key}.target")
     require_present(columns, [name], f"{key}.target")
     column = columns[name]
-    if column.dtype.kind in "US":
+    if column.dtype.kind in "US" and not categorical:
+        require_words(name, column, f"{key}.target")
+    if column.dtype.kind in "US" or categorical:
         values, codes = np.unique(column, return_inverse=True)
         return codes, (f"{name}: the classes {_listed([f'{k} = {value}' for k, value in enumerate(values)])}",)
     return (column.astype(np.int64) if is_whole(column) else column), ()
@@ -83,9 +93,9 @@ def is_whole(column: np.ndarray) -> bool:
 
 def require_columns(columns: Columns, names: Sequence[str], key: str) -> None:
     """Raise `UserError` with the nearest known name unless all of `names` are columns, each named once."""
-    for name in names:
-        require(name in columns, f"{key}: there is no column {name!r}", hint=suggestion(name, columns))
-    twice = sorted({name for name in names if list(names).count(name) > 1})
+    strange = next((name for name in names if name not in columns), None)
+    require(strange is None, f"{key}: there is no column {strange!r}", hint=lambda: suggestion(str(strange), columns))
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     require(not twice, f"{key}: the column {twice[0] if twice else ''!r} is named twice")
 
 
@@ -97,7 +107,9 @@ def _number(name: str, column: np.ndarray, scale: str) -> tuple[np.ndarray, str]
     return (values - mean) / (deviation or 1.0), f"{name}: less {mean:.6g}, divided by {deviation or 1.0:.6g}"
 
 
-def _category(name: str, column: np.ndarray, rule: str, key: str) -> tuple[np.ndarray, str]:
+def _category(name: str, column: np.ndarray, rule: str, key: str, declared: bool) -> tuple[np.ndarray, str]:
+    if not declared:
+        require_words(name, column, f"{key}.features")
     values, codes = np.unique(column.astype(str), return_inverse=True)
     note = f"{name}: {rule} of {len(values)} values, {_listed(values.tolist())}"
     if rule == "ordinal":
@@ -107,7 +119,7 @@ def _category(name: str, column: np.ndarray, rule: str, key: str) -> tuple[np.nd
         f"{key}.features: column {name!r} has {len(values)} different values, one-hot takes at most {MOST_CATEGORIES}",
         hint='leave it out of features, name it as id, or set categories = "ordinal"',
     )
-    return np.eye(len(values))[codes], note
+    return np.eye(len(values), dtype=np.float32)[codes], note
 
 
 def _listed(values: Sequence[str]) -> str:

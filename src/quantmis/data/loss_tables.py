@@ -1,48 +1,65 @@
 """Loss tables that another framework made: read from a file, a data frame or arrays, and brought into rows and columns.
 
 Either whole arrays, `losses` and `member` [models, samples] (one row may be [samples]), or *long* columns with an entry
-each: `loss`, `member`, and `model` and `sample`, which name the row and the column that an entry stands in.
+each: `loss`, `member`, and `model` and `sample`, which name the row and the column that an entry stands in. In a CSV
+file these names are text, whatever they look like: "0012" is not 12.
 """
 
-import csv
 import re
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from quantmis.errors import UserError, require
+from quantmis.data.archives import read_archive
+from quantmis.data.delimited import read_rows
+from quantmis.data.numbers import numbers_or_text
+from quantmis.data.table import parquet_of
+from quantmis.errors import require
 from quantmis.registry import suggestion
+
+KEY = "the loss table"
+"""What messages about files begin with."""
 
 LONG = ("model", "sample", "loss", "member", "signal", "entropy", "label")
 WHOLE = ("losses", "member", "signal", "entropy", "label")
-NAMED = "named/"
-"""What the names of further signals begin with, as `named/min_k`."""
+NAMES = ("model", "sample")
+"""Columns that name rows and columns of the table."""
+
+NAMED, EXTRACTED = "named/", "extracted/"
+"""What the names of further signals begin with, as `named/min_k`; and those of canaries that a model says by heart."""
+
+SAVED = ("per_sample_utility", "earlier", "is_audited", "is_held_out", "fingerprint", "bits_per_weight", "sparsity")
+SAVED += ("weights", "untouched", "metric", "weight", "repeats")
+"""What else an audit saves in its tables."""
+
 PLURAL = {"loss": "losses"}
-BROKEN = (ValueError, EOFError, RuntimeError, csv.Error, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged file raises: RuntimeError for zip files that are encrypted or of a kind that is not read."""
-HINTS = {
-    ".npz": "pickled objects are refused: they can run code; save plain arrays",
-    ".csv": "a header with the column loss, then as many values in each row; text with commas stands in double quotes",
-    ".parquet": "it is no Parquet file, or was cut short: write it again",
-}
+IDENTIFIERS = frozenset({"id", "ids", "sample_id", "sampleid", "samples", "name", "names", "index", "row", "key"})
+"""What others call the column `sample`."""
 
 
 def read_columns(source: Any) -> dict[str, np.ndarray]:
     """Return the columns of a mapping, of a data frame, or of an `.npz`, `.csv` or `.parquet` file, by name.
 
-    Nothing in a file is executed. Raises `UserError` for other sources and for files that cannot be read.
+    Nothing in a file is executed. Raises `UserError` for other sources, for files that cannot be read, and for two
+    columns of one name.
     """
     if isinstance(source, str | Path):
         return _file(Path(source))
-    names = source.keys() if isinstance(source, Mapping) else getattr(source, "columns", None)
-    hint = "a path, a dict of arrays, or a data frame"
-    require(names is not None, f"a loss table cannot be a {type(source).__name__}", hint=hint)
-    return {str(name): np.asarray(source[name]) for name in names or ()}
+    names = _names_in(source)
+    _require_once([str(name) for name in names])
+    return {str(name): np.asarray(source[name]) for name in names}
+
+
+def _names_in(source: Any) -> list[Any]:
+    """Return the names of a mapping, or of the columns of a data frame of pandas or polars or a table of Arrow."""
+    if isinstance(source, Mapping):
+        return list(source)
+    names = getattr(source, "column_names", getattr(source, "columns", None))
+    message = f"a loss table cannot be a {type(source).__name__}"
+    require(names is not None and not callable(names), message, hint="a path, a dict of arrays, or a data frame")
+    return [] if names is None else list(names)
 
 
 def arrays_of(
@@ -55,21 +72,69 @@ def arrays_of(
 
     Arrays `named/min_k` and the like, as audits save them, are further signals. Where `ids` name the samples of an
     audit, or these are so many `samples`, the columns are put into their order, by the ids or row numbers in the long
-    column `sample`; otherwise samples are in the natural order of their names, "p2" before "p10".
+    column, or array, `sample`; otherwise samples are in the natural order of their names, "p2" before "p10".
 
-    Raises `UserError` where one `needed` is missing, an entry is missing or there twice, or a sample is in the table
-    and not in the audit.
+    Raises `UserError` where one `needed` is missing, an entry is missing or there twice, a sample is in the table and
+    not in the audit, or a column that is not known may be the one that names the samples.
     """
     columns = read_columns(source)
-    if "loss" in columns and "sample" in columns and samples is not None:
+    _require_known(columns, aligned=samples is not None)
+    if "sample" in columns and samples is not None:
         columns = {**columns, "sample": _rows_of(columns["sample"], ids, samples)}
-    found = _pivoted(columns) if "loss" in columns else {name: columns[name] for name in WHOLE if name in columns}
-    for name in needed:
-        hint = suggestion(name, columns)
-        require(name in found, f"the loss table has no {name}, only {', '.join(columns) or 'nothing'}", hint=hint)
-    typed = {name: value if name == "label" else _typed(name, value) for name, value in found.items()}
+    tables = _pivoted(columns) if "loss" in columns else _whole(columns)
+    missing = next((name for name in needed if name not in tables), None)
+    message = f"the loss table has no {missing}, only {', '.join(columns) or 'nothing'}"
+    require(missing is None, message, hint=lambda: suggestion(str(missing), columns))
+    typed = {name: _labels(value) if name == "label" else _typed(name, value) for name, value in tables.items()}
     named = {name.removeprefix(NAMED): _typed(name, columns[name]) for name in columns if name.startswith(NAMED)}
     return typed | ({"named": named} if named else {})
+
+
+def _require_known(columns: Mapping[str, np.ndarray], aligned: bool) -> None:
+    """Raise `UserError` for a column that is one of ours but for its writing, or that may name the samples.
+
+    Where losses are `aligned` with the samples of an audit, that is any column that is not known.
+    """
+    known = {*(LONG if "loss" in columns else (*WHOLE, *SAVED, "sample"))}
+    strange = {
+        name: name.strip().casefold()
+        for name in columns
+        if name not in known and not name.startswith((NAMED, EXTRACTED))
+    }
+    for name, meant in strange.items():
+        other = meant in known and meant not in columns
+        require(not other, f"the loss table has a column {name!r}", hint=f"is it {meant}? Then call it so")
+    if "sample" in columns:
+        return
+    suspects = [name for name, meant in strange.items() if meant in IDENTIFIERS or (aligned and columns[name].ndim)]
+    require(
+        not suspects,
+        f"the loss table has no column sample, but {suspects[0] if suspects else ''!r}, which may name the samples",
+        hint="call the column of ids sample; without one, losses are in the order of the data: take the others out",
+    )
+
+
+def _whole(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return whole arrays; where `sample` holds the row of each column, in the order of the rows."""
+    tables = {name: columns[name] for name in WHOLE if name in columns}
+    if "sample" not in columns or columns["sample"].dtype.kind != "i":
+        return tables
+    order = np.argsort(columns["sample"])
+    for name, value in tables.items():
+        width = value.shape[-1] if value.ndim else 0
+        require(width == len(order), f"{name}: expected an entry for each of {len(order)} in sample, got {width}")
+    return {name: value[..., order] for name, value in tables.items()}
+
+
+def _labels(value: np.ndarray) -> np.ndarray:
+    """Return classes as whole numbers: words are numbered in their alphabetical order."""
+    require(value.ndim == 1, f"label: expected a class for each sample, got shape {value.shape}")
+    if value.dtype.kind in "USO":
+        return np.unique(value.astype(str), return_inverse=True)[1]
+    whole = value.dtype.kind in "biu" or (value.dtype.kind == "f" and bool((np.abs(value) < 2**53).all()))
+    good = whole and bool((value == np.round(value)).all())
+    require(good, f"label: expected classes, got {value.dtype}", hint="whole numbers or words")
+    return value.astype(np.int64)
 
 
 def _typed(name: str, value: np.ndarray) -> np.ndarray:
@@ -83,16 +148,9 @@ def _typed(name: str, value: np.ndarray) -> np.ndarray:
 
 
 def _pivoted(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    shape = columns["loss"].shape
-    for name in (each for each in LONG if each in columns):
-        column = columns[name]
-        one = column.ndim == 1 and column.shape == shape
-        require(one, f"{name}: expected a column with an entry for each loss, got {column.shape} for {shape}")
-        plain = column.dtype.kind in "biufSU" or all(isinstance(each, str) for each in column.tolist())
-        require(plain, f"{name}: expected numbers or text, got {column.dtype}")
+    _require_columns(columns)
     entries = len(columns["loss"])
-    require(entries > 0, "the loss table has no entries")
-    models, row = np.unique(columns.get("model", np.zeros(entries)), return_inverse=True)
+    models, row = _in_order(columns.get("model", np.zeros(entries)))
     samples, column = _in_order(columns.get("sample", np.arange(entries)))
     place = row * len(samples) + column
     require(
@@ -103,8 +161,21 @@ def _pivoted(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     order, whole = np.argsort(place), (len(models), len(samples))
     tables = {PLURAL.get(name, name): columns[name][order].reshape(whole) for name in LONG[2:] if name in columns}
     if "label" in tables:
+        same = bool((tables["label"] == tables["label"][0]).all())
+        require(same, "label: the models do not agree on the class of each sample")
         tables["label"] = tables["label"][0]
     return tables
+
+
+def _require_columns(columns: Mapping[str, np.ndarray]) -> None:
+    shape = columns["loss"].shape
+    for name in (each for each in LONG if each in columns):
+        column = columns[name]
+        one = column.ndim == 1 and column.shape == shape
+        require(one, f"{name}: expected a column with an entry for each loss, got {column.shape} for {shape}")
+        plain = column.dtype.kind in "biufSU" or all(isinstance(each, str) for each in column.tolist())
+        require(plain, f"{name}: expected numbers or text, got {column.dtype}")
+    require(len(columns["loss"]) > 0, "the loss table has no entries")
 
 
 def _in_order(names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +197,8 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 def _rows_of(names: np.ndarray, ids: np.ndarray | None, samples: int) -> np.ndarray:
     """Return the row in the audit of each name in a column `sample`: by the ids of the data, or as row numbers."""
-    written = [_spelled(name) for name in names.tolist()]
+    require(names.ndim == 1, f"sample: expected a name for each entry, got shape {names.shape}")
+    written = [_spelled(name, ids is None) for name in names.tolist()]
     where = {str(name): row for row, name in enumerate(range(samples) if ids is None else ids.tolist())}
     strange = list(dict.fromkeys(name for name in written if name not in where))
     message = f"the column sample names {len(strange)} samples that are not in the data, the first is {strange[:1]}"
@@ -143,51 +215,46 @@ def _rows_of(names: np.ndarray, ids: np.ndarray | None, samples: int) -> np.ndar
     return rows
 
 
-def _spelled(name: Any) -> str:
-    return str(int(name)) if isinstance(name, float) and name.is_integer() else str(name)
+def _spelled(name: Any, is_row: bool) -> str:
+    """Write a name as text; the number of a row may be written 3.0."""
+    if isinstance(name, float) and name.is_integer():
+        return str(int(name))
+    return str(name).removesuffix(".0") if is_row else str(name)
+
+
+def _require_once(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    require(not twice, f"the loss table has two columns called {twice[0] if twice else ''!r}", hint="which one is it?")
 
 
 def _file(path: Path) -> dict[str, np.ndarray]:
     readers = {".npz": _npz, ".csv": _csv, ".parquet": _parquet}
     known = f"expected a file that ends in {', '.join(readers)}"
     require(path.suffix in readers, f"{known}, got {path.name}", hint="np.savez(path, losses=losses, member=member)")
-    try:
-        return readers[path.suffix](path)
-    except OSError as error:
-        raise UserError(f"cannot read the loss table {path}: {error.strerror or error}") from error
-    except BROKEN as error:
-        raise UserError(f"cannot read the loss table {path}: {error}", hint=HINTS[path.suffix]) from error
+    return readers[path.suffix](path)
 
 
 def _npz(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays}
+    return read_archive(path, KEY)
 
 
 def _csv(path: Path) -> dict[str, np.ndarray]:
-    with path.open(newline="", encoding="utf-8") as file:
-        head, *rows = [row for row in csv.reader(file, strict=True) if row] or [[]]
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(head):
-            raise ValueError(f"row {number} has {len(row)} values, the header names {len(head)} columns")
-    columns = zip(*rows, strict=True)
-    return {name.strip(): _column(values) for name, values in zip(head, columns, strict=True)}
+    head, columns = read_rows(path, KEY, ",")
+    names = [name.strip() for name in head]
+    _require_once(names)
+    return {name: _column(name, values) for name, values in zip(names, columns, strict=True)}
 
 
-def _column(values: tuple[str, ...]) -> np.ndarray:
-    words = np.array([value.strip().lower() for value in values])
-    if np.isin(words, ("true", "false")).all():
-        return words == "true"
-    try:
-        return words.astype(np.float64)
-    except ValueError:
-        return np.array([value.strip() for value in values])
+def _column(name: str, values: list[str]) -> np.ndarray:
+    if name in NAMES:
+        return np.array(values)
+    words = [value.lower() for value in values]
+    if words and set(words) <= {"true", "false"}:
+        return np.array(words) == "true"
+    return numbers_or_text(values)
 
 
 def _parquet(path: Path) -> dict[str, np.ndarray]:
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UserError(f"reading {path.name} needs pyarrow", hint="pip install 'quantmis[parquet]'") from error
-    table = parquet.ParquetFile(path).read()
+    _, table = parquet_of(path, KEY)
+    _require_once(table.column_names)
     return {name: np.asarray(table.column(name).to_pylist()) for name in table.column_names}

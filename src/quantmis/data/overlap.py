@@ -5,10 +5,13 @@ sample that is in a training set twice stays in the other half. So all are looke
 is alike need not be the same thing saved twice, and so is told apart from what is.
 """
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 from quantmis import seeds
@@ -18,6 +21,19 @@ ROUNDED = 1e-3
 """The difference of numbers that are equal but for rounding, as a share of the spread of their feature."""
 
 PROJECTIONS = 8
+SOME, MOST_FEATURES = 1000, 4096
+"""Rows and features that say how numbers are spread."""
+
+MANY_VALUES, FEWEST_MEASURED = 50, 3
+"""Different values of a feature that is measured, and how many such features make a row unlike all others."""
+
+BETWEEN_QUARTILES = 1.349
+"""The distance between the quartiles of a normal distribution, in standard deviations."""
+
+TINY = 1e-6
+NEIGHBOURS = 16
+"""Rows near a row that it is compared with: copies are linked by those nearest to each."""
+
 FLOOR = 0.1
 """A feature of less than this share of the usual spread is not blown up to variance 1."""
 
@@ -50,6 +66,93 @@ def overlap(first: np.ndarray, second: np.ndarray) -> Overlap:
     near = _near(_flat(first), _flat(second)) if first.dtype.kind == "f" else equal[:0]
     near = _without(near, equal)
     return Overlap(equal, near, _without(_alike(first, second), np.concatenate([equal, near])))
+
+
+class Copies(NamedTuple):
+    """Hold a number for each sample, the same for those that are one thing, and how many repeat an earlier one.
+
+    `equal`: by their bytes; `near`: of the others, those equal but for rounding.
+    """
+
+    codes: Int[np.ndarray, " samples"]
+    equal: int
+    near: int
+
+    @property
+    def number(self) -> int:
+        """The number of samples that repeat an earlier one."""
+        return self.equal + self.near
+
+
+def copies(x: np.ndarray, y: np.ndarray) -> Copies:
+    """Return which samples, inputs and targets, are in one set several times.
+
+    Numbers are equal but for rounding as in `overlap`, with the same targets; that is only asked where at least three
+    features hold many different values, since few or coarse ones are near each other by chance.
+
+    >>> x = np.random.default_rng(0).normal(size=(50, 4))
+    >>> found = copies(np.concatenate([x, x[:2], x[5:6] + 1e-6]), np.zeros(53))
+    >>> found.equal, found.near, found.codes[[0, 50, 1, 51, 5, 52]].tolist()
+    (2, 1, [0, 0, 1, 1, 5, 5])
+    """
+    first, code = _first_of_each(x, y)
+    near = _near_within(x[first], y[first])
+    linked = coo_array((np.ones(len(near), dtype=bool), (near[:, 0], near[:, 1])), shape=(len(first), len(first)))
+    number, component = connected_components(linked, directed=False)
+    return Copies(component[code].astype(np.int64), len(x) - len(first), len(first) - int(number))
+
+
+def _first_of_each(x: np.ndarray, y: np.ndarray) -> tuple[Int[np.ndarray, " different"], Int[np.ndarray, " samples"]]:
+    """Return the first row of each different sample, and for each sample which of these it is."""
+    where, rows, code = dict[bytes, int](), list[int](), np.empty(len(x), dtype=np.int64)
+    for row, (one, other) in enumerate(zip(np.ascontiguousarray(x), np.ascontiguousarray(y), strict=True)):
+        key = hashlib.sha256(one.tobytes() + other.tobytes()).digest()  # not the bytes: they are all the data again
+        code[row] = where.setdefault(key, len(where))
+        if code[row] == len(rows):
+            rows.append(row)
+    return np.array(rows), code
+
+
+def _near_within(x: np.ndarray, y: np.ndarray) -> Int[np.ndarray, "pairs 2"]:
+    """Return pairs of rows that are equal but for rounding; of many in one place, enough to link them."""
+    if x.dtype.kind != "f" or not _is_measured(x.reshape(len(x), -1)):
+        return np.empty((0, 2), dtype=int)
+    values = np.concatenate([_scaled(x), _scaled(y)], axis=1)
+    width = values.shape[1]
+    draw = seeds.generator(0, "overlap").normal(size=(width, min(PROJECTIONS, width)))
+    places = values @ np.linalg.qr(draw)[0].astype(np.float32)
+    most = min(NEIGHBOURS, len(places)) + 1
+    _, partners = KDTree(places).query(places, k=most, distance_upper_bound=1.01 * ROUNDED * np.sqrt(width))
+    row, place = np.nonzero((partners < len(places)) & (partners > np.arange(len(places))[:, None]))
+    pairs = np.stack([row, partners[row, place]], axis=1)
+    close = [bool(np.abs(values[one] - values[other]).max() <= ROUNDED) for one, other in pairs]
+    return pairs[np.array(close, dtype=bool)]
+
+
+def _is_measured(x: Float[np.ndarray, "n d"]) -> bool:
+    """Say whether at least three features hold many different values."""
+    usual = _some(x)
+    columns = usual[:, :: 1 + usual.shape[1] // MOST_FEATURES].T
+    many = [len(np.unique(column)) >= min(MANY_VALUES, len(usual) / 2) for column in columns]
+    return sum(many) >= FEWEST_MEASURED
+
+
+def _scaled(values: np.ndarray) -> Float[np.ndarray, "n d"]:
+    """Return numbers less their median over their spread, which one outlier does not make; whole numbers as they are.
+
+    Where a feature is usually the same, any difference of it is a large one.
+    """
+    flat = values.reshape(len(values), -1).astype(np.float32)
+    if values.dtype.kind != "f":
+        return flat
+    low, middle, high = np.quantile(_some(flat), [0.25, 0.5, 0.75], axis=0)
+    deviation, between = _some(flat).std(0, dtype=np.float64), (high - low) / BETWEEN_QUARTILES
+    spread = np.where(between > 0, np.minimum(deviation, between), deviation)
+    return ((flat - middle) / np.where(spread > 0, spread, TINY)).astype(np.float32)
+
+
+def _some(values: np.ndarray) -> np.ndarray:
+    return values[:: 1 + len(values) // SOME]
 
 
 def _without(pairs: Int[np.ndarray, "pairs 2"], known: Int[np.ndarray, "known 2"]) -> Int[np.ndarray, "left 2"]:

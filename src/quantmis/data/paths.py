@@ -6,7 +6,8 @@ still means the same files; what lies elsewhere is named by its absolute path.
 
 from pathlib import Path
 
-from quantmis.errors import UserError, require
+from quantmis.errors import require
+from quantmis.files import unreadable
 
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy")
 NEIGHBOURS = 5
@@ -22,8 +23,8 @@ def inside(folder: Path, spelled: str, key: str) -> Path:
     try:
         real = path.resolve()
         there = path.exists()
-    except (OSError, RuntimeError) as error:
-        raise UserError(f"{key}: cannot read {path}: {_why(error)}") from error
+    except (OSError, RuntimeError, ValueError) as error:  # the last for a name that is no Unicode
+        raise unreadable(path, key, error) from error
     require(
         Path(spelled).is_absolute() or real.is_relative_to(folder.resolve()),
         f"{key}: {spelled} leads out of the folder of the audit file, to {real}",
@@ -40,15 +41,6 @@ def require_no_pickle(path: Path, key: str, hint: str) -> None:
         f"{key}: {path.name} may be a pickle, which can run code when it is opened: it was not opened",
         hint=hint,
     )
-
-
-def unreadable(path: Path, key: str, error: OSError) -> UserError:
-    """Return what to raise where the system refuses to open a file."""
-    return UserError(f"{key}: cannot read {path}: {_why(error)}", hint="is it a file, and may you read it?")
-
-
-def _why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 def _nearby(path: Path) -> str:

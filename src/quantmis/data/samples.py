@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from jaxtyping import Int
 
+from quantmis.data.overlap import Copies, copies
 from quantmis.data.tokens import padded
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
@@ -22,7 +24,9 @@ class Samples:
     Anything that `numpy.asarray` takes is taken, CPU tensors included; doubles become float32, which is what models
     compute in. Inputs of different lengths are sequences of token numbers, and are filled up with -1. `ids` name the
     samples in the report, their row numbers where there are none. `notes` say how inputs and targets were made, a
-    sentence each. Raises `UserError` for fewer than 20 samples, different numbers of them, NaN or infinity, and text.
+    sentence each. `groups` [samples] name the patient, document or scaffold that each sample belongs to: those of one
+    group are in one training set, or in none. Raises `UserError` for fewer than 20 samples, different numbers of them,
+    NaN or infinity, and text.
 
     >>> digits = Samples(np.zeros((30, 64)), np.arange(30) % 10)
     >>> len(digits), digits.x.dtype, digits.take(np.arange(25)).y.shape
@@ -35,12 +39,14 @@ class Samples:
     y: np.ndarray
     ids: np.ndarray | None
     notes: tuple[str, ...]
+    groups: np.ndarray | None
 
-    def __init__(self, x: Any, y: Any, ids: Any = None, notes: Sequence[str] = ()):
+    def __init__(self, x: Any, y: Any, ids: Any = None, notes: Sequence[str] = (), groups: Any = None):
         object.__setattr__(self, "x", _numeric("x", x))
         object.__setattr__(self, "y", _numeric("y", y))
         object.__setattr__(self, "ids", None if ids is None else _names(ids, len(self.x)))
         object.__setattr__(self, "notes", tuple(notes))
+        object.__setattr__(self, "groups", None if groups is None else _words("groups", groups, len(self.x)))
         lengths = f"x has {len(self.x)} samples, y has {len(self.y)}"
         require(len(self.x) == len(self.y), lengths, hint="row i of y is the target of row i of x")
         require(
@@ -56,7 +62,28 @@ class Samples:
         """Return the samples at `index`, where one may stand several times."""
         taken = Samples(self.x[index], self.y[index], notes=self.notes)
         object.__setattr__(taken, "ids", None if self.ids is None else self.ids[index])
+        object.__setattr__(taken, "groups", None if self.groups is None else self.groups[index])
         return taken
+
+    def joined(self, x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> "Samples":
+        """Return these samples with others behind them, whose `names` are their ids and each of which is a group."""
+        ids = None if self.ids is None else [*self.ids, *names]
+        groups = None if self.groups is None else [*self.groups, *names]
+        return Samples(np.concatenate([self.x, x]), np.concatenate([self.y, y]), ids, self.notes, groups)
+
+    def replaced(self, x: np.ndarray, y: np.ndarray, notes: Sequence[str] | None = None) -> "Samples":
+        """Return other inputs and targets of the same samples, with their ids and groups."""
+        return Samples(x, y, self.ids, self.notes if notes is None else notes, self.groups)
+
+    def below(self, folder: str) -> Int[np.ndarray, " rows"]:
+        """Return the rows whose ids, which are paths, lie in a folder; none where there are no ids."""
+        names = [] if self.ids is None else self.ids.tolist()
+        return np.array([row for row, name in enumerate(names) if name.startswith(f"{folder}/")], dtype=np.int64)
+
+    @cached_property
+    def copies(self) -> Copies:
+        """Which samples are the same thing, by their bytes or but for rounding, and how many of them there are."""
+        return copies(self.x, self.y)
 
     def rows_of(self, source: str) -> Int[np.ndarray, " rows"]:
         """Return the rows of the texts of one file, by its name; `UserError` where there are none."""
@@ -71,9 +98,9 @@ class Samples:
         return np.arange(len(self.x)).astype(str) if self.ids is None else self.ids
 
     def digest(self) -> str:
-        """Return the SHA-256 of the types, shapes and bytes of inputs and targets, in hexadecimal."""
+        """Return the SHA-256 of the types, shapes and bytes of inputs, targets and groups, in hexadecimal."""
         digest = hashlib.sha256()
-        for array in (self.x, self.y):
+        for array in (self.x, self.y, *([] if self.groups is None else [self.groups])):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
@@ -88,7 +115,7 @@ def _numeric(name: str, values: Any) -> np.ndarray:
     )
     require(array.ndim >= 1, f"{name}: expected one row per sample, got a single number")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
-        array = array.astype(np.float32) if array.dtype.kind == "f" else array
+        array = array.astype(np.float32 if array.dtype.kind == "f" else array.dtype.newbyteorder("="))
     _require_finite(name, array)
     return array
 
@@ -108,13 +135,28 @@ def _differ(values: Any) -> bool:
 
 
 def _names(ids: Any, samples: int) -> np.ndarray:
-    array = np.asarray(ids)
-    require(array.shape == (samples,), f"ids: expected one per sample, {samples}, got shape {list(array.shape)}")
-    require(array.dtype.kind in "biuUS", f"ids: expected text or whole numbers, got {array.dtype}")
-    names, counts = np.unique(array.astype(str), return_counts=True)
+    array = _words("ids", ids, samples)
+    names, counts = np.unique(array, return_counts=True)
     twice = names[counts > 1]
     require(len(twice) == 0, f"ids: {len(twice)} stand for several samples, the first is {twice[:1]}")
-    return array.astype(str)
+    return array
+
+
+def _words(name: str, given: Any, samples: int) -> np.ndarray:
+    """Return what names samples, or the groups that they are in, as text."""
+    array = np.asarray(given)
+    require(array.shape == (samples,), f"{name}: expected one per sample, {samples}, got shape {list(array.shape)}")
+    if array.dtype.kind == "O" and all(isinstance(each, str) for each in array.tolist()):
+        array = array.astype(str)
+    require(array.dtype.kind in "biuUS", f"{name}: expected text or whole numbers, got {array.dtype}")
+    try:
+        words = array.astype(str)
+        "".join(words.tolist()).encode()
+    except UnicodeError as error:
+        raise UserError(f"{name}: some are no Unicode text", hint="write them as UTF-8") from error
+    empty = np.flatnonzero(words == "")
+    require(len(empty) == 0, f"{name}: {len(empty)} are empty, the first at row {empty[:1].tolist()}")
+    return words
 
 
 def _require_finite(name: str, array: np.ndarray) -> None:

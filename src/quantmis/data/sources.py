@@ -1,6 +1,7 @@
 """Where the samples of an audit file come from: the keys of its section `[data]`, and what each kind of source reads.
 
-file = "people.csv"        # .csv and .parquet: target = "income", and if wanted features = [...] and id = "person"
+file = "people.csv"        # .csv and .parquet: target = "income", and if wanted features = [...], id = "person",
+                           # groups = "household", decimal = "," and thousands = "."
 file = "molecules.csv"     # with smiles = "column": molecules, as fingerprint = "ecfp", "maccs", "descriptors", ...
 file = "arrays.npz"        # arrays x and y, or those that features = ["..."] and target = "..." name
 images = "pictures"        # a folder per class; size = 32
@@ -8,126 +9,27 @@ texts = ["in.txt"]         # of a causal-lm: .txt by = "line" or "paragraph"; .j
 function = "module:load"   # returns x, y or quantmis.Samples(x, y)
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
 from quantmis.data.arrays import read_npz
-from quantmis.data.encode import RULES, SCALES, features, is_whole, require_columns, target
-from quantmis.data.images import COLOURS, read_images
+from quantmis.data.ceiling import ceiling
+from quantmis.data.encode import SCALES, features, is_whole, require_columns, target
+from quantmis.data.images import read_images
+from quantmis.data.keys import GOES_WITH, INPUTS, KINDS, MOLECULES, ROWS_INSTEAD, SAVE, TABLES, Data
+from quantmis.data.numbers import require_marks
 from quantmis.data.paths import inside, require_no_pickle
 from quantmis.data.samples import Samples
-from quantmis.data.table import Columns, read_csv, read_parquet, require_present
-from quantmis.data.texts import AT_MOST, Texts, read_texts
+from quantmis.data.table import Columns, counts_rows, read_csv, read_parquet, require_present
+from quantmis.data.texts import Texts, read_texts
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
 
-INPUTS = ("features", "categories", "categorical", "scale")
-MOLECULES = ("smiles", "fingerprint", "skip_unparsable")
-GOES_WITH = {
-    ".csv": {"file", "target", "target_scale", "id", "separator", "columns", *INPUTS, *MOLECULES},
-    ".parquet": {"file", "target", "target_scale", "id", *INPUTS, *MOLECULES},
-    ".npz": {"file", "target", "features", "id"},
-    "images": {"images", "size", "colour"},
-    "function": {"function"},
-    "texts": {"texts", "by", "column", "at_most", "longest"},
-}
-KINDS = (".npz", ".csv", ".parquet")
-TABLES = (".csv", ".parquet")
-ROWS_INSTEAD = 'leave column out, and name files of row numbers or ids: members = "members.txt"'
-SAVE = "np.savez(path, x=x, y=y) saves arrays; .csv and .parquet hold tables"
-
-
-def _words_of(*words: str) -> Any:
-    """Tell editors which words there are; whoever takes them refuses others with the nearest."""
-    return Field(json_schema_extra={"enum": list(words)})
-
-
-class Data(BaseModel):
-    """Say where inputs and targets are: in a `file`, in a folder of `images`, in what a `function` returns, in `texts`.
-
-    For tables: `target` names the column that is predicted, `features` those that it is predicted from (by default all
-    others but `id`), `id` the one that names samples in the report. `categories`: how columns of text become numbers,
-    "one-hot" or "ordinal"; `categorical` names columns of numbers that are categories too. `scale = "standard"` brings
-    the other columns to mean 0 and variance 1. `columns` names those of a CSV file without a header, `separator` is
-    what divides them. `target_scale = "standard"` brings a target that is measured to mean 0 and variance 1. `smiles`
-    names a column of molecules, which then are the inputs, as the `fingerprint` that is named: "ecfp", "maccs",
-    "descriptors", "precomputed(file=...)", "transformer(model=...)", with parameters if wanted; copies of a molecule
-    are removed, and with `skip_unparsable` what is no molecule is left out and listed. For `.npz`: `target`, `features`
-    and `id` name arrays, by default `y` and `x`. For images: `size` is that of the squares that they are scaled to,
-    `colour` is "rgb" or "grey". For texts: `by` says what a text of a `.txt` file is, "line" or "paragraph", `column`
-    which column or key of other files holds it, `at_most` how many of each file are drawn, and `longest` how many
-    tokens of each are read.
-    """
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        use_attribute_docstrings=True,
-        json_schema_extra={"oneOf": [{"required": [each]} for each in ("file", "images", "function", "texts")]},
-    )
-
-    file: str | None = None
-    """A .csv, .parquet or .npz file."""
-    images: str | None = None
-    """A folder that holds a folder of images per class."""
-    function: str | None = None
-    """`module:load`, a function that returns x, y or quantmis.Samples(x, y)."""
-    texts: str | list[str] | None = None
-    """Of a causal-lm: .txt, .jsonl, .csv or .parquet files."""
-    target: str | None = None
-    """The column that is predicted; of .npz the array, y by default."""
-    target_scale: Annotated[str, _words_of(*SCALES)] = "none"
-    """standard brings a target that is measured to mean 0 and variance 1."""
-    smiles: str | None = None
-    """The column of molecules, which then are the inputs."""
-    fingerprint: str = "ecfp"
-    """What molecules become: ecfp, maccs, descriptors, precomputed(file=...) or transformer(model=...)."""
-    skip_unparsable: bool = False
-    """Leave out, and list, what is no molecule."""
-    features: list[str] | None = None
-    """The columns that it is predicted from, in the order of the model's inputs; by default all others."""
-    id: str | None = None
-    """The column that names samples in the report, in files of members and in loss tables."""
-    categories: Annotated[str, _words_of(*RULES)] = "one-hot"
-    """How columns of text become numbers: one-hot or ordinal."""
-    categorical: list[str] = []
-    """Columns of numbers that are categories too."""
-    scale: Annotated[str, _words_of(*SCALES)] = "none"
-    """standard brings columns of numbers to mean 0 and variance 1 over all rows."""
-    separator: str = ","
-    """What divides the columns of a CSV file."""
-    columns: list[str] | None = None
-    """The names of the columns of a CSV file without a header."""
-    size: int | None = None
-    """Pixels of the squares that images are scaled to."""
-    colour: Annotated[str, _words_of(*COLOURS)] = "rgb"
-    """rgb or grey."""
-    by: Annotated[str, _words_of("line", "paragraph")] = "line"
-    """What a text of a .txt file is: a line or a paragraph."""
-    column: str = "text"
-    """The column or key of .csv, .parquet and .jsonl files that holds the texts."""
-    at_most: int = AT_MOST
-    """How many texts of each file are drawn."""
-    longest: int | None = None
-    """How many tokens of each text are read."""
-
-    @model_validator(mode="after")
-    def _one(self) -> "Data":
-        if sum(each is not None for each in (self.file, self.images, self.function, self.texts)) != 1:
-            choices = 'file = "data.csv", images = "folder", function = "module:function" or texts = ["texts.txt"]'
-            raise ValueError(f"give either {choices}")
-        return self
-
-    def kind(self) -> str:
-        """Return which kind of source this is: the end of the name of a file, "images", "function" or "texts"."""
-        if self.texts is not None:
-            return "texts"
-        return Path(self.file).suffix.lower() if self.file is not None else "images" if self.images else "function"
+__all__ = ["TABLES", "Data", "columns_of", "read", "read_samples", "read_text", "require_fitting"]
 
 
 def read_text(data: Data, folder: Path, distinct: bool) -> Texts:
@@ -138,18 +40,25 @@ def read_text(data: Data, folder: Path, distinct: bool) -> Texts:
     return read_texts(paths, data.by, data.column, data.at_most, distinct=distinct)
 
 
-def read(data: Data, folder: Path) -> Samples:
-    """Return the samples of a file or of images that lie in `folder`; `UserError` names the key that is at fault."""
+def read(data: Data, folder: Path, besides: Sequence[str] = ()) -> Samples:
+    """Return the samples of a file or of images that lie in `folder`; `UserError` names the key that is at fault.
+
+    The columns `besides` are features only where `features` names them.
+    """
     require_fitting(data)
     require(data.texts is None, "data.texts: only a language model reads texts", hint='write kind = "causal-lm" first')
-    return READERS[data.kind()](data, inside(folder, str(data.file or data.images), f"data.{_key(data)}"))
+    path = inside(folder, str(data.file or data.images), f"data.{_key(data)}")
+    if data.kind() in TABLES:
+        return _samples(data, _columns(data, path), path, besides)
+    return _images(data, path) if data.file is None else _npz(data, path)
 
 
 def read_samples(source: str | Path, **keys: Any) -> Samples:
     """Return the samples of a .csv, .parquet or .npz file, or of a folder of images per class, as an audit file does.
 
-    `keys` are those of `[data]`: target, features, id, categories, categorical, scale, separator and columns of tables,
-    size and colour of images. Raises `UserError` as an audit file does, with the key that is at fault.
+    `keys` are those of `[data]`: target, features, id, groups, categories, categorical, scale, separator, decimal,
+    thousands and columns of tables, size and colour of images, memory. Raises `UserError` as an audit file does, with
+    the key that is at fault.
 
     >>> read_samples("people.csv", target="income", features=["age", "city"], id="person")  # doctest: +SKIP
     """
@@ -192,8 +101,23 @@ def _words(kind: str) -> str:
     return {"images": "images", "function": "a function", "texts": "texts"}.get(kind, f"a {kind} file")
 
 
-def _csv(data: Data, path: Path) -> Samples:
-    return _samples(data, read_csv(path, "data.file", data.separator, data.columns), path.parent)
+def _columns(data: Data, path: Path) -> Columns:
+    return _columns_of_csv(data, path) if data.kind() == ".csv" else read_parquet(path, "data.file", data.memory)
+
+
+def _columns_of_csv(data: Data, path: Path) -> Columns:
+    """Return the columns of a CSV file; ids and groups stay the text that they are."""
+    require_marks(data.decimal, data.thousands, "data")
+    return read_csv(
+        path,
+        "data.file",
+        data.separator,
+        data.columns,
+        decimal=data.decimal,
+        thousands=data.thousands,
+        words=(data.id, data.groups),
+        memory=data.memory,
+    )
 
 
 def columns_of(data: Data, folder: Path, key: str = "data") -> Columns:
@@ -201,27 +125,25 @@ def columns_of(data: Data, folder: Path, key: str = "data") -> Columns:
     require_fitting(data)
     hint = f"a .csv or .parquet file has; {ROWS_INSTEAD}"
     require(data.kind() in TABLES, f"{key}: there are no columns in {_words(data.kind())}", hint=hint)
-    path = inside(folder, str(data.file), "data.file")
-    if data.kind() == ".csv":
-        return read_csv(path, "data.file", data.separator, data.columns)
-    return read_parquet(path, "data.file")
+    return _columns(data, inside(folder, str(data.file), "data.file"))
 
 
-def _parquet(data: Data, path: Path) -> Samples:
-    return _samples(data, read_parquet(path, "data.file"), path.parent)
-
-
-def _samples(data: Data, columns: Columns, folder: Path) -> Samples:
-    hint = suggestion(data.target or "target", columns)
+def _samples(data: Data, columns: Columns, path: Path, besides: Sequence[str]) -> Samples:
+    hint = lambda: suggestion(data.target or "target", columns)  # noqa: E731 it is only asked for where it is needed
     require(data.target is not None, "data.target: say which column is to be predicted", hint=hint)
-    ids = None if data.id is None else _ids(columns, data.id)
+    ids, groups = (
+        None if name is None else _ids(columns, name, f"data.{key}")
+        for key, name in (("id", data.id), ("groups", data.groups))
+    )
     if data.smiles is None:
-        found = _table(data, columns, ids)
+        found = _table(data, columns, ids, groups, besides, ceiling(path.stat().st_size, data.memory))
     else:
         from quantmis.data.molecules import samples_from_smiles
 
         skip = data.skip_unparsable
-        found = samples_from_smiles(columns, data.smiles, str(data.target), data.fingerprint, skip, folder, ids)
+        found = samples_from_smiles(
+            columns, data.smiles, str(data.target), data.fingerprint, skip, path.parent, ids, groups
+        )
     return _target_scaled(found, data, columns[str(data.target)].dtype.kind in "US")
 
 
@@ -234,23 +156,47 @@ def _target_scaled(samples: Samples, data: Data, words: bool) -> Samples:
     mean, deviation = float(samples.y.mean(dtype=np.float64)), float(samples.y.std(dtype=np.float64))
     require(deviation > 0, f"data.target: {data.target} is the same everywhere")
     note = f"{data.target}: less {mean:.6g}, divided by {deviation:.6g}"
-    return Samples(samples.x, (samples.y - mean) / deviation, samples.ids, [*samples.notes, note])
+    return samples.replaced(samples.x, (samples.y - mean) / deviation, [*samples.notes, note])
 
 
-def _table(data: Data, columns: Columns, ids: list[str] | None) -> Samples:
+def _table(
+    data: Data,
+    columns: Columns,
+    ids: list[str] | None,
+    groups: list[str] | None,
+    besides: Sequence[str],
+    most: int,
+) -> Samples:
     name = str(data.target)
-    y, said = target(columns, name, "data")
-    spoken = (name, data.id)
-    chosen = [each for each in columns if each not in spoken] if data.features is None else data.features
+    y, notes = target(columns, name, "data", name in data.categorical)
+    spoken = (name, data.id, data.groups)
+    others = [each for each in columns if each not in (*spoken, *besides)]
+    chosen = others if data.features is None else data.features
+    if data.features is None:
+        _require_no_counter(columns, chosen)
     overlap = [each for each in spoken if each in chosen]
-    require(not overlap, f"data.features: {overlap[:1]} is the target or the id", hint="take it out of features")
-    found = features(columns, chosen, "data", data.categories, data.categorical, data.scale)
-    return Samples(found.x, y, ids, [f"{name} from {', '.join(chosen)}", *said, *found.notes])
+    message = f"data.features: {overlap[:1]} is the target or the id"
+    require(not overlap, message, hint="take it out of features; groups is none either")
+    categorical = [each for each in data.categorical if each != name]
+    found = features(columns, chosen, "data", data.categories, categorical, data.scale, most)
+    return Samples(found.x, y, ids, [f"{name} from {', '.join(chosen)}", *notes, *found.notes], groups)
 
 
-def _ids(columns: Columns, name: str) -> list[str]:
-    require_columns(columns, [name], "data.id")
-    require_present(columns, [name], "data.id")
+def _require_no_counter(columns: Columns, names: Sequence[str]) -> None:
+    """Raise `UserError` for a column that only counts the rows, or has no name: the index of a saved data frame."""
+    for name in names:
+        nameless = not name or re.fullmatch(r"Unnamed: \d+(_level_\d+)?", name) is not None
+        require(
+            not nameless and not counts_rows(columns[name]),
+            f"data.features: column {name!r} {'has no name' if nameless else 'counts the rows'}: "
+            "it is no feature unless you say so",
+            hint=f'a saved index: write id = "{name}", or leave it out by naming the others in features = [...]',
+        )
+
+
+def _ids(columns: Columns, name: str, key: str) -> list[str]:
+    require_columns(columns, [name], key)
+    require_present(columns, [name], key)
     column = columns[name]
     whole = column.dtype.kind in "biuf" and is_whole(column)
     return [str(int(value)) if whole else str(value) for value in column]
@@ -259,16 +205,8 @@ def _ids(columns: Columns, name: str) -> list[str]:
 def _npz(data: Data, path: Path) -> Samples:
     named = data.features or ["x"]
     require(len(named) == 1, "data.features: inputs of an .npz file are one array", hint="np.concatenate them")
-    return read_npz(path, "data.file", named[0], data.target or "y", data.id)
+    return read_npz(path, "data.file", named[0], data.target or "y", data.id, data.groups, data.memory)
 
 
 def _images(data: Data, path: Path) -> Samples:
-    return read_images(path, "data.images", data.size, data.colour)
-
-
-READERS: dict[str, Callable[[Data, Path], Samples]] = {
-    ".npz": _npz,
-    ".csv": _csv,
-    ".parquet": _parquet,
-    "images": _images,
-}
+    return read_images(path, "data.images", data.size, data.colour, data.memory)

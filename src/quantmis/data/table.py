@@ -3,66 +3,111 @@
 A column is an array of numbers or an array of text. Rows are counted from 1, without the header.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from quantmis.data.paths import unreadable
+from quantmis.data.ceiling import ceiling, require_below
+from quantmis.data.delimited import read_rows
+from quantmis.data.numbers import MISSING, numbers_or_text
 from quantmis.errors import UserError, require
+from quantmis.files import opened
 
 Columns = Mapping[str, np.ndarray]
 
-MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "?"})
-"""What stands for a missing value in text, in lower case."""
-
 SEPARATORS = (";", "\t", "|")
 SHOWN = 5
+REWRITE = "it is no Parquet file, or was cut short: write it again"
+BATCH = 4096
+"""Rows of a Parquet file that are read at once."""
 
 
-def read_csv(path: Path, key: str, separator: str = ",", names: Sequence[str] | None = None) -> Columns:
+def read_csv(
+    path: Path,
+    key: str,
+    separator: str = ",",
+    names: Sequence[str] | None = None,
+    *,
+    decimal: str = ".",
+    thousands: str = "",
+    words: Collection[str | None] = (),
+    memory: float | None = None,
+) -> Columns:
     """Return the columns of a CSV file in UTF-8; `names` stand for a header that the file does not have.
 
-    A column whose every value reads as a number becomes numbers. Raises `UserError` naming the row where one is longer
-    or shorter than the header, or where a value is missing.
+    A column whose every value is written as a number, with these `decimal` and `thousands` marks, becomes numbers,
+    unless it is one of `words`. Raises `UserError` naming the row where one is longer or shorter than the header.
     """
     require(len(separator) == 1, f"{key}: the separator must be one character, got {separator!r}")
-    rows = _rows(path, key, separator)
-    require(rows, f"{key}: {path.name} is empty")
-    header = [name.strip() for name in rows[0]] if names is None else list(names)
-    body = rows[1:] if names is None else rows
-    require(body, f"{key}: {path.name} holds a header and no rows")
+    require(separator not in '\r\n"', f"{key}: the separator cannot be {separator!r}")
+    first, body = read_rows(path, key, separator)
+    require(first, f"{key}: {path.name} is empty")
+    header = [name.strip() for name in first] if names is None else list(names)
+    if names is not None:
+        body = [[value.strip(), *column] for value, column in zip(first, body, strict=True)]
+        _require_width(path, key, len(first), header)
+    require(body[0], f"{key}: {path.name} holds a header and no rows")
     _require_header(path, key, header, separator)
-    for number, row in enumerate(body, start=1):
-        require(
-            len(row) == len(header),
-            f"{key}: row {number} of {path.name} has {len(row)} values, the header names {len(header)} columns",
-            hint="text that holds the separator stands in double quotes",
-        )
-    columns = zip(header, zip(*body, strict=True), strict=True)
-    return {name: _numbers_or_text([value.strip() for value in column]) for name, column in columns}
+    most = ceiling(path.stat().st_size, memory)
+    return _read(dict(zip(header, body, strict=True)), decimal, thousands, words, most)
 
 
-def read_parquet(path: Path, key: str) -> Columns:
+def _read(
+    columns: Mapping[str, list[str]], decimal: str, thousands: str, words: Collection[str | None], most: int
+) -> Columns:
+    for name, values in columns.items():
+        _require_text_below(name, values, most)
+    return {
+        name: np.array(values) if name in words else numbers_or_text(values, decimal, thousands)
+        for name, values in columns.items()
+    }
+
+
+def _require_text_below(name: str, values: Sequence[str], most: int) -> None:
+    """Raise `UserError` where text would take too much: each value takes as much as the longest."""
+    needed = 4 * len(values) * max(map(len, values), default=0)
+    require_below(needed, most, f"column {name!r}, in which one value is much longer than the others,")
+
+
+def _require_width(path: Path, key: str, width: int, header: Sequence[str]) -> None:
+    message = f"{key}: row 1 of {path.name} has {width} values, the header names {len(header)} columns"
+    require(width == len(header), message, hint="text that holds the separator stands in double quotes")
+
+
+def read_parquet(path: Path, key: str, memory: float | None = None) -> Columns:
     """Return the columns of a Parquet file; what is neither a number nor text is refused by the name of its column."""
+    arrow, found = parquet_of(path, key, memory)
+    require(found.num_rows, f"{key}: {path.name} holds no rows")
+    _require_header(path, key, found.column_names, ",")
+    pairs = zip(found.column_names, found.columns, strict=True)
+    most = ceiling(path.stat().st_size, memory)
+    return {name: _from_arrow(arrow, name, column, key, most) for name, column in pairs}
+
+
+def parquet_of(path: Path, key: str, memory: float | None = None) -> tuple[Any, Any]:
+    """Return pyarrow and the table of a Parquet file; `UserError` where it would take more than `ceiling` allows."""
     try:
         import pyarrow as arrow
         from pyarrow import parquet
     except ImportError as error:
         raise UserError(f"{key}: reading {path.name} needs pyarrow", hint="pip install 'quantmis[parquet]'") from error
-    try:
-        found = parquet.ParquetFile(path).read()
-    except OSError as error:
-        raise unreadable(path, key, error) from error
-    except arrow.ArrowException as error:
-        raise UserError(f"{key}: {path.name} is no Parquet file: {str(error).splitlines()[0]}") from error
-    require(found.num_rows, f"{key}: {path.name} holds no rows")
-    _require_header(path, key, found.column_names, ",")
-    pairs = zip(found.column_names, found.columns, strict=True)
-    return {name: _from_arrow(arrow, name, column, key) for name, column in pairs}
+    most, taken, batches = ceiling(path.stat().st_size, memory), 0, list[Any]()
+    with opened(path, key) as stream:
+        try:
+            file = parquet.ParquetFile(stream)
+            least = file.metadata.num_rows * file.metadata.num_columns  # a byte for each value, whatever its type
+            require_below(least, most, f"{key}: what {path.name} holds")
+            for batch in file.iter_batches(batch_size=BATCH):
+                taken += batch.nbytes
+                require_below(taken, most, f"{key}: what {path.name} holds")
+                batches.append(batch)
+            return arrow, arrow.Table.from_batches(batches, schema=file.schema_arrow)
+        except (OSError, ValueError, arrow.ArrowException) as error:
+            why = (str(error) or "it is damaged").splitlines()[0]
+            raise UserError(f"{key}: {path.name} is no Parquet file: {why}", hint=REWRITE) from error
 
 
 def require_present(columns: Columns, used: Iterable[str], key: str) -> None:
@@ -76,6 +121,12 @@ def require_present(columns: Columns, used: Iterable[str], key: str) -> None:
         )
 
 
+def counts_rows(column: np.ndarray) -> bool:
+    """Say whether a column of numbers counts the rows, from 0 or from 1."""
+    first = column[0] if column.dtype.kind in "iuf" else -1
+    return first in (0, 1) and bool((column == first + np.arange(len(column))).all())
+
+
 def absent(column: np.ndarray) -> np.ndarray:
     """Say for each value of a column whether it is missing."""
     if column.dtype.kind in "USO":
@@ -83,21 +134,8 @@ def absent(column: np.ndarray) -> np.ndarray:
     return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
 
 
-def _rows(path: Path, key: str, separator: str) -> list[list[str]]:
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        return [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True) if row]
-    except OSError as error:
-        raise unreadable(path, key, error) from error
-    except UnicodeDecodeError as error:
-        hint = "save it as UTF-8"
-        raise UserError(f"{key}: {path.name} is no text in UTF-8, at byte {error.start}", hint=hint) from error
-    except csv.Error as error:
-        raise UserError(f"{key}: {path.name} is no CSV: {error}") from error
-
-
 def _require_header(path: Path, key: str, header: Sequence[str], separator: str) -> None:
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted(name for name, count in Counter(header).items() if count > 1)
     require(not twice, f"{key}: {path.name} names the column {twice[0] if twice else ''!r} twice")
     other = [each for each in SEPARATORS if len(header) == 1 and each in header[0] and each != separator]
     require(
@@ -107,25 +145,14 @@ def _require_header(path: Path, key: str, header: Sequence[str], separator: str)
     )
 
 
-def _numbers_or_text(values: list[str]) -> np.ndarray:
-    """Return numbers where every value that is there reads as one; a missing number is NaN."""
-    present = [value for value in values if value.lower() not in MISSING]
-    try:
-        numbers = [float(value) for value in present]
-    except ValueError:
-        return np.array(values)
-    if not numbers:
-        return np.array(values)
-    rest = iter(numbers)
-    return np.array([np.nan if value.lower() in MISSING else next(rest) for value in values])
-
-
-def _from_arrow(arrow: Any, name: str, column: Any, key: str) -> np.ndarray:
+def _from_arrow(arrow: Any, name: str, column: Any, key: str, most: int) -> np.ndarray:
     types = arrow.types
     column = column.cast(column.type.value_type) if types.is_dictionary(column.type) else column
     kind = column.type
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return np.array(["" if value is None else value.strip() for value in column.to_pylist()])
+        values = ["" if value is None else value.strip() for value in column.to_pylist()]
+        _require_text_below(name, values, most)
+        return np.array(values)
     known = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
     require(known, f"{key}: column {name!r} holds {kind}", hint="numbers and text are read; convert it or leave it out")
     if column.null_count == 0 and not types.is_boolean(kind):

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from quantmis import seeds
-from quantmis.data.paths import unreadable
-from quantmis.errors import UserError, require
+from quantmis.data.delimited import fields_of, require_text
+from quantmis.errors import UserError, printable, require
+from quantmis.files import opened, unreadable
 from quantmis.registry import suggestion
 
 AT_MOST = 20_000
@@ -31,6 +32,7 @@ WAYS = ("line", "paragraph")
 KINDS = (".txt", ".jsonl", ".csv", ".parquet")
 
 EMPTY, FOREIGN, GIGANTIC = "empty", "no UTF-8", "longer than a megabyte"
+BINARY = "with NUL in them"
 NO_TEXT, TWICE = "without a text in that column", "there before"
 
 
@@ -76,10 +78,12 @@ def read_texts(
     """
     require(by in WAYS, f"{key}: by must be one of {', '.join(WAYS)}, got {by!r}", hint=suggestion(by, WAYS))
     require(at_most > 0, f"{key}: at_most must be positive, got {at_most}")
-    names = [Path(path).name for path in paths]
+    names = [printable(Path(path).name) for path in paths]
     require(names, f"{key}: name at least one file")
     require(len(set(names)) == len(names), f"{key}: two files have one name", hint="the report tells texts by it")
     kept = [_kept(Path(path), by, column, at_most, seed, key) for path in paths]
+    for each in kept:
+        require(each.texts, f"{key}: there is no text in {_note(each)}", hint="a text on each line, in UTF-8")
     return _distinct(kept, distinct)
 
 
@@ -104,7 +108,12 @@ def _kept(path: Path, by: str, column: str, at_most: int, seed: int, key: str) -
         found += 1
         entry = (draw.random(), place, text.text)
         heapq.heappush(heap, entry) if len(heap) < at_most else heapq.heappushpop(heap, entry)
-    return _Kept(path.name, {place: text for _, place, text in sorted(heap, key=lambda each: each[1])}, found, left_out)
+    return _Kept(
+        printable(path.name),
+        {place: text for _, place, text in sorted(heap, key=lambda each: each[1])},
+        found,
+        left_out,
+    )
 
 
 def _distinct(kept: Sequence[_Kept], everywhere: bool) -> Texts:
@@ -141,21 +150,23 @@ class _Piece:
 
 def _stream(path: Path, by: str, column: str, key: str) -> Iterator[_Piece]:
     readers: dict[str, Callable[[], Iterator[_Piece]]] = {
-        ".txt": lambda: _lines(path) if by == "line" else _paragraphs(path),
+        ".txt": lambda: _lines(path, key) if by == "line" else _paragraphs(path, key),
         ".jsonl": lambda: _json_lines(path, column, key),
         ".csv": lambda: _csv_rows(path, column, key),
         ".parquet": lambda: _parquet_rows(path, column, key),
     }
     kind = path.suffix.lower()
     require(kind in readers, f"{key}: texts are read from {', '.join(KINDS)}, got {path.name}")
+    if kind != ".parquet":
+        require_text(path, key)
     try:
         yield from readers[kind]()
     except OSError as error:
         raise unreadable(path, key, error) from error
 
 
-def _lines(path: Path) -> Iterator[_Piece]:
-    with path.open("rb") as file:
+def _lines(path: Path, key: str) -> Iterator[_Piece]:
+    with opened(path, key) as file:
         while line := file.readline(LARGEST + 1):
             if len(line) <= LARGEST:
                 yield _decoded(line)
@@ -165,9 +176,9 @@ def _lines(path: Path) -> Iterator[_Piece]:
             yield _Piece(why=GIGANTIC)
 
 
-def _paragraphs(path: Path) -> Iterator[_Piece]:
+def _paragraphs(path: Path, key: str) -> Iterator[_Piece]:
     """Yield what stands between empty lines; one bad line spoils its paragraph."""
-    for empty, pieces in itertools.groupby(_lines(path), key=lambda piece: piece.why == EMPTY):
+    for empty, pieces in itertools.groupby(_lines(path, key), key=lambda piece: piece.why == EMPTY):
         if not empty:
             yield _joined(pieces)
 
@@ -178,7 +189,10 @@ def _joined(pieces: Iterator[_Piece]) -> _Piece:
     for piece in pieces:
         size += len(piece.text) + 1
         why = why or piece.why or (GIGANTIC if size > LARGEST else "")
-        held = [] if why else [*held, piece.text]
+        if why:
+            held.clear()
+        else:
+            held.append(piece.text)
     return _Piece(why=why) if why else _Piece("\n".join(held))
 
 
@@ -195,16 +209,20 @@ def _cleaned(text: Any) -> _Piece:
     text = text.rstrip("\r\n")
     if len(text) > LARGEST:
         return _Piece(why=GIGANTIC)
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        return _Piece(why=FOREIGN)
+    if "\0" in text:
+        return _Piece(why=BINARY)
     return _Piece(text) if text.strip() else _Piece(why=EMPTY)
 
 
 def _json_lines(path: Path, column: str, key: str) -> Iterator[_Piece]:
-    for number, piece in enumerate(_lines(path), 1):
+    for number, piece in enumerate(_lines(path, key), 1):
         if piece.why:
             yield piece
             continue
         try:
-            record = json.loads(piece.text)
+            record = json.loads(piece.text, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{key}: line {number} of {path.name} is no JSON: {error}") from error
         require(isinstance(record, dict), f"{key}: line {number} of {path.name} is no JSON object")
@@ -216,16 +234,29 @@ def _json_lines(path: Path, column: str, key: str) -> Iterator[_Piece]:
         yield _cleaned(record.get(column))
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; `ValueError` where it says a key twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("it says a key twice")
+    return found
+
+
 def _csv_rows(path: Path, column: str, key: str) -> Iterator[_Piece]:
-    csv.field_size_limit(2 * LARGEST)
-    with path.open("rb") as raw, TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="") as file:
-        rows = csv.DictReader(file)
+    with opened(path, key) as raw, TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="") as file:
+        rows = csv.reader(file)
         try:
-            _require_column(rows.fieldnames or (), column, path, key)
-            for row in rows:
-                text = row[column]
-                foreign = text is not None and any("\udc80" <= letter <= "\udcff" for letter in text)
-                yield _Piece(why=FOREIGN) if foreign else _cleaned(text)
+            with fields_of(2 * LARGEST):
+                header = next(rows, [])
+            _require_column(header, column, path, key)
+            place = header.index(column)
+            while True:
+                with fields_of(2 * LARGEST):  # for one row at a time: the limit is that of the whole process
+                    row = next(rows, None)
+                if row is None:
+                    return
+                if row:
+                    yield _cleaned(row[place] if place < len(row) else None)
         except csv.Error as error:
             raise UserError(f"{key}: {path.name} is no CSV, at line {rows.line_num}: {error}") from error
 
@@ -237,13 +268,15 @@ def _parquet_rows(path: Path, column: str, key: str) -> Iterator[_Piece]:
     except ImportError as error:
         raise UserError(f"{key}: reading {path.name} needs pyarrow", hint="pip install 'quantmis[parquet]'") from error
     try:
-        with parquet.ParquetFile(path) as file:
+        with opened(path, key) as stream, parquet.ParquetFile(stream) as file:
             _require_column(file.schema_arrow.names, column, path, key)
             for batch in file.iter_batches(batch_size=1024, columns=[column]):
                 yield from map(_cleaned, batch.column(0).to_pylist())
-    except arrow.ArrowException as error:
-        raise UserError(f"{key}: {path.name} is no Parquet file: {str(error).splitlines()[0]}") from error
+    except (ValueError, arrow.ArrowException) as error:
+        why = (str(error) or "it is damaged").splitlines()[0]
+        raise UserError(f"{key}: {path.name} is no Parquet file: {why}") from error
 
 
 def _require_column(names: Sequence[str], column: str, path: Path, key: str) -> None:
-    require(column in names, f"{key}: {path.name} has no column {column!r}", hint=suggestion(column, names))
+    require(column in names, f"{key}: {path.name} has no column {column!r}", hint=lambda: suggestion(column, names))
+    require(list(names).count(column) == 1, f"{key}: {path.name} names the column {column!r} twice")

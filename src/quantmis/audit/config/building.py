@@ -8,8 +8,8 @@ from quantmis.audit.config.functions import Maker, called, function, require_tak
 from quantmis.audit.config.sections import AuditFile, Training
 from quantmis.audit.config.target import target_of
 from quantmis.data.samples import Samples
-from quantmis.data.sources import TABLES, columns_of, read_text, require_fitting
 from quantmis.data.sources import read as read_samples
+from quantmis.data.sources import read_text, require_fitting
 from quantmis.errors import require
 from quantmis.models import Recipe, Task
 from quantmis.models.sources import Model, transformer
@@ -57,11 +57,7 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
         "target.column does not go with data.smiles: rows that repeat a molecule are removed",
         hint='list members by the ids of [data] id = "..." in a file, or, without it, by canonical SMILES',
     )
-    if target is not None and by_column and data.features is None and data.kind() in TABLES:
-        spoken = (data.target, data.id, target.column)
-        features = [name for name in columns_of(data, folder) if name not in spoken]
-        data = data.model_copy(update={"features": features})
-    return read_samples(data, folder)
+    return read_samples(data, folder, [] if target is None or target.column is None else [target.column])
 
 
 def _called(function: Callable[[], Any], spelled: str) -> Samples:

@@ -6,19 +6,21 @@ Everything is recognised by its name and head; nothing is imported or unpickled.
 import ast
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeGuard
 
-from quantmis.data.images import SUFFIXES
+from quantmis.data.images import SUFFIXES, parts_of
 from quantmis.data.sources import Data, columns_of
-from quantmis.data.table import Columns
+from quantmis.data.table import Columns, counts_rows
 from quantmis.errors import UserError, require
+from quantmis.files import content_of
 from quantmis.models.hugging_face import CAUSAL_LM, HEADS
 from quantmis.registry import suggestion
 
 Ask = Callable[[str, Sequence[str]], str]
 Literals = dict[str, bool | int | float | str]
+Split = tuple[str | None, str | int, str | int]
 
 DATA = (".csv", ".parquet", ".npz")
 TEXTS = (".txt", ".jsonl")
@@ -26,7 +28,8 @@ WEIGHTS = (".safetensors", ".pt", ".pth")
 TARGETS = ("target", "label", "class", "y", "outcome")
 SPLITS = ("split", "set", "subset", "fold", "partition")
 MARKS = ("is_train", "train", "in_train", "is_member", "member")
-IN, OUT = ("train", "training", "member", "members", "in"), ("test", "valid", "validation", "holdout", "out")
+IN = ("train", "training", "member", "members", "in")
+OUT = ("test", "valid", "validation", "val", "dev", "eval", "holdout", "held_out", "non_members", "nonmembers", "out")
 ENDINGS: dict[str, tuple[str, ...]] = {head: (auto.removeprefix("AutoModel"),) for head, auto in HEADS.items()}
 ENDINGS[CAUSAL_LM] += ("LMHeadModel",)
 CHOOSE = "CHOOSE"
@@ -35,19 +38,24 @@ LARGEST = 10**6
 
 @dataclass(frozen=True)
 class Model:
-    """Hold the function or class that makes a model, with its arguments; or the head and folder of transformers."""
+    """Hold the function or class that makes a model, with its arguments; or the head and folder of transformers.
+
+    `pretrained`: whether the model in the folder is the one before training, and not the trained one itself.
+    """
 
     function: str = f"{CHOOSE}:{CHOOSE}"
     arguments: Literals = field(default_factory=Literals)
     head: str | None = None
     folder: str | None = None
+    pretrained: bool = True
 
 
 @dataclass(frozen=True)
 class Found:
     """Hold what an audit file needs, as far as it was found in a folder: names, or the word to replace.
 
-    `source` is the key of `[data]` that `data` goes with; `split` a column with the values of members and others.
+    `source` is the key of `[data]` that `data` goes with; `split` says who are members and non-members: a column with
+    its two values, or None with two files of texts or of rows, or two folders of images.
     """
 
     source: str
@@ -56,7 +64,7 @@ class Found:
     id: str | None
     model: Model
     weights: str | None
-    split: tuple[str, str | int, str | int] | None
+    split: Split | None
 
 
 @dataclass(frozen=True)
@@ -85,24 +93,52 @@ def find(folder: Path, questions: Questions) -> Found:
     source, data = _data(folder, questions, model)
     columns = columns_of(Data(file=str(data)), folder) if str(data).endswith((".csv", ".parquet")) else {}
     target = _target(columns, questions) if columns and source == "file" else None
-    question = "Which file holds the weights of the trained model, if any?"
-    weights = questions.settle("weights", question, _named(folder, WEIGHTS)) or model.folder
-    split = _split(columns) if weights and source == "file" else None
+    question = "Which file or folder holds the weights of the trained model, if any?"
+    weights = questions.settle("weights", question, _weights(folder, model))
+    if weights is None and model.folder is not None:
+        weights, model = model.folder, replace(model, pretrained=False)
+    split = (_split(columns) or _listed(folder, source, data)) if weights else None
     return Found(source, data, target, _id(columns), model, weights, split)
+
+
+def _weights(folder: Path, model: Model) -> list[str]:
+    """Return what may be the trained model: files of weights, adapters, and models beside the one that was trained."""
+    folders = [each.name for each in _folders(folder) if _is_adapter(each) or (model.folder and _head(each))]
+    return [*_named(folder, WEIGHTS), *(name for name in folders if name != model.folder)]
+
+
+def _is_adapter(folder: Path) -> bool:
+    return (folder / "adapter_config.json").is_file()
 
 
 def _data(folder: Path, questions: Questions, model: Model) -> tuple[str, str | list[str]]:
     texts = _named(folder, TEXTS)
     if model.head == CAUSAL_LM and texts and "data" not in questions.given:
-        return "texts", texts
+        sides = _sides(texts)
+        return "texts", texts if sides is None else [*sides]
     kinds = dict.fromkeys(_named(folder, DATA), "file")
-    kinds |= {each.name: "images" for each in _folders(folder) if _holds_classes(each)}
+    kinds |= {each.name: "images" for each in _folders(folder) if any(map(_holds_classes, parts_of(each)))}
     if not kinds:
         kinds = {name: "function" for path in sorted(folder.glob("*.py")) for name in _functions(path)}
     chosen = questions.settle("data", "What holds the data?", list(kinds))
     hint = f"a file that ends in {', '.join(DATA)}, a folder with a folder of images per class, or a function beside it"
     require(chosen in kinds, f"there are no data in {folder}", hint=hint)
     return kinds[str(chosen)], str(chosen)
+
+
+def _sides(names: Sequence[str]) -> tuple[str, str] | None:
+    """Return the one that is called as members are, and the one that is called as non-members are, where there are."""
+    inside, outside = ([name for name in names if Path(name).stem.lower() in words] for words in (IN, OUT))
+    return (inside[0], outside[0]) if len(inside) == len(outside) == 1 else None
+
+
+def _listed(folder: Path, source: str, data: str | list[str]) -> Split | None:
+    """Return the files of texts or of rows, or the folders of images, of members and of non-members."""
+    if source == "images":
+        found = _sides([each.name for each in parts_of(folder / str(data))])
+    else:
+        found = _sides(data if isinstance(data, list) else _named(folder, (".txt", ".npy")))
+    return None if found is None else (None, *found)
 
 
 def _named(folder: Path, endings: Sequence[str]) -> list[str]:
@@ -119,9 +155,10 @@ def _holds_classes(folder: Path) -> bool:
 
 
 def _id(columns: Columns) -> str | None:
-    """Return the first column of words that is different in every row."""
+    """Return the first column of words that is different in every row, or one that counts the rows."""
     words = [name for name, column in columns.items() if column.dtype.kind == "U"]
-    return next((name for name in words if len(set(columns[name].tolist())) == len(columns[name])), None)
+    different = [name for name in words if len(set(columns[name].tolist())) == len(columns[name])]
+    return next(iter([*different, *(name for name, column in columns.items() if counts_rows(column))]), None)
 
 
 def _target(columns: Columns, questions: Questions) -> str | None:
@@ -130,7 +167,7 @@ def _target(columns: Columns, questions: Questions) -> str | None:
     return questions.settle("target", "Which column is predicted?", known)
 
 
-def _split(columns: Columns) -> tuple[str, str | int, str | int] | None:
+def _split(columns: Columns) -> Split | None:
     """Return the column that says who was trained on, and its two values, where one does."""
     for name in sorted(columns, key=lambda each: each.lower() not in SPLITS):
         values = list(dict.fromkeys(columns[name].astype(str).tolist()))
@@ -160,10 +197,10 @@ def _head(folder: Path) -> str | None:
     if not config.is_file() or config.stat().st_size > LARGEST:
         return None
     try:
-        said = json.loads(config.read_bytes())
-    except (ValueError, RecursionError, OSError):
+        content = json.loads(content_of(config, most=LARGEST))
+    except (ValueError, RecursionError, UserError):
         return None
-    names: object = said.get("architectures") if isinstance(said, dict) else None
+    names: object = content.get("architectures") if isinstance(content, dict) else None
     classes = [str(each) for each in names] if isinstance(names, list) else []
     heads = [head for head, endings in ENDINGS.items() if any(each.endswith(endings) for each in classes)]
     return heads[0] if heads else None
@@ -171,8 +208,8 @@ def _head(folder: Path) -> str | None:
 
 def _body(path: Path) -> list[ast.stmt]:
     try:
-        return ast.parse(path.read_bytes()).body
-    except (SyntaxError, ValueError, RecursionError) as error:
+        return ast.parse(content_of(path, most=LARGEST)).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UserError(f"{path} is no Python: {error}") from error
 
 

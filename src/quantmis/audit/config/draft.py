@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from quantmis.audit.config.discover import CHOOSE, Ask, Found, Literals, Model, Questions, find
-from quantmis.audit.config.sections import read
+from quantmis.audit.config.sections import parsed
 from quantmis.errors import require
 from quantmis.files import write_atomically
 from quantmis.models.hugging_face import CAUSAL_LM
@@ -23,9 +23,9 @@ def draft(folder: Path, name: str, ask: Ask, given: Mapping[str, str] | None = N
     path = folder / name
     require(folder.is_dir(), f"there is no folder {folder}")
     require(not path.exists(), f"{path} exists already", hint="name another with --name, or remove it")
-    text = _text(find(folder, Questions(ask, given or {})))
-    write_atomically(path, text.encode())
-    read(path)
+    content = _text(find(folder, Questions(ask, given or {}))).encode()
+    parsed(content, path)
+    write_atomically(path, content, private=False)
     return path
 
 
@@ -42,7 +42,7 @@ def _text(found: Found) -> str:
 def _model(model: Model, language: bool) -> str:
     if model.folder is not None:
         head = "" if language else f"transformers = {_quoted(str(model.head))}\n"
-        return f"[model]\n{head}folder = {_quoted(model.folder)}\n"
+        return f"[model]\n{head}folder = {_quoted(model.folder)}\n{'' if model.pretrained else ITSELF}"
     return f"{MODEL}function = {_quoted(model.function)}\n{_arguments(model.arguments)}{LOSS}"
 
 
@@ -50,16 +50,14 @@ def _arguments(given: Literals) -> str:
     """Write the arguments by name: a comment where they are all defaults."""
     if not given:
         return ""
-    line = f"arguments = {{ {', '.join(f'{name} = {_written(value)}' for name, value in given.items())} }}"
+    line = f"arguments = {{ {', '.join(f'{_key(name)} = {_written(value)}' for name, value in given.items())} }}"
     return f"{line}\n" if CHOOSE in given.values() else f"# {line}    # these are its defaults\n"
 
 
 def _shipped(found: Found) -> str:
-    if found.split is None:
-        members = MEMBERS
-    else:
-        column, inside, outside = map(_written, found.split)
-        members = f"column = {column}\nmembers = {inside}\nnon_members = {outside}\n"
+    column, inside, outside = found.split or (None, CHOOSE, CHOOSE)
+    head = LISTS if found.split is None else "" if column is None else f"column = {_written(column)}\n"
+    members = f"{head}members = {_written(inside)}\nnon_members = {_written(outside)}\n"
     return f"# the very model that is to ship\n[target]\nweights = {_quoted(str(found.weights))}\n{members}{STATED}"
 
 
@@ -73,9 +71,21 @@ def _written(value: str | float | list[str]) -> str:
 
 
 def _quoted(word: str) -> str:
-    return '"' + word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    """Write a string of TOML; `UserError` for one that TOML cannot hold, as the name of a file that is no UTF-8."""
+    good = not any("\ud800" <= letter <= "\udfff" for letter in word)
+    require(good, f"{word!r} is no Unicode text, and cannot stand in an audit file", hint="rename it")
+    return '"' + "".join(ESCAPES.get(letter) or _escaped(letter) for letter in word) + '"'
 
 
+def _escaped(letter: str) -> str:
+    return letter if letter.isprintable() else f"\\U{ord(letter):08x}"
+
+
+def _key(name: str) -> str:
+    return name if name.isascii() and name.isidentifier() else _quoted(name)
+
+
+ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\b": "\\b", "\f": "\\f"}
 HEAD = """# What quantmis audits. Paths and modules are looked for beside this file; all keys: quantmis schema
 
 {kind}[data]
@@ -94,8 +104,9 @@ LOSS = """loss = "cross_entropy"           # or "mse", "multi_label": quantmis l
 """
 STATED = """# accuracy = 0.98                # what you know of it: an audit that measures another is refused
 """
-MEMBERS = """members = "members.txt"          # a row number or an id on each line
-non_members = "non_members.txt"
+LISTS = """# files such as "members.txt", with a row number or an id on each line; or column = "split" and its values
+"""
+ITSELF = """pretrained = false               # this is the trained model: others are made like it, from random weights
 """
 NO_TARGET = """# [target]                       # the very model that is to ship, where there is one
 # weights = "model.safetensors"

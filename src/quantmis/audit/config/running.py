@@ -14,16 +14,32 @@ from quantmis.audit.run import checked, run
 from quantmis.audit.target.target import Target
 from quantmis.audit.target.versions import tables_of
 from quantmis.data import Samples
+from quantmis.errors import printable, require
 from quantmis.models import Task
 
 
 def audit_file(path: Path, out: Path, given: dict[str, Any]) -> AuditResult:
     """Audit what the file at `path` describes; options `given` that are not None stand for those of the file."""
     file, options = _read(path, given)
+    _require_apart(out, file, path.parent)
     task, samples, target = _described(file, path.parent)
     spoken = {name: value for name, value in given.items() if value is not None and name != "engine"}
-    command = " ".join([f"quantmis audit {path.name}", *(f"--{name} {value}" for name, value in spoken.items())])
-    return run(audit_request(task, samples, target, options, out, command), progress=True)
+    words = [f"quantmis audit {printable(path.name)}", *(f"--{name} {value}" for name, value in spoken.items())]
+    return run(audit_request(task, samples, target, options, out, " ".join(words)), progress=True)
+
+
+def _require_apart(out: Path, file: AuditFile, folder: Path) -> None:
+    """Raise `UserError` where results would be written among the data or the model, or in their place."""
+    texts = [file.data.texts] if isinstance(file.data.texts, str) else file.data.texts or []
+    weights = None if file.target is None else file.target.weights
+    home, own = out.resolve(), folder.resolve()
+    for each in filter(None, (file.data.file, file.data.images, *texts, file.model.folder, weights)):
+        place = (folder / each).resolve()
+        require(
+            home != place and (place == own or place not in home.parents),
+            f"the result would be written into {out}, which is {each} or lies in it",
+            hint="choose another folder with --out; by default it is named after the audit file",
+        )
 
 
 def plan_file(path: Path, given: dict[str, Any]) -> Plan:

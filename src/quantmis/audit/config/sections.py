@@ -12,6 +12,7 @@ from quantmis.audit.config.words import explained
 from quantmis.audit.options import AuditOptions, Section
 from quantmis.data.sources import Data
 from quantmis.errors import UserError, require
+from quantmis.files import opened
 from quantmis.models import Recipe
 from quantmis.models.hugging_face import CAUSAL_LM
 from quantmis.models.sources import Model
@@ -88,7 +89,7 @@ class Target(Section):
     GGUF, GPTQ, compressed-tensors, bitsandbytes, torchao or ONNX."""
     members: str | int | float
     """A file of row numbers or ids, a line each (`.txt`), or of whole numbers (`.npy`); with `column`, the value there
-    that marks members; of texts, the name of a file in `[data] texts`."""
+    that marks members; of texts, the name of a file in `[data] texts`; of images, that of a folder such as `train`."""
     non_members: str | int | float
     """The same for samples that the model was not trained on."""
     column: str | None = None
@@ -158,12 +159,16 @@ class AuditFile(Section):
 def read(path: Path) -> AuditFile:
     """Read and check an audit file; `UserError` names the key and the nearest known one."""
     try:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             content = stream.read(LARGEST + 1)
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"cannot read {path}: {why}", hint="name an audit file; quantmis init writes one") from error
+    except UserError as error:
+        raise UserError(str(error), hint="name an audit file; quantmis init writes one") from error
     require(len(content) <= LARGEST, f"{path} is larger than a megabyte", hint="data belong into files of their own")
+    return parsed(content, path)
+
+
+def parsed(content: bytes, path: Path) -> AuditFile:
+    """Return the audit file that `content` is; `path` names it in errors."""
     try:
         return AuditFile.model_validate(tomllib.loads(content.decode("utf-8-sig")))
     except pydantic.ValidationError as error:

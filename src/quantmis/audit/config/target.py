@@ -1,6 +1,5 @@
 """From the section `[target]` to the target: its weights, who was trained on, and versions that were made elsewhere."""
 
-import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,13 @@ from quantmis.audit.config.functions import function
 from quantmis.audit.config.sections import AuditFile, Elsewhere
 from quantmis.audit.config.sections import Target as Section
 from quantmis.audit.target.target import Artefact, Target, Version
+from quantmis.data.archives import read_array
+from quantmis.data.delimited import text_in
 from quantmis.data.loss_tables import arrays_of
 from quantmis.data.paths import inside
 from quantmis.data.samples import Samples
 from quantmis.data.sources import columns_of
-from quantmis.errors import UserError, require
+from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.registry import suggestion
 
@@ -28,6 +29,7 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
     section = file.target
     if section is None:
         return None
+    _require_trained(file, section, folder)
     members, others = _sides(file, section, samples, folder)
     return Target(
         Artefact(inside(folder, section.weights, "target.weights"), section.rename),
@@ -42,6 +44,21 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
     )
 
 
+def _require_trained(file: AuditFile, section: Section, folder: Path) -> None:
+    """Raise `UserError` where the weights are those that fresh models start from: nobody was trained on by these."""
+    model = file.model
+    if model.folder is None or model.pretrained is False:
+        return
+    weights = inside(folder, section.weights, "target.weights").resolve()
+    start = inside(folder, model.folder, "model.folder").resolve()
+    require(
+        weights != start and start not in weights.parents,
+        f"target.weights: {section.weights} is [model] folder itself, the model before it was fine-tuned",
+        hint="name the fine-tuned weights or the adapter; where the folder holds the trained model and models are not "
+        "to start from it: [model] pretrained = false",
+    )
+
+
 def _sides(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
     """Return the rows of members and of non-members, in whichever way the section tells them."""
     named = (str(section.members), str(section.non_members))
@@ -52,6 +69,10 @@ def _sides(file: AuditFile, section: Section, samples: Samples, folder: Path) ->
         for key, each in zip(("members", "non_members"), named, strict=True):
             require(each in texts, f"target.{key}: {each!r} is none of data.texts", hint=suggestion(each, texts))
         return [samples.rows_of(Path(each).name) for each in named]
+    if file.data.images is not None:
+        parts = [samples.below(each) for each in named]
+        if all(map(len, parts)):
+            return parts
     return _by_files(section, samples, folder)
 
 
@@ -96,14 +117,19 @@ def _by_files(section: Section, samples: Samples, folder: Path) -> list[Int[np.n
 
 def _rows(path: Path, samples: Samples, key: str) -> Int[np.ndarray, " rows"]:
     """Return the rows that a file names: whole numbers in `.npy`, else a row number or an id on each line."""
-    try:
-        if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False)
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError, EOFError, tokenize.TokenError) as error:
-        hint = "a text file with a row number or an id on each line, or whole numbers in .npy"
-        raise UserError(f"{key}: cannot read {path}: {error}", hint=hint) from error
+    if path.suffix == ".npy":
+        return _of_array(read_array(path, key), len(samples), key)
+    lines = [line.strip() for line in text_in(path, key).splitlines()]
     return _numbers([line for line in lines if line], samples, key)
+
+
+def _of_array(rows: np.ndarray, samples: int, key: str) -> Int[np.ndarray, " rows"]:
+    """Return whole numbers as they are, and those that a mask of all samples marks."""
+    if rows.dtype.kind != "b":
+        return rows
+    good = rows.shape == (samples,)
+    require(good, f"{key}: expected a mask of {samples} samples, got shape {rows.shape}", hint="or numbers of rows")
+    return np.flatnonzero(rows)
 
 
 def _numbers(names: list[str], samples: Samples, key: str) -> Int[np.ndarray, " rows"]:

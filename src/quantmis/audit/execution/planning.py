@@ -14,7 +14,8 @@ from quantmis.audit.settings import Settings
 from quantmis.audit.target.target import Target
 from quantmis.data import complementary_halves
 from quantmis.data.canaries import Planted, with_canaries, with_random_texts
-from quantmis.data.membership import hold_out
+from quantmis.data.membership import halvable, hold_out, joined, require_apart, require_groups
+from quantmis.data.overlap import copies
 from quantmis.errors import UserError
 from quantmis.models import CausalLM, Recipe, Task
 from quantmis.models.engine import ENGINES, Engine, choose_engine, cores
@@ -86,24 +87,62 @@ def membership(behind: Planted, settings: Settings, target: Target | None) -> Bo
 
     With a target, models are trained on its members and non-members, so that attacks on it have references. What stands
     equally often in a training set is divided in halves by itself, so that all models are trained on as many samples.
+    Groups and copies of one sample are in one half, or held out, together.
     """
     whole = len(behind.samples)
     member = np.zeros((settings.models, whole), dtype=bool)
+    _check_groups(behind, target)
     if not settings.models:
         return member
+    groups, plain = _together(behind), whole - behind.canaries
     may = np.zeros(whole, dtype=bool)
-    may[_kept(whole - behind.canaries, settings, target)] = True
-    may[whole - behind.canaries :] = True
+    may[_kept(plain, settings, target, None if groups is None else groups[:plain])] = True
+    may[plain:] = True
     generator = seeds.generator(settings.options.seed, "membership")
     for often in np.unique(behind.repeats[behind.repeats > 0]):
-        rows = np.flatnonzero(may & (behind.repeats == often))
-        member[:, rows] = complementary_halves(settings.models, len(rows), generator)
+        for rows in _divided(may & (behind.repeats == often), plain, groups):
+            part = None if groups is None else groups[rows]
+            member[:, rows] = complementary_halves(settings.models, len(rows), generator, part)
     return member
 
 
-def _kept(samples: int, settings: Settings, target: Target | None) -> Int[np.ndarray, " kept"]:
+def _divided(may: np.ndarray, plain: int, groups: np.ndarray | None) -> list[Int[np.ndarray, " rows"]]:
+    """Return the rows that are divided in halves: canaries apart from the others where these come in groups."""
+    rows = np.flatnonzero(may)
+    parts = [rows] if groups is None else [rows[rows < plain], rows[rows >= plain]]
+    return [each for each in parts if len(each)]
+
+
+def _check_groups(behind: Planted, target: Target | None) -> None:
+    """Raise `UserError` for groups that say nothing, and for groups in both members and non-members."""
+    if behind.samples.groups is None:
+        return
+    groups = behind.samples.groups[: len(behind.samples) - behind.canaries]
+    require_groups(groups)
+    if target is not None:
+        require_apart(groups, target.members, target.non_members, "members and non-members")
+        known = target.known(len(groups))
+        apart = (np.flatnonzero(known), np.flatnonzero(~known))
+        require_apart(groups, *apart, "members or non-members and the others, which are held out")
+
+
+def _together(behind: Planted) -> Int[np.ndarray, " samples"] | None:
+    """Return the groups, with copies of a sample in one; None where each sample is by itself. Canaries are."""
+    samples, plain = behind.samples, len(behind.samples) - behind.canaries
+    named = None if samples.groups is None else samples.groups[:plain]
+    found = samples.copies if plain == len(samples) else copies(samples.x[:plain], samples.y[:plain])
+    groups = joined(named, found.codes)
+    return None if groups is None else np.concatenate([groups, groups.max() + 1 + np.arange(behind.canaries)])
+
+
+def _kept(
+    samples: int, settings: Settings, target: Target | None, groups: np.ndarray | None
+) -> Int[np.ndarray, " kept"]:
+    options = settings.options
     pool = np.arange(samples) if target is None else np.flatnonzero(target.known(samples))
+    part = None if groups is None else groups[pool]
     if samples - len(pool) >= SPARE:
-        return pool[: len(pool) // 2 * 2]
-    kept, _ = hold_out(len(pool), settings.options.held_out, seeds.generator(settings.options.seed, "held out"))
+        even = pool[: len(pool) // 2 * 2]
+        return even if part is None else pool[halvable(part, seeds.generator(options.seed, "held out"))]
+    kept, _ = hold_out(len(pool), options.held_out, seeds.generator(options.seed, "held out"), part)
     return pool[kept]

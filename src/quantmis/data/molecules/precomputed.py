@@ -1,8 +1,5 @@
 """Embeddings that somebody else computed: a file with one row per molecule, matched by SMILES or by row."""
 
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,27 +7,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
-from numpy.lib.npyio import NpzFile
 
+from quantmis.data.archives import read_archive
 from quantmis.data.molecules.chemistry import canonical
 from quantmis.data.molecules.features import FEATURES, Features, require_finite
 from quantmis.data.molecules.smiles import Molecules
 from quantmis.data.paths import inside
+from quantmis.data.table import parquet_of
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
-
-SAVE = "np.savez(path, smiles=smiles, embeddings=embeddings) saves plain arrays"
-BROKEN = (
-    ValueError,
-    EOFError,
-    KeyError,
-    SyntaxError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-)
-"""What NumPy raises for an archive that was cut short or harmed, and for pickled objects, which can run code."""
 
 
 @FEATURES.add
@@ -92,28 +77,14 @@ def _by_row(table: np.ndarray, molecules: Molecules) -> list[int]:
 
 
 def _npz(path: Path) -> Mapping[str, np.ndarray]:
-    try:
-        with path.open("rb") as stream:  # NumPy leaves a file open that it opened itself and cannot read
-            arrays = np.load(stream, allow_pickle=False)
-            require(isinstance(arrays, NpzFile), f"precomputed: {path.name} is no .npz file", hint=SAVE)
-            return {name: arrays[name] for name in arrays}
-    except OSError as error:
-        raise UserError(f"precomputed: cannot read {path}: {error.strerror or error}") from error
-    except BROKEN as error:
-        message = f"precomputed: cannot read {path}: {error or 'it is empty'}"
-        raise UserError(message, hint=f"was it cut short, or does it hold pickled objects? {SAVE}") from error
+    return read_archive(path, "precomputed")
 
 
 def _parquet(path: Path) -> Mapping[str, Any]:
+    _, table = parquet_of(path, "precomputed")
+    twice = [name for name in table.column_names if table.column_names.count(name) > 1]
+    require(not twice, f"precomputed: {path.name} names the column {twice[:1]} twice")
     try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import read_table
-    except ImportError as error:
-        raise UserError("reading .parquet needs pyarrow", hint="pip install 'quantmis[parquet]'") from error
-    try:
-        columns = read_table(path).to_pydict()
-        return {name: np.array(values) for name, values in columns.items()}
-    except (OSError, ArrowException) as error:
-        raise UserError(f"precomputed: cannot read {path}: {error}") from error
+        return {name: np.array(values) for name, values in table.to_pydict().items()}
     except ValueError as error:
         raise UserError(f"precomputed: {path.name}: {error}", hint="rows of one length") from error

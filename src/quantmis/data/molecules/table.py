@@ -40,13 +40,15 @@ def samples_from_smiles(
     skip_unparsable: bool = False,
     folder: Path = Path(),
     ids: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
 ) -> Samples:
     """Return the samples that the column `smiles` gives: some `features` of each molecule, its target in `name`.
 
     Files that `features` name are looked for in `folder`. `ids` [rows] name the molecules in the report, by default
-    their SMILES do.
+    their SMILES do; `groups` [rows] say which belong together.
     """
     how = FEATURES.parse(features)
     found, said = molecules_of(columns, smiles, name, skip_unparsable)
     named = found.smiles if ids is None else np.array(ids)[found.rows]
-    return Samples(how.compute(found, folder), found.y, named, [f"{name} from {features} of {smiles}", *said])
+    together = None if groups is None else np.array(groups)[found.rows]
+    return Samples(how.compute(found, folder), found.y, named, [f"{name} from {features} of {smiles}", *said], together)
