@@ -68,7 +68,8 @@ def content_of(path: Path, what: str = "", most: int | None = None) -> bytes:
             content = stream.read() if most is None else stream.read(most + 1)
         except OSError as error:
             raise unreadable(path, what, error) from error
-    require(most is None or len(content) <= most, f"{what}: {path} is larger than {most:,} bytes".lstrip(": "))
+    if most is not None and len(content) > most:
+        raise UserError(f"{what}: {path} is larger than {most:,} bytes".lstrip(": "))
     return content
 
 
@@ -89,7 +90,7 @@ def write_atomically(path: Path, content: bytes, private: bool = True) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         name.replace(path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         name.unlink(missing_ok=True)
         raise _cannot_write(path, error) from error
 

@@ -22,7 +22,7 @@ LONGEST = 1000
 """Characters of a name with its parameters; a longer one is no name."""
 
 SHOWN = 100
-NEAR, WORD = 5000, 100
+NEAR, WORD = 2000, 100
 """Names that are compared with a misspelled one, and the characters of a word that can be misspelled."""
 
 T = TypeVar("T")

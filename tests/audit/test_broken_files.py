@@ -253,7 +253,7 @@ BROKEN = [
         'file = "data.npz"',
         'file = "data.npz"\nscale = "standard"',
         "data.scale does not go with a .npz file",
-        "with it go features, file, id, target",
+        "with it go features, file, groups, id, memory, target",
     ),
     (
         'file = "data.npz"',
@@ -346,7 +346,7 @@ BROKEN_TARGETS = [
         'members = "train"\n',
         "",
         "{folder}/audit.toml: target.members is missing",
-        "members: A file of row numbers or ids, a line each (`.txt`), or of whole numbers (`.npy`); with `column`, the value there that marks members; of texts, the name of a file in `[data] texts`.",
+        "members: A file of row numbers or ids, a line each (`.txt`), or of whole numbers (`.npy`); with `column`, the value there that marks members; of texts, the name of a file in `[data] texts`; of images, that of a folder such as `train`.",
     ),
     (
         'non_members = "test"',

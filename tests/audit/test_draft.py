@@ -12,6 +12,7 @@ import pytest
 import shipped
 from typer.testing import CliRunner
 
+from quantmis.audit.config.discover import CHOOSE
 from quantmis.audit.config.draft import draft
 from quantmis.audit.config.running import audit_file
 from quantmis.audit.config.sections import read
@@ -164,3 +165,104 @@ def test_the_schema_of_the_audit_file_is_printed():
     printed = CliRunner().invoke(app, ["schema"]).output
     assert '"An audit file of quantmis"' in printed
     assert '"versions"' in printed
+
+
+def model_in(folder: Path, name: str, architecture: str = "GPT2LMHeadModel") -> None:
+    (folder / name).mkdir()
+    (folder / name / "config.json").write_text(f'{{"architectures": ["{architecture}"]}}')
+
+
+def test_an_adapter_beside_its_base_is_the_target_and_texts_are_its_sides(tmp_path: Path):
+    model_in(tmp_path, "base")
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text('{"base_model_name_or_path": "base"}')
+    for name in ("train.txt", "test.txt", "requirements.txt"):
+        (tmp_path / name).write_text("a\n")
+    file = read(draft(tmp_path, "audit.toml", never))
+    assert file.target is not None
+    assert (file.model.folder, file.target.weights) == ("base", "adapter")
+    assert (file.data.texts, file.target.members, file.target.non_members) == (
+        ["train.txt", "test.txt"],
+        "train.txt",
+        "test.txt",
+    )
+
+
+def test_a_fine_tuned_model_beside_the_one_that_is_named_is_the_target(tmp_path: Path):
+    for name in ("base", "fine-tuned"):
+        model_in(tmp_path, name)
+    for name in ("train.txt", "test.txt"):
+        (tmp_path / name).write_text("a\n")
+    file = read(draft(tmp_path, "audit.toml", never, {"model": "base"}))
+    assert file.target is not None
+    assert file.target.weights == "fine-tuned"
+
+
+def test_a_model_that_lies_alone_is_the_trained_one_and_nothing_starts_from_it(tmp_path: Path):
+    model_in(tmp_path, "model")
+    (tmp_path / "texts.txt").write_text("a\n")
+    file = read(draft(tmp_path, "audit.toml", never))
+    assert file.target is not None
+    assert (file.model.folder, file.target.weights, file.model.pretrained) == ("model", "model", False)
+    assert (file.target.members, file.target.non_members) == (CHOOSE, CHOOSE)  # no file that is not there
+
+
+def test_lists_of_rows_are_named_where_they_are_there(tmp_path: Path):
+    np.savez(tmp_path / "data.npz", x=np.zeros((30, 2)), y=np.zeros(30))
+    (tmp_path / "model.pt").write_bytes(b"")
+    (tmp_path / "members.txt").write_text("0\n")
+    (tmp_path / "non_members.txt").write_text("1\n")
+    file = read(draft(tmp_path, "audit.toml", never))
+    assert file.target is not None
+    assert (file.target.members, file.target.non_members) == ("members.txt", "non_members.txt")
+
+
+def test_images_in_train_and_test_are_the_sides(tmp_path: Path):
+    for part in ("train", "test"):
+        for name in ("cat", "dog"):
+            (tmp_path / "pets" / part / name).mkdir(parents=True)
+            (tmp_path / "pets" / part / name / "0.png").write_bytes(b"")
+    (tmp_path / "model.pt").write_bytes(b"")
+    file = read(draft(tmp_path, "audit.toml", never))
+    assert file.target is not None
+    assert (file.data.images, file.target.members, file.target.non_members) == ("pets", "train", "test")
+
+
+@pytest.mark.parametrize(
+    "name", ["q\"'.npz", "n\n[x]\ny=1.npz", "t\ta\x7f\x1b.npz", "übung ☃ \u2028.npz", "back\\slash.npz"]
+)
+def test_what_is_written_is_what_is_read_whatever_files_are_called(tmp_path: Path, name: str):
+    np.savez(tmp_path / name, x=np.zeros((30, 2)), y=np.zeros(30))
+    assert read(draft(tmp_path, "audit.toml", never)).data.file == name
+
+
+def test_a_name_that_toml_cannot_hold_is_refused_and_nothing_is_written(tmp_path: Path):
+    name = os.fsdecode(b"data\xff.npz")
+    np.savez(tmp_path / name, x=np.zeros((30, 2)), y=np.zeros(30))
+    with pytest.raises(UserError, match="is no Unicode text"):
+        draft(tmp_path, "audit.toml", never)
+    assert not (tmp_path / "audit.toml").exists()
+
+
+def test_arguments_of_any_name_are_keys(tmp_path: Path):
+    np.savez(tmp_path / "data.npz", x=np.zeros((30, 2)), y=np.zeros(30))
+    code = "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self, größe, s='\"\\n', f=1e30): pass\n"
+    (tmp_path / "mine.py").write_text(code)
+    assert read(draft(tmp_path, "a.toml", never)).model.arguments == {"größe": CHOOSE, "s": '"\n', "f": 1e30}
+
+
+def test_the_index_of_a_frame_becomes_the_id(tmp_path: Path):
+    rows = "\n".join(f"{row},{row % 5},{row % 2}" for row in range(30))
+    (tmp_path / "data.csv").write_text(f",a,label\n{rows}\n")
+    assert read(draft(tmp_path, "audit.toml", never)).data.id == ""
+
+
+def test_a_file_of_the_user_is_shared_as_the_umask_says(tmp_path: Path):
+    np.savez(tmp_path / "data.npz", x=np.zeros((30, 2)), y=np.zeros(30))
+    assert (draft(tmp_path, "audit.toml", never).stat().st_mode & 0o777) == 0o666 & ~umask()
+
+
+def umask() -> int:
+    before = os.umask(0)
+    os.umask(before)
+    return before

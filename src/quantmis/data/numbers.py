@@ -55,7 +55,7 @@ def numbers_or_text(values: Sequence[str], decimal: str = ".", thousands: str = 
 
 
 def _rewritten(value: str, decimal: str, thousands: str) -> str:
-    """Return a number as Python writes it; what is written otherwise than `decimal` and `thousands` say stays."""
+    """Return a number as Python writes it, and nothing for what is written otherwise than the marks say."""
     if decimal == "." and not thousands:
         return value
     sign, digits = (value[0], value[1:]) if value[:1] in ("+", "-") else ("", value)
@@ -63,10 +63,10 @@ def _rewritten(value: str, decimal: str, thousands: str) -> str:
     if thousands and thousands in whole:
         first, *groups = whole.split(thousands)
         if not (1 <= len(first) <= 3 and all(len(each) == 3 for each in groups)):
-            return value
+            return ""
         whole = first + "".join(groups)
     strange = decimal != "." and ("." in whole or "." in rest)
-    return value if strange else sign + whole + ("." if mark else "") + rest
+    return "" if strange else sign + whole + ("." if mark else "") + rest
 
 
 def require_words(name: str, column: np.ndarray, key: str) -> None:
@@ -80,7 +80,9 @@ def require_words(name: str, column: np.ndarray, key: str) -> None:
     mostly = 2 * (sum(plain) + len(foreign)) > len(values)
     if not mostly or all(map(WHOLE.fullmatch, values)):
         return
-    strange = next((row for row, value in enumerate(column.tolist(), 1) if not PLAIN.fullmatch(value)), 1)
+    rows = list(enumerate(column.tolist(), start=1))
+    odd = [row for kind in (PLAIN, WHOLE) for row, value in rows if not kind.fullmatch(value)]
+    strange = odd[0]
     option = 'decimal = "," reads 1,5 as 1.5, and thousands = "," reads 1,234 as 1234; '
     require(
         False,

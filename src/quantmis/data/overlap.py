@@ -27,8 +27,9 @@ SOME, MOST_FEATURES = 1000, 4096
 MANY_VALUES, FEWEST_MEASURED = 50, 3
 """Different values of a feature that is measured, and how many such features make a row unlike all others."""
 
-BETWEEN_QUARTILES = 1.349
-"""The distance between the quartiles of a normal distribution, in standard deviations."""
+QUANTILES = ((0.05, "higher"), (0.5, "linear"), (0.95, "lower"))
+BETWEEN_QUANTILES = 3.29
+"""The distance between the outer two in a normal distribution, in standard deviations."""
 
 TINY = 1e-6
 NEIGHBOURS = 16
@@ -138,15 +139,16 @@ def _is_measured(x: Float[np.ndarray, "n d"]) -> bool:
 
 
 def _scaled(values: np.ndarray) -> Float[np.ndarray, "n d"]:
-    """Return numbers less their median over their spread, which one outlier does not make; whole numbers as they are.
+    """Return numbers less their median over their spread, which no outlier makes; whole numbers as they are.
 
     Where a feature is usually the same, any difference of it is a large one.
     """
     flat = values.reshape(len(values), -1).astype(np.float32)
     if values.dtype.kind != "f":
         return flat
-    low, middle, high = np.quantile(_some(flat), [0.25, 0.5, 0.75], axis=0)
-    deviation, between = _some(flat).std(0, dtype=np.float64), (high - low) / BETWEEN_QUARTILES
+    usual = _some(flat)
+    low, middle, high = (np.quantile(usual, share, axis=0, method=way) for share, way in QUANTILES)
+    deviation, between = usual.std(0, dtype=np.float64), (high - low) / BETWEEN_QUANTILES
     spread = np.where(between > 0, np.minimum(deviation, between), deviation)
     return ((flat - middle) / np.where(spread > 0, spread, TINY)).astype(np.float32)
 

@@ -1,6 +1,8 @@
 """The sections of an audit file, and how one is read: every key is known, or refused beside the nearest known one."""
 
 import dataclasses
+import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -19,6 +21,8 @@ from quantmis.models.sources import Model
 
 LARGEST = 10**6
 SHOWN = 200
+ENDLESS = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){64}""")
+"""A key of very many parts: what reads TOML takes a time that grows with their square."""
 
 
 def _key(declared: "dataclasses.Field[Any]") -> tuple[Any, Any]:
@@ -170,13 +174,26 @@ def read(path: Path) -> AuditFile:
 def parsed(content: bytes, path: Path) -> AuditFile:
     """Return the audit file that `content` is; `path` names it in errors."""
     try:
-        return AuditFile.model_validate(tomllib.loads(content.decode("utf-8-sig")))
+        text = content.decode("utf-8-sig")
+        require(not ENDLESS.search(text), f"{path} is no TOML: it is nested too deeply", hint="a key has a name or two")
+        keys = tomllib.loads(text)
+        _require_finite(keys, [], path)
+        return AuditFile.model_validate(keys)
     except pydantic.ValidationError as error:
         raise explained(path, error, AuditFile) from error
     except (ValueError, RecursionError) as error:  # of tomllib, also for bytes that are no text and endless numbers
         hint = "see https://toml.io; strings stand in quotes"
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:SHOWN]
         raise UserError(f"{path} is no TOML: {why}", hint=hint) from error
+
+
+def _require_finite(content: Any, place: list[str], path: Path) -> None:
+    """Raise `UserError` for a number of the file that is infinite or none; every one is compared or multiplied."""
+    good = not isinstance(content, float) or math.isfinite(content)
+    require(good, f"{path}: {'.'.join(place)}: Input should be a finite number, got {content}")
+    parts = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, part in parts:
+        _require_finite(part, [*place, str(key)], path)
 
 
 def require_recipe(file: AuditFile, options: AuditOptions) -> None:
