@@ -156,7 +156,7 @@ def test_ragged_broken_and_missing_files_are_refused(tmp_path: Path):
     (tmp_path / "broken.npz").write_bytes(b"PK")
     for name, message in (
         ("ragged.parquet", "ragged.parquet"),
-        ("broken.parquet", "cannot read"),
+        ("broken.parquet", "broken.parquet is no Parquet file"),
         ("broken.npz", "cannot read"),
         ("none.npz", "cannot read"),
         ("none.parquet", "cannot read"),
@@ -213,6 +213,6 @@ def harmed(content: bytes, rng: np.random.Generator) -> bytes:
 def test_an_array_that_is_no_archive_is_refused(tmp_path: Path, numbers: np.ndarray):
     with (tmp_path / "e.npz").open("wb") as stream:
         np.save(stream, numbers)
-    with pytest.raises(UserError, match=r"e\.npz is no \.npz file") as refused:
+    with pytest.raises(UserError, match=r"e\.npz holds one array, not several by name") as refused:
         Precomputed("e.npz").compute(molecules(), tmp_path)
     assert "np.savez" in (refused.value.hint or "")

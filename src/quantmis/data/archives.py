@@ -10,14 +10,18 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from quantmis.data.ceiling import ceiling, require_below
 from quantmis.errors import UserError
 from quantmis.files import opened
+
+Stream = IO[bytes] | BufferedIOBase
+"""A file, or an entry of an archive, which is no `IO` of typing where types are checked at run time."""
 
 MAGIC = b"\x93NUMPY"
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -77,7 +81,7 @@ def read_array(path: Path, what: str) -> np.ndarray:
 
 
 def _archive(
-    stream: BufferedIOBase, path: Path, names: Iterable[str] | None, memory: float | None
+    stream: BufferedReader, path: Path, names: Iterable[str] | None, memory: float | None
 ) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(stream) as archive:
         members = _members(archive)
@@ -101,7 +105,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     return found
 
 
-def _array(stream: BufferedIOBase, size: int) -> np.ndarray:
+def _array(stream: Stream, size: int) -> np.ndarray:
     """Return the array of a stream of so many bytes, whose header must speak of just these."""
     version = np.lib.format.read_magic(stream)
     if version not in HEADERS:
@@ -118,7 +122,7 @@ def _array(stream: BufferedIOBase, size: int) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
 
 
-def _fill(content: memoryview, stream: BufferedIOBase) -> None:
+def _fill(content: memoryview, stream: Stream) -> None:
     start = 0
     while start < len(content):
         block = stream.read(min(2**20, len(content) - start))

@@ -30,8 +30,10 @@ NAMES = ("model", "sample")
 NAMED, EXTRACTED = "named/", "extracted/"
 """What the names of further signals begin with, as `named/min_k`; and those of canaries that a model says by heart."""
 
-SAVED = ("per_sample_utility", "earlier", "is_audited", "is_held_out", "fingerprint", "bits_per_weight", "sparsity")
-SAVED += ("weights", "untouched", "metric", "weight", "repeats")
+SAVED = (
+    *("per_sample_utility", "earlier", "is_audited", "is_held_out", "weight", "repeats", "metric"),
+    *("fingerprint", "bits_per_weight", "sparsity", "weights", "untouched"),
+)
 """What else an audit saves in its tables."""
 
 PLURAL = {"loss": "losses"}
@@ -56,7 +58,7 @@ def _names_in(source: Any) -> list[Any]:
     """Return the names of a mapping, or of the columns of a data frame of pandas or polars or a table of Arrow."""
     if isinstance(source, Mapping):
         return list(source)
-    names = getattr(source, "column_names", getattr(source, "columns", None))
+    names: Any = getattr(source, "column_names", getattr(source, "columns", None))
     message = f"a loss table cannot be a {type(source).__name__}"
     require(names is not None and not callable(names), message, hint="a path, a dict of arrays, or a data frame")
     return [] if names is None else list(names)

@@ -113,7 +113,9 @@ def require_groups(groups: Groups) -> None:
     )
 
 
-def require_apart(groups: Groups, first: Int[np.ndarray, " rows"], second: Int[np.ndarray, " others"], what: str) -> None:
+def require_apart(
+    groups: Groups, first: Int[np.ndarray, " rows"], second: Int[np.ndarray, " others"], what: str
+) -> None:
     """Raise `UserError` where a group has samples in both of two sets of rows; `what` says which sets these are."""
     both = np.intersect1d(groups[first], groups[second])
     require(

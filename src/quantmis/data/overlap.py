@@ -27,9 +27,11 @@ SOME, MOST_FEATURES = 1000, 4096
 MANY_VALUES, FEWEST_MEASURED = 50, 3
 """Different values of a feature that is measured, and how many such features make a row unlike all others."""
 
-QUANTILES = ((0.05, "higher"), (0.5, "linear"), (0.95, "lower"))
-BETWEEN_QUANTILES = 3.29
-"""The distance between the outer two in a normal distribution, in standard deviations."""
+LOW, BETWEEN_QUANTILES = 0.05, 3.29
+"""A quantile, and its distance from that at the other end of a normal distribution, in standard deviations."""
+
+REACH = 1.01 * ROUNDED
+"""How far projections of what is equal but for rounding may be apart, for each square root of a feature."""
 
 TINY = 1e-6
 NEIGHBOURS = 16
@@ -123,8 +125,8 @@ def _near_within(x: np.ndarray, y: np.ndarray) -> Int[np.ndarray, "pairs 2"]:
     draw = seeds.generator(0, "overlap").normal(size=(width, min(PROJECTIONS, width)))
     places = values @ np.linalg.qr(draw)[0].astype(np.float32)
     most = min(NEIGHBOURS, len(places)) + 1
-    _, partners = KDTree(places).query(places, k=most, distance_upper_bound=1.01 * ROUNDED * np.sqrt(width))
-    row, place = np.nonzero((partners < len(places)) & (partners > np.arange(len(places))[:, None]))
+    partners = np.asarray(KDTree(places).query(places, k=most, distance_upper_bound=REACH * np.sqrt(width))[1])
+    row, place = np.nonzero((partners < len(places)) & (partners != np.arange(len(places))[:, None]))
     pairs = np.stack([row, partners[row, place]], axis=1)
     close = [bool(np.abs(values[one] - values[other]).max() <= ROUNDED) for one, other in pairs]
     return pairs[np.array(close, dtype=bool)]
@@ -147,7 +149,8 @@ def _scaled(values: np.ndarray) -> Float[np.ndarray, "n d"]:
     if values.dtype.kind != "f":
         return flat
     usual = _some(flat)
-    low, middle, high = (np.quantile(usual, share, axis=0, method=way) for share, way in QUANTILES)
+    low, high = np.quantile(usual, LOW, axis=0, method="higher"), np.quantile(usual, 1 - LOW, axis=0, method="lower")
+    middle = np.median(usual, axis=0)
     deviation, between = usual.std(0, dtype=np.float64), (high - low) / BETWEEN_QUANTILES
     spread = np.where(between > 0, np.minimum(deviation, between), deviation)
     return ((flat - middle) / np.where(spread > 0, spread, TINY)).astype(np.float32)
