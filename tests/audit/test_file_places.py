@@ -35,7 +35,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("shadows = 8", "memory = inf", "audit.memory: Input should be a finite number"),
         ("shadows = 8", "memory = nan", "audit.memory: Input should be a finite number"),
-        ("shadows = 8", "memory = 0", "audit.memory: Input should be greater than 0"),
         ("shadows = 8", "held_out = nan", "audit.held_out: Input should be a finite number"),
         ("epochs = 2", "learning_rate = inf", "training.learning_rate"),
         ('file = "data.npz"', 'file = "data.npz"\nmemory = -inf', "data.memory: Input should be a finite number"),

@@ -2,6 +2,7 @@
 
 import io
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +12,17 @@ from damage import MANY, harmed
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import Image
 
 from quantmis.audit.config.target import _rows as rows_of
 from quantmis.data import Samples
 from quantmis.data.encode import features
+from quantmis.data.images import _pixels as pixels_of
 from quantmis.data.sources import Data, read
 from quantmis.data.table import read_csv
+from quantmis.data.texts import read_texts
 from quantmis.data.tokens import PADDING, padded
-from quantmis.errors import UserError
+from quantmis.errors import UserError, printable
 from quantmis.evidence import Evidence
 from quantmis.gate import policy
 
@@ -144,6 +148,56 @@ def test_a_list_of_rows_is_read_or_refused(tmp_path: Path, content: bytes, named
     samples = Samples(np.zeros((20, 1)), np.zeros(20, dtype=int), [str(row) for row in range(20)] if named else None)
     found = read_or_refused(lambda: rows_of(path, samples, "target.members"))
     assert found is None or found.dtype.kind == "i"
+
+
+def as_image() -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.arange(0, 60_000, 1000, dtype=np.uint16).reshape(6, 10)).save(stream, "png")
+    return stream.getvalue()
+
+
+@MANY
+@given(harmed(as_image()))
+def test_an_image_is_read_or_refused(tmp_path: Path, content: bytes):
+    path = tmp_path / "image.png"
+    path.write_bytes(content)
+    pixels = read_or_refused(lambda: pixels_of(path, "data.images", 4, "rgb"))
+    assert pixels is None or (pixels.shape == (3, 4, 4) and 0 <= pixels.min() <= pixels.max() <= 1)
+
+
+TEXTS = {
+    "t.txt": "one\ntwo\n\nthrée\n".encode(),
+    "t.jsonl": b'{"text": "one"}\n{"text": "t\\u00e9"}\n',
+    "t.csv": b'id,text\n1,"a ""b"""\n2,c\n',
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@MANY
+@given(data=st.data(), by=st.sampled_from(["line", "paragraph"]))
+def test_texts_are_read_or_refused(tmp_path: Path, name: str, data, by: str):
+    path = tmp_path / name
+    path.write_bytes(data.draw(harmed(TEXTS[name])))
+    found = read_or_refused(lambda: read_texts([path], by=by))
+    assert found is None or ("".join(found.texts).encode() and "\0" not in "".join(found.texts))
+
+
+@MANY
+@given(harmed(as_npz(x=np.eye(24), y=np.arange(24), who=np.arange(24).astype(str))))
+def test_arrays_are_read_or_refused(tmp_path: Path, content: bytes):
+    (tmp_path / "t.npz").write_bytes(content)
+    found = read_or_refused(lambda: read(Data(file="t.npz", id="who"), tmp_path))
+    assert found is None or np.isfinite(found.x).all()
+
+
+@MANY
+@given(st.text(max_size=60))
+def test_whatever_a_message_quotes_is_one_line_that_is_shown(text: str):
+    error = UserError(text, hint=text)
+    for line in (str(error), error.hint):
+        assert "\n" not in line and "##[" not in line
+        assert not [letter for letter in line if unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")]
+    assert printable(str(error)) == str(error)
 
 
 @MANY
