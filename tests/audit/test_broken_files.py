@@ -41,7 +41,7 @@ BROKEN = [
         "shadows = 8",
         'shadows = "8"',
         "{folder}/audit.toml: audit.shadows: Input should be a valid integer, got '8'",
-        "shadows: How many models the attacks have to learn from, an even number.",
+        "shadows: How many models the attacks have to learn from, an even number; 64 at shadow depth.",
     ),
     (
         "shadows = 8",
@@ -68,7 +68,7 @@ BROKEN = [
         '["sign"]',
         '"sign"',
         "{folder}/audit.toml: audit.quantizers: Input should be a valid list, got 'sign'",
-        "quantizers: Quantizers as `quantmis list quantizers` writes them; full precision is always measured.",
+        "quantizers: Quantizers as `quantmis list quantizers` writes them, by default nine codebooks; full precision is always measured.",
     ),
     ("epochs = 2", "epochs = 0", "epochs: expected at least 1, got 0", None),
     (

@@ -21,7 +21,7 @@ from quantmis.data.sources import Data, read
 from quantmis.data.texts import read_texts
 from quantmis.errors import UserError, printable, require
 from quantmis.evidence import Evidence
-from quantmis.files import digest_of, opened, private_folder, write_atomically
+from quantmis.files import opened, private_folder, write_atomically
 from quantmis.registry import suggestion
 
 ROWS = 24
@@ -82,11 +82,6 @@ def test_a_file_that_is_exchanged_for_a_pipe_while_it_is_opened_is_refused(tmp_p
     before = os.stat(path)
     monkeypatch.setattr("quantmis.files.os.stat", lambda _: before)
     refused(lambda: opened(pipe), "is a pipe")
-
-
-def test_a_pipe_in_a_model_folder_is_no_file_of_the_model(tmp_path: Path):
-    os.mkfifo(tmp_path / "config.json")
-    refused(lambda: digest_of(tmp_path), "is a pipe")
 
 
 # numbers that are none

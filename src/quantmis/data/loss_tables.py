@@ -16,7 +16,7 @@ from quantmis.data.archives import read_archive
 from quantmis.data.delimited import read_rows
 from quantmis.data.numbers import numbers_or_text
 from quantmis.data.table import parquet_of
-from quantmis.errors import require
+from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
 
 KEY = "the loss table"
@@ -60,8 +60,9 @@ def _names_in(source: Any) -> list[Any]:
         return list(source)
     names: Any = getattr(source, "column_names", getattr(source, "columns", None))
     message = f"a loss table cannot be a {type(source).__name__}"
-    require(names is not None and not callable(names), message, hint="a path, a dict of arrays, or a data frame")
-    return [] if names is None or callable(names) else list(names)
+    if names is None or callable(names):
+        raise UserError(message, hint="a path, a dict of arrays, or a data frame")
+    return [*names]
 
 
 def arrays_of(
