@@ -2,6 +2,10 @@
 
 import copy
 import functools
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -173,6 +177,31 @@ def test_the_fastest_way_is_taken_and_a_near_tie_goes_to_the_first(monkeypatch: 
     assert chosen(stacked=137e-6, im2col=200e-6, loop=88e-6) == "loop"
     assert chosen(stacked=100e-6, im2col=80e-6, loop=95e-6) == "im2col"
     assert chosen(stacked=100e-6, im2col=95e-6, loop=91e-6) == "stacked"
+
+
+def test_the_choice_is_made_by_processor_time_alone(monkeypatch: pytest.MonkeyPatch, digits: Samples):
+    """No other clock is read; a process per core shares the time and adds its start."""
+    monkeypatch.setattr(engine, "time", SimpleNamespace(process_time=time.process_time))
+    assert choose_engine(Task(mlp), digits, 8).seconds.keys() == {"stacked", "loop"}
+    monkeypatch.setattr(engine, "_step", lambda probe, recipe, kind, clock, threads: 8.0 if clock() >= 0 else 0.0)
+    monkeypatch.setattr(engine, "cores", lambda: 4)
+    task = Task(mlp, recipe=Recipe(max_steps=10))
+    seconds = choose_engine(task, digits, 20).seconds
+    assert seconds == {"stacked": 8.0, "loop": pytest.approx(8.0 / 4 + engine.START / (10 * 20))}
+
+
+@pytest.mark.slow
+def test_the_choice_is_the_same_beside_busy_processes(digits: Samples):
+    """On a wide network whose stack takes about a third of the time of a loop."""
+    task = Task(lambda: nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10)), recipe=Recipe(epochs=3))
+    quiet = choose_engine(task, digits, 64).kind
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(engine.cores())]
+    try:
+        assert [choose_engine(task, digits, 64).kind for _ in range(10)] == [quiet] * 10
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def test_long_trainings_are_stacked_in_a_process_per_core(monkeypatch: pytest.MonkeyPatch, digits: Samples):
@@ -499,7 +528,7 @@ def test_a_mistake_in_a_recipe_of_the_users_own_is_told_with_its_line(digits: Sa
 
     with pytest.raises(UserError, match="recipe failed at seed address shadow/0: AttributeError") as refused:
         trained(Task(mlp, recipe=mistaken), digits.take(np.arange(40)), 2, "loop")
-    assert "test_training.py, line" in (refused.value.hint or "")
+    assert "return model(samples.labels)" in (refused.value.hint or "")
 
 
 class Padded(nn.Module):

@@ -1,7 +1,7 @@
 """Try whether models can be trained together: two steps of two models, together and one by one, must agree.
 
 Whatever goes wrong or differs is the reason, in words: training one by one either works or raises the same error for
-the user. The models draw from the same streams in both ways, so that dropout is compared too.
+the user. The models draw from the same streams by both, so that dropout is compared too.
 """
 
 import pickle

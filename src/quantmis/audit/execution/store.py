@@ -30,7 +30,7 @@ class Damaged(Exception):  # noqa: N818 it says what the group is
 
 @dataclass(frozen=True)
 class Choice:
-    """Hold a way of training, and the seconds that a step of one model took in each."""
+    """Hold an engine kind, and the seconds that a step of one model took by each."""
 
     kind: str
     seconds: dict[str, float]
@@ -74,9 +74,9 @@ class Store:
             raise Damaged(f"{path.name}: {error}") from error
 
     def remembered(self, task: str) -> Choice | None:
-        """Return the way in which models of that task were trained here before; a resumed audit keeps to it.
+        """Return the engine kind by which models of that task were trained here before; a resumed audit keeps to it.
 
-        What does not verify was not written by us, or not whole: then the ways are timed again.
+        What does not verify was not written by us, or not whole: then the kinds are timed again.
         """
         path = self._choice(task)
         try:
