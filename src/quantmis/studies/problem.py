@@ -35,7 +35,8 @@ ROOMS = (
     "stats",
     "theory",
     "attacks",
-    "audit/tables.py",
+    "tables",
+    "evidence.py",
     *(f"studies/{name}.py" for name in ("problem", "utility", "predicting")),
 )
 """The code that turns rows of a loss table into an outcome; that of the rows stands in the key of the work."""
