@@ -17,8 +17,8 @@ from quantmis.stats import (
     most_exposed,
     security_upper_bound,
 )
-from quantmis.stats.cluster import Linear, Spread, covariance, pair_id, spread
-from quantmis.stats.compare import auc_covariance, difference
+from quantmis.stats.cluster import Linear, Spread, pair_id, spread
+from quantmis.stats.compare import difference
 from quantmis.stats.heldout import halves
 from quantmis.stats.interval import clopper_pearson, wilson
 from quantmis.stats.metrics import Metrics
@@ -225,23 +225,6 @@ def test_the_variance_sees_effects_of_rows_and_of_columns():
     rows, columns = draw.normal(size=(64, 1)), draw.normal(size=(1, 300))
     expected = 64 * 300**2 + 300 * 64**2
     assert spread(rows + columns + np.zeros((64, 300)), np.arange(64)).variance == pytest.approx(expected, rel=0.4)
-
-
-def test_the_covariance_of_areas_has_their_variances_and_is_positive():
-    noise = np.random.default_rng(0).normal(size=(2, *SCORES.shape))
-    tables = [SCORES, SCORES + 0.1 * noise[0], SCORES + 5 * noise[1]]
-    values, joint = auc_covariance(tables, MEMBER)
-    assert values[0] == pytest.approx(evaluate(SCORES, MEMBER).auc.value)
-    assert np.linalg.eigvalsh(joint).min() > -1e-12
-    correlation = joint / np.sqrt(np.outer(np.diag(joint), np.diag(joint)))
-    assert correlation[0, 1] > 0.9 > correlation[0, 2]
-
-
-def test_the_covariance_of_one_metric_is_its_variance():
-    influence = np.random.default_rng(0).normal(size=(8, 50))
-    cluster = np.arange(8) // 2
-    assert covariance([influence], cluster)[0, 0] == pytest.approx(spread(influence, cluster).variance)
-    assert covariance([influence[:1]], cluster[:1])[0, 0] == pytest.approx(spread(influence[:1], cluster[:1]).variance)
 
 
 def test_wilsons_interval_of_a_count_is_the_textbooks():

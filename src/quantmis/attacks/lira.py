@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from quantmis.attacks.base import ATTACKS, Attack
 from quantmis.attacks.moments import VARIANCES, fit
-from quantmis.attacks.others import blocks, others
+from quantmis.attacks.reference_sets import blocks, reference_sets
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.registry import suggestion
@@ -50,12 +50,12 @@ class LiRA(Attack):
     uses_references: ClassVar[bool] = True
 
     def __post_init__(self):
-        known = self.variance in VARIANCES
-        require(known, f"lira: unknown variance {self.variance!r}", hint=suggestion(str(self.variance), VARIANCES))
+        is_known = self.variance in VARIANCES
+        require(is_known, f"lira: unknown variance {self.variance!r}", hint=suggestion(str(self.variance), VARIANCES))
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
         """Return the log-likelihood ratios, or offline the standardised signals."""
-        against = others(target, reference)
+        against = reference_sets(target, reference)
         against.require(self.name, trained=2 if self.online else 0, untrained=2)
         outside = fit(target, against, trained=False, how=self.variance)
         if not self.online:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import digamma, polygamma
 
-from quantmis.attacks.others import Others, blocks
+from quantmis.attacks.reference_sets import ReferenceSets, blocks
 from quantmis.evidence import Evidence
 
 LEAST_OF_POOLED = 1e-6
@@ -62,23 +62,23 @@ class Moments:
         return np.maximum(self.count - 1, 0)
 
 
-def fit(target: Evidence, against: Others, trained: bool, how: str) -> Normal:
+def fit(target: Evidence, against: ReferenceSets, trained: bool, how: str) -> Normal:
     """Fit the references of each set that were (not) `trained` on a sample; `how` is a name of `VARIANCES`."""
     signal, references = centred(target, against)
-    found = moments(references, against, trained)
-    return Normal(signal, found.mean, variance(found.square, found.freedom, signal, how), against.of)
+    side = moments(references, against, trained)
+    return Normal(signal, side.mean, variance(side.square, side.freedom, signal, how), against.of)
 
 
-def moments(references: Float[np.ndarray, "references samples"], against: Others, trained: bool) -> Moments:
+def moments(references: Float[np.ndarray, "references samples"], against: ReferenceSets, trained: bool) -> Moments:
     """Return the moments of centred signals of those of each set that were (not) `trained` on a sample."""
     count = against.trained if trained else against.untrained
-    found = Moments(count, np.empty_like(count), np.empty_like(count))
+    result = Moments(count, np.empty_like(count), np.empty_like(count))
     for block in blocks(references.shape[1]):
         terms = references[:, block] * (against.models.member[:, block] == trained)
-        mean = found.mean[:, block] = against.sums(terms) / np.maximum(count[:, block], 1)
+        mean = result.mean[:, block] = against.sums(terms) / np.maximum(count[:, block], 1)
         # Centred signals keep this difference from cancelling; what is left of rounding may still be negative.
-        found.square[:, block] = np.maximum(against.sums(terms**2) - count[:, block] * mean**2, 0.0)
-    return found
+        result.square[:, block] = np.maximum(against.sums(terms**2) - count[:, block] * mean**2, 0.0)
+    return result
 
 
 def variance(
@@ -89,12 +89,12 @@ def variance(
 ) -> Float[np.ndarray, "sets _"]:
     """Return variances from sums of squares, never 0: at least a trillionth of the mean square of all `signal`."""
     scale = float(np.vdot(signal, signal)) / signal.size
-    found = VARIANCES[how](square, freedom)
-    return np.maximum(found, LEAST_OF_SCALE * (scale or 1.0), out=found)
+    variances = VARIANCES[how](square, freedom)
+    return np.maximum(variances, LEAST_OF_SCALE * (scale or 1.0), out=variances)
 
 
 def centred(
-    target: Evidence, against: Others
+    target: Evidence, against: ReferenceSets
 ) -> tuple[Float[np.ndarray, "targets samples"], Float[np.ndarray, "references samples"]]:
     """Return the signals of targets and of references, less each sample's mean over the references."""
     references = against.models.signals.astype(float)
@@ -126,30 +126,30 @@ def _shrunken(
     The log of a chi-squared variable with f degrees of freedom, over f, has mean digamma(f / 2) - log(f / 2) and
     variance trigamma(f / 2); what the log-variances vary beyond that is the prior's.
     """
-    known, index = freedom > 0, freedom.astype(int)
+    has_freedom, index = freedom > 0, freedom.astype(int)
     half = np.maximum(np.arange(index.max() + 1), 1) / 2  # looked up below: few degrees of freedom are distinct
     logs = np.log(_per_example(square, freedom) + (_pooled(square, freedom) == 0))
     logs -= (digamma(half) - np.log(half))[index]
-    mean = _mean(logs, known)
-    prior = _inverse_trigamma(_mean((logs - mean) ** 2 - polygamma(1, half)[index], known))
+    mean = _mean(logs, has_freedom)
+    prior = _inverse_trigamma(_mean((logs - mean) ** 2 - polygamma(1, half)[index], has_freedom))
     common = np.exp(mean + digamma(prior) - np.log(prior))
     return (2 * prior * common + square) / (2 * prior + freedom)
 
 
 def _mean(
-    terms: Float[np.ndarray, "sets samples"], known: Bool[np.ndarray, "sets samples"]
+    terms: Float[np.ndarray, "sets samples"], has_freedom: Bool[np.ndarray, "sets samples"]
 ) -> Float[np.ndarray, "sets 1"]:
-    return np.where(known, terms, 0.0).sum(1, keepdims=True) / np.maximum(known.sum(1, keepdims=True), 1)
+    return np.where(has_freedom, terms, 0.0).sum(1, keepdims=True) / np.maximum(has_freedom.sum(1, keepdims=True), 1)
 
 
 def _inverse_trigamma(value: Float[np.ndarray, "sets 1"]) -> Float[np.ndarray, "sets 1"]:
     """Return x with trigamma(x) = value, by Newton's method on the nearly linear 1 / trigamma (Smyth 2004)."""
     value = np.maximum(value, LEAST_EXCESS)
-    found = 0.5 + 1 / value
+    x = 0.5 + 1 / value
     for _ in range(NEWTON_STEPS):
-        trigamma = polygamma(1, found)
-        found = found + trigamma * (1 - trigamma / value) / polygamma(2, found)
-    return found
+        trigamma = polygamma(1, x)
+        x = x + trigamma * (1 - trigamma / value) / polygamma(2, x)
+    return x
 
 
 VARIANCES = {"shrunken": _shrunken, "pooled": _pooled, "per_example": _per_example}

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 
 from quantmis.attacks.base import ATTACKS, Attack
-from quantmis.attacks.others import Others, others
+from quantmis.attacks.reference_sets import ReferenceSets, reference_sets
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 
@@ -60,7 +60,7 @@ class RMIA(Attack):
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
         """Return the fractions, or the mean log-ratios."""
-        against = others(target, reference)
+        against = reference_sets(target, reference)
         against.require(self.name, trained=int(self.online), untrained=1)
         usual = _log_mean(against) if self.online else _log_offline_mean(against, self.offline)
         ratio = -target.losses.astype(float) - usual[against.of]
@@ -73,11 +73,11 @@ def _fraction_below(population: Float[np.ndarray, " z"], at: Float[np.ndarray, "
     return np.searchsorted(np.sort(population), at, side="right") / len(population)
 
 
-def _log_mean(against: Others) -> Float[np.ndarray, "sets samples"]:
+def _log_mean(against: ReferenceSets) -> Float[np.ndarray, "sets samples"]:
     return against.sums(-against.models.losses.astype(float), np.logaddexp) - np.log(against.size)
 
 
-def _log_offline_mean(against: Others, offline: float) -> Float[np.ndarray, "sets samples"]:
+def _log_offline_mean(against: ReferenceSets, offline: float) -> Float[np.ndarray, "sets samples"]:
     strangers = ~against.models.member
     terms = np.where(strangers, -against.models.losses.astype(float), -np.inf)
     mean = against.sums(terms, np.logaddexp) - np.log(against.untrained)

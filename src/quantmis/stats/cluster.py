@@ -10,7 +10,6 @@ Twins are clustered together, because what an unequal division gives to one it t
 because from few pairs that estimate is unsteady. The larger of the two variances counts.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +36,7 @@ class Spread:
 def pair_id(member: Bool[np.ndarray, "models samples"]) -> Int[np.ndarray, " models"]:
     """Return the number of each row's cluster; rows trained on the same or on complementary samples share it.
 
-    >>> kin(np.array([[True, False], [False, True], [True, True]])).tolist()
+    >>> pair_id(np.array([[True, False], [False, True], [True, True]])).tolist()
     [0, 0, 1]
     """
     same_side = member ^ ~member[:, :1]  # a row and its complement become one
@@ -57,22 +56,6 @@ def spread(influence: Float[np.ndarray, "models samples"], cluster: Int[np.ndarr
     apart, together = _Sides.of(influence), _Sides.of(gather(influence, cluster))
     variance, freedom = max(apart.variance(floor=False), together.variance(floor=True))
     return Spread(variance, freedom, len(influence))
-
-
-def covariance(
-    influences: Sequence[Float[np.ndarray, "models samples"]], cluster: Int[np.ndarray, " models"]
-) -> Float[np.ndarray, "metrics metrics"]:
-    """Return the covariance of several metrics over one table (one per quantizer, say), clustered both ways.
-
-    Its diagonal is what `spread` returns; negative eigenvalues, which a difference of clusterings can leave, are 0.
-    """
-    cells = np.stack([gather(influence, cluster) for influence in influences])
-    whole = _products(cells.sum(2)) + _products(cells.sum(1)) - _products(cells.reshape(len(cells), -1))
-    values, vectors = np.linalg.eigh(whole if cells.shape[1] > 1 else _products(cells.sum(1)))
-    clipped = (vectors * np.maximum(values, 0)) @ vectors.T
-    wanted = np.array([spread(influence, cluster).variance for influence in influences])
-    scale = np.sqrt(wanted / np.where(np.diag(clipped) > 0, np.diag(clipped), 1.0))
-    return clipped * np.outer(scale, scale)
 
 
 @dataclass(frozen=True)
@@ -115,10 +98,6 @@ def gather(
 def _squares(parts: Float[np.ndarray, "..."]) -> float:
     flat = parts.ravel()
     return float(flat @ flat) * _correction(parts.size)
-
-
-def _products(parts: Float[np.ndarray, "metrics parts"]) -> Float[np.ndarray, "metrics metrics"]:
-    return parts @ parts.T * _correction(parts.shape[1])
 
 
 def _correction(parts: int) -> float:

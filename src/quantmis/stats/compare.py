@@ -15,7 +15,7 @@ from scipy import stats
 
 from quantmis.errors import require
 from quantmis.stats import interval
-from quantmis.stats.cluster import Linear, covariance, pair_id, spread
+from quantmis.stats.cluster import Linear, pair_id, spread
 from quantmis.stats.estimate import Estimate
 from quantmis.stats.metrics import clustering
 from quantmis.stats.roc import auc, tally
@@ -55,12 +55,12 @@ def compare_metrics(
 ) -> list[Difference]:
     """Compare one metric between every two quantizers, given its value and influences by quantizer."""
     cluster = pair_id(member)
-    found = [
+    compared = [
         (first, second, *difference(metrics[first], metrics[second], cluster, level))
         for first, second in combinations(metrics, 2)
     ]
-    adjusted = holm([p for *_, p in found])
-    return [Difference(*each, float(after)) for each, after in zip(found, adjusted, strict=True)]
+    adjusted = holm([p for *_, p in compared])
+    return [Difference(*each, float(after)) for each, after in zip(compared, adjusted, strict=True)]
 
 
 def difference(first: Linear, second: Linear, cluster: np.ndarray, level: float = 0.95) -> tuple[Estimate, float]:
@@ -83,16 +83,8 @@ def holm(p_values: Sequence[float]) -> Float[np.ndarray, " tests"]:
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
-    given = np.array(p_values, dtype=float)
-    order = np.argsort(given, kind="stable")
-    adjusted = np.empty(len(given))
-    adjusted[order] = np.minimum(np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1)), 1.0)
+    values = np.array(p_values, dtype=float)
+    order = np.argsort(values, kind="stable")
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)), 1.0)
     return adjusted
-
-
-def auc_covariance(
-    scores: Sequence[Float[np.ndarray, "models samples"]], member: Bool[np.ndarray, "models samples"]
-) -> tuple[Float[np.ndarray, " quantizers"], Float[np.ndarray, "quantizers quantizers"]]:
-    """Return the AUC of one attack under several quantizers and the covariance of these estimates."""
-    areas = [auc(tally(each, member), member) for each in scores]
-    return np.array([area.value for area in areas]), covariance([area.influence for area in areas], pair_id(member))

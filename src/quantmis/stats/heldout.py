@@ -51,14 +51,16 @@ def best_advantage(counts: Tally) -> int:
 
 def best_epsilon(counts: Tally) -> int:
     """Return the level with the largest log(TPR / FPR), less two of its standard errors; -1 where none resolves."""
-    members, others = counts.trials
-    hits, alarms = counts.members.cumsum(), counts.others.cumsum()
-    resolved = np.flatnonzero((alarms >= FALSE_POSITIVES_NEEDED) & (hits >= FALSE_POSITIVES_NEEDED) & (alarms < others))
+    members, non_members = counts.trials
+    hits, alarms = counts.members.cumsum(), counts.non_members.cumsum()
+    resolved = np.flatnonzero(
+        (alarms >= FALSE_POSITIVES_NEEDED) & (hits >= FALSE_POSITIVES_NEEDED) & (alarms < non_members)
+    )
     if len(resolved) == 0:
         return -1
     hits, alarms = hits[resolved], alarms[resolved]
-    error = np.sqrt(1 / hits - 1 / members + 1 / alarms - 1 / others)
-    return int(resolved[np.argmax(np.log(hits / members) - np.log(alarms / others) - 2 * error)])
+    error = np.sqrt(1 / hits - 1 / members + 1 / alarms - 1 / non_members)
+    return int(resolved[np.argmax(np.log(hits / members) - np.log(alarms / non_members) - 2 * error)])
 
 
 def rates(

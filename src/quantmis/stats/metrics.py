@@ -83,8 +83,8 @@ def evaluate(
 
     >>> draw = np.random.default_rng(0)
     >>> member = np.tile(np.arange(400) % 2 == 0, (1, 1))
-    >>> found = evaluate(draw.normal(size=(1, 400)) + member, member)
-    >>> found.auc.low < 0.76 < found.auc.high, found.tpr[0.001].reason
+    >>> metrics = evaluate(draw.normal(size=(1, 400)) + member, member)
+    >>> metrics.auc.low < 0.76 < metrics.auc.high, metrics.tpr[0.001].reason
     (True, 'not resolvable with 200 non-members: 0.2 false positives expected, 10 needed')
     """
     table = Table.of(scores, member, level)
@@ -134,9 +134,9 @@ def too_few(table: Table) -> Unmeasured | None:
     counted = [kind[:, side].sum() for side in sides for kind in (table.member, ~table.member)]
     if min(counted) >= SAMPLES_NEEDED // 2:
         return None
-    members, others = table.counts.trials
+    members, non_members = table.counts.trials
     return Unmeasured(
-        f"not resolvable with {others} non-members and {members} members: {SAMPLES_NEEDED} of each are needed"
+        f"not resolvable with {non_members} non-members and {members} members: {SAMPLES_NEEDED} of each are needed"
     )
 
 
@@ -155,10 +155,10 @@ def _advantage(accuracy: Estimate | Unmeasured) -> Estimate | Unmeasured:
 
 
 def _true_positive_rate(table: Table, fpr: float) -> Estimate | Unmeasured:
-    others = table.counts.trials[1]
-    if fpr * others < FALSE_POSITIVES_NEEDED - 1e-9:
-        expected = f"{fpr * others:.2g} false positives expected, {FALSE_POSITIVES_NEEDED} needed"
-        return Unmeasured(f"not resolvable with {others} non-members: {expected}")
+    non_members = table.counts.trials[1]
+    if fpr * non_members < FALSE_POSITIVES_NEEDED - 1e-9:
+        expected = f"{fpr * non_members:.2g} false positives expected, {FALSE_POSITIVES_NEEDED} needed"
+        return Unmeasured(f"not resolvable with {non_members} non-members: {expected}")
     return table.proportion(true_positive_rate(table.counts, table.member, fpr), "threshold at this rate; ")
 
 

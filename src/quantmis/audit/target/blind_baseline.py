@@ -45,14 +45,14 @@ def blind_baseline(
     """
     chosen = _chosen(member, seed)
     features = _features(samples.take(chosen), None if classes is None else classes[chosen])
-    told = {name: _told(model, features, member[chosen], level) for name, model in _classifiers(seed).items()}
-    name = max(told, key=lambda each: told[each].auc.low)
+    metrics = {name: _metrics(model, features, member[chosen], level) for name, model in _classifiers(seed).items()}
+    name = max(metrics, key=lambda each: metrics[each].auc.low)
     how = f"{name} on inputs and targets, {FOLDS}-fold cross-validation, {len(chosen)} samples"
     return BlindBaseline(
         method=f"{how}; the stronger of {TRIED} classifiers",
-        auc=told[name].auc,
-        balanced_accuracy=told[name].balanced_accuracy,
-        differs=told[name].auc.low > 0.5,
+        auc=metrics[name].auc,
+        balanced_accuracy=metrics[name].balanced_accuracy,
+        differs=metrics[name].auc.low > 0.5,
     )
 
 
@@ -65,7 +65,7 @@ def _classifiers(seed: int) -> dict[str, Any]:
     }
 
 
-def _told(classifier: Any, features: np.ndarray, member: np.ndarray, level: float) -> Metrics:
+def _metrics(classifier: Any, features: np.ndarray, member: np.ndarray, level: float) -> Metrics:
     fitted = len(features) - math.ceil(len(features) / FOLDS)  # samples in the smallest part that is fitted
     components = min(COMPONENTS, fitted)
     narrower = PCA(components, random_state=0) if features.shape[1] > components else "passthrough"
@@ -73,8 +73,8 @@ def _told(classifier: Any, features: np.ndarray, member: np.ndarray, level: floa
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a classifier cut short is still a classifier
-        found = np.asarray(cross_val_predict(pipeline, features, member, cv=folds, method="predict_proba"))
-    return evaluate(found[None, :, 1].astype(np.float64), member[None], 1 - (1 - level) / TRIED)
+        probabilities = np.asarray(cross_val_predict(pipeline, features, member, cv=folds, method="predict_proba"))
+    return evaluate(probabilities[None, :, 1].astype(np.float64), member[None], 1 - (1 - level) / TRIED)
 
 
 def _chosen(member: np.ndarray, seed: int) -> np.ndarray:
@@ -103,8 +103,8 @@ def _counts(tokens: Integer[np.ndarray, "samples longest"]) -> Float[np.ndarray,
 
 
 def _occurrences(numbers: Integer[np.ndarray, "samples longest"]) -> Float[np.ndarray, "samples columns"]:
-    known, place = np.unique(numbers, return_inverse=True)
-    spread = np.random.default_rng(0).permutation(len(known)) % BUCKETS
-    counts = np.zeros((len(numbers), min(len(known), BUCKETS)), dtype=np.float32)
+    values, place = np.unique(numbers, return_inverse=True)
+    spread = np.random.default_rng(0).permutation(len(values)) % BUCKETS
+    counts = np.zeros((len(numbers), min(len(values), BUCKETS)), dtype=np.float32)
     np.add.at(counts, (np.arange(len(numbers))[:, None], spread[place.reshape(numbers.shape)]), 1.0)
     return counts
