@@ -71,10 +71,20 @@ class PairedReplicates(Attack):
         value = float(towards.sum()) / whole
         return Linear(value, (towards - value * size) / whole)
 
+    def area(self, table: Evidence) -> Linear:
+        """Return the AUC of differences of signals between twins, and its influences: what orders are stated by.
+
+        Unlike the exposure it stays the same where outputs are rescaled, and nearly so where classes are moved against
+        each other, so that a version which merely looks otherwise is not told from its equal. Raises `UserError` where
+        a model has no twin.
+        """
+        return auc(tally(_between_twins(table, table.signals.astype(float)), table.member), table.member)
+
     def exposure(self, table: Evidence, level: float = 0.95) -> Estimate:
         """Return the net movement of probability towards membership, over all movement, with its interval.
 
-        Between -1 and 1; 0 where nothing leaks. It ranks quantizers and is not the advantage of an attacker.
+        Between -1 and 1; 0 where nothing leaks. It ranks quantizers and is not the advantage of an attacker. From one
+        pair the interval is about these two models: how much trainings differ is not measurable with one pair.
         """
         net = self.movement(table)
         over = spread(net.influence, pair_id(table.member))

@@ -23,6 +23,8 @@ from quantmis.errors import require
 from quantmis.evidence import Evidence
 
 TINY = 1e-300
+FAR = 1e3
+"""So many times the median distance from the median is far off."""
 
 
 @ATTACKS.add
@@ -65,8 +67,15 @@ class RMIA(Attack):
         usual = _log_mean(against) if self.online else _log_offline_mean(against, self.offline)
         ratio = -target.losses.astype(float) - usual[against.of]
         if self.log_average:
-            return ratio - ratio.mean(1, keepdims=True)
+            return ratio - np.array([[_usual_mean(row)] for row in ratio])
         return np.stack([_fraction_below(row, row - np.log(self.gamma)) for row in ratio])
+
+
+def _usual_mean(ratio: Float[np.ndarray, " samples"]) -> float:
+    """Return the mean of log-ratios without those far off, which would move every other sample's score."""
+    middle = np.median(ratio)
+    away = np.abs(ratio - middle)
+    return float(ratio[away <= FAR * np.median(away)].mean()) if np.median(away) > 0 else float(middle)
 
 
 def _fraction_below(population: Float[np.ndarray, " z"], at: Float[np.ndarray, " x"]) -> Float[np.ndarray, " x"]:

@@ -12,6 +12,7 @@ from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy import stats
 
 from quantmis.errors import require
 from quantmis.stats.estimate import Estimate
@@ -91,7 +92,10 @@ def kendall(
         first.ndim == 1 and first.shape == second.shape,
         f"expected two measures of the same quantizers, got shapes {first.shape} and {second.shape}",
     )
-    value = float(_tau(first[None], second[None])[0])
+    for name, measure in (("first", first), ("second", second)):
+        _require_finite(name, measure)
+        require(np.ptp(measure) > 0, f"{name}: all quantizers have the same value, so there is no order to compare")
+    value = float(np.asarray(stats.kendalltau(first, second))[0])
     low, high = _fisher(value, len(first), level)
     return Estimate(value, low, high, level, "Kendall tau-b, Fieller's interval over quantizers")
 
@@ -100,19 +104,6 @@ def _ranking(probability: Float[np.ndarray, "quantizers quantizers"], level: flo
     require(0 < level < 1, f"level: expected a probability between 0 and 1, got {level}")
     separated = probability >= (1 + level) / 2
     return Ranking(1 + separated.sum(axis=0), probability, level)
-
-
-def _tau(
-    first: Float[np.ndarray, "draws quantizers"], second: Float[np.ndarray, "draws quantizers"]
-) -> Float[np.ndarray, " draws"]:
-    for name, table in (("first", first), ("second", second)):
-        _require_finite(name, table)
-        require(
-            (np.ptp(table, axis=1) > 0).all(),
-            f"{name}: all quantizers have the same value, so there is no order to compare",
-        )
-    a, b = (np.sign(table[:, :, None] - table[:, None, :]) for table in (first, second))
-    return (a * b).sum(axis=(1, 2)) / np.sqrt((a**2).sum(axis=(1, 2)) * (b**2).sum(axis=(1, 2)))
 
 
 def _fisher(tau: float, quantizers: int, level: float) -> tuple[float, float]:
