@@ -1,4 +1,4 @@
-"""A small version of benchmarks/validity.py with fixed seeds: statements about orders are wrong as seldom as is said."""
+"""A small version of benchmarks/validity.py, seeds fixed: statements about orders are wrong as seldom as is said."""
 
 import sys
 from pathlib import Path
