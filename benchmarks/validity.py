@@ -3,8 +3,8 @@
     python benchmarks/validity.py [--minutes 15]
 
 writes its section of benchmarks/RESULTS.md. One process; minutes are those of a processor; every cell gets as many
-replications as the time allows, in rounds, so that the cells are alike. Constants were chosen with the development seeds; the fresh seeds were looked at
-once, by this program.
+replications as the time allows, in rounds, so that the cells are alike. Constants were chosen with the development
+seeds.
 """
 
 import argparse
@@ -252,9 +252,9 @@ def main() -> None:
     worst = ["", "lowest cell", "highest cell", "replications, fewest"]
     write_section(
         "validity",
-        f"""`python benchmarks/validity.py`. Worlds and their effects: `benchmarks/validity_worlds.py`; {SAMPLES} samples. Per
-cent. Coverage of 95 % intervals, and how often a statement is wrong. The truth about 1 and 2 models is that of these
-very models over samples without end, about more models that of all models of the world; that of an advantage is what
+        f"""`python benchmarks/validity.py`. Worlds: `benchmarks/validity_worlds.py`; {SAMPLES} samples.
+Per cent. Coverage of 95 % intervals, and how often a statement is wrong. The truth about 1 and 2 models is of these
+very models over samples without end, about more that of all models of the world; that of an advantage is what
 the chosen thresholds are worth. "Ratio": variance that trainings add between equal versions, 1 for none; on small
 trained networks it was 1.0 to 1.7. Fresh seeds {FRESH} to {FRESH + rounds - 1}, {ROUND} replications of each
 interval a round (one with 64 models); the development seeds, {DEVELOPMENT} to {DEVELOPMENT + developing - 1}, come
