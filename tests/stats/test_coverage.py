@@ -125,7 +125,7 @@ def test_where_nothing_leaks_an_audit_of_one_model_rarely_says_that_something_do
 
 def test_choosing_among_many_blind_attacks_does_not_make_a_model_look_insecure():
     rng, member = np.random.default_rng(0), np.arange(SAMPLES)[None] % 2 == 0
-    blind = [{str(name): rng.normal(size=member.shape) for name in range(12)} for _ in range(60)]
+    blind = [{str(name): rng.normal(size=member.shape) for name in range(12)} for _ in range(200)]
     below = [security_upper_bound(scores, member).security.high < 1 for scores in blind]
     naive = [min(1 - _largest_advantage(each, member) for each in scores.values()) for scores in blind]
     assert np.mean(below) <= 0.05

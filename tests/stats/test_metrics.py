@@ -200,6 +200,7 @@ def test_samples_of_one_group_are_in_one_half_and_count_as_one_draw():
         (np.zeros(5), "group of each of 6 samples"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_groups_that_say_nothing_or_stand_on_both_sides_are_refused(groups: np.ndarray, words: str):
     with pytest.raises(UserError, match=words):
         require_groups(groups, np.array([[True, False, True, False, True, False]]))
