@@ -87,6 +87,16 @@ def test_influences_are_those_of_leaving_a_sample_out():
     assert whole.influence.sum() == pytest.approx(0.0, abs=1e-12)
 
 
+def test_the_area_stays_where_outputs_are_rescaled_and_the_exposure_does_not():
+    margins = leaky_table(models=4).signals
+    tables = [
+        Evidence(np.logaddexp(0, -each), leaky_table(models=4).member, signal=each) for each in (margins, margins / 4)
+    ]
+    first, second = (PAIRED.area(each).value for each in tables)
+    assert first == second > 0.5
+    assert abs(PAIRED.exposure(tables[0]).value - PAIRED.exposure(tables[1]).value) > 0.01
+
+
 def test_the_exposures_of_two_quantizers_are_told_apart():
     strong, weak = gaussian(1.0, models=16), gaussian(0.3, models=16)
     [pair] = compare_metrics({"strong": PAIRED.movement(strong), "weak": PAIRED.movement(weak)}, strong.member)

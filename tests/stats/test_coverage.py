@@ -60,7 +60,17 @@ def measured(scores: np.ndarray, member: np.ndarray) -> dict[str, Estimate]:
 def hits(world: World, models: int) -> dict[str, np.ndarray]:
     rng, truth = np.random.default_rng(models), world.truth()
     draws = [measured(*world.draw(models, rng)) for _ in range(REPEATS)]
-    return {name: np.array([draw[name].low <= truth[name] <= draw[name].high for draw in draws]) for name in truth}
+    return {name: np.array([holds(name, draw[name], truth[name]) for draw in draws]) for name in truth}
+
+
+def holds(name: str, estimate: Estimate, truth: float) -> bool:
+    """Say whether the interval holds the truth; of what a chosen threshold is worth only the end that is a claim.
+
+    The truth here is that of the best threshold, and one that half of the samples chose is worth less.
+    """
+    if name == "advantage":
+        return estimate.low <= truth
+    return truth <= estimate.high if name == "security" else estimate.low <= truth <= estimate.high
 
 
 @pytest.mark.parametrize("models", [1, 4, 16])
@@ -68,7 +78,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(models: int):
     found = [hits(world, models) for world in (ONE_MODEL if models == 1 else WORLDS).values()]
     for name in found[0]:
         rates = [each[name].mean() for each in found]
-        assert 0.90 <= np.mean(rates) <= 0.99, (name, rates)
+        assert 0.90 <= np.mean(rates) <= (1.0 if name in ("advantage", "security") else 0.995), (name, rates)
         assert min(rates) >= 0.86, (name, rates)  # of one world: three standard errors of 100 draws below 0.95
 
 
@@ -104,9 +114,18 @@ def test_the_demonstrated_epsilon_holds_the_truth_and_its_lower_end_rarely_excee
     assert np.mean([each.low > epsilon for each in found]) <= 0.04
 
 
+@pytest.mark.parametrize("samples", [100, 400, 1000])
+def test_where_nothing_leaks_an_audit_of_one_model_rarely_says_that_something_does(samples: int):
+    rng, alarms = np.random.default_rng(samples), []
+    for _ in range(400):
+        member = (rng.permutation(samples) < samples // 2)[None]
+        alarms.append(evaluate(rng.normal(size=member.shape), member, false_positive_rates=()).advantage.low > 0)
+    assert np.mean(alarms) <= 0.045  # 2.5 % and two and a half standard errors
+
+
 def test_choosing_among_many_blind_attacks_does_not_make_a_model_look_insecure():
     rng, member = np.random.default_rng(0), np.arange(SAMPLES)[None] % 2 == 0
-    blind = [{str(name): rng.normal(size=member.shape) for name in range(12)} for _ in range(60)]
+    blind = [{str(name): rng.normal(size=member.shape) for name in range(12)} for _ in range(200)]
     below = [security_upper_bound(scores, member).security.high < 1 for scores in blind]
     naive = [min(1 - _largest_advantage(each, member) for each in scores.values()) for scores in blind]
     assert np.mean(below) <= 0.05

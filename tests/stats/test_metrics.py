@@ -15,10 +15,11 @@ from quantmis.stats import (
     evaluate,
     holm,
     most_exposed,
+    require_groups,
     security_upper_bound,
 )
-from quantmis.stats.cluster import Linear, Spread, covariance, pair_id, spread
-from quantmis.stats.compare import auc_covariance, difference
+from quantmis.stats.cluster import Linear, Spread, pair_id, spread
+from quantmis.stats.compare import difference
 from quantmis.stats.heldout import halves
 from quantmis.stats.interval import clopper_pearson, wilson
 from quantmis.stats.metrics import Metrics
@@ -69,12 +70,19 @@ def test_epsilon_is_the_log_ratio_of_rates_somewhere_on_the_curve():
     assert found.value > 0.5
 
 
-def test_an_inverted_attack_is_no_advantage_and_no_epsilon():
-    found = evaluate(-SCORES, MEMBER)
-    assert found.auc.high < 0.5
-    assert found.advantage.value == 0.0
-    assert found.advantage.high > 0.0
-    assert found.epsilon_low.low == 0.0
+def test_an_inverted_attack_is_worth_as_much_because_the_half_that_chooses_chooses_the_direction_too():
+    upright, inverted = evaluate(SCORES, MEMBER), evaluate(-SCORES, MEMBER)
+    assert inverted.auc.high < 0.5
+    assert inverted.advantage.value == pytest.approx(upright.advantage.value, abs=0.03)
+    assert inverted.advantage.low > 0.15
+    assert inverted.epsilon_low.low > 0
+
+
+def test_members_that_do_worse_than_non_members_are_found_by_the_bound_and_it_says_that_it_was_reversed():
+    worse = security_upper_bound({"loss": -SCORES}, MEMBER)
+    assert worse.is_reversed
+    assert not security_upper_bound({"loss": SCORES}, MEMBER).is_reversed
+    assert worse.security.high < 0.85
 
 
 def test_order_of_samples_does_not_matter():
@@ -136,17 +144,23 @@ def test_a_handful_of_samples_measures_an_area_and_says_why_not_the_rest():
         assert each.reason.startswith("not resolvable with 3 non-members")
 
 
+def test_a_pair_of_models_says_nothing_of_other_trainings_and_says_so():
+    pair = evaluate(SCORES[:2], MEMBER[:2]).auc
+    assert "about these 2 models only" in pair.method
+    assert "4 models" in evaluate(SCORES[:4], MEMBER[:4]).auc.method
+
+
 def test_a_single_model_is_said_to_be_one():
     found = evaluate(SCORES[:1], MEMBER[:1])
     assert "about this model only" in found.auc.method
     assert "exact binomial" in found.epsilon_low.method
 
 
-def test_the_halves_are_alike_and_follow_the_samples():
+def test_the_halves_know_nothing_of_the_scores_and_follow_the_samples():
     half, shuffled = halves(SCORES, MEMBER), np.random.default_rng(0).permutation(SCORES.shape[1])
     assert half.sum() == SCORES.shape[1] / 2
-    assert MEMBER[0, half].sum() == pytest.approx(MEMBER[0].sum() / 2, abs=15)
-    assert SCORES[:, half].mean() == pytest.approx(SCORES.mean(), abs=0.02)
+    apart = [SCORES[0, halves(SCORES, MEMBER, seed)].mean() - SCORES[0].mean() for seed in range(200)]
+    assert np.std(apart) == pytest.approx(SCORES[0].std() / SCORES.shape[1] ** 0.5, rel=0.15)
     np.testing.assert_array_equal(halves(SCORES[:, shuffled], MEMBER[:, shuffled]), half[shuffled])
     assert (halves(SCORES, MEMBER, seed=1) != half).any()
 
@@ -154,6 +168,43 @@ def test_the_halves_are_alike_and_follow_the_samples():
 def test_the_halves_of_one_model_hold_as_many_members():
     half = halves(SCORES[:1], MEMBER[:1])
     assert MEMBER[0, half].sum() == MEMBER[0, ~half].sum()
+
+
+@pytest.mark.parametrize("ties", [1, 40, 200])
+def test_equal_samples_are_divided_at_random_and_not_in_equal_parts(ties: int):
+    scores, member = (np.arange(400) // ties).astype(float)[None], np.arange(400)[None] % 2 == 0
+    parts = [scores[0, halves(scores, member, seed) & member[0]].sum() for seed in range(200)]
+    spread_of_parts = np.sqrt(200 * scores[0].var() / 4)
+    assert np.std(parts) == pytest.approx(spread_of_parts, rel=0.15)
+
+
+def test_samples_of_one_group_are_in_one_half_and_count_as_one_draw():
+    groups = np.repeat(np.arange(40), 4)
+    member = np.repeat(MEMBER[:1, :40], 4, axis=1)
+    half = halves(SCORES[:1], member, groups=groups)
+    assert (half.reshape(40, 4) == half.reshape(40, 4)[:, :1]).all()
+    alike = np.repeat(SCORES[:1, :40], 4, axis=1)
+    once, apart = evaluate(SCORES[:1, :40], MEMBER[:1, :40]).auc, evaluate(alike, member).auc
+    together = evaluate(alike, member, groups=groups).auc
+    assert apart.high - apart.low < 0.6 * (once.high - once.low)
+    assert (together.low, together.high) == pytest.approx((once.low, once.high), abs=0.01)
+    assert "group of samples" in together.method
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        (np.zeros(6), "all samples are of one group"),
+        (np.arange(6), "a group of its own"),
+        (np.array([0, 0, 1, 1, 2, 2]), "both among members and among non-members"),
+        (np.zeros(5), "group of each of 6 samples"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_groups_that_say_nothing_or_stand_on_both_sides_are_refused(groups: np.ndarray, words: str):
+    with pytest.raises(UserError, match=words):
+        require_groups(groups, np.array([[True, False, True, False, True, False]]))
+    require_groups(np.array([0, 1, 0, 1, 0, 1]), np.array([[True, False, True, False, True, False]]))
 
 
 def test_the_bound_names_the_strongest_attack_and_ignores_the_rest():
@@ -203,6 +254,13 @@ def test_metrics_over_other_tables_are_not_compared():
         difference(first, second, np.arange(2))
 
 
+def test_a_difference_may_exceed_one_as_those_of_exposures_do():
+    draw = np.random.default_rng(0)
+    first, second = (Linear(at, draw.normal(size=(4, 50)) / 1000) for at in (0.9, -0.6))
+    estimate, _ = difference(first, second, np.arange(4) // 2)
+    assert estimate.low < estimate.value == 1.5 < estimate.high
+
+
 def test_holm_equals_its_definition():
     draw = np.random.default_rng(0).random(7)
     order = np.argsort(draw)
@@ -225,23 +283,6 @@ def test_the_variance_sees_effects_of_rows_and_of_columns():
     rows, columns = draw.normal(size=(64, 1)), draw.normal(size=(1, 300))
     expected = 64 * 300**2 + 300 * 64**2
     assert spread(rows + columns + np.zeros((64, 300)), np.arange(64)).variance == pytest.approx(expected, rel=0.4)
-
-
-def test_the_covariance_of_areas_has_their_variances_and_is_positive():
-    noise = np.random.default_rng(0).normal(size=(2, *SCORES.shape))
-    tables = [SCORES, SCORES + 0.1 * noise[0], SCORES + 5 * noise[1]]
-    values, joint = auc_covariance(tables, MEMBER)
-    assert values[0] == pytest.approx(evaluate(SCORES, MEMBER).auc.value)
-    assert np.linalg.eigvalsh(joint).min() > -1e-12
-    correlation = joint / np.sqrt(np.outer(np.diag(joint), np.diag(joint)))
-    assert correlation[0, 1] > 0.9 > correlation[0, 2]
-
-
-def test_the_covariance_of_one_metric_is_its_variance():
-    influence = np.random.default_rng(0).normal(size=(8, 50))
-    cluster = np.arange(8) // 2
-    assert covariance([influence], cluster)[0, 0] == pytest.approx(spread(influence, cluster).variance)
-    assert covariance([influence[:1]], cluster[:1])[0, 0] == pytest.approx(spread(influence[:1], cluster[:1]).variance)
 
 
 def test_wilsons_interval_of_a_count_is_the_textbooks():

@@ -3,16 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.stats import kendalltau, norm
+from scipy.stats import kendalltau
 
 from quantmis.errors import UserError
 from quantmis.seeds import generator
 from quantmis.stats.ranking import (
     kendall,
-    kendall_of_draws,
     probability_more_private,
     ranking,
-    ranking_from_covariance,
 )
 
 TIED = arrays(float, 8, elements=st.integers(0, 4).map(float)).filter(lambda values: np.ptp(values) > 0)
@@ -44,13 +42,6 @@ def test_the_interval_of_tau_covers_other_quantizers(correlation, quantizers):
 def test_four_quantizers_say_nothing_about_others():
     estimate = kendall(np.arange(4.0), np.arange(4.0))
     assert (estimate.low, estimate.value, estimate.high) == (-1.0, 1.0, 1.0)
-
-
-def test_tau_of_draws_is_certain_only_where_the_draws_agree():
-    steady = np.tile(np.arange(5.0), (200, 1))
-    noisy = steady + generator(2, "noise").normal(size=steady.shape)
-    assert (kendall_of_draws(steady, steady).low, kendall_of_draws(steady, steady).high) == (1.0, 1.0)
-    assert kendall_of_draws(steady, noisy).low < 0.9
 
 
 def test_paired_noise_does_not_blur_an_order():
@@ -87,25 +78,10 @@ def test_ranks_move_with_their_quantizers(draws, order):
     assert ranking(draws[:, order]).rank.tolist() == ranking(draws).rank[order].tolist()
 
 
-def test_normal_draws_and_their_covariance_give_one_ranking():
-    value, spread = np.array([0.0, 0.5, 3.0]), np.array([[1.0, 0.6, 0.0], [0.6, 1.0, 0.2], [0.0, 0.2, 0.5]])
-    draws = generator(6, "joint").multivariate_normal(value, spread, size=100_000)
-    sampled, exact = ranking(draws), ranking_from_covariance(value, spread)
-    assert exact.probability == pytest.approx(sampled.probability, abs=0.01)
-    assert exact.probability[2, 0] == pytest.approx(norm.cdf(3 / np.sqrt(1.5)))
-    assert exact.rank.tolist() == sampled.rank.tolist()
-
-
-def test_certain_estimates_are_ranked_and_equal_ones_tied():
-    order = ranking_from_covariance(np.array([1.0, 2.0, 2.0]), np.zeros((3, 3)))
-    assert order.rank.tolist() == [3, 1, 1]
-
-
 REFUSED = [
     (lambda: ranking(np.empty((0, 3))), "at least one of each"),
     (lambda: ranking(np.full((2, 2), np.nan)), "finite"),
     (lambda: ranking(np.ones((2, 2)), level=1.0), "level"),
-    (lambda: ranking_from_covariance(np.ones(2), np.full((2, 2), np.inf)), "finite"),
     (lambda: kendall(np.ones(3), np.arange(3.0)), "no order"),
     (lambda: kendall(np.array([0.0, np.nan, 1.0]), np.arange(3.0)), "finite"),
 ]

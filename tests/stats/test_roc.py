@@ -61,9 +61,9 @@ def test_influences_sum_to_nothing_and_predict_what_leaving_an_entry_out_does():
     area = auc(tally(scores, member), member)
     assert abs(area.influence.sum()) < 1e-12
     for cell in ((0, 0), (1, 5), (2, 30), (3, 59)):
-        kept = np.ones(member.shape, dtype=bool)
-        kept[cell] = False
-        without = roc_auc_score(member[kept], scores[kept])
+        is_counted = np.ones(member.shape, dtype=bool)
+        is_counted[cell] = False
+        without = roc_auc_score(member[is_counted], scores[is_counted])
         among = member.sum() if member[cell] else (~member).sum()
         assert area.value - without == pytest.approx(area.influence[cell] * among / (among - 1), abs=1e-12)
 
@@ -103,8 +103,8 @@ def test_a_subset_counts_its_columns_only():
     part = subset(tally(SCORES["tied"], MEMBER), MEMBER, columns)
     whole = tally(SCORES["tied"][:, columns], MEMBER[:, columns])
     assert part.trials == whole.trials
-    kept = part.members + part.others > 0
-    np.testing.assert_array_equal(part.members[kept], whole.members)
+    is_counted = part.members + part.non_members > 0
+    np.testing.assert_array_equal(part.members[is_counted], whole.members)
 
 
 @pytest.mark.parametrize(

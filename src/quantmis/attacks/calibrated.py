@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from quantmis.attacks.base import ATTACKS, Attack
-from quantmis.attacks.others import others
+from quantmis.attacks.reference_sets import reference_sets
 from quantmis.evidence import Evidence
 
 
@@ -38,7 +38,7 @@ class Calibrated(Attack):
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
         """Return the calibrated negated losses."""
-        against = others(target, reference)
+        against = reference_sets(target, reference)
         against.require(self.name, untrained=1)
         strangers, losses = ~against.models.member, against.models.losses.astype(float)
         usual = against.sums(np.where(strangers, losses, 0.0)) / against.untrained

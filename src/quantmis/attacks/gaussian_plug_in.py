@@ -16,7 +16,7 @@ from scipy.special import ndtr
 
 from quantmis.attacks.base import ATTACKS, Attack
 from quantmis.attacks.moments import centred, moments, variance
-from quantmis.attacks.others import Others, others
+from quantmis.attacks.reference_sets import ReferenceSets, reference_sets
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.stats import Estimate
@@ -37,8 +37,8 @@ class GaussianPlugIn(Attack):
     >>> half = draw.permuted(np.tile(np.arange(100) < 50, (8, 1)), axis=1)
     >>> member = np.stack([half, ~half], axis=1).reshape(16, 100)
     >>> table = Evidence(draw.normal(size=100) + draw.normal(size=(16, 100)) - member, member)
-    >>> found = GaussianPlugIn().advantage(table)  # the truth is 2 Phi(1/2) - 1 = 0.383
-    >>> bool(found.low < 0.383 < found.high), GaussianPlugIn().score(table).shape
+    >>> estimate = GaussianPlugIn().advantage(table)  # the truth is 2 Phi(1/2) - 1 = 0.383
+    >>> bool(estimate.low < 0.383 < estimate.high), GaussianPlugIn().score(table).shape
     (True, (16, 100))
     """
 
@@ -51,7 +51,7 @@ class GaussianPlugIn(Attack):
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
         """Return the log-likelihood ratios."""
-        against = others(target, reference)
+        against = reference_sets(target, reference)
         against.require(self.name, trained=2, untrained=2)
         signal, references = centred(target, against)
         rule = _rule(signal, references, against)
@@ -69,9 +69,9 @@ class GaussianPlugIn(Attack):
             f"the Gaussian plug-in needs at least {FOLDS} independent groups of models, got {cluster.max() + 1}",
             hint=f"train at least {2 * FOLDS} models in complementary pairs",
         )
-        found = np.stack(list(_held_out(table, cluster)))
-        value = min(max(float(found.mean()), 0.0), 1.0)
-        over = spread((found - found.mean()) / found.size, np.arange(len(found)))
+        advantages = np.stack(list(_held_out(table, cluster)))
+        value = min(max(float(advantages.mean()), 0.0), 1.0)
+        over = spread((advantages - advantages.mean()) / advantages.size, np.arange(len(advantages)))
         low, high = wilson(value, over, level, units=table.samples)
         return Estimate(value, low, high, level, "normal signals; measured on models that chose no threshold")
 
@@ -84,7 +84,9 @@ class _Rule:
 
 
 def _rule(
-    signal: Float[np.ndarray, "targets samples"], references: Float[np.ndarray, "references samples"], against: Others
+    signal: Float[np.ndarray, "targets samples"],
+    references: Float[np.ndarray, "references samples"],
+    against: ReferenceSets,
 ) -> _Rule:
     inside, outside = (moments(references, against, trained) for trained in (True, False))
     common = variance(inside.square + outside.square, inside.freedom + outside.freedom, signal)
@@ -95,7 +97,7 @@ def _held_out(table: Evidence, cluster: Int[np.ndarray, " models"]) -> Iterator[
     """Yield, for each fold of models, the advantage at each sample of the rule that the other models give."""
     for fold in range(FOLDS):
         held = cluster % FOLDS == fold
-        against = others(table.rows(held), table.rows(~held))
+        against = reference_sets(table.rows(held), table.rows(~held))
         against.require("the Gaussian plug-in", trained=2, untrained=2)
         signal, references = centred(table.rows(held), against)
         rule = _rule(signal, references, against)

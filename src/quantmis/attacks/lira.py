@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float
 
 from quantmis.attacks.base import ATTACKS, Attack
-from quantmis.attacks.moments import VARIANCES, fit
-from quantmis.attacks.others import blocks, others
+from quantmis.attacks.moments import VARIANCES, drawn_together, fit
+from quantmis.attacks.reference_sets import blocks, reference_sets
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.registry import suggestion
@@ -26,8 +26,9 @@ class LiRA(Attack):
 
     `online`: fit both distributions; offline fits only that of references not trained on the sample. `variance`:
     "per_example" fits each sample's own; "pooled" one for all samples; "shrunken", the default, weights the two by how
-    much the samples' variances differ and how many references there are (see `quantmis.attacks.moments`): safe with
-    2 references a side, and equal to "per_example" from about 32 a side (64 models) on. Raises `UserError` for fewer
+    much the samples' variances differ and how many references there are (see `quantmis.attacks.moments`), and does the
+    same with how far members lie from non-members: safe with 2 references a side, and near "per_example" from about 32
+    a side (64 models) on. Raises `UserError` for fewer
     than 2 references trained on each sample and 2 not, besides the target and its twin.
 
     >>> draw = np.random.default_rng(0)
@@ -50,17 +51,19 @@ class LiRA(Attack):
     uses_references: ClassVar[bool] = True
 
     def __post_init__(self):
-        known = self.variance in VARIANCES
-        require(known, f"lira: unknown variance {self.variance!r}", hint=suggestion(str(self.variance), VARIANCES))
+        is_known = self.variance in VARIANCES
+        require(is_known, f"lira: unknown variance {self.variance!r}", hint=suggestion(str(self.variance), VARIANCES))
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
         """Return the log-likelihood ratios, or offline the standardised signals."""
-        against = others(target, reference)
+        against = reference_sets(target, reference)
         against.require(self.name, trained=2 if self.online else 0, untrained=2)
         outside = fit(target, against, trained=False, how=self.variance)
         if not self.online:
             return outside.standardised()
         inside = fit(target, against, trained=True, how=self.variance)
+        if self.variance == "shrunken":
+            inside, outside = drawn_together(inside, outside, against)
         scores = np.empty(target.losses.shape)
         for block in blocks(target.samples):
             scores[:, block] = inside.columns(block).log_density() - outside.columns(block).log_density()

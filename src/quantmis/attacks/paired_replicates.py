@@ -71,16 +71,26 @@ class PairedReplicates(Attack):
         value = float(towards.sum()) / whole
         return Linear(value, (towards - value * size) / whole)
 
+    def area(self, table: Evidence) -> Linear:
+        """Return the AUC of differences of signals between twins, and its influences: what orders are stated by.
+
+        Unlike the exposure it stays the same where outputs are rescaled, and nearly so where classes are moved against
+        each other, so that a version which merely looks otherwise is not told from its equal. Raises `UserError` where
+        a model has no twin.
+        """
+        return auc(tally(_between_twins(table, table.signals.astype(float)), table.member), table.member)
+
     def exposure(self, table: Evidence, level: float = 0.95) -> Estimate:
         """Return the net movement of probability towards membership, over all movement, with its interval.
 
-        Between -1 and 1; 0 where nothing leaks. It ranks quantizers and is not the advantage of an attacker.
+        Between -1 and 1; 0 where nothing leaks. It ranks quantizers and is not the advantage of an attacker. From one
+        pair the interval is about these two models: how much trainings differ is not measurable with one pair.
         """
-        found = self.movement(table)
-        over = spread(found.influence, pair_id(table.member))
+        net = self.movement(table)
+        over = spread(net.influence, pair_id(table.member))
         reach = quantile(level, over.freedom) * float(np.sqrt(over.variance))
-        low, high = max(found.value - reach, -1.0), min(found.value + reach, 1.0)
-        return Estimate(found.value, low, high, level, "net movement between twins; " + clustering(over))
+        low, high = max(net.value - reach, -1.0), min(net.value + reach, 1.0)
+        return Estimate(net.value, low, high, level, "net movement between twins; " + clustering(over))
 
     def advantage(self, table: Evidence, level: float = 0.95) -> Estimate:
         """Return the advantage that LiRA or RMIA with 64 shadow models would have, predicted from twins alone.
@@ -89,10 +99,10 @@ class PairedReplicates(Attack):
         model apart; an attacker with shadow models tells them apart 1 + `SHARPER` z times as well. The interval is that
         of a; the prediction itself misses by about 0.02 more (benchmarks/RESULTS.md, section fidelity).
         """
-        found = auc(tally(_between_twins(table, -table.losses.astype(float)), table.member), table.member)
-        over = spread(found.influence, pair_id(table.member))
+        area = auc(tally(_between_twins(table, -table.losses.astype(float)), table.member), table.member)
+        over = spread(area.influence, pair_id(table.member))
         reach = quantile(level, over.freedom) * float(np.sqrt(over.variance))
-        value, low, high = (_advantage(found.value + step) for step in (0.0, -reach, reach))
+        value, low, high = (_advantage(area.value + step) for step in (0.0, -reach, reach))
         return Estimate(value, low, high, level, "predicted from twins; " + clustering(over))
 
 
@@ -102,9 +112,9 @@ def _probability(losses: Float[np.ndarray, "models samples"]) -> Float[np.ndarra
     return np.exp(-above / max(float(np.median(above)), 1.0))
 
 
-def _advantage(area: float) -> float:
+def _advantage(of_area: float) -> float:
     """Return the advantage between two normals of which twins have that AUC; never below 0."""
-    apart = ndtri(min(max(area, 0.5), 1.0))
+    apart = ndtri(min(max(of_area, 0.5), 1.0))
     return float(2 * ndtr(apart * (1 + SHARPER * apart) / 2) - 1)
 
 

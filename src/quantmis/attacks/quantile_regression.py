@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from quantmis.attacks.base import ATTACKS, Attack
 from quantmis.attacks.moments import centred, moments
-from quantmis.attacks.others import others
+from quantmis.attacks.reference_sets import reference_sets
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.stats.heldout import halves
@@ -60,7 +60,7 @@ class QuantileRegression(Attack):
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
         """Return the standardised heights."""
         target, reference = _single(target), None if reference is None else _single(reference)
-        known, signal = self._known(target, reference), target.signals.astype(float)
+        features, signal = self._features_of(target, reference), target.signals.astype(float)
         half = halves(signal, np.zeros_like(target.member))
         middle, top = np.empty_like(signal), np.empty_like(signal)
         for side in (half, ~half):
@@ -68,11 +68,14 @@ class QuantileRegression(Attack):
             require(learn.any(), "quantile_regression needs non-members on both halves of the samples")
             apply = np.broadcast_to(side, signal.shape)
             middle[apply], top[apply] = (
-                self._predict(known[learn], signal[learn], known[apply], quantile) for quantile in (MEDIAN, self.upper)
+                self._predict(features[learn], signal[learn], features[apply], quantile)
+                for quantile in (MEDIAN, self.upper)
             )
         return (signal - middle) / np.maximum(top - middle, LEAST_SPREAD * (signal.std() or 1.0))
 
-    def _known(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples features"]:
+    def _features_of(
+        self, target: Evidence, reference: Evidence | None
+    ) -> Float[np.ndarray, "models samples features"]:
         if self.features is None:
             return _reference_features(target, reference)
         require(
@@ -83,22 +86,22 @@ class QuantileRegression(Attack):
 
     @staticmethod
     def _predict(
-        known: Float[np.ndarray, "entries features"],
+        features: Float[np.ndarray, "entries features"],
         signal: Float[np.ndarray, " entries"],
-        asked: Float[np.ndarray, "asked features"],
+        rows: Float[np.ndarray, "rows features"],
         quantile: float,
-    ) -> Float[np.ndarray, " asked"]:
+    ) -> Float[np.ndarray, " rows"]:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         few = np.linspace(0, len(signal) - 1, min(len(signal), MOST_ENTRIES)).astype(int)
-        chosen = np.lexsort((*known.T, signal))[few]  # evenly over all signals, whatever the order of samples
+        chosen = np.lexsort((*features.T, signal))[few]  # evenly over all signals, whatever the order of samples
         boosting = HistGradientBoostingRegressor(loss="quantile", quantile=quantile, max_leaf_nodes=15)
         boosting.set_params(early_stopping=False, random_state=0)
-        return boosting.fit(known[chosen], signal[chosen]).predict(asked)
+        return boosting.fit(features[chosen], signal[chosen]).predict(rows)
 
 
 def _reference_features(target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples features"]:
-    against = others(target, reference)
+    against = reference_sets(target, reference)
     against.require(QuantileRegression.name, untrained=2)
     outside = moments(centred(target, against)[1], against, trained=False)
     level = against.models.signals.mean(0, dtype=float)

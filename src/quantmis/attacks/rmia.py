@@ -18,11 +18,13 @@ import numpy as np
 from jaxtyping import Float
 
 from quantmis.attacks.base import ATTACKS, Attack
-from quantmis.attacks.others import Others, others
+from quantmis.attacks.reference_sets import ReferenceSets, reference_sets
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 
 TINY = 1e-300
+FAR = 1e3
+"""So many times the median distance from the median is far off."""
 
 
 @ATTACKS.add
@@ -60,24 +62,31 @@ class RMIA(Attack):
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
         """Return the fractions, or the mean log-ratios."""
-        against = others(target, reference)
+        against = reference_sets(target, reference)
         against.require(self.name, trained=int(self.online), untrained=1)
         usual = _log_mean(against) if self.online else _log_offline_mean(against, self.offline)
         ratio = -target.losses.astype(float) - usual[against.of]
         if self.log_average:
-            return ratio - ratio.mean(1, keepdims=True)
+            return ratio - np.array([[_usual_mean(row)] for row in ratio])
         return np.stack([_fraction_below(row, row - np.log(self.gamma)) for row in ratio])
+
+
+def _usual_mean(ratio: Float[np.ndarray, " samples"]) -> float:
+    """Return the mean of log-ratios without those far off, which would move every other sample's score."""
+    middle = np.median(ratio)
+    away = np.abs(ratio - middle)
+    return float(ratio[away <= FAR * np.median(away)].mean()) if np.median(away) > 0 else float(middle)
 
 
 def _fraction_below(population: Float[np.ndarray, " z"], at: Float[np.ndarray, " x"]) -> Float[np.ndarray, " x"]:
     return np.searchsorted(np.sort(population), at, side="right") / len(population)
 
 
-def _log_mean(against: Others) -> Float[np.ndarray, "sets samples"]:
+def _log_mean(against: ReferenceSets) -> Float[np.ndarray, "sets samples"]:
     return against.sums(-against.models.losses.astype(float), np.logaddexp) - np.log(against.size)
 
 
-def _log_offline_mean(against: Others, offline: float) -> Float[np.ndarray, "sets samples"]:
+def _log_offline_mean(against: ReferenceSets, offline: float) -> Float[np.ndarray, "sets samples"]:
     strangers = ~against.models.member
     terms = np.where(strangers, -against.models.losses.astype(float), -np.inf)
     mean = against.sums(terms, np.logaddexp) - np.log(against.untrained)

@@ -22,6 +22,6 @@ class TextSignal(Attack):
 
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
         """Return the signal; `UserError` where the table has none."""
-        known = ", ".join(target.named) or "none"
-        require(self.name in target.named, f"{self.name} needs {self.needs}", hint=f"this table has: {known}")
+        names = ", ".join(target.named) or "none"
+        require(self.name in target.named, f"{self.name} needs {self.needs}", hint=f"this table has: {names}")
         return target.named[self.name]

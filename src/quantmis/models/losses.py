@@ -50,6 +50,14 @@ class Loss(ABC):
         """Return the logits that the model's outputs, of the same shape, stand for: by default themselves."""
         return outputs
 
+    def utility_measured(self, outputs: Tensor, y: Tensor, is_measured: Tensor) -> Tensor:
+        """Return what each prediction is worth, [..., samples], where the utility is the mean over `is_measured`.
+
+        `is_measured` [samples], true for the samples that the utility is measured on: what a prediction is worth may
+        depend on them, as R^2 does on the variance of their targets.
+        """
+        return self.per_sample_utility(outputs, y)
+
     def objective(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return what training minimises, a number: the mean loss."""
         return self.losses(outputs, y).mean()
@@ -166,8 +174,21 @@ class SquaredError(Loss):
         return -self.losses(outputs, y)
 
     def per_sample_utility(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Return 1 - squared error / variance of the targets, whose mean is R^2."""
-        return 1 - ((outputs - y).square() / y.var(0, correction=0)).mean(-1)
+        """Return 1 - squared error / variance of the targets, whose mean is R^2 on these samples."""
+        return self.utility_measured(outputs, y, torch.ones(len(y), dtype=torch.bool))
+
+    def utility_measured(self, outputs: Tensor, y: Tensor, is_measured: Tensor) -> Tensor:
+        """Return 1 - squared error / variance of the targets that are measured, whose mean over these is R^2.
+
+        Raises `UserError` where a measured target does not vary.
+        """
+        variance = y[is_measured].var(0, correction=0)
+        require(
+            bool((variance > 0).all()),
+            "mse: a target is the same for every sample that the utility is measured on, so there is no R^2",
+            hint="hold more samples out, or give non-members whose targets differ",
+        )
+        return 1 - ((outputs - y).square() / variance).mean(-1)
 
 
 @LOSSES.add

@@ -36,14 +36,14 @@ def distortion(whole: Evidence, quantized: Evidence) -> float:
         f"distortion compares tables of the same models and samples, got {whole.losses.shape} and "
         f"{quantized.losses.shape}",
     )
-    others = ~whole.member[:MOST_MODELS]
+    untrained = ~whole.member[:MOST_MODELS]
     require(
-        int(others.sum(1).min()) >= FEWEST_SAMPLES,
+        int(untrained.sum(1).min()) >= FEWEST_SAMPLES,
         f"distortion needs {FEWEST_SAMPLES} samples that a model was not trained on",
     )
     before, after = (table.losses[:MOST_MODELS] for table in (whole, quantized))
-    kept = [_correlation(a[mine], b[mine]) for a, b, mine in zip(before, after, others, strict=True)]
-    return 1 - abs(float(np.mean(kept)))
+    correlations = [_correlation(a[mine], b[mine]) for a, b, mine in zip(before, after, untrained, strict=True)]
+    return 1 - abs(float(np.mean(correlations)))
 
 
 def _correlation(first: Float[np.ndarray, " samples"], second: Float[np.ndarray, " samples"]) -> float:

@@ -39,8 +39,8 @@ def by_class(
     """Return the AUC within each class; classes with few members or non-members are unmeasured.
 
     >>> member = np.arange(80)[None] % 2 == 0
-    >>> found = by_class(1.0 * member, member, np.array([0] * 77 + [1] * 3))
-    >>> found[0].value, found[1].reason
+    >>> areas = by_class(1.0 * member, member, np.array([0] * 77 + [1] * 3))
+    >>> areas[0].value, areas[1].reason
     (1.0, 'not resolvable with 2 non-members and 1 members: 8 of each are needed')
     """
     require(label.shape == scores.shape[1:], f"label: expected {scores.shape[1]} labels, got {label.shape}")
@@ -68,20 +68,22 @@ def most_exposed(
     """
     if len(scores) < MODELS_NEEDED:
         return Unmeasured(f"not resolvable with {len(scores)} models: {MODELS_NEEDED} are needed")
-    known = np.flatnonzero(member.any(0) & ~member.all(0))
-    values, variances, freedom = _exposures(scores[:, known], member[:, known])
+    columns = np.flatnonzero(member.any(0) & ~member.all(0))
+    values, variances, freedom = _exposures(scores[:, columns], member[:, columns])
     spreads = [Spread(variance, freedom, len(scores)) for variance in variances.tolist()]
     order = np.lexsort((variances, -values))[:count]
-    together = 1 - (1 - level) / max(len(known), 1)
-    return [Exposed(int(known[each]), _exposure(float(values[each]), spreads[each], level, together)) for each in order]
+    together = 1 - (1 - level) / max(len(columns), 1)
+    return [
+        Exposed(int(columns[each]), _exposure(float(values[each]), spreads[each], level, together)) for each in order
+    ]
 
 
 def _area(
     scores: Float[np.ndarray, "models samples"], member: Bool[np.ndarray, "models samples"], level: float
 ) -> Estimate | Unmeasured:
-    members, others = int(member.sum()), int((~member).sum())
-    if min(members, others) < SAMPLES_NEEDED:
-        counted = f"{others} non-members and {members} members"
+    members, non_members = int(member.sum()), int((~member).sum())
+    if min(members, non_members) < SAMPLES_NEEDED:
+        counted = f"{non_members} non-members and {members} members"
         return Unmeasured(f"not resolvable with {counted}: {SAMPLES_NEEDED} of each are needed")
     table = Table.of(scores, member, level)
     return table.proportion(auc(table.counts, member), "ties counted half; ")

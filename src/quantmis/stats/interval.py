@@ -6,7 +6,7 @@ symmetric interval in between.
 """
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from quantmis.stats.cluster import Spread
 
@@ -17,7 +17,8 @@ def quantile(level: float, freedom: float) -> float:
     >>> round(quantile(0.95, 10), 3), round(quantile(0.95, float("inf")), 3)
     (2.228, 1.96)
     """
-    return float(stats.t.ppf((1 + level) / 2, freedom))
+    at = (1 + level) / 2
+    return float(special.ndtri(at) if np.isinf(freedom) else special.stdtrit(freedom, at))
 
 
 def wilson(value: float, over: Spread, level: float, units: int) -> tuple[float, float]:
@@ -39,13 +40,11 @@ def wilson(value: float, over: Spread, level: float, units: int) -> tuple[float,
     return max(0.0, min(value, float(centre - reach))), min(1.0, max(value, float(centre + reach)))
 
 
-def clopper_pearson(successes: float, trials: float, level: float) -> tuple[float, float]:
+def clopper_pearson(successes: int, trials: int, level: float) -> tuple[float, float]:
     """Return the exact interval of a proportion of *independent* trials.
 
     >>> [round(end, 4) for end in clopper_pearson(0, 10, level=0.95)]
     [0.0, 0.3085]
     """
-    tail, failures = (1 - level) / 2, trials - successes
-    low = stats.beta.ppf(tail, successes, failures + 1) if successes > 0 else 0.0
-    high = stats.beta.ppf(1 - tail, successes + 1, failures) if failures > 0 else 1.0
-    return float(low), float(high)
+    exact = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
+    return float(exact.low), float(exact.high)

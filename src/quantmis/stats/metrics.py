@@ -7,19 +7,20 @@ threshold is chosen to make them large.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from quantmis.stats import heldout, interval
 from quantmis.stats.cluster import Linear, Spread, pair_id, spread
 from quantmis.stats.estimate import Estimate, Unmeasured
+from quantmis.stats.groups import group_numbers
 from quantmis.stats.roc import FALSE_POSITIVES_NEEDED, Tally, auc, points, tally, true_positive_rate
 
 FALSE_POSITIVE_RATES = (0.1, 0.01, 0.001)
 SAMPLES_NEEDED = 8
-HELD_OUT = "threshold chosen on one half of the samples, measured on the other; "
+HELD_OUT = "threshold and direction chosen on one half of the samples, measured on the other; "
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Table:
     cluster: Int[np.ndarray, " models"]
     half: Bool[np.ndarray, " samples"]
     level: float
+    groups: Int[np.ndarray, " samples"] | None = None
 
     @classmethod
     def of(
@@ -56,19 +58,34 @@ class Table:
         member: Bool[np.ndarray, "models samples"],
         level: float,
         seed: int = 0,
+        groups: Shaped[np.ndarray, " samples"] | None = None,
     ) -> "Table":
-        """Tally `scores` and divide their samples into halves."""
-        return cls(tally(scores, member), member, pair_id(member), heldout.halves(scores, member, seed), level)
+        """Tally `scores` and divide their samples into halves; samples of one of `groups` stay together."""
+        numbers = None if groups is None else group_numbers(groups, scores.shape[1])
+        half = heldout.halves(scores, member, seed, numbers)
+        return cls(tally(scores, member), member, pair_id(member), half, level, numbers)
+
+    @property
+    def units(self) -> int:
+        """How many independent draws of samples there are: the samples, or their groups."""
+        return self.member.shape[1] if self.groups is None else int(self.groups.max()) + 1
 
     def spread(self, influence: Float[np.ndarray, "models samples"]) -> Spread:
         """Return the clustered variance of a metric with this `influence`."""
-        return spread(influence, self.cluster)
+        return spread(influence, self.cluster, self.groups)
 
     def proportion(self, linear: Linear, how: str = "") -> Estimate:
         """Return a number in [0, 1] with its interval."""
         over, value = self.spread(linear.influence), min(max(linear.value, 0.0), 1.0)
-        low, high = interval.wilson(value, over, self.level, units=self.member.shape[1])
-        return Estimate(value, low, high, self.level, how + clustering(over))
+        low, high = interval.wilson(value, over, self.level, units=self.units)
+        return Estimate(value, low, high, self.level, how + clustering(over, self.groups is not None))
+
+    def chosen(self, right: Linear, how: str) -> Estimate:
+        """Return a balanced accuracy whose threshold was chosen to make it large: the choice widens it downwards."""
+        plain = self.proportion(right, how)
+        error = math.sqrt(self.spread(right.influence).variance)
+        low = max(plain.low - heldout.price_of_choice(plain.low, error, nothing=0.5), 0.0)
+        return replace(plain, low=low)
 
 
 def evaluate(
@@ -76,18 +93,20 @@ def evaluate(
     member: Bool[np.ndarray, "models samples"],
     level: float = 0.95,
     false_positive_rates: Sequence[float] = FALSE_POSITIVE_RATES,
+    groups: Shaped[np.ndarray, " samples"] | None = None,
 ) -> Metrics:
     """Return every metric of the scores of an attack, higher = more member-like.
 
+    `groups` [samples]: which samples belong together (a patient's, a document's); they are one draw, not several.
     Raises `UserError` for NaN, for unequal shapes, and where there are only members or only non-members.
 
     >>> draw = np.random.default_rng(0)
     >>> member = np.tile(np.arange(400) % 2 == 0, (1, 1))
-    >>> found = evaluate(draw.normal(size=(1, 400)) + member, member)
-    >>> found.auc.low < 0.76 < found.auc.high, found.tpr[0.001].reason
+    >>> metrics = evaluate(draw.normal(size=(1, 400)) + member, member)
+    >>> metrics.auc.low < 0.76 < metrics.auc.high, metrics.tpr[0.001].reason
     (True, 'not resolvable with 200 non-members: 0.2 false positives expected, 10 needed')
     """
-    table = Table.of(scores, member, level)
+    table = Table.of(scores, member, level, groups=groups)
     fpr, tpr = points(table.counts.curve)
     balanced = balanced_accuracy(table)
     return Metrics(
@@ -107,7 +126,7 @@ def balanced_accuracy(table: Table) -> Estimate | Unmeasured:
     if why:
         return why
     accepted = heldout.decide(table.counts, table.member, table.half, heldout.best_advantage)
-    return table.proportion(accuracy(accepted, table.member), HELD_OUT)
+    return table.chosen(accuracy(accepted, table.member), HELD_OUT)
 
 
 def accuracy(accepted: Bool[np.ndarray, "models samples"], member: Bool[np.ndarray, "models samples"]) -> Linear:
@@ -125,7 +144,8 @@ def epsilon(table: Table) -> Estimate | Unmeasured:
     hits, alarms = accepted[table.member].sum(), accepted[~table.member].sum()
     if min(hits, alarms) < FALSE_POSITIVES_NEEDED:
         return Unmeasured(f"not resolvable with {table.counts.trials[1]} non-members")
-    return (_exact_epsilon if len(accepted) == 1 else _clustered_epsilon)(table, accepted)
+    is_exact = len(accepted) == 1 and table.groups is None
+    return (_exact_epsilon if is_exact else _clustered_epsilon)(table, accepted)
 
 
 def too_few(table: Table) -> Unmeasured | None:
@@ -134,17 +154,19 @@ def too_few(table: Table) -> Unmeasured | None:
     counted = [kind[:, side].sum() for side in sides for kind in (table.member, ~table.member)]
     if min(counted) >= SAMPLES_NEEDED // 2:
         return None
-    members, others = table.counts.trials
+    members, non_members = table.counts.trials
     return Unmeasured(
-        f"not resolvable with {others} non-members and {members} members: {SAMPLES_NEEDED} of each are needed"
+        f"not resolvable with {non_members} non-members and {members} members: {SAMPLES_NEEDED} of each are needed"
     )
 
 
-def clustering(over: Spread) -> str:
+def clustering(over: Spread, grouped: bool = False) -> str:
     """Say which entries an interval takes for dependent."""
-    if over.models == 1:
-        return "clustered by sample; about this model only"
-    return f"clustered by sample and by model ({over.models} models)"
+    unit = "group of samples" if grouped else "sample"
+    if over.only_these:
+        these = "this model" if over.models == 1 else f"these {over.models} models"
+        return f"clustered by {unit}; about {these} only"
+    return f"clustered by {unit} and by model ({over.models} models)"
 
 
 def _advantage(accuracy: Estimate | Unmeasured) -> Estimate | Unmeasured:
@@ -155,10 +177,10 @@ def _advantage(accuracy: Estimate | Unmeasured) -> Estimate | Unmeasured:
 
 
 def _true_positive_rate(table: Table, fpr: float) -> Estimate | Unmeasured:
-    others = table.counts.trials[1]
-    if fpr * others < FALSE_POSITIVES_NEEDED - 1e-9:
-        expected = f"{fpr * others:.2g} false positives expected, {FALSE_POSITIVES_NEEDED} needed"
-        return Unmeasured(f"not resolvable with {others} non-members: {expected}")
+    non_members = table.counts.trials[1]
+    if fpr * non_members < FALSE_POSITIVES_NEEDED - 1e-9:
+        expected = f"{fpr * non_members:.2g} false positives expected, {FALSE_POSITIVES_NEEDED} needed"
+        return Unmeasured(f"not resolvable with {non_members} non-members: {expected}")
     return table.proportion(true_positive_rate(table.counts, table.member, fpr), "threshold at this rate; ")
 
 

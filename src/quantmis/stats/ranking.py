@@ -12,7 +12,7 @@ from statistics import NormalDist
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import ndtr
+from scipy import stats
 
 from quantmis.errors import require
 from quantmis.stats.estimate import Estimate
@@ -56,31 +56,6 @@ def ranking(draws: Float[np.ndarray, "draws quantizers"], level: float = 0.95) -
     return _ranking(probability_more_private(draws), level)
 
 
-def ranking_from_covariance(
-    value: Float[np.ndarray, " quantizers"],
-    covariance: Float[np.ndarray, "quantizers quantizers"],
-    level: float = 0.95,
-) -> Ranking:
-    """Return the order that jointly normal estimates support, higher = more private.
-
-    `value`: [quantizers]; `covariance`: [quantizers, quantizers], of their joint error. The probability of a
-    comparison is `Phi((a - b) / sqrt(var(a - b)))`. Raises `UserError` for shapes that do not fit or NaN.
-
-    >>> ranking_from_covariance(np.array([1.0, 0.0]), np.array([[1.0, 0.99], [0.99, 1.0]])).rank.tolist()
-    [1, 2]
-    """
-    expected = (len(value), len(value))
-    require(covariance.shape == expected, f"covariance: expected shape {expected}, got {covariance.shape}")
-    _require_finite("value", value)
-    _require_finite("covariance", covariance)
-    own = np.diag(covariance)
-    spread = np.sqrt((own[:, None] + own - covariance - covariance.T).clip(min=0.0))
-    gap = value[:, None] - value
-    certain = np.sign(gap) / 2 + 0.5
-    scaled = np.divide(gap, spread, where=spread > 0, out=np.zeros_like(gap))
-    return _ranking(np.where(spread > 0, ndtr(scaled), certain), level)
-
-
 def probability_more_private(
     draws: Float[np.ndarray, "draws quantizers"],
 ) -> Float[np.ndarray, "quantizers quantizers"]:
@@ -117,50 +92,18 @@ def kendall(
         first.ndim == 1 and first.shape == second.shape,
         f"expected two measures of the same quantizers, got shapes {first.shape} and {second.shape}",
     )
-    value = float(_tau(first[None], second[None])[0])
+    for name, measure in (("first", first), ("second", second)):
+        _require_finite(name, measure)
+        require(np.ptp(measure) > 0, f"{name}: all quantizers have the same value, so there is no order to compare")
+    value = float(np.asarray(stats.kendalltau(first, second))[0])
     low, high = _fisher(value, len(first), level)
     return Estimate(value, low, high, level, "Kendall tau-b, Fieller's interval over quantizers")
-
-
-def kendall_of_draws(
-    first: Float[np.ndarray, "draws quantizers"], second: Float[np.ndarray, "draws quantizers"], level: float = 0.95
-) -> Estimate:
-    """Return Kendall's tau-b between two measures of these quantizers; its interval is for other points and models.
-
-    `first`, `second`: [draws, quantizers], resamples of the two measures. The value is tau-b of the mean draws, the
-    interval holds the central tau-b of the single draws. Raises `UserError` as `kendall` does.
-
-    >>> draws = np.array([[1.0, 2.0, 3.0], [1.0, 3.0, 2.0]])
-    >>> kendall_of_draws(draws, draws).value
-    1.0
-    """
-    require(
-        first.ndim == 2 and first.shape == second.shape,
-        f"expected two tables [draws, quantizers] of one shape, got {first.shape} and {second.shape}",
-    )
-    value = float(_tau(first.mean(axis=0)[None], second.mean(axis=0)[None])[0])
-    tail = (1 - level) / 2
-    low, high = np.quantile(_tau(first, second), [tail, 1 - tail]).tolist()
-    return Estimate(value, min(low, value), max(high, value), level, f"Kendall tau-b, {len(first)} paired draws")
 
 
 def _ranking(probability: Float[np.ndarray, "quantizers quantizers"], level: float) -> Ranking:
     require(0 < level < 1, f"level: expected a probability between 0 and 1, got {level}")
     separated = probability >= (1 + level) / 2
     return Ranking(1 + separated.sum(axis=0), probability, level)
-
-
-def _tau(
-    first: Float[np.ndarray, "draws quantizers"], second: Float[np.ndarray, "draws quantizers"]
-) -> Float[np.ndarray, " draws"]:
-    for name, table in (("first", first), ("second", second)):
-        _require_finite(name, table)
-        require(
-            (np.ptp(table, axis=1) > 0).all(),
-            f"{name}: all quantizers have the same value, so there is no order to compare",
-        )
-    a, b = (np.sign(table[:, :, None] - table[:, None, :]) for table in (first, second))
-    return (a * b).sum(axis=(1, 2)) / np.sqrt((a**2).sum(axis=(1, 2)) * (b**2).sum(axis=(1, 2)))
 
 
 def _fisher(tau: float, quantizers: int, level: float) -> tuple[float, float]:

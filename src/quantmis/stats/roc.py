@@ -22,24 +22,24 @@ class Tally:
     """Count members and non-members at each distinct score, highest first.
 
     `level`: [models, samples], the position of each entry's score among the distinct ones. `score`, `members`,
-    `others`: [levels].
+    `non_members`: [levels].
     """
 
     level: Int[np.ndarray, "models samples"]
     score: Float[np.ndarray, " levels"]
     members: Int[np.ndarray, " levels"]
-    others: Int[np.ndarray, " levels"]
+    non_members: Int[np.ndarray, " levels"]
 
     @property
     def trials(self) -> tuple[int, int]:
         """The numbers of members and of non-members."""
-        return int(self.members.sum()), int(self.others.sum())
+        return int(self.members.sum()), int(self.non_members.sum())
 
     @cached_property
     def rates(self) -> tuple[Float[np.ndarray, " levels"], Float[np.ndarray, " levels"]]:
         """The false and the true positive rate at each distinct score as the threshold (itself accepted)."""
-        members, others = self.trials
-        return self.others.cumsum() / others, self.members.cumsum() / members
+        members, non_members = self.trials
+        return self.non_members.cumsum() / non_members, self.members.cumsum() / members
 
     @cached_property
     def curve(self) -> "Curve":
@@ -61,7 +61,7 @@ def tally(scores: Float[np.ndarray, "models samples"], member: Bool[np.ndarray, 
     """Count the entries at each distinct score; `UserError` for other shapes, NaN, or only members or non-members.
 
     >>> counts = tally(np.array([[3.0, 1.0, 1.0]]), np.array([[True, True, False]]))
-    >>> counts.score.tolist(), counts.members.tolist(), counts.others.tolist()
+    >>> counts.score.tolist(), counts.members.tolist(), counts.non_members.tolist()
     ([3.0, 1.0], [1, 1], [0, 1])
     """
     require(scores.shape == member.shape, f"scores: expected shape {member.shape} like member, got {scores.shape}")
@@ -110,12 +110,12 @@ def rate_at(curve: Curve, fpr: float) -> float:
 
 def auc(counts: Tally, member: Bool[np.ndarray, "models samples"]) -> Linear:
     """Return the probability that a member scores above a non-member, ties counted half."""
-    members, others = counts.trials
-    beaten = 1 - (counts.others.cumsum() - counts.others / 2) / others  # non-members below each score
+    members, non_members = counts.trials
+    beaten = 1 - (counts.non_members.cumsum() - counts.non_members / 2) / non_members  # non-members below each score
     above = (counts.members.cumsum() - counts.members / 2) / members  # members above each score
     value = float(beaten @ counts.members / members)
     return Linear(
-        value, np.where(member, (beaten[counts.level] - value) / members, (above[counts.level] - value) / others)
+        value, np.where(member, (beaten[counts.level] - value) / members, (above[counts.level] - value) / non_members)
     )
 
 
@@ -125,19 +125,19 @@ def true_positive_rate(counts: Tally, member: Bool[np.ndarray, "models samples"]
     The influence of a non-member is that on the threshold: the slope of the curve, taken over half of `fpr` to
     either side, times what the entry adds to the false positive rate.
     """
-    curve, (members, others) = counts.curve, counts.trials
+    curve, (members, non_members) = counts.curve, counts.trials
     value, reach = rate_at(curve, fpr), min(fpr, 1 - fpr) / 2
     slope = (rate_at(curve, fpr + reach) - rate_at(curve, fpr - reach)) / (2 * reach)
     accepted = acceptance(counts, fpr)[counts.level]
-    return Linear(value, np.where(member, (accepted - value) / members, slope * (fpr - accepted) / others))
+    return Linear(value, np.where(member, (accepted - value) / members, slope * (fpr - accepted) / non_members))
 
 
 def acceptance(counts: Tally, fpr: float) -> Float[np.ndarray, " levels"]:
     """Return the probability of accepting each distinct score such that a fraction `fpr` of non-members is accepted."""
-    others = counts.trials[1]
-    after = counts.others.cumsum()
-    room = (fpr * others - (after - counts.others)) / np.maximum(counts.others, 1)
-    return np.where(counts.others > 0, np.clip(room, 0, 1), after <= fpr * others)
+    non_members = counts.trials[1]
+    after = counts.non_members.cumsum()
+    room = (fpr * non_members - (after - counts.non_members)) / np.maximum(counts.non_members, 1)
+    return np.where(counts.non_members > 0, np.clip(room, 0, 1), after <= fpr * non_members)
 
 
 def _counts(

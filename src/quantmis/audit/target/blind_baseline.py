@@ -8,23 +8,26 @@ on samples that it has not seen, every number about the model may show the diffe
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Integer, Shaped
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from quantmis import seeds
 from quantmis.data import Samples
 from quantmis.data.tokens import PADDING
+from quantmis.errors import require
 from quantmis.results import BlindBaseline
-from quantmis.stats import Metrics, evaluate
+from quantmis.stats import Estimate, Metrics, Unmeasured, evaluate
+from quantmis.stats.groups import require_groups
 
 MOST = 4000
 """As many samples of a kind are enough to see any difference that matters."""
@@ -36,23 +39,35 @@ TRIED = 2
 
 
 def blind_baseline(
-    samples: Samples, classes: np.ndarray | None, member: Bool[np.ndarray, " samples"], level: float, seed: int
+    samples: Samples,
+    classes: np.ndarray | None,
+    member: Bool[np.ndarray, " samples"],
+    level: float,
+    seed: int,
+    groups: Shaped[np.ndarray, " samples"] | None = None,
 ) -> BlindBaseline:
     """Return what classifiers that never see the model make of members and non-members, in cross-validation.
 
-    `classes` [samples] are the labels where targets are classes. The stronger of two classifiers is reported, at the
-    level at which the intervals of both hold together.
+    `classes` [samples] are the labels where targets are classes. `groups` [samples]: which samples belong together, of
+    a patient, say; they are in one fold and count as one draw. The stronger of two classifiers is reported, at the
+    level at which the intervals of both hold together. Raises `UserError` where a group has members and non-members,
+    or where there are fewer than `FOLDS` groups of either.
     """
+    if groups is not None:
+        require_groups(groups, member[None])
+        _require_folds(groups, member)
     chosen = _chosen(member, seed)
+    together = None if groups is None else groups[chosen]
     features = _features(samples.take(chosen), None if classes is None else classes[chosen])
-    told = {name: _told(model, features, member[chosen], level) for name, model in _classifiers(seed).items()}
-    name = max(told, key=lambda each: told[each].auc.low)
+    classifiers = _classifiers(seed).items()
+    metrics = {name: _metrics(model, features, member[chosen], level, together) for name, model in classifiers}
+    name = max(metrics, key=lambda each: metrics[each].auc.low)
     how = f"{name} on inputs and targets, {FOLDS}-fold cross-validation, {len(chosen)} samples"
     return BlindBaseline(
         method=f"{how}; the stronger of {TRIED} classifiers",
-        auc=told[name].auc,
-        balanced_accuracy=told[name].balanced_accuracy,
-        differs=told[name].auc.low > 0.5,
+        auc=metrics[name].auc,
+        balanced_accuracy=metrics[name].balanced_accuracy,
+        differs=metrics[name].auc.low > 0.5,
     )
 
 
@@ -65,16 +80,49 @@ def _classifiers(seed: int) -> dict[str, Any]:
     }
 
 
-def _told(classifier: Any, features: np.ndarray, member: np.ndarray, level: float) -> Metrics:
+def _metrics(
+    classifier: Any, features: np.ndarray, member: np.ndarray, level: float, groups: np.ndarray | None
+) -> Metrics:
     fitted = len(features) - math.ceil(len(features) / FOLDS)  # samples in the smallest part that is fitted
     components = min(COMPONENTS, fitted)
     narrower = PCA(components, random_state=0) if features.shape[1] > components else "passthrough"
     pipeline = make_pipeline(StandardScaler(), narrower, classifier)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    split = StratifiedKFold if groups is None else StratifiedGroupKFold
+    folds = split(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a classifier cut short is still a classifier
-        found = np.asarray(cross_val_predict(pipeline, features, member, cv=folds, method="predict_proba"))
-    return evaluate(found[None, :, 1].astype(np.float64), member[None], 1 - (1 - level) / TRIED)
+        probabilities = np.asarray(
+            cross_val_predict(pipeline, features, member, groups=groups, cv=folds, method="predict_proba")
+        )
+    together = 1 - (1 - level) / TRIED
+    metrics = evaluate(probabilities[None, :, 1].astype(np.float64), member[None], together, groups=groups)
+    right = metrics.balanced_accuracy
+    return replace(
+        metrics,
+        auc=_widened(metrics.auc),
+        balanced_accuracy=right if isinstance(right, Unmeasured) else _widened(right),
+    )
+
+
+def _widened(measured: Estimate) -> Estimate:
+    """Return an interval for what was learned from the other folds, whose errors are not independent.
+
+    Any two of the classifiers share most of what they were fitted to, so that the folds err together: the variance is
+    1 + `FOLDS` / (`FOLDS` - 1) times that of independent tests (Nadeau & Bengio 2003, their corrected one).
+    """
+    factor = math.sqrt(1 + FOLDS / (FOLDS - 1))
+    low, high = (measured.value + factor * (end - measured.value) for end in (measured.low, measured.high))
+    return replace(measured, low=max(low, 0.0), high=min(high, 1.0))
+
+
+def _require_folds(groups: np.ndarray, member: np.ndarray) -> None:
+    for name, kind in (("members", member), ("non-members", ~member)):
+        count = len(np.unique(groups[kind]))
+        require(
+            count >= FOLDS,
+            f"groups: the {name} are of {count} groups; {FOLDS} are needed to compare the two sets without the model",
+            hint="give samples of more groups",
+        )
 
 
 def _chosen(member: np.ndarray, seed: int) -> np.ndarray:
@@ -103,8 +151,8 @@ def _counts(tokens: Integer[np.ndarray, "samples longest"]) -> Float[np.ndarray,
 
 
 def _occurrences(numbers: Integer[np.ndarray, "samples longest"]) -> Float[np.ndarray, "samples columns"]:
-    known, place = np.unique(numbers, return_inverse=True)
-    spread = np.random.default_rng(0).permutation(len(known)) % BUCKETS
-    counts = np.zeros((len(numbers), min(len(known), BUCKETS)), dtype=np.float32)
+    values, place = np.unique(numbers, return_inverse=True)
+    spread = np.random.default_rng(0).permutation(len(values)) % BUCKETS
+    counts = np.zeros((len(numbers), min(len(values), BUCKETS)), dtype=np.float32)
     np.add.at(counts, (np.arange(len(numbers))[:, None], spread[place.reshape(numbers.shape)]), 1.0)
     return counts

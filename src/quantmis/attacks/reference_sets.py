@@ -20,7 +20,7 @@ BLOCK = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Others:
+class ReferenceSets:
     """Hold which references stand against which target.
 
     `models` is the table of references and `pair_id` numbers the kin of its rows. A set of references holds the kins
@@ -76,14 +76,14 @@ class Others:
             )
 
 
-def others(target: Evidence, reference: Evidence | None) -> Others:
+def reference_sets(target: Evidence, reference: Evidence | None) -> ReferenceSets:
     """Return the references against each row of `target`: the rows of `reference`, or its own where that is None."""
     models = target if reference is None else reference
     together = pair_id(np.concatenate([models.member, target.member]))
     kins, of_target = together[: models.models], together[models.models :]
     number = int(kins.max()) + 1
     lacking, of = np.unique(np.minimum(of_target, number), return_inverse=True)
-    return Others(models, kins, lacking, np.minimum(lacking + 1, number), of)
+    return ReferenceSets(models, kins, lacking, np.minimum(lacking + 1, number), of)
 
 
 def blocks(samples: int) -> list[slice]:

@@ -1,0 +1,277 @@
+"""How often intervals contain the truth and statements are right, on worlds whose truth is known.
+
+    python benchmarks/validity.py [--minutes 15]
+
+writes its section of benchmarks/RESULTS.md. One process; minutes are those of a processor; every cell gets as many
+replications as the time allows, in rounds, so that the cells are alike. Constants were chosen with the development
+seeds.
+"""
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from _results import markdown, write_section
+from scipy import stats
+from validity_worlds import WORLDS, Effects, Versions, World, deceiving
+
+from quantmis.attacks import LiRA, PairedReplicates
+from quantmis.data.membership import complementary_halves
+from quantmis.evidence import Evidence
+from quantmis.stats import Estimate, compare_metrics, evaluate, most_exposed, simultaneous, worse_than_best
+from quantmis.stats.cluster import Linear
+from quantmis.stats.heldout import best_advantage
+from quantmis.stats.metrics import Table
+from quantmis.stats.roc import auc, subset, tally
+
+DEVELOPMENT, FRESH = 1000, 90_000
+"""The first seed of either; a round adds one."""
+
+MODELS, FEW = (1, 2, 4, 8, 16, 64), (2, 4, 8, 16)
+SAMPLES, ROUND, POPULATION = 400, 4, (60, 2000)
+EQUAL = (1.0,) * 10
+ORDERED = (0.0, 0.1, 0.3, 0.6, 0.9, 1.2, 1.6, 2.2, 3.0)
+TRAINING = {0.05: 1.25, 0.1: 2, 0.2: 5}
+"""What a version adds to what a model remembers, and the ratio of variance that makes (see `stats.compare`)."""
+DECEIVING = ("scaled", "offset", "spared")
+Hits = dict[tuple[str, ...], list[float]]
+
+
+class Truth:
+    """Hold what metrics are where models or samples have no end: scores of members and of non-members, and exposure."""
+
+    def __init__(self, tables: list[Evidence]):
+        self.inside = np.sort(np.concatenate([-each.losses[each.member] for each in tables]))
+        self.outside = np.sort(np.concatenate([-each.losses[~each.member] for each in tables]))
+        below = np.searchsorted(self.outside, self.inside) / len(self.outside)
+        self.auc = float(below.mean())
+        self.tpr = self.rate(self.inside, float(np.quantile(self.outside, 0.9)))
+        twins = tables[0].models > 1
+        self.exposure = float(np.mean([PairedReplicates().movement(each).value for each in tables])) if twins else None
+        self.area = float(np.mean([PairedReplicates().area(each).value for each in tables])) if twins else None
+
+    @staticmethod
+    def rate(scores: np.ndarray, at: float) -> float:
+        return 1 - float(np.searchsorted(scores, at)) / len(scores)
+
+    def advantage(self, scores: np.ndarray, member: np.ndarray) -> float:
+        """Return what the thresholds that halves of these scores chose are worth in truth."""
+        table, gains = Table.of(scores, member, 0.95), []
+        for side in (table.half, ~table.half):
+            chosen = best_advantage(subset(table.counts, member, side))
+            at = float(table.counts.score[chosen.level])
+            gain = self.rate(self.inside, at) - self.rate(self.outside, at)
+            gains.append(-gain if chosen.is_reversed else gain)
+        return max(float(np.mean(gains)), 0.0)
+
+
+def truth_of(world: World, effects: Effects | None, rng: np.random.Generator) -> Truth:
+    """Return the truth about models of these effects, or about all models of the world."""
+    if effects is not None:
+        return Truth([world.draw(effects, 20_000, rng)])
+    models, samples = POPULATION
+    return Truth([world.table(models, samples, rng) for _ in range(6)])
+
+
+def contains(estimate: Estimate, truth: float) -> float:
+    return float(estimate.low - 1e-9 <= truth <= estimate.high + 1e-9)
+
+
+def intervals(name: str, models: int, truth: Truth, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
+    """Yield whether each interval of one replication contains the truth."""
+    world = WORLDS[name]
+    effects = world.effects(models, rng)
+    evidence = world.draw(effects, SAMPLES, rng)
+    about = truth if models > 2 else truth_of(world, effects, rng)
+    scores, member = -evidence.losses, evidence.member
+    measured = evaluate(scores, member, false_positive_rates=(0.1,))
+    yield "AUC", contains(measured.auc, about.auc)
+    yield "advantage, bound on MIS", contains(measured.advantage, about.advantage(scores, member))
+    yield "TPR at 10 %", contains(measured.tpr[0.1], about.tpr)
+    if name == "null":
+        yield "false alarm (advantage above 0)", float(measured.advantage.low > 0)
+    if models > 1:
+        yield "exposure between twins", contains(PairedReplicates().exposure(evidence), about.exposure)
+        area = PairedReplicates().area(evidence)
+        yield "AUC between twins", contains(Table.of(scores, member, 0.95).proportion(area), about.area)
+
+
+def lira(name: str, models: int, rng: np.random.Generator) -> Estimate:
+    evidence = WORLDS[name].table(models, SAMPLES, rng)
+    return evaluate(LiRA().score(evidence), evidence.member, false_positive_rates=()).auc
+
+
+def areas(versions: list[Evidence]) -> dict[str, Linear]:
+    return {str(number): PairedReplicates().area(each) for number, each in enumerate(versions)}
+
+
+def movements(versions: list[Evidence]) -> dict[str, Linear]:
+    return {str(number): PairedReplicates().movement(each) for number, each in enumerate(versions)}
+
+
+def equal(name: str, models: int, training: float, rng: np.random.Generator) -> float:
+    """Return whether any order is stated between ten versions equal in law."""
+    versions = Versions(WORLDS[name], EQUAL, training).draw(models, SAMPLES, rng)
+    return float(any(pair.adjusted < 0.05 for pair in compare_metrics(areas(versions), versions[0].member)))
+
+
+def orders(
+    name: str, models: int, rng: np.random.Generator, metric: Callable[[list[Evidence]], dict[str, Linear]]
+) -> tuple[float, float, float]:
+    """Return the shares of real orders that are stated, and of all that are stated the wrong way, without and with
+    versions that deceive.
+    """
+    versions = Versions(WORLDS[name], ORDERED).draw(models, SAMPLES, rng)
+    place = [float(number) for number in range(len(ORDERED))]  # the higher, the less is given away
+    extra = [deceiving(versions[3], how, rng) for how in DECEIVING]
+    place += [3.0, 3.0, -1.0]  # the last gives away more than any
+    compared = compare_metrics(metric([*versions, *extra]), versions[0].member)
+    stated, wrong, deceived, real, all_real = 0, 0, 0, 0, 0
+    for pair in compared:
+        first, second = int(pair.first), int(pair.second)
+        if place[first] == place[second]:
+            continue
+        plain = max(first, second) < len(ORDERED)
+        is_stated = pair.adjusted < 0.05
+        is_wrong = is_stated and (pair.estimate.value > 0) != (place[first] < place[second])
+        real, stated, wrong = real + plain, stated + (plain and is_stated), wrong + (plain and is_wrong)
+        all_real, deceived = all_real + 1, deceived + is_wrong
+    return stated / real, wrong / real, deceived / all_real
+
+
+def named(leaks: np.ndarray, models: int, rng: np.random.Generator) -> float:
+    """Return whether the record named first has its truth inside."""
+    member = complementary_halves(models, len(leaks), rng)
+    signal = rng.normal(size=len(leaks)) + rng.normal(size=member.shape) + leaks * member
+    [first] = most_exposed(LiRA().score(Evidence(-signal, member, signal=signal)), member, 1)
+    return contains(first.exposure, float(stats.norm.cdf(leaks[first.sample] / np.sqrt(2))))
+
+
+def shipped(models: int, truths: dict[str, Truth], rng: np.random.Generator) -> Iterator[tuple[str, float]]:
+    """Yield whether what is said of a chosen version fails: of the best-looking of ten equal ones, of any of nine."""
+    versions = Versions(WORLDS["mild"], EQUAL, 0.1).draw(models, SAMPLES, rng)
+    member = versions[0].member
+    metrics = {str(k): auc(tally(-each.losses, member), member) for k, each in enumerate(versions)}
+    best = min(metrics, key=lambda each: metrics[each].value)
+    alone = Table.of(-versions[int(best)].losses, member, 0.95).proportion(metrics[best])
+    truth = truths["noise 1.0"].auc
+    yield "the shipped version is worse than its own interval says", float(truth > alone.high)
+    together = simultaneous(metrics, member)[best]
+    yield "the shipped version is worse than the interval of all together says", float(truth > together.high)
+    ordered = Versions(WORLDS["mild"], ORDERED).draw(models, SAMPLES, rng)
+    worth = {str(k): truths[f"noise {noise}"].area for k, noise in enumerate(ORDERED)}
+    most, least = worse_than_best(areas(ordered), member), min(worth.values())
+    yield "any of nine is worse than the best by more than said", float(any(worth[k] - least > most[k] for k in worth))
+
+
+def one_round(
+    seed: int, truths: dict[str, Truth], estimates: dict[tuple[str, str], list[Estimate]], hits: Hits
+) -> None:
+    """Add a few replications of every cell."""
+    for number, name in enumerate(WORLDS):
+        for models in MODELS:
+            rng = np.random.default_rng([seed, number, models])
+            for _ in range(ROUND if models < 64 else 1):
+                for what, hit in intervals(name, models, truths[name], rng):
+                    hits[what, name, str(models)].append(hit)
+                if models >= 8:
+                    estimates[name, str(models)].append(lira(name, models, rng))
+        for models in FEW:
+            add_statements(name, models, np.random.default_rng([seed, 77, number, models]), hits)
+    for models in (16, 64):
+        rng = np.random.default_rng([seed, 78, models])
+        for name, leaks in (("null", np.zeros(SAMPLES)), ("rare", 3.0 * (rng.random(SAMPLES) < 0.02))):
+            hits["record named first", name, str(models)].append(named(leaks, models, rng))
+        for what, hit in shipped(models, truths, rng):
+            hits[what, "mild", str(models)].append(hit)
+
+
+def add_statements(name: str, models: int, rng: np.random.Generator, hits: Hits) -> None:
+    """Add what is stated of equal versions, and of versions with an order."""
+    for training, ratio in TRAINING.items():
+        cell = ("equal versions told apart", f"all worlds, ratio {ratio}", str(models))
+        hits[cell].append(equal(name, models, training, rng))
+    for what, metric in (("AUC", areas), ("exposure", movements)) if name in ("mild", "strong") else ():
+        shares = orders(name, models, rng, metric)
+        for kind, share in zip(("stated", "wrong", "wrong, with deceiving"), shares, strict=True):
+            hits[f"orders by {what}: {kind}", name, str(models)].append(share)
+
+
+def all_truths() -> dict[str, Truth]:
+    rng = np.random.default_rng(5)
+    truths = {name: truth_of(world, None, rng) for name, world in WORLDS.items()}
+    models, samples = POPULATION
+    for noise in sorted({*ORDERED, *EQUAL}):
+        truths[f"noise {noise}"] = Truth(Versions(WORLDS["mild"], (noise,), 0.1).draw(models, 5 * samples, rng))
+    return truths
+
+
+def measure(first_seed: int, seconds: float, truths: dict[str, Truth]) -> tuple[Hits, int]:
+    """Return what was hit in as many rounds as the processor time allows, and how many rounds those were."""
+    start, hits, estimates, rounds = time.process_time(), defaultdict(list), defaultdict(list), 0
+    while rounds == 0 or time.process_time() - start < seconds:
+        one_round(first_seed + rounds, truths, estimates, hits)
+        rounds += 1
+    for (name, models), found in estimates.items():
+        truth = float(np.mean([each.value for each in found]))
+        hits["AUC of LiRA", name, models] = [contains(each, truth) for each in found]
+    return hits, rounds
+
+
+def rows(hits: Hits) -> list[list[str]]:
+    """Return a row per interval or statement and world, a column per number of models, in percent."""
+    cells = sorted({(what, name) for what, name, _ in hits}, key=lambda cell: cell[0])
+    return [[what, name, *(_percent(hits.get((what, name, str(models)))) for models in MODELS)] for what, name in cells]
+
+
+def _percent(found: list[float] | None) -> str:
+    return "" if not found else f"{100 * np.mean(found):.1f}"
+
+
+def extremes(hits: Hits) -> list[list[str]]:
+    """Return for each interval and statement its lowest and highest cell and the number of replications."""
+    found = defaultdict(list)
+    for (what, name, models), each in hits.items():
+        found[what].append((100 * float(np.mean(each)), f"{name}, {models}", len(each)))
+    return [
+        [what, *(f"{end[0]:.1f} ({end[1]})" for end in (min(cells), max(cells))), f"{min(c[2] for c in cells)}"]
+        for what, cells in sorted(found.items())
+    ]
+
+
+def main() -> None:
+    """Measure and write the section."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--minutes", type=float, default=15.0)
+    seconds = 60 * options.parse_args().minutes
+    truths = all_truths()
+    developed, developing = measure(DEVELOPMENT, seconds / 5, truths)
+    fresh, rounds = measure(FRESH, seconds * 4 / 5, truths)
+    worst = ["", "lowest cell", "highest cell", "replications, fewest"]
+    write_section(
+        "validity",
+        f"""`python benchmarks/validity.py`. Worlds: `benchmarks/validity_worlds.py`; {SAMPLES} samples.
+Per cent. Coverage of 95 % intervals, and how often a statement is wrong. The truth about 1 and 2 models is of these
+very models over samples without end, about more that of all models of the world; that of an advantage is what
+the chosen thresholds are worth. "Ratio": variance that trainings add between equal versions, 1 for none; on small
+trained networks it was 1.0 to 1.7. Fresh seeds {FRESH} to {FRESH + rounds - 1}, {ROUND} replications of each
+interval a round (one with 64 models); the development seeds, {DEVELOPMENT} to {DEVELOPMENT + developing - 1}, come
+second. Constants of the product were chosen on small trained networks and with development seeds.
+
+{markdown(["what", "world", *(f"{models} models" for models in MODELS)], rows(fresh))}
+
+Fresh seeds, the extremes:
+
+{markdown(worst, extremes(fresh))}
+
+Development seeds, the extremes:
+
+{markdown(worst, extremes(developed))}
+""",
+    )
+
+
+if __name__ == "__main__":
+    main()
