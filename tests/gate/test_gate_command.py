@@ -162,8 +162,12 @@ def test_the_file_that_ships_may_be_that_of_a_version_that_is_judged(tmp_path: P
         policy.write_text(f'version = "{version}"\n{limits}')
         assert quantmis("gate", folder, "--policy", policy, "--weights", whole).returncode == code, version
     policy.write_text(limits)
-    path.write_bytes(path.read_bytes() + b" ")
+    path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]))
     assert "other weights were audited" in quantmis("gate", folder, "--policy", policy, "--weights", path).stdout
+    path.write_bytes(path.read_bytes() + b" ")
+    damaged = quantmis("gate", folder, "--policy", policy, "--weights", path)
+    assert damaged.returncode == 2
+    assert "is damaged" in damaged.stderr
 
 
 @pytest.fixture
