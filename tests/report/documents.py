@@ -246,9 +246,7 @@ def assemble(records: Sequence[VersionResult], attacks: Sequence[str] = tuple(AT
         ranking=ranking(records),
         agreement=[Agreement(first="indicator", second="lira", tau=Estimate(0.82, 0.61, 0.95))],
         controls=controls(),
-        warnings=[
-            Finding(code="QM001", text="The audit describes the training algorithm, not one shipped set of weights.")
-        ],
+        warnings=[Finding(code="QM009", text="paired_replicates is told more than an attacker would know.")],
         reproduce=Reproduce(command="quantmis demo --shadows 64 --seed 0", python="qm.audit(task, samples, seed=0)"),
     )
 

@@ -11,6 +11,7 @@ from documents import document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quantmis.measures import NOT_IN_DOCUMENT
 from quantmis.report import choices, figures, lines, render, tables, words
 from quantmis.report.gaps import gaps
 from quantmis.report.labels import Box, arrange
@@ -69,7 +70,16 @@ def test_a_bound_with_a_reason_is_a_gap_too():
     results = document()
     record = results.versions[0].with_measures(indicator=Estimate(0.1, 0.0, 0.2, reason="a bound"))
     results = results.model_copy(update={"versions": [record, *results.versions[1:]]})
-    assert [gap.places for gap in gaps(results) if gap.reason == "a bound"] == [("indicator r_Q: identity",)]
+    assert [gap.places for gap in gaps(results) if gap.reason == "a bound"] == [("indicator r_Q: full precision",)]
+
+
+def test_a_measure_that_the_document_does_not_know_has_a_reason_too():
+    results = document()
+    reason = NOT_IN_DOCUMENT.reason
+    assert "distortion: all 10 versions" in {gap.reason: gap.places for gap in gaps(results)}[reason]
+    table = tables.ranking(results, {reason: 7})
+    assert ("Distortion", 7) in table.missing
+    assert "Distortion" not in table.head
 
 
 def test_a_cell_without_a_number_points_to_its_reason():

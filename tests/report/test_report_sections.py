@@ -132,7 +132,9 @@ def test_many_classes_are_cut_to_the_most_exposed():
 
 
 def test_exposure_that_was_not_measured_says_why():
-    assert "not measured by the version of quantmis" in section(document(), "exposure")
+    assert "Not measured: the version of quantmis that made this document did not measure it" in section(
+        document(), "exposure"
+    )
 
 
 def test_mis_stands_beside_the_indicator_and_the_bound():

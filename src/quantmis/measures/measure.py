@@ -38,7 +38,7 @@ Number = Estimate | Unmeasured | float | int
 T = TypeVar("T")
 LARGEST = 1e100
 
-NOT_IN_DOCUMENT = Unmeasured("not measured by the version of quantmis that made this document")
+NOT_IN_DOCUMENT = Unmeasured("the version of quantmis that made this document did not measure it")
 
 
 @dataclass(frozen=True, kw_only=True)

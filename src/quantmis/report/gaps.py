@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from quantmis.measures import measures_of
+from quantmis.measures import NOT_IN_DOCUMENT, measures_of
 from quantmis.measures.canary_exposure import CanaryExposure
 from quantmis.measures.exposure_by_class import ClassExposure
 from quantmis.measures.tpr_at_fpr import RateAt, UnresolvedAt
-from quantmis.report.words import NAME_LIMIT, clean, probability, some
-from quantmis.results import Agreement, Curve, Results
+from quantmis.report.words import NAME_LIMIT, clean, probability, some, title
+from quantmis.results import Agreement, Curve, MeasuredRecord, Results
 from quantmis.stats import Estimate, Unmeasured
 
 Path = tuple[str, ...]
@@ -74,7 +74,7 @@ def _place(what: str, versions: list[str], count: int) -> str:
         return what
     if len(versions) == count > 1:
         return f"{what}: all {count} versions"
-    return f"{what}: {some([clean(version) for version in versions], most=8)}"
+    return f"{what}: {some([title(version) for version in versions], most=8)}"
 
 
 def _words(path: Path) -> str:
@@ -85,8 +85,8 @@ def _word(step: str) -> str:
     """Return a step of a path in words: a measure by its title, as it is written within a sentence."""
     measures = {**measures_of("version"), **measures_of("attack")}
     if step in measures and step not in WORDS:
-        title = measures[step].title
-        return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+        heading = measures[step].title
+        return heading if heading[1:2].isupper() else heading[:1].lower() + heading[1:]
     return WORDS.get(step, clean(step.replace("_", " ") if step.islower() else step, NAME_LIMIT))
 
 
@@ -104,10 +104,18 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
         return  # thousands of numbers for drawing
     if isinstance(value, BaseModel):
         yield from ((field, getattr(value, field)) for field in type(value).model_fields)
+        yield from _absent(value) if isinstance(value, MeasuredRecord) else ()
     elif isinstance(value, dict):
         yield from value.items()
     elif isinstance(value, list):
         yield from ((named(item, index), item) for index, item in enumerate(value))
+
+
+def _absent(record: MeasuredRecord) -> Iterator[tuple[str, Unmeasured]]:
+    """Yield the measures that have a column in a table, and that the document does not know."""
+    for name, measure in measures_of(record.subject).items():
+        if measure.shown and name not in record.measures:
+            yield name, NOT_IN_DOCUMENT
 
 
 def named(item: Any, index: int) -> str:
