@@ -8,7 +8,8 @@ import pytest
 from documents import document
 
 import quantmis.report.verdict as rules
-from quantmis.report import choices, tables, words
+from quantmis.report import choices, words
+from quantmis.report.cells import differences, rights
 from quantmis.report.reading import attacker
 from quantmis.report.verdict import verdict
 from quantmis.results import BlindBaseline, Finding, Results, TargetResult
@@ -201,9 +202,9 @@ def test_a_classifier_that_guesses_better_than_a_coin_is_mentioned_though_it_doe
 
 def test_an_interval_that_leaves_out_zero_is_not_written_to_reach_it():
     change = Estimate(-0.013, -0.022, -0.004)
-    (cell,) = tables.differences([change], {})
+    (cell,) = differences([change], {})
     assert cell.interval == f"{words.MINUS}2.2 to {words.MINUS}0.4"
-    (cell,) = tables.rights([Estimate(0.53, 0.502, 0.56)], {})
+    (cell,) = rights([Estimate(0.53, 0.502, 0.56)], {})
     assert cell.interval == "50.2 to 56.0 %"
 
 
