@@ -5,7 +5,7 @@ import pytest
 
 from quantmis.errors import UserError
 from quantmis.stats import compare_metrics, simultaneous, worse_than_best
-from quantmis.stats.cluster import Linear, covariance, pair_id, spread
+from quantmis.stats.cluster import Linear, correlation, pair_id, spread
 from quantmis.stats.selection import level_of_all
 from quantmis.testing import leaky_table
 
@@ -51,12 +51,16 @@ def test_how_much_worse_than_the_best_is_never_said_too_low():
     assert most["4"] > 0.09
 
 
-def test_the_covariance_of_metrics_has_their_variances_and_is_positive():
-    influences = [each.influence for each in metrics([0.5] * 4, np.random.default_rng(3)).values()]
-    joint = covariance(influences, pair_id(MEMBER))
-    assert np.linalg.eigvalsh(joint).min() > -1e-18
-    assert joint[0, 0] == pytest.approx(spread(influences[0], pair_id(MEMBER)).variance)
-    assert 0 < joint[0, 1] < joint[0, 0]
+def test_errors_that_metrics_share_correlate_them():
+    draw = np.random.default_rng(3)
+    for shared in (0.0, 0.5, 0.9):
+        found = [
+            correlation([each.influence for each in metrics([0.5] * 2, draw, shared).values()], pair_id(MEMBER))[0, 1]
+            for _ in range(40)
+        ]
+        assert np.mean(found) == pytest.approx(shared**2, abs=0.05)
+    still = np.zeros(MEMBER.shape)
+    np.testing.assert_array_equal(correlation([still, still], pair_id(MEMBER)), np.eye(2))
 
 
 def test_nothing_to_choose_from_is_refused():

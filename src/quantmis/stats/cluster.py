@@ -82,20 +82,19 @@ def spread(
     return Spread(variance, freedom, len(influence))
 
 
-def covariance(
+def correlation(
     influences: Sequence[Float[np.ndarray, "models samples"]], cluster: Int[np.ndarray, " models"]
 ) -> Float[np.ndarray, "metrics metrics"]:
-    """Return the covariance of several metrics over one table (one per quantizer, say), clustered both ways.
+    """Return the correlation of the errors of several metrics over one table (one per quantizer, say).
 
-    Its diagonal is what `spread` returns; negative eigenvalues, which a difference of clusterings can leave, are 0.
+    Of what clusters of models and samples add up to, both together; a metric without error is alone.
     """
     cells = np.stack([gather(influence, cluster) for influence in influences])
-    whole = _products(cells.sum(2)) + _products(cells.sum(1)) - _products(cells.reshape(len(cells), -1))
-    values, vectors = np.linalg.eigh(whole if cells.shape[1] > 1 else _products(cells.sum(1)))
-    clipped = (vectors * np.maximum(values, 0)) @ vectors.T
-    variances = np.array([spread(influence, cluster).variance for influence in influences])
-    scale = np.sqrt(variances / np.where(np.diag(clipped) > 0, np.diag(clipped), 1.0))
-    return clipped * np.outer(scale, scale)
+    sides = [cells.sum(1)] if cells.shape[1] == 1 else [cells.sum(1), cells.sum(2)]
+    joint = sum((side @ side.T for side in sides), np.zeros((len(cells), len(cells))))
+    error = np.sqrt(np.diag(joint))
+    scaled = joint / np.outer(np.where(error > 0, error, 1.0), np.where(error > 0, error, 1.0))
+    return scaled + np.diag((error == 0).astype(float))
 
 
 @dataclass(frozen=True)
@@ -146,10 +145,6 @@ def gather(
 def _squares(parts: Float[np.ndarray, "..."]) -> float:
     flat = parts.ravel()
     return float(flat @ flat) * _correction(parts.size)
-
-
-def _products(parts: Float[np.ndarray, "metrics parts"]) -> Float[np.ndarray, "metrics metrics"]:
-    return parts @ parts.T * _correction(parts.shape[1])
 
 
 def _correction(parts: int) -> float:

