@@ -155,7 +155,7 @@ def test_without_shadow_models_quantizers_are_ordered_by_exposure_between_twins(
     task = qm.Task(Wide, recipe=qm.Recipe(epochs=30))
     names = ["uniform(bits=4)", "ternary(sparsity=0.9)"]
     result = qm.audit(task, digits, quantizers=names, shadows=0, replicates=4, out=tmp_path, progress=False)
-    assert "exposure between twins" in result.document.ranking.criterion
+    assert "AUC between twins" in result.document.ranking.criterion
     assert "the most distorted first" in result.document.ranking.criterion
     exposure, whole = {}, None
     for record in result.document.versions:

@@ -13,8 +13,8 @@ CRITERION = (
     "the accuracy of the strongest attacker, who gave the upper bound on security; compared in pairs, after Holm"
 )
 BETWEEN_TWINS = (
-    "the exposure between twins (what moves towards the model trained on a sample, over all that moves), which orders "
-    "better than attacks without reference models; compared in pairs, after Holm"
+    "the AUC between twins (how often a record's signal rises from the model that was not trained on it to the one that "
+    "was), which a version cannot change by looking otherwise; compared in pairs, variances moderated, after Holm"
 )
 TIES = "; where that leaves versions tied, the most distorted first"
 
@@ -22,14 +22,14 @@ TIES = "; where that leaves versions tied, the most distorted first"
 def ranking(scored: Sequence[ScoredVersion], distortion: Mapping[str, float | Unmeasured], level: float) -> Ranking:
     """Order the quantizers by what they give away, with ties where the data cannot tell.
 
-    By what the strongest attacker gets out of them; where no attack had reference models, by exposure between twins, if
+    By what the strongest attacker gets out of them; where no attack had reference models, by the AUC between twins, if
     there are twins. Those that cannot be told apart are listed by `distortion`, where it is known of all.
     """
     metrics, criterion = _metrics(scored)
     if len(metrics) < len(scored):
         return Ranking(criterion="not ranked: the upper bound on security was not measured", rows=[])
     pairs = compare_metrics(metrics, scored[0].table.audited.member, level)
-    exposure = {name: metric.value for name, metric in metrics.items()}
+    exposure = _exposures(scored, metrics, criterion)
     known = {name: value for name, value in distortion.items() if isinstance(value, float)}
     if len(known) < len(exposure):
         return Ranking(criterion=criterion, rows=rank(exposure, pairs, level))
@@ -39,7 +39,7 @@ def ranking(scored: Sequence[ScoredVersion], distortion: Mapping[str, float | Un
 def _metrics(scored: Sequence[ScoredVersion]) -> tuple[dict[str, Linear], str]:
     """Return what the quantizers are ordered by, of each of which it was measured, and what it is called."""
     if scored[0].table.about == "models" and not any(map(_had_references, scored)):
-        return {each.table.name: _exposure(each) for each in scored}, BETWEEN_TWINS
+        return {each.table.name: PairedReplicates().area(each.table.audited) for each in scored}, BETWEEN_TWINS
     return {each.table.name: each.bound.right for each in scored if each.bound.right is not None}, CRITERION
 
 
@@ -48,8 +48,11 @@ def _had_references(scored: ScoredVersion) -> bool:
     return any(not isinstance(scores, Unmeasured) for scores in scored.transfer.values())
 
 
-def _exposure(scored: ScoredVersion) -> Linear:
-    return PairedReplicates().movement(scored.table.audited)
+def _exposures(scored: Sequence[ScoredVersion], metrics: Mapping[str, Linear], criterion: str) -> dict[str, float]:
+    """Return by what versions are listed that are neither told apart nor differ in distortion."""
+    if criterion == BETWEEN_TWINS:
+        return {each.table.name: PairedReplicates().movement(each.table.audited).value for each in scored}
+    return {name: metric.value for name, metric in metrics.items()}
 
 
 def rank(

@@ -27,7 +27,7 @@ QUANTIZERS_BY_DEFAULT = (
     "ternary(sparsity=0.9)",
 )
 ATTACKS_BY_DEFAULT = {
-    "shadow": ("loss_threshold", "lira", "paired_replicates"),
+    "shadow": ("loss_threshold", "lira", "rmia", "paired_replicates"),
     "indicator": ("loss_threshold", "paired_replicates"),
     "as-is": ("loss_threshold",),
 }
