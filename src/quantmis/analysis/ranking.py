@@ -13,8 +13,8 @@ CRITERION = (
     "the accuracy of the strongest attacker, who gave the upper bound on security; compared in pairs, after Holm"
 )
 BETWEEN_TWINS = (
-    "the AUC between twins (how often a record's signal rises from the model that was not trained on it to the one that "
-    "was), which a version cannot change by looking otherwise; compared in pairs, variances moderated, after Holm"
+    "the AUC between twins (how often a record's signal rises from the model that was not trained on it to the one "
+    "that was), which a version cannot change by looking otherwise; compared in pairs, variances moderated, after Holm"
 )
 TIES = "; where that leaves versions tied, the most distorted first"
 
