@@ -10,6 +10,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FEW = {"SHADOWS": 8, "CHEAP": 8}
 
 
+@pytest.mark.slow
 def test_a_problem_is_trained_judged_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import fidelity

@@ -98,6 +98,7 @@ def small_study(monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]):
     monkeypatch.setattr(command, "_planned", lambda *_: (replace(SMALL, quantizers=command.NAMES), planned))
 
 
+@pytest.mark.slow
 def test_a_study_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     small_study(monkeypatch, ("one", "two"))
     first = command.reproduce("synthetic", tmp_path)
