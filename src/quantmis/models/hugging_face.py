@@ -1,9 +1,8 @@
 """Models of the transformers library, as plain modules: from inputs alone to logits alone.
 
-A model stays what it is: its class, the names of its weights, its `save_pretrained`. Two hooks are put on it. Before
-its forward, sequences that were filled up with -1 (`quantmis.data.tokens`) become token numbers and an attention mask,
-so that the filling is seen by no token; after it, the logits are taken out. Weights are read from safetensors alone,
-and no code of a model's own is ever run.
+A model stays what it is: its class, the names of its weights, its `save_pretrained`. Hooks are put on it: see
+`quantmis.models.classifiers` and `quantmis.models.language`. Weights are read from safetensors alone, and no code of a
+model's own is ever run.
 """
 
 import copy
@@ -19,13 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from quantmis.data.tokens import PADDING
 from quantmis.errors import UserError, require
-from quantmis.models import language, lora
+from quantmis.models import classifiers, language, lora
+from quantmis.models.classifiers import in_the_open
 from quantmis.registry import suggestion
 
 CAUSAL_LM = "causal-lm"
@@ -34,12 +32,6 @@ HEADS = {
     "sequence-classification": "AutoModelForSequenceClassification",
     "image-classification": "AutoModelForImageClassification",
 }
-AT_ONCE = 64
-"""Samples that go through such a model at once where nothing is learnt."""
-
-SMALL = 20_000_000
-"""Weights of a model below which attention is computed in the open: only so can several be trained as one."""
-
 CONFIG, WEIGHTS = "config.json", "*.safetensors"
 PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl")
 SAFELY = {"ignore_mismatched_sizes": True, "output_loading_info": True}
@@ -106,7 +98,8 @@ class HuggingFace:
                 require(not problems, f"{self.place} does not hold the whole model: {_few(problems)}", hint=WHOLE)
             else:
                 model = kind.from_config(config, trust_remote_code=False)
-        return language.plain(_open(model.float())) if self.head == CAUSAL_LM else plain(model.float())
+        precise = model.float()
+        return language.plain(in_the_open(precise)) if self.head == CAUSAL_LM else classifiers.plain(precise)
 
     @property
     def place(self) -> str:
@@ -195,25 +188,6 @@ def reachable() -> bool:
     return True
 
 
-def plain(model: Any) -> nn.Module:
-    """Return a model of transformers that takes one tensor and returns its logits."""
-    if hasattr(model.config, "vocab_size"):
-        model.register_forward_pre_hook(_masked, with_kwargs=True)
-        if model.config.pad_token_id is None:
-            model.get_input_embeddings().register_forward_pre_hook(_known)
-    model.has_padding_token = getattr(model.config, "pad_token_id", None) is not None
-    model.register_forward_hook(_logits)
-    model.samples_at_once = AT_ONCE
-    return _open(model)
-
-
-def _open(model: Any) -> Any:
-    """Let a small model compute its attention in the open."""
-    if sum(weight.numel() for weight in model.parameters()) < SMALL:
-        model.set_attn_implementation("eager")
-    return model
-
-
 def library() -> Any:
     """Return the transformers library; `UserError` where it is not installed."""
     try:
@@ -241,33 +215,6 @@ def quiet() -> Generator[None]:
         logging.set_verbosity(before)
         if bars:
             logging.enable_progress_bar()
-
-
-def _masked(module: nn.Module, arguments: tuple[Any, ...], words: dict[str, Any]) -> tuple[tuple[()], dict[str, Any]]:
-    """Turn a tensor of token numbers, filled up with -1, into what models of transformers take."""
-    tokens: Tensor = arguments[0]
-    seen = tokens >= 0
-    try:  # the columns that hold nothing but filling; under vmap nobody can say which they are, and all are kept
-        longest = int(seen.sum(1).max())
-    except RuntimeError:
-        longest = tokens.shape[1]
-    seen, tokens = seen[:, :longest], tokens[:, :longest]
-    config: Any = module.config
-    if not module.has_padding_token:  # models that read a text's last token look for it: no token of a text is it
-        config.pad_token_id = PADDING
-    return (), {**words, "input_ids": torch.where(seen, tokens, config.pad_token_id), "attention_mask": seen.long()}
-
-
-def _known(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Let the filling be embedded as some token or other: the mask hides it."""
-    return (arguments[0].clamp(min=0), *arguments[1:])
-
-
-def _logits(module: nn.Module, arguments: tuple[Any, ...], output: Any) -> Tensor:
-    if not module.has_padding_token:
-        config: Any = module.config
-        config.pad_token_id = None
-    return output.logits
 
 
 def _require_model(folder: Path, pretrained: bool | None) -> None:
