@@ -88,7 +88,7 @@ attacks = ["loss_threshold"]
     result = audit_file(folder / "audit.toml", folder / "out", {})
     assert result.document.config.model == "llama, sequence-classification"
     assert result.document.data.features == [8]
-    assert list(result.quantizers) == ["identity", "sign"]
+    assert list(result.versions) == ["identity", "sign"]
 
 
 def test_a_csv_file_is_audited_and_the_result_says_how_it_was_read(folder: Path):

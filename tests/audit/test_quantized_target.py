@@ -129,8 +129,8 @@ def test_a_record_of_layers_alone_is_a_version_of_a_model_and_no_model(
 def test_what_a_file_does_to_activations_is_said_where_it_is_not_done(
     memorised: tuple[nn.Module, qm.Samples], paths: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ):
-    assert not [each for each in audited(paths["onnx"], memorised[1]).quantizers[0].untouched if "activations" in each]
+    assert not [each for each in audited(paths["onnx"], memorised[1]).versions[0].untouched if "activations" in each]
     monkeypatch.setattr("quantmis.quantizers.base.find_spec", lambda name: None)
-    [without] = audited(paths["onnx"], memorised[1]).quantizers
+    [without] = audited(paths["onnx"], memorised[1]).versions
     assert "activations (rounded where the file runs)" in without.untouched
     assert Sign().quantize(memorised[0]).untouched == ()

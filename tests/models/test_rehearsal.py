@@ -181,7 +181,7 @@ def options(**chosen: object) -> AuditOptions:
 def test_all_models_are_trained_on_as_many_samples_whatever_the_sizes(
     number: int, pairs: int, held_out: float, canaries: int
 ):
-    samples = Samples(np.zeros((number, 1), dtype=np.float32), np.arange(number) % 2)
+    samples = Samples(np.arange(number, dtype=np.float32)[:, None], np.arange(number) % 2)
     sizes = options(shadows=2 * pairs, held_out=held_out, canaries=2 * canaries)
     asked = audit_request(Task(lambda: nn.Linear(1, 2)), samples, None, sizes)
     behind = planted(asked)

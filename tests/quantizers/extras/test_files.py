@@ -67,7 +67,7 @@ def test_an_onnx_file_is_computed_as_it_is(tmp_path: Path):
     x = torch.from_numpy(make.normal(2, 7, 64))
     found = onnx_file(tmp_path / "model.onnx")
     assert torch.equal(found.model(x), quantized.model(x))
-    assert found.measures["bits_per_weight"] == pytest.approx(quantized.bits_per_weight)
+    assert found.bits_per_weight == pytest.approx(quantized.bits_per_weight)
     weights_alone = restore(model(), tmp_path / "model.onnx")
     assert not torch.equal(weights_alone.model(x), quantized.model(x))
     assert "activations (rounded where the file runs)" in weights_alone.untouched
