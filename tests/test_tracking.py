@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from audited_models import given
 from documents import document, many
-from test_documents import given
-from test_report_html import hostile
+from hostile_documents import hostile
 
 import quantmis as qm
 from quantmis import tracking

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import ray
+from loading_work import loading
 from ray.cluster_utils import Cluster
 from resumable import work
-from test_loaders import loading
 
 import quantmis as qm
 from quantmis.audit.execution.collect import collect

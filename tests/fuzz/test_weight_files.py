@@ -4,13 +4,13 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import checkpoints as made
+import library_arrays as make
 import pytest
 import torch
 from damage import harmed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from quantizers import checkpoints as made
-from quantizers.data import make
 from safetensors.torch import save
 
 from quantmis.errors import UserError

@@ -1,15 +1,16 @@
 """Files of other tools mean what these tools say, and a damaged one is refused.
 
-small.gguf was written by gguf 0.19.0 and small.bitsandbytes.safetensors by bitsandbytes 0.50.2 (data/make.py). The
-checkpoints of GPTQ and compressed-tensors are packed here, as their formats are described.
+small.gguf was written by gguf 0.19.0 and small.bitsandbytes.safetensors by bitsandbytes 0.50.2
+(tests/helpers/library_arrays.py). The checkpoints of GPTQ and compressed-tensors are packed here, as their formats are
+described.
 """
 
 import json
 from pathlib import Path
 
+import library_arrays as make
 import pytest
 import torch
-from quantizers.data import make
 from safetensors.torch import load_file, save_file
 
 from quantmis.errors import UserError

@@ -1,8 +1,8 @@
 """Claims about the methods that look at data: what they minimise, what they see, and what they refuse."""
 
+import library_arrays as make
 import pytest
 import torch
-from quantizers.data import make
 from torch import nn
 
 from quantmis.errors import UserError

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+import checkpoints as made
 import pytest
 import torch
-from quantizers import checkpoints as made
 
 from quantmis.errors import UserError
 from quantmis.quantizers.formats import read

@@ -1,14 +1,14 @@
-"""Codes equal to those of other implementations, stored in data/ as made by data/make.py.
+"""Codes equal to those of other implementations, stored in data/ as made by tests/helpers/library_arrays.py.
 
 torchao 0.18.0, bitsandbytes 0.50.2, brevitas 0.13.4 and gguf 0.19.0, with torch 2.13.0.
 """
 
 from functools import cache
 
+import library_arrays as make
 import numpy as np
 import pytest
 import torch
-from quantizers.data import make
 
 from quantmis.errors import UserError
 from quantmis.quantizers import GPTQ, KMeans, NormalFloat, Sign, Uniform

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+import checkpoints as made
 import numpy as np
 import pytest
 import torch
-from quantizers import checkpoints as made
 from torch import nn
 
 from quantmis.errors import UserError

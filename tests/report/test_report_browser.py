@@ -9,9 +9,9 @@ from pathlib import Path
 import documents
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from hostile_documents import hostile
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
-from test_report_html import hostile
 
 from quantmis.report import render
 

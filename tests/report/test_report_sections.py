@@ -7,7 +7,8 @@ from pathlib import Path
 import documents
 import pytest
 from documents import document
-from test_report_html import HOSTILE, Page
+from hostile_documents import HOSTILE
+from pages import Page
 
 from quantmis.attacks import ATTACKS
 from quantmis.errors import UserError

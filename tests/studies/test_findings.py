@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from outcomes import PRIVATE_FIRST, outcome
 from scipy.stats import t
-from studies.outcomes import PRIVATE_FIRST, outcome
 
 from quantmis.stats import Estimate, Unmeasured
 from quantmis.studies.contrasts import agreement, between, exposed_by_security, exposure, over, paired, ranks

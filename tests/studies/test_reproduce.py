@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from studies.outcomes import outcome
+from outcomes import outcome
 
 from quantmis.data import Samples
 from quantmis.data.admet import read_task

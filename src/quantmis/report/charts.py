@@ -205,7 +205,6 @@ def _label(figure: "Figure", axes: "Axes", marks: Sequence[Mark], names: bool, t
     named, numbered = [_named(mark) for mark in marks], [str(mark.number) for mark in marks]
     wordings = ([named] if names else []) + [numbered]
     blocked = ([*bars, *taken], taken)
-    blocked = ([*bars, *taken], taken)
     tries = [(texts, nearest, clear) for texts in wordings for nearest in (True, False) for clear in blocked]
     for texts, nearest, obstacles in tries:
         placed = arrange(points, [(LETTER * len(text) + 4, 13) for text in texts], area, obstacles, nearest)

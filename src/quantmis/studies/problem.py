@@ -19,6 +19,7 @@ from quantmis.audit.execution.collect import collect
 from quantmis.audit.execution.executors import Local
 from quantmis.audit.execution.group_key import group_key
 from quantmis.audit.execution.work import Work
+from quantmis.audit.settings import QUANTIZERS_BY_DEFAULT
 from quantmis.data import Samples, complementary_halves
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
@@ -42,18 +43,7 @@ ROOMS = (
 """The code that turns rows of a loss table into an outcome; that of the rows stands in the key of the work."""
 
 DRAWS = 4000
-NAMES = (
-    "identity",
-    "uniform(bits=8)",
-    "uniform(bits=4)",
-    'uniform(bits=4, per="channel")',
-    "uniform(bits=3)",
-    "uniform(bits=2)",
-    "sign",
-    "ternary(sparsity=0.33)",
-    "ternary(sparsity=0.5)",
-    "ternary(sparsity=0.9)",
-)
+NAMES = QUANTIZERS_BY_DEFAULT
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+import library_arrays as make
 import pytest
 import torch
-from quantizers.data import make
 from safetensors.torch import save_file
 from torch import nn
 

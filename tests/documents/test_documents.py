@@ -13,13 +13,14 @@ from typing import Any
 
 import pypdfium2
 import pytest
+from audited_models import DIGEST, as_is, given, source
 from documents import around, document, exposed, many
+from hostile_documents import HOSTILE, hostile
 from markdown_it import MarkdownIt
 from PIL import Image
-from test_report_html import HOSTILE, hostile
 
 from quantmis import results as schema
-from quantmis.documents import FORMS, Form, Source, dpia, markdown, pdf, render, summary
+from quantmis.documents import FORMS, Form, dpia, markdown, pdf, render, summary
 from quantmis.documents import csv as csv_form
 from quantmis.documents.source import audited, file_digest
 from quantmis.documents.writing import DocumentRequest, write_document
@@ -35,48 +36,11 @@ from quantmis.results import (
     TRAINING_ALGORITHM,
     AttackMetrics,
     AttackResult,
-    BlindBaseline,
     Results,
-    TargetResult,
 )
 from quantmis.stats import Estimate, Unmeasured
 
-DIGEST = "ab" * 32
 WORDS = ("safe", "secure", "compliant")
-
-
-def source(results: Results | None = None) -> Source:
-    return Source(document() if results is None else results, DIGEST)
-
-
-def given() -> Results:
-    """Build the document of an audit that was also given a model of its own, with two versions."""
-    results = document()
-    small = document({"identity": 1.4, "sign": 0.4})
-    blind = BlindBaseline(
-        method="histogram gradient boosting", auc=around(0.7), balanced_accuracy=around(0.6), differs=True
-    )
-    target = TargetResult(
-        name="model.safetensors",
-        digest="cd" * 32,
-        members=400,
-        non_members=400,
-        blind=blind,
-        versions=small.versions,
-        ranking=small.ranking,
-    )
-    return results.model_copy(update={"target": target})
-
-
-def as_is() -> Results:
-    """Build the document of an audit that trained nothing: all that was measured is about this model."""
-    results = given()
-    target = results.target
-    assert isinstance(target, TargetResult)
-    config = results.config.model_copy(update={"depth": "as-is", "shadows": 0, "replicates": 0})
-    return results.model_copy(
-        update={"config": config, "target": target.model_copy(update={"versions": [], "ranking": results.ranking})}
-    )
 
 
 def rows(results: Results) -> list[dict[str, str]]:

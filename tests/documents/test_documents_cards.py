@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from audited_models import DIGEST, as_is, given, source
 from cyclonedx.model.bom import Bom
 from documents import document
+from hostile_documents import HOSTILE
 from huggingface_hub import ModelCard
-from test_documents import DIGEST, as_is, given, source
-from test_report_html import HOSTILE
 
 from quantmis import results as schema
 from quantmis.documents import cyclonedx, merge_into_card, model_card, render

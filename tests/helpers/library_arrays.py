@@ -1,4 +1,4 @@
-"""Make the small arrays that the oracle tests compare with: `python tests/quantizers/data/make.py`, with all extras.
+"""Make the small arrays that the oracle tests compare with: `python tests/helpers/library_arrays.py`, with all extras.
 
 Weights and inputs come from NumPy seeds, which are the same everywhere, so only what a library made is stored.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1] / "quantizers" / "data"
 
 
 def normal(seed: int, *shape: int) -> np.ndarray:
