@@ -59,17 +59,17 @@ def audit(out: Path, samples: int, shadows: int, **options: object) -> AuditResu
 def ranking(result: AuditResult) -> str:
     """Return a row for each quantizer, from the one that gives away most."""
     rows: list[list[object]] = []
-    for each in sorted(result.document.versions, key=lambda each: -each.attacks["lira"].adaptive.measures["auc"].value):
+    for each in sorted(result.document.versions, key=lambda each: -each.attacks["lira"].adaptive["auc"].value):
         lira, loss = (
-            each.attacks["lira"].adaptive.measures["auc"],
-            each.attacks["loss_threshold"].adaptive.measures["auc"],
+            each.attacks["lira"].adaptive["auc"],
+            each.attacks["loss_threshold"].adaptive["auc"],
         )
         untouched = ", ".join(each.untouched) or "none"
         rows.append(
             [
                 f"`{each.name}`",
-                f"{each.measures['bits_per_weight']:.2f}",
-                said(each.measures["utility"]),
+                f"{each['bits_per_weight']:.2f}",
+                said(each["utility"]),
                 said(lira),
                 said(loss),
                 untouched,
@@ -96,7 +96,7 @@ def leakage(out: Path, samples: int, shadows: int) -> str:
         for attack in (qm.attacks.LossThreshold(), qm.attacks.LiRA()):
             scores = {where: attack.score(table) for where, table in tables.items()}
             [pair] = compare(scores, tables["members"].member)
-            areas = [said(of(found[where], name).attacks[attack.name].adaptive.measures["auc"]) for where in found]
+            areas = [said(of(found[where], name).attacks[attack.name].adaptive["auc"]) for where in found]
             rows.append([f"`{name}`", attack.name, *areas, f"{said(pair.estimate)}, p = {pair.p:.2g}"])
     return markdown(["quantizer", "attack", "AUC, on members", "AUC, on held-out", "difference"], rows)
 

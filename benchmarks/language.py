@@ -83,7 +83,7 @@ def study(name: str, file: str, epochs: int, folder: Path) -> str:
     rows = [
         [
             f"`{version}`",
-            found.measures["bits_per_weight"] and f"{found.measures['bits_per_weight']:.2f}",
+            found["bits_per_weight"] and f"{found['bits_per_weight']:.2f}",
             *numbers(found),
         ]
         for version, found in result.versions.items()
@@ -94,9 +94,9 @@ def study(name: str, file: str, epochs: int, folder: Path) -> str:
 
 
 def numbers(found: VersionResult) -> list[str]:
-    attacks = [found.attacks[name].adaptive.measures["auc"] for name in ("paired_replicates", "loss_threshold")]
+    attacks = [found.attacks[name].adaptive["auc"] for name in ("paired_replicates", "loss_threshold")]
     bits = ", ".join(f"{each.exposure_bits.value:.1f}" for each in found.canaries)
-    return [*(told(each, 3) for each in attacks), told(found.measures["perplexity"], 2), bits]
+    return [*(told(each, 3) for each in attacks), told(found["perplexity"], 2), bits]
 
 
 def told(found: Estimate, digits: int) -> str:

@@ -68,8 +68,8 @@ def row(name: str, file: File, made: Trained, theirs: dict[str, np.ndarray] | st
     if isinstance(theirs, str) and file.row != "identity":
         return [name, TOOLS[file.tool], "", "", "", theirs, ""]
     found, own = audited(made, file)
-    area = told(found.attacks["loss_threshold"].adaptive.measures["auc"], 3)
-    numbers = [f"{found.measures['bits_per_weight']:.2f}", area, told(found.measures["perplexity"], 2)]
+    area = told(found.attacks["loss_threshold"].adaptive["auc"], 3)
+    numbers = [f"{found['bits_per_weight']:.2f}", area, told(found["perplexity"], 2)]
     if isinstance(theirs, str):
         return [name, TOOLS[file.tool], *numbers, theirs, ""]
     apart = [differences(own, theirs[key]) for key in (file.key, f"{file.key}.single")]

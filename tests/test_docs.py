@@ -124,7 +124,7 @@ def test_the_documentation_builds_without_a_warning(built: tuple[Path, subproces
         ("reference/commands.html", ("quantmis report", "--format")),
         ("reference/quantizers.html", ("ternary(sparsity", "Round each weight")),
         ("reference/attacks.html", ("Carlini", "loss_threshold()")),
-        ("reference/results.html", ("table_digest", "UpperBound")),
+        ("reference/results.html", ("table_digest", "VersionResult")),
         ("reference/python.html", ("checkpoint_every", "log_to_mlflow")),
     ],
 )

@@ -39,7 +39,7 @@ def test_longer_training_gives_away_more_and_the_difference_is_paired(audits: tu
 def test_an_audit_does_not_differ_from_itself(audits: tuple[Path, Path]):
     for each in compared(audits[0], audits[0]):
         assert each.exposure[2].value == 0
-        assert each.measures["utility"][2].value == 0
+        assert each.utility[2].value == 0
 
 
 def test_without_tables_the_two_are_taken_for_independent(audits: tuple[Path, Path], tmp_path: Path):

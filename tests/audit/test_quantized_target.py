@@ -36,7 +36,7 @@ def audited(weights: object, data: qm.Samples, **options: object) -> Results:
 
 
 def auc(document: Results, name: str) -> float:
-    return document.version(name).attacks["loss_threshold"].adaptive.measures["auc"].value
+    return document.version(name).attacks["loss_threshold"].adaptive["auc"].value
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -45,7 +45,7 @@ def test_a_file_of_every_format_is_audited_as_a_version(
 ):
     document = audited(*memorised, versions={"ours": paths[kind]}, quantizers=["sign"])
     found = document.version("ours")
-    assert 4 <= found.measures["bits_per_weight"] < 11
+    assert 4 <= found["bits_per_weight"] < 11
     assert auc(document, "ours") == pytest.approx(auc(document, "identity"), abs=0.05)
 
 
@@ -56,9 +56,9 @@ def test_a_file_of_every_format_is_audited_as_the_model_itself(
     document = audited(paths[kind], memorised[1])
     [found] = document.versions
     assert found.name == f"{kind} file"
-    assert 4 <= found.measures["bits_per_weight"] < 11
-    assert isinstance(found.measures["security_upper_bound"], Estimate)
-    assert found.measures["security_upper_bound"].high < 0.5
+    assert 4 <= found["bits_per_weight"] < 11
+    assert isinstance(found["security_upper_bound"], Estimate)
+    assert found["security_upper_bound"].high < 0.5
 
 
 def test_the_model_itself_gives_away_what_it_does_as_a_version(
@@ -73,7 +73,7 @@ def test_quantizers_that_are_asked_for_are_applied_to_the_weights_of_the_file(
 ):
     document = audited(paths["gguf"], memorised[1], quantizers=["sign"], out=tmp_path / "out")
     assert [each.name for each in document.versions] == ["gguf file", "sign of the gguf file"]
-    assert document.version("sign of the gguf file").measures["bits_per_weight"] < 1.1
+    assert document.version("sign of the gguf file")["bits_per_weight"] < 1.1
     assert "full precision" not in (tmp_path / "out" / "report.html").read_text().split("glossary")[0].lower()[:2000]
     assert verify(tmp_path / "out").edited == []
 

@@ -175,7 +175,7 @@ def test_one_changed_line_beside_a_recipe_of_the_users_own_is_noticed(tmp_path: 
 
     first, again, changed = audited(source), audited(source), audited(source.replace("0.5", "-9."))
     assert [result.document.environment.reused for result in (first, again, changed)] == [0, MODELS, 0]
-    assert first.versions["identity"].measures["utility"] == again.versions["identity"].measures["utility"]
+    assert first.versions["identity"]["utility"] == again.versions["identity"]["utility"]
     assert first.versions["identity"].table_digest != changed.versions["identity"].table_digest
 
 

@@ -17,6 +17,9 @@ from quantmis.attacks import LiRA, LossThreshold
 from quantmis.audit.config.running import audit_file, plan_file
 from quantmis.audit.target.target import disjoint
 from quantmis.files import digest_of
+from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
+from quantmis.measures.bits_per_weight import BITS_PER_WEIGHT
+from quantmis.measures.quantized_weights import QUANTIZED_WEIGHTS
 from quantmis.models.rows import row
 from quantmis.models.weights import read_weights, weights_digest
 from quantmis.quantizers import Uniform
@@ -52,8 +55,8 @@ def blind_of(document: Results) -> BlindBaseline:
 
 def right(document: Results, name: str) -> Estimate:
     record = next(each for each in document.this_model[0] if each.name == name)
-    assert isinstance(record.measures["security_upper_bound"], Estimate)
-    return record.measures["security_upper_bound"]
+    assert isinstance(record["security_upper_bound"], Estimate)
+    return record["security_upper_bound"]
 
 
 def test_a_trained_model_without_a_recipe_is_audited_as_it_is(memorised: tuple[nn.Module, qm.Samples]):
@@ -61,14 +64,14 @@ def test_a_trained_model_without_a_recipe_is_audited_as_it_is(memorised: tuple[n
     assert document.config.depth == "as-is"
     assert document.environment.engine == "nothing was trained"
     assert [each.name for each in document.versions] == ["identity", *FEW]
-    assert all(isinstance(each.measures["indicator"], Unmeasured) for each in document.versions)
+    assert all(isinstance(each["indicator"], Unmeasured) for each in document.versions)
     assert "QM013" in [each.code for each in document.warnings]
 
 
 def test_an_as_is_audit_finds_what_a_model_remembered(memorised: tuple[nn.Module, qm.Samples]):
     document = as_is(*memorised)
     assert right(document, "identity").high < 0.5
-    forgetting = document.version("ternary(sparsity=0.9)").change
+    forgetting = document.version("ternary(sparsity=0.9)")[ATTACK_ACCURACY_CHANGE]
     assert isinstance(forgetting, Estimate)
     assert forgetting.high < -0.1
 
@@ -78,7 +81,7 @@ def test_the_numbers_of_an_as_is_audit_are_those_of_the_model(memorised: tuple[n
     losses = row(model, qm.Task(shipped.net).loss, torch.from_numpy(data.x), torch.from_numpy(data.y)).losses
     evidence = qm.Evidence(losses[None].astype(float), np.arange(600)[None] < 300)
     found = as_is(model, data).version("identity").attacks["loss_threshold"].adaptive
-    assert found.auc.value == pytest.approx(evaluate(LossThreshold().score(evidence), evidence.member).auc.value)
+    assert found["auc"].value == pytest.approx(evaluate(LossThreshold().score(evidence), evidence.member).auc.value)
 
 
 def test_sets_of_one_source_leave_the_blind_baseline_at_a_coin(memorised: tuple[nn.Module, qm.Samples]):
@@ -146,7 +149,7 @@ def test_the_attacks_on_this_model_have_the_shadow_models_as_references(beside: 
         given = qm.Evidence(one["losses"][:, columns], one["member"][:, columns], one["signal"][:, columns])
     expected = evaluate(LiRA().score(given, shadows), given.member).auc.value
     versions = {each.name: each for each in document.this_model[0]}
-    assert versions["uniform(bits=8)"].attacks["lira"].adaptive.measures["auc"].value == pytest.approx(expected)
+    assert versions["uniform(bits=8)"].attacks["lira"].adaptive["auc"].value == pytest.approx(expected)
 
 
 def test_a_version_made_elsewhere_is_attacked_like_the_quantizer_that_it_is_like(beside: tuple[Results, Path]):
@@ -163,8 +166,8 @@ def test_a_version_like_no_quantizer_is_only_attacked_by_transfer(beside: tuple[
 
 def test_what_is_not_known_of_a_version_made_elsewhere_has_a_reason(beside: tuple[Results, Path]):
     version = {each.name: each for each in beside[0].this_model[0]}["alone"]
-    assert isinstance(version.bits_per_weight, Unmeasured)
-    assert isinstance(version.weights, Unmeasured)
+    assert isinstance(version[BITS_PER_WEIGHT], Unmeasured)
+    assert isinstance(version[QUANTIZED_WEIGHTS], Unmeasured)
 
 
 def test_a_hostile_name_arrives_escaped(beside: tuple[Results, Path]):
@@ -191,8 +194,8 @@ def test_versions_come_as_modules_state_dicts_functions_and_tables(
     whole = document.version("identity")
     for name in versions:
         assert document.version(name).attacks == whole.attacks
-    assert isinstance(document.version("table").measures["utility"], Unmeasured)
-    assert document.version("module").measures["utility"] == whole.measures["utility"]
+    assert isinstance(document.version("table")["utility"], Unmeasured)
+    assert document.version("module")["utility"] == whole["utility"]
 
 
 def test_a_file_of_another_tool_is_audited_as_a_version(memorised: tuple[nn.Module, qm.Samples], tmp_path: Path):
@@ -210,9 +213,9 @@ def test_a_file_of_another_tool_is_audited_as_a_version(memorised: tuple[nn.Modu
     writer.close()
     document = as_is(model, data, versions={"gguf q8_0": tmp_path / "ours.gguf"}, quantizers=["sign"])
     found, whole = document.version("gguf q8_0"), document.version("identity")
-    assert 8 < found.measures["bits_per_weight"] < 9
-    assert found.attacks["loss_threshold"].adaptive.measures["auc"].value == pytest.approx(
-        whole.attacks["loss_threshold"].adaptive.measures["auc"].value, abs=0.02
+    assert 8 < found["bits_per_weight"] < 9
+    assert found.attacks["loss_threshold"].adaptive["auc"].value == pytest.approx(
+        whole.attacks["loss_threshold"].adaptive["auc"].value, abs=0.02
     )
 
 
@@ -243,7 +246,7 @@ def test_pictures_that_look_alike_are_counted_and_dropped_only_where_that_is_ask
     given = qm.Target(net(), shipped.MEMBERS, shipped.OTHERS)
     document = qm.audit(qm.Task(net), pictures, target=given, quantizers=["sign"], progress=False).document
     assert isinstance(document.target, TargetResult)
-    assert (document.target.alike, document.target.members) == (1, 300)
+    assert (document.target.near_duplicates, document.target.members) == (1, 300)
     assert "QM014" in [each.code for each in document.warnings]
     left = disjoint(qm.Target(net(), shipped.MEMBERS, shipped.OTHERS, overlap="drop"), pictures)
     assert 10 not in left.members
@@ -259,13 +262,13 @@ def test_a_model_read_with_its_columns_in_another_order_is_found_out(memorised: 
     wrong = qm.Samples(data.x[:, np.random.default_rng(0).permutation(64)], data.y)
     document = as_is(model, wrong, quantizers=["sign"])
     assert "QM010" in [each.code for each in document.warnings]
-    assert document.version("identity").measures["gain_over_constant_guess"].low <= 0
+    assert document.version("identity")["gain_over_constant_guess"].low <= 0
     with pytest.raises(
         qm.UserError, match=r"has accuracy 0\.\d+ .* on the non-members, and 0\.900 is stated"
     ) as refused:
         qm.audit(right, wrong, target=target(model, utility=0.9), quantizers=["sign"], progress=False)
     assert "in this order" in str(refused.value.hint)
-    stated = document.version("identity").measures["utility"].value
+    stated = document.version("identity")["utility"].value
     agreed = qm.audit(right, wrong, target=target(model, utility=stated), quantizers=["sign"], progress=False).document
     assert "QM010" not in [each.code for each in agreed.warnings]
 
@@ -284,10 +287,10 @@ def test_the_most_frequent_class_is_what_a_model_must_beat():
     data = qm.Samples(draw.normal(size=(600, 64)), (draw.random(600) < 0.2).astype(int))
     document = as_is(shipped.trained(data), data, quantizers=["sign"])
     found = document.version("identity")
-    assert found.measures["utility"].value - found.measures["gain_over_constant_guess"].value == pytest.approx(
+    assert found["utility"].value - found["gain_over_constant_guess"].value == pytest.approx(
         (data.y[shipped.OTHERS] == 0).mean()
     )
-    assert found.measures["utility"].low > 0.5
+    assert found["utility"].low > 0.5
     assert "QM010" in [each.code for each in document.warnings]
 
 
@@ -295,7 +298,7 @@ def test_the_gap_is_the_accuracy_on_members_less_that_on_the_others(memorised: t
     model, data = memorised
     with torch.no_grad():
         right = model(torch.from_numpy(data.x)).argmax(1).numpy() == data.y
-    gap = as_is(model, data, quantizers=["sign"]).version("identity").measures["generalization_gap"]
+    gap = as_is(model, data, quantizers=["sign"]).version("identity")["generalization_gap"]
     assert gap.value == pytest.approx(right[:300].mean() - right[300:].mean())
     assert gap.low < gap.value < gap.high
 

@@ -13,6 +13,8 @@ from tiny_models import sentences
 import quantmis as qm
 from quantmis.audit.config.running import audit_file
 from quantmis.errors import UserError
+from quantmis.measures.canary_exposure import CANARY_EXPOSURE
+from quantmis.measures.perplexity import PERPLEXITY
 from quantmis.models.extraction import extracted
 from quantmis.models.training import Training, train
 from quantmis.report import html
@@ -65,7 +67,7 @@ def as_is(folder: Path) -> qm.AuditResult:
 
 
 def auc(result: qm.AuditResult, quantizer: str, attack: str) -> float:
-    return result.versions[quantizer].attacks[attack].adaptive.measures["auc"].value
+    return result.versions[quantizer].attacks[attack].adaptive["auc"].value
 
 
 def test_every_signal_finds_members_of_an_over_fitted_fine_tune(as_is: qm.AuditResult):
@@ -87,10 +89,10 @@ def test_perplexity_is_over_all_tokens_with_its_interval(as_is: qm.AuditResult, 
     with np.load(folder / "as-is/tables/target/identity.npz") as arrays:
         is_held_out, tokens = arrays["is_held_out"], arrays["weight"]
     truth = np.exp((table.losses[0] * tokens)[is_held_out].sum() / tokens[is_held_out].sum())
-    utility = as_is.versions["identity"].measures["utility"]
-    assert utility.perplexity.value == pytest.approx(truth, rel=1e-5)
-    assert utility.perplexity.low < truth < utility.perplexity.high
-    assert utility.metric == "log_likelihood"
+    perplexity = as_is.versions["identity"][PERPLEXITY]
+    assert perplexity.value == pytest.approx(truth, rel=1e-5)
+    assert perplexity.low < truth < perplexity.high
+    assert as_is.versions["identity"].utility_metric == "log_likelihood"
     assert "min_k" in table.named
 
 
@@ -164,7 +166,7 @@ def test_two_fine_tunings_compare_what_only_one_of_them_saw(retrained: qm.AuditR
 
 
 def test_planted_texts_stand_out_the_more_often_they_stood_there(retrained: qm.AuditResult):
-    once, four, sixteen = retrained.versions["identity"].canaries
+    once, four, sixteen = retrained.versions["identity"][CANARY_EXPOSURE]
     assert [each.repeats for each in (once, four, sixteen)] == [1, 4, 16]
     assert once.exposure_bits.value <= four.exposure_bits.value <= sixteen.exposure_bits.value <= 8.0
     assert sixteen.exposure_bits.value > 6

@@ -10,6 +10,8 @@ from documents import document
 
 from quantmis import results
 from quantmis.errors import UserError
+from quantmis.measures import NOT_IN_DOCUMENT
+from quantmis.measures.utility import UTILITY
 from quantmis.results.seal import sealed, sealing
 
 
@@ -150,3 +152,11 @@ def test_what_cannot_be_read_or_written_says_so(tmp_path: Path):
 
 def test_the_schema_of_the_document_is_published():
     assert "versions" in results.json_schema()["properties"]
+
+
+def test_a_measure_is_read_by_its_name_and_an_unknown_name_is_refused():
+    record = document().versions[0]
+    assert record["utility"] is record[UTILITY] is record.measures["utility"]
+    assert record["canary_exposure"] == NOT_IN_DOCUMENT
+    with pytest.raises(UserError, match="did you mean 'utility'"):
+        record["utilty"]

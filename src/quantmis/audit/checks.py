@@ -36,7 +36,8 @@ def check(task: Task, samples: Samples) -> None:
     try:
         outputs = forward(module, few, task.samples_at_once)
     except Exception as error:
-        message = f"the model cannot take x[:{TRIED}], {few.dtype} of shape {list(few.shape)}: {message_of(error)}"
+        kind = str(few.dtype).removeprefix("torch.")
+        message = f"the model cannot take x[:{TRIED}], {kind} of shape {list(few.shape)}: {message_of(error)}"
         hint = "one sample is x[i]; whole numbers stay whole: pass x.astype('float32') unless the model embeds them"
         raise UserError(message, hint="; ".join(filter(None, [hint, line_of(error)]))) from error
     require(outputs.shape[:1] == (TRIED,), f"the model returned {list(outputs.shape)} for {TRIED} samples")

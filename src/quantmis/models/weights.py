@@ -68,7 +68,7 @@ def _archive(path: Path) -> dict[str, Tensor]:
     _require_no_bomb(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (*DAMAGED, MemoryError, OverflowError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (*DAMAGED, MemoryError, OverflowError, TypeError, LookupError, AttributeError, RecursionError) as error:
         message = f"{path} holds more than tensors, which could run any program when it is read, or is damaged"
         raise UserError(message, hint=SAVE_SO) from error
     state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else loaded

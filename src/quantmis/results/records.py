@@ -1,11 +1,12 @@
 """The records of results.json about one version: what was measured, with its interval, or why it was not."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast, overload
 
 from pydantic import Field, GetJsonSchemaHandler, SerializeAsAny, field_serializer, field_validator
 from pydantic_core import CoreSchema
 
+from quantmis.errors import UserError
 from quantmis.measures import NOT_IN_DOCUMENT, Measure, Number, Record, Subject, measures_of
 from quantmis.registry import suggestion
 from quantmis.stats import Estimate, Unmeasured
@@ -18,7 +19,8 @@ Measured = Estimate | Unmeasured
 class MeasuredRecord(Record):
     """Hold values of measures by name, each checked as its declaration says.
 
-    `record[UTILITY]` is the value of that measure or, where the document has none, the reason why.
+    `record["utility"]`, or `record[UTILITY]`, is the value of that measure or, where the document has none, the reason
+    why; `UserError` for a name that no measure has.
     """
 
     subject: ClassVar[Subject]
@@ -52,9 +54,16 @@ class MeasuredRecord(Record):
             }
         return whole
 
-    def __getitem__(self, measure: Measure[T]) -> T | Unmeasured:
-        """Return the value of a measure."""
-        return cast("T | Unmeasured", self.measures.get(measure.name, NOT_IN_DOCUMENT))
+    @overload
+    def __getitem__(self, measure: Measure[T]) -> T | Unmeasured: ...
+    @overload
+    def __getitem__(self, measure: str) -> Any: ...
+    def __getitem__(self, measure: Measure[Any] | str) -> Any:
+        """Return the value of a measure, or of the one of that name."""
+        name = measure if isinstance(measure, str) else measure.name
+        if isinstance(measure, str) and name not in (known := measures_of(self.subject)):
+            raise UserError(f"there is no measure {name!r}: {suggestion(name, known)}")
+        return self.measures.get(name, NOT_IN_DOCUMENT)
 
     def numbers(self) -> Iterator[tuple[str, Number]]:
         """Yield every plain number of the record by the name of its column, in the order of the measures."""
