@@ -1,5 +1,6 @@
 # make demo   audit the quantized versions of a model of scikit-learn's digits; prints where the report is
-# make test   everything that CI checks, before make wheel and make chaos
+# make test   format, lint, types, imports, and the tests but for the slow ones: ten minutes of two quiet cores
+# make slow   the slow tests: whole audits, studies, pages of the documentation
 # make coverage   the tests again, and which lines and branches they reach: a table, and pages in htmlcov; TESTS names some of them
 # make docs  the documentation, in docs/_build/html; a warning is an error
 # make bench  the benchmarks that need nothing else, half an hour of two quiet cores: theory, attacks, training,
@@ -18,7 +19,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT ?= quantmis-demo
 
-.PHONY: demo test check bench bench-deployed bench-fidelity bench-own-tools bench-peers clean browser coverage docs chaos wheel
+.PHONY: demo test check slow bench bench-deployed bench-fidelity bench-own-tools bench-peers clean browser coverage docs chaos wheel
 
 demo: .venv/installed
 	$(BIN)/quantmis demo --out $(OUT)
@@ -30,7 +31,10 @@ check: .venv/installed
 	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+
+slow: browser .venv/installed
+	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
 coverage: browser .venv/installed
 	$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term --cov-report=html $(TESTS)
