@@ -11,9 +11,6 @@ from io import BufferedReader
 from pathlib import Path
 
 from quantmis.errors import UserError, require
-from quantmis.tensor_files import digest_of
-
-__all__ = ["content_of", "digest_of", "opened", "private_folder", "unreadable", "write_atomically"]
 
 READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from quantmis.errors import require
-from quantmis.tensor_files import head_of, strict_json
+from quantmis.files import content_of
+from quantmis.tensor_files import LARGEST_JSON, head_of, strict_json
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -45,13 +46,13 @@ def require_sound(folder: Path) -> None:
         _require_inside(folder, file)
     for file in (folder / name for name in CONFIGS):
         if file.is_file():
-            _require_harmless(folder, file, strict_json(file.read_bytes(), str(file)))
+            _require_harmless(folder, file, strict_json(content_of(file, most=LARGEST_JSON), str(file)))
     if (folder / ADAPTER).is_file():
         _require_adapter(folder)
 
 
 def _require_inside(folder: Path, index: Path) -> None:
-    words = strict_json(index.read_bytes(), str(index))
+    words = strict_json(content_of(index, most=LARGEST_JSON), str(index))
     names = words.get("weight_map") if isinstance(words, dict) else None
     require(isinstance(names, dict), f"{index} has no weight_map")
     for name in {str(each) for each in (names or {}).values()}:
@@ -113,7 +114,7 @@ def _entries(words: Any) -> Iterator[tuple[str, Any]]:
 
 def _require_adapter(folder: Path) -> None:
     file = folder / ADAPTER
-    words = strict_json(file.read_bytes(), str(file))
+    words = strict_json(content_of(file, most=LARGEST_JSON), str(file))
     require(isinstance(words, dict), f"{file} holds no table")
     others = [each.name for each in sorted(folder.iterdir()) if each.suffix in (".bin", ".pt", ".pth", ".pkl")]
     require(

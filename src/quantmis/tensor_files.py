@@ -7,6 +7,7 @@ fit its own size: shapes and offsets are compared before a byte is read, names m
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from quantmis.errors import UserError, require
+from quantmis.files import content_of, opened
 
 BLOCK = 2**20
 START = 9
@@ -85,8 +87,8 @@ def _no_number(word: str) -> float:
 
 def head_of(path: Path) -> Head:
     """Return the head of a safetensors file; `UserError` where it is none, or its shapes do not fit its bytes."""
-    with path.open("rb") as file:
-        length = path.stat().st_size
+    with opened(path) as file:
+        length = os.fstat(file.fileno()).st_size
         size = int.from_bytes(file.read(8), "little")
         fits = length >= 8 and 2 <= size <= min(LARGEST_HEAD, length - 8)
         require(fits, f"{path} is no safetensors file, or is damaged: its head does not fit", hint=SAVE_AGAIN)
@@ -160,7 +162,6 @@ def digest_of(path: Path) -> str:
     digest = hashlib.sha256()
     files = files_of(path)
     for file in files:
-        require(file.is_file(), f"{file} is no file", hint="weights are read from files")
         alone = files == [path]
         digest.update(b"" if alone else f"{file.name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))
         for block in _blocks(file):
@@ -172,7 +173,7 @@ def files_of(path: Path) -> list[Path]:
     """Return the files that make the model at `path`: of a folder all but words for people, of ONNX also its data."""
     if path.is_dir():
         return sorted(each for each in path.iterdir() if each.is_file() and _counts(each.name.lower()))
-    with path.open("rb") as file:
+    with opened(path) as file:
         start = file.read(START)
     return [path, *onnx_data(path)] if looks_like_onnx(start) else [path]
 
@@ -182,7 +183,7 @@ def _counts(name: str) -> bool:
 
 
 def _blocks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as stream:
+    with opened(file) as stream:
         while block := stream.read(BLOCK):
             yield block
 
@@ -192,7 +193,7 @@ def onnx_data(path: Path) -> list[Path]:
 
     Raises `UserError` for data that lies elsewhere, or that a graph inside of the graph reads.
     """
-    model = onnx_model(path.read_bytes(), str(path))
+    model = onnx_model(content_of(path), str(path))
     return sorted({beside(path, each) for each in model.graph.initializer if each.data_location == 1})
 
 

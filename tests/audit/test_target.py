@@ -16,7 +16,7 @@ import quantmis as qm
 from quantmis.attacks import LiRA, LossThreshold
 from quantmis.audit.config.running import audit_file, plan_file
 from quantmis.audit.target.target import disjoint
-from quantmis.files import digest_of
+from quantmis.tensor_files import digest_of
 from quantmis.models.rows import row
 from quantmis.models.weights import read_weights, weights_digest
 from quantmis.quantizers import Uniform

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
+from quantmis.files import opened
 from quantmis.models.hugging_face import renamed
 from quantmis.tensor_files import START, entry, head_of, looks_like_pickle
 
@@ -36,8 +37,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     try:
-        require(path.is_file(), f"cannot read the weights {path}: there is no such file")
-        with path.open("rb") as file:
+        require(path.exists(), f"cannot read the weights {path}: there is no such file")
+        with opened(path, "the weights") as file:
             start = file.read(START)
         tensors = _archive(path) if start.startswith(ZIP) else _safetensors(path, start)
     except OSError as error:
