@@ -160,6 +160,7 @@ def changed(**arrays: np.ndarray) -> Group:
     return replace(whole(), arrays={**whole().arrays, **{name.replace("_", "."): each for name, each in arrays.items()}})
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_group_that_came_back_whole_is_taken():
     require_fitting(WORK, range(2), whole())
     require_whole(whole(), digest_of(whole()), range(2))
@@ -186,6 +187,7 @@ def test_rows_that_are_not_those_that_were_asked_for_are_refused(group: Group):
         require_fitting(WORK, range(2), group)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_group_that_changed_on_its_way_is_refused():
     other = whole().arrays["0.losses"].copy()
     other[0, 0] = np.nextafter(other[0, 0], 2)
