@@ -122,7 +122,9 @@ def altered(document: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
     for step in path[:-1]:
         place = place[step]
     value = place[path[-1]]
-    place[path[-1]] = not value if isinstance(value, bool) else value + 2 if isinstance(value, int | float) else "b" * 64
+    place[path[-1]] = (
+        not value if isinstance(value, bool) else value + 2 if isinstance(value, int | float) else "b" * 64
+    )
     return copied
 
 

@@ -107,15 +107,15 @@ def _entry(path: Path, name: str, words: Any) -> Entry:
         kind, shape, (begin, end) = str(words["dtype"]), tuple(words["shape"]), words["data_offsets"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged: it says of {name!r} {words!r}"[:200], hint=SAVE_AGAIN) from error
-    require(kind in BITS, f"{path}: {name!r} is of type {kind!r}, which is not read here")
+    if kind not in BITS:  # messages are made where they are needed: a file can have very many tensors
+        raise UserError(f"{path}: {name!r} is of type {kind!r}, which is not read here")
     sizes = (*shape, begin, end)
-    require(all(type(each) is int and 0 <= each < 2**48 for each in sizes), f"{path} is damaged: {name!r} is {sizes}")
+    if not all(type(each) is int and 0 <= each < 2**48 for each in sizes):
+        raise UserError(f"{path} is damaged: {name!r} is {sizes}", hint=SAVE_AGAIN)
     bits = prod(shape) * BITS[kind]
-    require(
-        bits == 8 * (end - begin),
-        f"{path} is damaged: {name!r} of shape {list(shape)} takes {bits / 8:g} bytes, and {end - begin} are there",
-        hint=SAVE_AGAIN,
-    )
+    if bits != 8 * (end - begin):
+        there = f"{name!r} of shape {list(shape)} takes {bits // 8} bytes, and {end - begin} are there"
+        raise UserError(f"{path} is damaged: {there}", hint=SAVE_AGAIN)
     return Entry(kind, shape, begin, end)
 
 
@@ -123,7 +123,8 @@ def _require_filled(path: Path, tensors: Mapping[str, Entry], length: int) -> No
     """Raise `UserError` unless tensors follow one another without a gap and fill the file."""
     at = 0
     for begin, end in sorted((each.begin, each.end) for each in tensors.values()):
-        require(begin == at, f"{path} is damaged: its tensors overlap, or leave a gap at byte {at}", hint=SAVE_AGAIN)
+        if begin != at:
+            raise UserError(f"{path} is damaged: its tensors overlap, or leave a gap at byte {at}", hint=SAVE_AGAIN)
         at = end
     require(at == length, f"{path} is damaged: its tensors fill {at} of {length} bytes", hint=SAVE_AGAIN)
 

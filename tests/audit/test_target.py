@@ -16,12 +16,12 @@ import quantmis as qm
 from quantmis.attacks import LiRA, LossThreshold
 from quantmis.audit.config.running import audit_file, plan_file
 from quantmis.audit.target.target import disjoint
-from quantmis.tensor_files import digest_of
 from quantmis.models.rows import row
 from quantmis.models.weights import read_weights, weights_digest
 from quantmis.quantizers import Uniform
 from quantmis.results import BlindBaseline, Results, TargetResult
 from quantmis.stats import Estimate, Unmeasured, evaluate
+from quantmis.tensor_files import digest_of
 
 FEW = ["uniform(bits=8)", "ternary(sparsity=0.9)"]
 

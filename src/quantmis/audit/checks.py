@@ -27,6 +27,9 @@ from quantmis.quantizers.probe import require_computes
 from quantmis.registry import spelling
 
 TRIED = FEW
+OWN = (".lock", "results.json", "report.html", "store", "tables", "tables/target", "weights")
+"""What an audit writes, none of which may be a link."""
+
 TRACES = {"results.json", "store", "tables"}
 """Names that tell the folder of an audit from others."""
 
@@ -119,7 +122,11 @@ def check_folder(out: Path) -> None:
 
     A folder that holds other things than an audit is left alone: tables and a report among them would be nobody's.
     """
-    private_folder(out)
+    private_folder(out, may_be_link=True)
+    links = [name for name in OWN if (out / name).is_symlink()]
+    require(
+        not links, f"{out}: {', '.join(links)} is a link", hint="remove it: writing into it would change another place"
+    )
     names = {each.name for each in out.iterdir()}
     strangers = sorted(name for name in names if not name.startswith("."))
     require(

@@ -13,6 +13,7 @@ from quantmis.evidence import Evidence
 from quantmis.tables.loss_table import EXTRACTED, NAMED, LossTable, beginning
 from quantmis.tables.traits import VersionTraits
 
+
 class Damaged(Exception):  # noqa: N818 it says what the table is
     """Say why a file is not the table that an audit wrote."""
 

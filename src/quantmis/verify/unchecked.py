@@ -42,7 +42,9 @@ def lines(document: Results, with_weights: bool) -> Iterator[str]:
     yield from (f"{', '.join(each.paths)}: {each.why}" for each in unchecked(document))
     if isinstance(document.target, TargetResult) and not with_weights:
         yield FILES
-    yield from (f"finding {code}: it is about the run" for code in sorted({each.code for each in document.warnings} & RAN))
+    yield from (
+        f"finding {code}: it is about the run" for code in sorted({each.code for each in document.warnings} & RAN)
+    )
 
 
 def leave_out(found: dict[str, Any], document: Results) -> None:

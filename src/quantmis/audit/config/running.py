@@ -17,7 +17,6 @@ from quantmis.data import Samples
 from quantmis.errors import printable, require
 from quantmis.models import Task
 
-
 UNSPOKEN = ("engine", "fresh")
 """Options that the command of a document does not repeat: the engine is the one that was chosen."""
 

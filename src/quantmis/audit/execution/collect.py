@@ -80,7 +80,9 @@ def _unchanged(stored: Iterable[tuple[range, Group]]) -> Iterator[tuple[range, G
 def _comparable(outside: Mapping[str, str]) -> dict[str, str]:
     """Return what this machine can compare later: files that only a node of a cluster has cannot be."""
     here = set(changed(outside))
-    return {word: digest for word, digest in outside.items() if digest == CHANGED or word.replace(":", " ", 1) not in here}
+    return {
+        word: digest for word, digest in outside.items() if digest == CHANGED or word.replace(":", " ", 1) not in here
+    }
 
 
 def write_weights(groups: Mapping[range, Group], out: Path) -> None:

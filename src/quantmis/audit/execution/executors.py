@@ -26,6 +26,7 @@ KILLED = (
     "finished work is kept: run the same audit again, with smaller groups where memory is short ([audit] memory = 0.5)"
 )
 
+
 class Executor(ABC):
     """Compute groups, in any order."""
 
