@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,14 +96,25 @@ class Chaos:
                 raise Breach(f"an undisturbed audit ended with {code}: {error}")
             self.expected[number] = tables(self.home / f"whole_{number}")
 
-    def started(self, file: str, limit: int | None = None) -> subprocess.Popen[str]:
-        """Start an audit; `limit` bounds the KiB of each file that it writes, as a full disk does."""
+    def started(
+        self, file: str, limit: int | None = None, variables: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start an audit; `limit` bounds the KiB of each file that it writes, as a full disk does.
+
+        `variables` are added to those of the environment, PYTHONPATH before what that names.
+        """
         out = self.out if file.startswith("out") else self.home / file.partition(".")[0]
         command = [sys.executable, "-m", "quantmis", "audit", str(self.home / file), "--out", str(out)]
         if limit is not None:
             command = ["bash", "-c", f'ulimit -f {limit}; exec "$@"', "bash", *command]
+        joined = [each.get("PYTHONPATH", "") for each in (variables or {}, os.environ)]
         return subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, **(variables or {}), "PYTHONPATH": os.pathsep.join(filter(None, joined))},
         )
 
     def ended(self, process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -186,8 +198,10 @@ nothing is written.)
 
 {markdown(["misfortune", "rounds", "struck"], rows)}
 
-`killed`: the audit and its workers, at some moment; `worker killed`: one process of its pool; `disk full`: no file may
-grow beyond {SMALLEST_LIMIT} to {LARGEST_LIMIT} KiB; `store harmed`: groups flipped, cut or removed, `results.json`
+`killed`: the audit and its workers, at some moment; `worker killed`, `workers killed`: one process of its pool, or all;
+`two users`: another audit is started on the same folder; `clock changed`: it is set days and decades back and forth;
+`links swapped`: a link to another place stands where the audit writes, for a moment; `disk full`: no file may grow
+beyond {SMALLEST_LIMIT} to {LARGEST_LIMIT} KiB; `store harmed`: groups flipped, cut or removed, `results.json`
 overwritten. A misfortune that comes after the audit's end has not struck."""
 
 

@@ -1,17 +1,48 @@
 """What befalls audits in `chaos.py`, one function each: how the audit ended, what was harmed, whether it struck."""
 
 import os
+import shutil
 import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from chaos import Chaos
+import numpy as np
 
 PATIENCE = 300
 SMALLEST_LIMIT, LARGEST_LIMIT = 1, 100
+
+
+CLOCK = """
+import random, time
+real, start = time.time, random.Random(SEED)
+time.time = lambda: real() + start.choice((0, -86400, 86400, 10**9, -10**9))
+"""
+"""A clock that somebody sets back and forth; what measures how long things take is another."""
+
+
+class Audits(Protocol):
+    """Say what misfortunes need of the audits that they befall."""
+
+    home: Path
+    draw: np.random.Generator
+
+    @property
+    def out(self) -> Path:
+        """The folder in which the audits take turns."""
+        ...
+
+    def started(
+        self, file: str, limit: int | None = None, variables: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start an audit."""
+        ...
+
+    def ended(self, process: subprocess.Popen[str]) -> tuple[int, str]:
+        """Wait for an audit and return its exit code and what it said."""
+        ...
 
 
 class Breach(Exception):  # noqa: N818 it says what was promised and not kept
@@ -26,7 +57,7 @@ class Outcome(NamedTuple):
     struck: bool
 
 
-def nothing(chaos: "Chaos", number: int) -> Outcome:
+def nothing(chaos: Audits, number: int) -> Outcome:
     """Let the audit go on in peace; its inputs may differ from those of the one before."""
     code, error = chaos.ended(chaos.started(f"out_{number}.toml"))
     if code:
@@ -34,7 +65,7 @@ def nothing(chaos: "Chaos", number: int) -> Outcome:
     return Outcome({}, code, True)
 
 
-def killed(chaos: "Chaos", number: int) -> Outcome:
+def killed(chaos: Audits, number: int) -> Outcome:
     """Kill the audit and its workers at some moment."""
     process = chaos.started(f"out_{number}.toml")
     time.sleep(chaos.draw.uniform(0.5, 12))
@@ -43,7 +74,7 @@ def killed(chaos: "Chaos", number: int) -> Outcome:
     return Outcome({}, code, code == -signal.SIGKILL)
 
 
-def interrupted(chaos: "Chaos", number: int) -> Outcome:
+def interrupted(chaos: Audits, number: int) -> Outcome:
     """Press Ctrl-C at some moment after the audit has begun."""
     process = chaos.started(f"out_{number}.toml")
     assert process.stderr is not None
@@ -56,7 +87,7 @@ def interrupted(chaos: "Chaos", number: int) -> Outcome:
     return Outcome({}, code, code != 0)
 
 
-def worker_killed(chaos: "Chaos", number: int) -> Outcome:
+def worker_killed(chaos: Audits, number: int) -> Outcome:
     """Kill one worker of the audit, as a machine short of memory does, which spares joblib's small bookkeeper."""
     process = chaos.started(f"out_{number}.toml")
     deadline, killed = time.monotonic() + PATIENCE / 4, False
@@ -73,7 +104,92 @@ def worker_killed(chaos: "Chaos", number: int) -> Outcome:
     return Outcome({}, code, killed)
 
 
-def disk_full(chaos: "Chaos", number: int) -> Outcome:
+def workers_killed(chaos: Audits, number: int) -> Outcome:
+    """Kill all workers of the audit at once."""
+    process = chaos.started(f"out_{number}.toml")
+    deadline, killed = time.monotonic() + PATIENCE / 4, False
+    while process.poll() is None and time.monotonic() < deadline and not killed:
+        workers = [each for each in children(process.pid) if not _keeps_books(each)]
+        if len(workers) >= 2:
+            time.sleep(chaos.draw.uniform(0, 4))
+            killed = any([_kill(each) for each in workers])
+        time.sleep(0.02)
+    code, error = chaos.ended(process)
+    if code not in (0, 2):
+        raise Breach(f"an audit that lost its workers ended with {code}: {error}")
+    return Outcome({}, code, killed)
+
+
+def two_users(chaos: Audits, number: int) -> Outcome:
+    """Start another audit on the same folder while one is running."""
+    first = chaos.started(f"out_{number}.toml")
+    time.sleep(chaos.draw.uniform(0, 6))
+    second = chaos.started(f"out_{int(chaos.draw.integers(3))}.toml")
+    (code, error), (other, said) = chaos.ended(first), chaos.ended(second)
+    for each, what in ((code, error), (other, said)):
+        if each not in (0, 2) or (each == 2 and "another audit is writing" not in what):
+            raise Breach(f"one of two audits on a folder ended with {each}: {what}")
+    if 0 not in (code, other):
+        raise Breach("two audits on a folder refused each other")
+    return Outcome({}, 2, 2 in (code, other))  # whose tables are there depends on who was last
+
+
+def clock_changed(chaos: Audits, number: int) -> Outcome:
+    """Set the clock back and forth while an audit is running."""
+    clock = chaos.home / "clock"
+    clock.mkdir(exist_ok=True)
+    (clock / "sitecustomize.py").write_text(CLOCK.replace("SEED", str(chaos.draw.integers(10**9))))
+    code, error = chaos.ended(chaos.started(f"out_{number}.toml", variables={"PYTHONPATH": str(clock)}))
+    if code:
+        raise Breach(f"an audit whose clock was changed ended with {code}: {error}")
+    return Outcome({}, code, True)
+
+
+def links_swapped(chaos: Audits, number: int) -> Outcome:
+    """Put a link to another place where an audit writes, for a moment while it is running."""
+    elsewhere = chaos.home / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
+    (elsewhere / "results.json").write_text("not of an audit")
+    name = str(chaos.draw.choice(["store", "tables", "results.json", "report.html"]))
+    place, aside = chaos.out / name, chaos.out / f".{name}.aside"
+    process = chaos.started(f"out_{number}.toml")
+    time.sleep(chaos.draw.uniform(0, 8))
+    struck = place.exists() and process.poll() is None
+    if struck:
+        place.rename(aside)
+        try:
+            place.symlink_to(elsewhere if aside.is_dir() else elsewhere / "results.json")
+            time.sleep(chaos.draw.uniform(0, 2))
+        except FileExistsError:  # the audit was quicker
+            pass
+    code, error = chaos.ended(process)
+    _put_back(place, aside)
+    if code not in (0, 2):
+        raise Breach(f"an audit among swapped links ended with {code}: {error}")
+    held = {each.name: each.read_text() for each in elsewhere.iterdir()}
+    if held != {"results.json": "not of an audit"}:
+        raise Breach(f"an audit wrote through a link: {sorted(held)}")
+    return Outcome({}, 2 if struck else code, struck)  # what it wrote in between is set aside again
+
+
+def _put_back(place: Path, aside: Path) -> None:
+    """Put what was set aside back in its place, what was written there meanwhile beside it."""
+    if place.is_symlink():
+        place.unlink()
+    if not aside.exists():
+        return
+    if place.is_dir():
+        for file in aside.iterdir():
+            if not (place / file.name).exists():
+                file.rename(place / file.name)
+        shutil.rmtree(aside)
+    elif not place.exists():
+        aside.rename(place)
+    else:
+        aside.unlink()
+
+
+def disk_full(chaos: Audits, number: int) -> Outcome:
     """Let no file grow beyond some size."""
     limit = int(chaos.draw.integers(SMALLEST_LIMIT, LARGEST_LIMIT))
     code, error = chaos.ended(chaos.started(f"out_{number}.toml", limit))
@@ -82,7 +198,7 @@ def disk_full(chaos: "Chaos", number: int) -> Outcome:
     return Outcome({}, code, code == 2)
 
 
-def store_harmed(chaos: "Chaos", number: int) -> Outcome:
+def store_harmed(chaos: Audits, number: int) -> Outcome:
     """Flip, cut, empty, swap or remove some finished groups, then let the audit go on."""
     files = sorted((chaos.out / "store").glob("*.safetensors"))
     harmed = {file for file in files if chaos.draw.random() < 0.4}
@@ -103,15 +219,19 @@ def store_harmed(chaos: "Chaos", number: int) -> Outcome:
     return Outcome(when, code, bool(harmed))
 
 
-MISFORTUNES: dict[str, Callable[["Chaos", int], Outcome]] = {
+MISFORTUNES: dict[str, Callable[[Audits, int], Outcome]] = {
     "peace": nothing,
     "killed": killed,
     "interrupted": interrupted,
     "worker killed": worker_killed,
+    "workers killed": workers_killed,
+    "two users": two_users,
+    "clock changed": clock_changed,
+    "links swapped": links_swapped,
     "disk full": disk_full,
     "store harmed": store_harmed,
 }
-STOPPING = ("killed", "interrupted", "worker killed", "disk full")
+STOPPING = ("killed", "interrupted", "worker killed", "workers killed", "two users", "links swapped", "disk full")
 
 
 def children(pid: int) -> list[int]:

@@ -11,9 +11,6 @@ from io import BufferedReader
 from pathlib import Path
 
 from quantmis.errors import UserError, require
-from quantmis.tensor_files import digest_of
-
-__all__ = ["content_of", "digest_of", "opened", "private_folder", "unreadable", "write_atomically"]
 
 READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -104,8 +101,12 @@ def _created(name: Path, path: Path, mode: int) -> int:
     return handle
 
 
-def private_folder(path: Path) -> Path:
-    """Return a folder that is made where it is missing, its owner's alone; folders above it as the umask says."""
+def private_folder(path: Path, may_be_link: bool = False) -> Path:
+    """Return a folder that is made where it is missing, its owner's alone; folders above it as the umask says.
+
+    `UserError` for a link, where none `may_be`: what is written into it would land somewhere else.
+    """
+    require(may_be_link or not path.is_symlink(), f"{path} is a link", hint="remove it; an audit makes folders itself")
     try:
         path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     except (OSError, ValueError) as error:

@@ -8,11 +8,13 @@ ends. Each is refused by its name.
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from quantmis.errors import require
-from quantmis.tensor_files import head_of, strict_json
+from quantmis.files import content_of
+from quantmis.tensor_files import LARGEST_JSON, head_of, strict_json
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -36,7 +38,8 @@ SLACK = 2**24
 
 PATTERNS = ("target_modules", "exclude_modules", "layers_pattern")
 PATTERN_TABLES = ("rank_pattern", "alpha_pattern")
-LONGEST_PATTERN, MOST_REPEATS = 500, 3
+REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
+LONGEST_PATTERN, MOST_REPEATS, MOST_CHOICES = 500, 3, 1000
 
 
 def require_sound(folder: Path) -> None:
@@ -45,13 +48,13 @@ def require_sound(folder: Path) -> None:
         _require_inside(folder, file)
     for file in (folder / name for name in CONFIGS):
         if file.is_file():
-            _require_harmless(folder, file, strict_json(file.read_bytes(), str(file)))
+            _require_harmless(folder, file, strict_json(content_of(file, most=LARGEST_JSON), str(file)))
     if (folder / ADAPTER).is_file():
         _require_adapter(folder)
 
 
 def _require_inside(folder: Path, index: Path) -> None:
-    words = strict_json(index.read_bytes(), str(index))
+    words = strict_json(content_of(index, most=LARGEST_JSON), str(index))
     names = words.get("weight_map") if isinstance(words, dict) else None
     require(isinstance(names, dict), f"{index} has no weight_map")
     for name in {str(each) for each in (names or {}).values()}:
@@ -113,7 +116,7 @@ def _entries(words: Any) -> Iterator[tuple[str, Any]]:
 
 def _require_adapter(folder: Path) -> None:
     file = folder / ADAPTER
-    words = strict_json(file.read_bytes(), str(file))
+    words = strict_json(content_of(file, most=LARGEST_JSON), str(file))
     require(isinstance(words, dict), f"{file} holds no table")
     others = [each.name for each in sorted(folder.iterdir()) if each.suffix in (".bin", ".pt", ".pth", ".pkl")]
     require(
@@ -148,22 +151,32 @@ def require_short_work(where: str, pattern: str) -> None:
     except (re.error, RecursionError, OverflowError) as error:
         require(False, f"{where} = {pattern!r} is no regular expression: {error}", hint=hint)
         return
-    repeats, nested = _repeats(parsed, within=False)
-    require(repeats <= MOST_REPEATS and not nested, f"{where} = {pattern!r} may take forever to match", hint=hint)
+    work = _work(parsed, within=False)
+    small = work.repeats <= MOST_REPEATS and work.choices <= MOST_CHOICES and not work.is_nested
+    require(small, f"{where} = {pattern!r} may take forever to match", hint=hint)
 
 
-def _repeats(parsed: Any, within: bool) -> tuple[int, bool]:
-    """Return how many parts of an expression are repeated, and whether one is within another."""
-    count, nested = 0, False
+class _Work(NamedTuple):
+    """Hold how many parts of an expression are repeated, in how many ways the others can be, and choices in repeats."""
+
+    repeats: int
+    choices: int
+    is_nested: bool
+
+
+def _work(parsed: Any, within: bool) -> _Work:
+    """Return what matching an expression may have to try, where it is `within` a part that is repeated or not."""
+    repeats, choices, nested = 0, 1, False
     for operator, arguments in parsed:
         name = str(operator)
-        repeat = name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT") and arguments[1] > 1
         require(not name.startswith("GROUPREF"), "a pattern refers to a group", hint="list the names instead")
-        nested |= repeat and within
-        parts = [_repeats(each, within or repeat) for each in _inner(arguments)]
-        count += repeat + sum(number for number, _ in parts)
-        nested |= any(each for _, each in parts)
-    return count, nested
+        repeat = name in REPEATS and arguments[1] > 1
+        ways = len(arguments[1]) if name == "BRANCH" else 2 if name in REPEATS and arguments[:2] == (0, 1) else 1
+        parts = [_work(each, within or repeat) for each in _inner(arguments)]
+        repeats += repeat + sum(each.repeats for each in parts)
+        choices *= ways * prod(each.choices for each in parts)
+        nested |= (within and (repeat or ways > 1)) or any(each.is_nested for each in parts)
+    return _Work(repeats, choices, nested)
 
 
 def _inner(arguments: Any) -> Iterator[Any]:

@@ -7,6 +7,7 @@ fit its own size: shapes and offsets are compared before a byte is read, names m
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from quantmis.errors import UserError, require
+from quantmis.files import content_of, opened
 
 BLOCK = 2**20
 START = 9
@@ -85,8 +87,8 @@ def _no_number(word: str) -> float:
 
 def head_of(path: Path) -> Head:
     """Return the head of a safetensors file; `UserError` where it is none, or its shapes do not fit its bytes."""
-    with path.open("rb") as file:
-        length = path.stat().st_size
+    with opened(path) as file:
+        length = os.fstat(file.fileno()).st_size
         size = int.from_bytes(file.read(8), "little")
         fits = length >= 8 and 2 <= size <= min(LARGEST_HEAD, length - 8)
         require(fits, f"{path} is no safetensors file, or is damaged: its head does not fit", hint=SAVE_AGAIN)
@@ -105,15 +107,15 @@ def _entry(path: Path, name: str, words: Any) -> Entry:
         kind, shape, (begin, end) = str(words["dtype"]), tuple(words["shape"]), words["data_offsets"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged: it says of {name!r} {words!r}"[:200], hint=SAVE_AGAIN) from error
-    require(kind in BITS, f"{path}: {name!r} is of type {kind!r}, which is not read here")
+    if kind not in BITS:  # messages are made where they are needed: a file can have very many tensors
+        raise UserError(f"{path}: {name!r} is of type {kind!r}, which is not read here")
     sizes = (*shape, begin, end)
-    require(all(type(each) is int and 0 <= each < 2**48 for each in sizes), f"{path} is damaged: {name!r} is {sizes}")
+    if not all(type(each) is int and 0 <= each < 2**48 for each in sizes):
+        raise UserError(f"{path} is damaged: {name!r} is {sizes}", hint=SAVE_AGAIN)
     bits = prod(shape) * BITS[kind]
-    require(
-        bits == 8 * (end - begin),
-        f"{path} is damaged: {name!r} of shape {list(shape)} takes {bits / 8:g} bytes, and {end - begin} are there",
-        hint=SAVE_AGAIN,
-    )
+    if bits != 8 * (end - begin):
+        there = f"{name!r} of shape {list(shape)} takes {bits // 8} bytes, and {end - begin} are there"
+        raise UserError(f"{path} is damaged: {there}", hint=SAVE_AGAIN)
     return Entry(kind, shape, begin, end)
 
 
@@ -121,7 +123,8 @@ def _require_filled(path: Path, tensors: Mapping[str, Entry], length: int) -> No
     """Raise `UserError` unless tensors follow one another without a gap and fill the file."""
     at = 0
     for begin, end in sorted((each.begin, each.end) for each in tensors.values()):
-        require(begin == at, f"{path} is damaged: its tensors overlap, or leave a gap at byte {at}", hint=SAVE_AGAIN)
+        if begin != at:
+            raise UserError(f"{path} is damaged: its tensors overlap, or leave a gap at byte {at}", hint=SAVE_AGAIN)
         at = end
     require(at == length, f"{path} is damaged: its tensors fill {at} of {length} bytes", hint=SAVE_AGAIN)
 
@@ -160,7 +163,6 @@ def digest_of(path: Path) -> str:
     digest = hashlib.sha256()
     files = files_of(path)
     for file in files:
-        require(file.is_file(), f"{file} is no file", hint="weights are read from files")
         alone = files == [path]
         digest.update(b"" if alone else f"{file.name}\0{file.stat().st_size}\0".encode(errors="surrogateescape"))
         for block in _blocks(file):
@@ -172,7 +174,7 @@ def files_of(path: Path) -> list[Path]:
     """Return the files that make the model at `path`: of a folder all but words for people, of ONNX also its data."""
     if path.is_dir():
         return sorted(each for each in path.iterdir() if each.is_file() and _counts(each.name.lower()))
-    with path.open("rb") as file:
+    with opened(path) as file:
         start = file.read(START)
     return [path, *onnx_data(path)] if looks_like_onnx(start) else [path]
 
@@ -182,7 +184,7 @@ def _counts(name: str) -> bool:
 
 
 def _blocks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as stream:
+    with opened(file) as stream:
         while block := stream.read(BLOCK):
             yield block
 
@@ -192,7 +194,7 @@ def onnx_data(path: Path) -> list[Path]:
 
     Raises `UserError` for data that lies elsewhere, or that a graph inside of the graph reads.
     """
-    model = onnx_model(path.read_bytes(), str(path))
+    model = onnx_model(content_of(path), str(path))
     return sorted({beside(path, each) for each in model.graph.initializer if each.data_location == 1})
 
 

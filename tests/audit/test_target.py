@@ -16,7 +16,6 @@ import quantmis as qm
 from quantmis.attacks import LiRA, LossThreshold
 from quantmis.audit.config.running import audit_file, plan_file
 from quantmis.audit.target.target import disjoint
-from quantmis.files import digest_of
 from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
 from quantmis.measures.bits_per_weight import BITS_PER_WEIGHT
 from quantmis.measures.quantized_weights import QUANTIZED_WEIGHTS
@@ -25,6 +24,7 @@ from quantmis.models.weights import read_weights, weights_digest
 from quantmis.quantizers import Uniform
 from quantmis.results import BlindBaseline, Results, TargetResult
 from quantmis.stats import Estimate, Unmeasured, evaluate
+from quantmis.tensor_files import digest_of
 
 FEW = ["uniform(bits=8)", "ternary(sparsity=0.9)"]
 

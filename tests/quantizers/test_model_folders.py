@@ -87,7 +87,11 @@ def test_an_adapter_in_a_pickle_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(a+)+$", "(a|a)*(b*)*x", "(.*.*)*y", ".*a.*b.*c.*d.*e", r"(a)\1+", "x" * 600, "(", "(?:a{1,99}){1,99}"]
+    "pattern",
+    [
+        *("(a+)+$", "(a|a)*(b*)*x", "(.*.*)*y", ".*a.*b.*c.*d.*e", r"(a)\1+", "x" * 600, "(", "(?:a{1,99}){1,99}"),
+        *("(a|ab|b)*c", "(a?a?)*b", "a?" * 80 + "a" * 80, "(a|ab)" * 40 + "c", "(?=(a|ab)+)b"),
+    ],
 )
 def test_a_pattern_that_may_take_forever_is_refused(tmp_path: Path, pattern: str):
     start = time.perf_counter()

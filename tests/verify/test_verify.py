@@ -4,21 +4,25 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+from safetensors.torch import save_file
 from torch import nn
 
 import quantmis as qm
 from quantmis import results as schema
+from quantmis.analysis import analyse
 from quantmis.audit.target.target import Target, Version
 from quantmis.errors import UserError
 from quantmis.measures import NOT_IN_DOCUMENT, measures_of
 from quantmis.results.seal import seal, sealed
-from quantmis.verify import compare, verify
+from quantmis.verify import check, compare, recompute, verify
+from quantmis.verify.unchecked import unchecked
 
 SAMPLES = 240
 ATTACKS = ["loss_threshold", "lira", "paired_replicates"]
@@ -97,10 +101,61 @@ def test_every_depth_can_be_verified(depth: str, request: pytest.FixtureRequest)
 
 
 def test_what_is_not_checked_is_named(shadow: Path, as_is: Path):
-    told = "\n".join(verify(shadow).unchecked)
-    assert "elsewhere: it was quantized elsewhere" in told
-    assert "the classifier that never sees the model" in told
-    assert "elsewhere" not in "\n".join(verify(as_is).unchecked)
+    for folder in (shadow, as_is):
+        told = "\n".join(verify(folder).unchecked)
+        assert "target.blind.auc, target.blind.balanced_accuracy: the classifier that never sees the model" in told
+        for path in ("config.model", "environment", "data.digest", "target.stated", "target.file"):
+            assert path in told
+
+
+def leaves(found: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    if isinstance(found, dict | list):
+        for step, value in found.items() if isinstance(found, dict) else enumerate(found):
+            yield from leaves(value, (*path, step))
+    else:
+        yield path, found
+
+
+def altered(document: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
+    copied = json.loads(json.dumps(document))
+    place = copied
+    for step in path[:-1]:
+        place = place[step]
+    value = place[path[-1]]
+    place[path[-1]] = (
+        not value if isinstance(value, bool) else value + 2 if isinstance(value, int | float) else "b" * 64
+    )
+    return copied
+
+
+@pytest.mark.parametrize("depth", ["shadow", "as_is"])
+def test_everything_outside_of_what_is_named_is_compared(
+    depth: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+):
+    folder = request.getfixturevalue(depth)
+    document = schema.read(folder)
+    saved, known = recompute.read_tables(folder, document), dict[Any, Any]()
+
+    def remembered(tables: Any, references: Any, settings: Any) -> Any:
+        key = id(tables), str(settings)
+        return known[key] if key in known else known.setdefault(key, analyse(tables, references, settings))
+
+    monkeypatch.setattr(recompute, "analyse", remembered)
+    written = document.model_dump(mode="json", exclude_none=True)
+    named = [path for each in unchecked(document) for path in each.paths]
+    passed = []
+    for path, _ in leaves({key: written[key] for key in ("config", "data", "target", "warnings", "ranking")}):
+        if {"measures", "attacks"} & set(path) and path[0] == "target":
+            continue  # numbers have tests of their own
+        try:
+            changed = schema.Results.model_validate(altered(written, path))
+            _, found = check._numbers(changed, saved)
+        except (UserError, ValidationError):
+            continue
+        if not found:
+            passed.append(".".join(map(str, path)))
+    assert passed
+    assert [path for path in passed if not any(path.startswith(each) for each in named)] == []
 
 
 # edits of the document
@@ -148,6 +203,38 @@ def members(content: dict[str, Any]) -> None:
     content["target"]["members"] += 1
 
 
+def non_members(content: dict[str, Any]) -> None:
+    content["target"]["non_members"] += 1
+
+
+def another_model(content: dict[str, Any]) -> None:
+    content["target"]["digest"] = "ab" * 32
+
+
+def another_file(content: dict[str, Any]) -> None:
+    content["target"]["file"] = "ab" * 32
+
+
+def called_otherwise(content: dict[str, Any]) -> None:
+    content["target"]["name"] = "another.safetensors"
+
+
+def held_out(content: dict[str, Any]) -> None:
+    content["data"]["held_out"] += 1
+
+
+def classes(content: dict[str, Any]) -> None:
+    content["data"]["classes"] += 1
+
+
+def made_elsewhere(content: dict[str, Any]) -> None:
+    content["target"]["versions"][-1]["attacks"]["lira"]["adaptive"]["measures"]["auc"]["value"] += 1e-8
+
+
+def apart(content: dict[str, Any]) -> None:
+    content["target"]["blind"]["differs"] = not content["target"]["blind"]["differs"]
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
@@ -159,6 +246,14 @@ def members(content: dict[str, Any]) -> None:
         (passed, "controls.shuffled membership"),
         (of_this_model, "target.versions.sign.attacks.lira.adaptive.measures.auc.value"),
         (members, "target.members"),
+        (non_members, "target.non_members"),
+        (another_model, "target.digest"),
+        (another_file, "target.file"),
+        (called_otherwise, "target.name"),
+        (held_out, "data.held_out"),
+        (classes, "data.classes"),
+        (made_elsewhere, "target.versions.elsewhere.attacks.lira.adaptive.measures.auc.value"),
+        (apart, "target.blind.differs"),
     ],
 )
 def test_an_edited_number_is_named_even_where_the_seal_was_renewed(
@@ -253,7 +348,40 @@ def test_documents_and_tables_that_are_not_checked_are_named(copy: Path):
     shutil.copy(copy / "tables" / "sign.npz", copy / "tables" / "other.npz")
     told = "\n".join(verify(copy).unchecked)
     assert "report.md: report.html alone is rendered again" in told
-    assert "tables/other.npz: results.json names no such table" in told
+    assert verify(copy).edited == ["tables/other.npz: results.json names no such table"]
+
+
+def test_a_target_that_was_taken_out_leaves_its_tables(copy: Path):
+    edit(copy, lambda content: content.update(target={"reason": "no trained model was given"}), reseal=True)
+    assert "tables/target/identity.npz: results.json names no such table" in verify(copy).edited
+
+
+def test_what_the_schema_does_not_know_is_an_edit(copy: Path):
+    def noted(content: dict[str, Any]) -> None:
+        content["versions"][0]["measures"]["utility"]["note"] = "reviewed by hand"
+
+    edit(copy, noted, reseal=True)
+    assert "versions.identity.measures.utility.note: no audit writes such a thing" in verify(copy).edited
+
+
+def test_a_key_that_comes_twice_is_no_document(copy: Path):
+    path = copy / "results.json"
+    path.write_text(path.read_text().replace('"data":', '"data": {}, "data":', 1))
+    with pytest.raises(UserError, match=r"no valid result: .*'data' comes twice"):
+        verify(copy)
+
+
+def test_the_file_that_was_audited_is_told_from_others(tmp_path: Path):
+    model, other = tmp_path / "model.safetensors", tmp_path / "other.safetensors"
+    save_file(task().build(3).state_dict(), model)
+    save_file(task().build(4).state_dict(), other)
+    rows = np.arange(SAMPLES)
+    target = Target(model, rows[:120], rows[120:])
+    qm.audit(task(), samples(), target=target, quantizers=[], depth="as-is", out=tmp_path / "out", progress=False)
+    found = verify(tmp_path / "out", model)
+    assert (found.edited, [line for line in found.unchecked if "target.file" in line]) == ([], [])
+    [line] = verify(tmp_path / "out", other).edited
+    assert line.startswith("other.safetensors is not a file that was audited: its SHA-256 is ")
 
 
 # edits of the tables

@@ -42,6 +42,7 @@ def audit(
     executor: str = "local",
     address: str = "auto",
     memory: float = 1.0,
+    fresh: bool = False,
     out: str | Path | None = None,
     progress: bool = True,
     command: str = "",

@@ -14,7 +14,7 @@ from quantmis.audit.settings import Settings
 from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
-from quantmis.files import write_atomically
+from quantmis.files import private_folder, write_atomically
 from quantmis.models import Task
 from quantmis.models.calling import line_of, message_of
 from quantmis.models.hugging_face import HuggingFace
@@ -27,6 +27,11 @@ from quantmis.quantizers.probe import require_computes
 from quantmis.registry import spelling
 
 TRIED = FEW
+OWN = (".lock", "results.json", "report.html", "store", "tables", "tables/target", "weights")
+"""What an audit writes, none of which may be a link."""
+
+TRACES = {"results.json", "store", "tables"}
+"""Names that tell the folder of an audit from others."""
 
 
 def check(task: Task, samples: Samples) -> None:
@@ -114,11 +119,22 @@ def _require_repeats(quantizer: Quantizer, first: Quantized, second: Quantized) 
 
 
 def check_folder(out: Path) -> None:
-    """Raise `UserError` unless files can be written into the folder `out`, which is made where it is missing."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make the folder {out}: {error.strerror}", hint="choose another --out") from error
+    """Raise `UserError` unless files can be written into the folder `out`, which is made where it is missing.
+
+    A folder that holds other things than an audit is left alone: tables and a report among them would be nobody's.
+    """
+    private_folder(out, may_be_link=True)
+    links = [name for name in OWN if (out / name).is_symlink()]
+    require(
+        not links, f"{out}: {', '.join(links)} is a link", hint="remove it: writing into it would change another place"
+    )
+    names = {each.name for each in out.iterdir()}
+    strangers = sorted(name for name in names if not name.startswith("."))
+    require(
+        not strangers or names & TRACES,
+        f"{out} holds {', '.join(strangers[:3])}, and no audit",
+        hint="choose a folder of its own with --out (out= in Python)",
+    )
     probe = out / ".writable"
     write_atomically(probe, b"")
     probe.unlink()

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +19,6 @@ from quantmis.audit.execution.collect import Collected
 from quantmis.audit.execution.work import Work
 from quantmis.audit.options import OBJECTS
 from quantmis.audit.request import AuditRequest
-from quantmis.audit.target.weights import file_of
-from quantmis.files import digest_of
 from quantmis.models.engine import Engine
 from quantmis.models.training import device
 from quantmis.registry import spelling
@@ -35,9 +32,10 @@ from quantmis.results import (
     Results,
     TargetResult,
 )
+from quantmis.results.document import NO_TARGET, SEE_DOCUMENT
 from quantmis.stats import Unmeasured
 
-CHOSEN = ("depth", "shadows", "replicates", "engine", "executor", "address", "memory")
+CHOSEN = ("depth", "shadows", "replicates", "engine", "executor", "address", "memory", "fresh")
 """Options that are written as what was made of them, or that no number depends on."""
 
 PACKAGES = ("quantmis", "torch", "numpy", "scipy", "scikit-learn")
@@ -114,9 +112,9 @@ def document(parts: Analysed, clock: Clock) -> Results:
 def _target(parts: Analysed) -> TargetResult | Unmeasured:
     target, level = parts.request.target, parts.request.settings.options.level
     if target is None:
-        return Unmeasured("no trained model was given")
+        return NO_TARGET
     apart = parts.leading is not parts.this_model
-    digests = {name: _file_digest(each.source) for name, each in target.versions.items()}
+    files = {table.name: table.origin.get("file", "") for table in parts.this_model.tables}
     return TargetResult(
         name=target.name,
         digest=target.digest(parts.request.task),
@@ -124,18 +122,12 @@ def _target(parts: Analysed) -> TargetResult | Unmeasured:
         non_members=len(target.non_members),
         blind=parts.blind,
         versions=list(parts.this_model.records) if apart else [],
-        ranking=parts.this_model.ranking(level) if apart else Unmeasured("see the ranking of the document"),
+        ranking=parts.this_model.ranking(level) if apart else SEE_DOCUMENT,
         stated=target.utility,
         near_duplicates=target.near_duplicates,
-        file=_file_digest(target.weights) or "",
-        files={name: digest for name, digest in digests.items() if digest},
+        file=files[target.baseline],
+        files={name: files[name] for name in target.versions if files[name]},
     )
-
-
-def _file_digest(source: Any) -> str | None:
-    """Return the SHA-256 of the file or folder that weights were read from, None for those in memory."""
-    file = file_of(source)
-    return None if file is None else digest_of(file.path)
 
 
 def _config(request: AuditRequest) -> Config:

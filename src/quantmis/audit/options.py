@@ -70,6 +70,8 @@ class AuditOptions(Section):
     """HOST:PORT of the Ray cluster; auto is that of RAY_ADDRESS."""
     memory: float = 1.0
     """GiB that a group of models may use while it trains."""
+    fresh: bool = False
+    """Whether to train every model anew, whatever finished work the folder holds; that is removed first."""
 
     @model_validator(mode="after")
     def _known(self) -> "AuditOptions":

@@ -15,7 +15,8 @@ from quantmis.audit.checks import check, check_attacks, check_folder, check_quan
 from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.collect import Collected, collect, write_weights
 from quantmis.audit.execution.executors import executor
-from quantmis.audit.execution.planning import membership, plan, planted
+from quantmis.audit.execution.outside import watched
+from quantmis.audit.execution.planning import membership, plan, planted, scope_of
 from quantmis.audit.execution.progress import Stages, shown
 from quantmis.audit.execution.store import Store, locked
 from quantmis.audit.execution.work import Group, Work
@@ -39,6 +40,8 @@ def run(request: AuditRequest, progress: bool) -> AuditResult:
         return AuditResult(_audit(request, member, progress).document)
     check_folder(request.out)
     with locked(request.out):
+        if request.settings.options.fresh:
+            Store(request.out / STORE).clear()
         done = _audit(request, member, progress)
         result = AuditResult(done.document)
         write(result, done.tables, request.out)
@@ -49,7 +52,8 @@ def run(request: AuditRequest, progress: bool) -> AuditResult:
 def checked(request: AuditRequest) -> tuple[AuditRequest, Bool[np.ndarray, "models samples"]]:
     """Return what is to be done and who is trained on what, once everything that could go wrong before was tried."""
     task, samples, settings = request.task, request.samples, request.settings
-    check(task, samples)
+    with watched(scope_of(task)):
+        check(task, samples)
     if request.target is not None:
         request = replace(request, target=disjoint(request.target, samples))
         check_target(request)
@@ -107,8 +111,10 @@ def _trained(
 
 
 def write(result: AuditResult, tables: Sequence[LossTable], out: Path) -> None:
-    """Write the tables, then the document that names them, then the report."""
+    """Write the tables, then the document that names them, then the report; tables of an earlier audit are removed."""
     for table in tables:
         table.save(out)
     result.to_json(out / DOCUMENT)
     result.to_html(out / PAGE)
+    for stale in {*(out / "tables").rglob("*.npz")} - {out / table.path for table in tables}:
+        stale.unlink()

@@ -20,6 +20,9 @@ def audit(
     engine: Engine = None,
     executor: Executor = None,
     address: Address = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Train every model anew; finished work in the folder is removed.")
+    ] = False,
 ) -> None:
     """Audit what FILE.toml describes; goes on from what the folder already holds."""
     from quantmis.audit.config.running import audit_file
@@ -28,4 +31,5 @@ def audit(
         raise UserError(f"{file} is a folder", hint="name an audit file; quantmis init DIR writes one")
     folder = out or file.with_suffix("")
     options = {"shadows": shadows, "seed": seed, "engine": engine, "executor": executor, "address": address}
+    options["fresh"] = fresh or None
     show(audit_file(file, folder, options).document, folder / PAGE)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from quantmis import seeds
 from quantmis.data.delimited import fields_of, require_text
@@ -140,8 +140,7 @@ def _note(file: _Kept) -> str:
     return said + (f"; left out: {left}" if left else "")
 
 
-@dataclass(frozen=True)
-class _Piece:
+class _Piece(NamedTuple):
     """Hold a text, or why there is none."""
 
     text: str = ""
@@ -196,7 +195,12 @@ def _joined(pieces: Iterator[_Piece]) -> _Piece:
     return _Piece(why=why) if why else _Piece("\n".join(held))
 
 
+BLANK = _Piece(why=EMPTY)
+
+
 def _decoded(line: bytes) -> _Piece:
+    if line in (b"\n", b"\r\n"):  # a file may be nothing else
+        return BLANK
     try:
         return _cleaned(line.decode("utf-8-sig"))
     except UnicodeDecodeError:

@@ -24,13 +24,17 @@ PANGO = (
 
 @dataclass(frozen=True)
 class Form:
-    """Say where a form is written, by which module, and what that needs: a package, an extra, a remedy."""
+    """Say where a form is written, by which module, and what that needs: a package, an extra, a remedy.
+
+    `private`: whether it is its owner's alone, since it names samples; others are made to be passed on.
+    """
 
     file: str
     module: str
     package: str = ""
     extra: str = ""
     remedy: str = ""
+    private: bool = False
 
     def load(self) -> ModuleType:
         """Import the module; `UserError` with the command that installs what it needs."""
@@ -44,8 +48,8 @@ class Form:
 
 
 FORMS = {
-    "html": Form("report.html", "html"),
-    "pdf": Form("report.pdf", "pdf", "WeasyPrint", "pdf", PANGO),
+    "html": Form("report.html", "html", private=True),
+    "pdf": Form("report.pdf", "pdf", "WeasyPrint", "pdf", PANGO, private=True),
     "md": Form("report.md", "markdown"),
     "json": Form("report.json", "summary"),
     "csv": Form("report.csv", "csv"),

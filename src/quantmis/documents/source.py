@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantmis import results
-from quantmis.errors import UserError
+from quantmis.files import opened
 from quantmis.results import Results, ResultSubject, subjects
 from quantmis.results.seal import SAID, sealing
 
@@ -25,9 +25,8 @@ class Source:
     @classmethod
     def read(cls, folder: Path, weights: tuple[Path, ...] = ()) -> "Source":
         """Read DIR/results.json; `UserError` where it is missing, damaged or of a newer schema."""
-        path = folder / "results.json"
-        read = results.read(path)
-        document = path.read_bytes()
+        document, name = results.contents(folder / "results.json")
+        read = results.parse(document, name)
         return cls(read, hashlib.sha256(document).hexdigest(), weights, document)
 
     @property
@@ -43,8 +42,5 @@ def audited(results: Results) -> list[ResultSubject]:
 
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of the bytes of a file, in hexadecimal; `UserError` where it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}", hint="name a file that exists") from error
+    with opened(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -49,5 +49,5 @@ def write_document(asked: DocumentRequest) -> Source:
     if asked.path == STANDARD_OUTPUT:
         sys.stdout.buffer.write(content)
     else:
-        write_atomically(asked.path, content)
+        write_atomically(asked.path, content, private=form(asked.name).private)
     return source

@@ -15,6 +15,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from quantmis.errors import UserError, require
+from quantmis.files import opened
 from quantmis.gate.verdict import Direction
 from quantmis.measures import Measure, measures_of
 from quantmis.measures.measure import LARGEST as LARGEST_MEASURE
@@ -171,11 +172,11 @@ SECTIONS: Mapping[str, type[Section]] = {
 def read(path: Path) -> Policy:
     """Read and check a policy; `UserError` names the key and the nearest known one."""
     try:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             content = stream.read(LARGEST + 1)
-    except OSError as error:
+    except UserError as error:
         hint = "name a policy file; quantmis gate --example prints one to begin with"
-        raise UserError(f"cannot read the policy {clean(str(path))}: {error.strerror}", hint=hint) from error
+        raise UserError(f"cannot read the policy {str(error).removeprefix('cannot read ')}", hint=hint) from error
     return parse(content, clean(str(path)))
 
 

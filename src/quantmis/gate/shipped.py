@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from quantmis.errors import UserError
+from quantmis.files import opened
 from quantmis.tensor_files import BLOCK, Head, digest_of, entry, head_of
 
 KINDS = {
@@ -51,7 +52,7 @@ def _tensors(path: Path) -> str | None:
     if path.suffix != ".safetensors":
         return None
     head = head_of(path)
-    with path.open("rb") as file:
+    with opened(path) as file:
         return _digest(file, head)
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
+from quantmis.files import opened
 from quantmis.models.hugging_face import renamed
 from quantmis.tensor_files import START, entry, head_of, looks_like_pickle
 
@@ -36,8 +37,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     try:
-        require(path.is_file(), f"cannot read the weights {path}: there is no such file")
-        with path.open("rb") as file:
+        require(path.exists(), f"cannot read the weights {path}: there is no such file")
+        with opened(path, "the weights") as file:
             start = file.read(START)
         tensors = _archive(path) if start.startswith(ZIP) else _safetensors(path, start)
     except OSError as error:
@@ -97,11 +98,13 @@ def _require_no_bomb(path: Path) -> None:
 def _require_plain(path: Path, name: str, value: Tensor) -> None:
     """Raise `UserError` unless a tensor holds all of its numbers, real ones, in memory of its own."""
     plain = value.layout == torch.strided and not value.is_quantized and not value.is_meta and not value.is_complex()
-    kind = f"{value.layout} {value.dtype}" + (" without numbers" if value.is_meta else "")
-    require(plain, f"{path}: {name!r} is {kind}, and no plain tensor of real numbers", hint=SAVE_SO)
+    if not plain:
+        kind = f"{value.layout} {value.dtype}" + (" without numbers" if value.is_meta else "")
+        raise UserError(f"{path}: {name!r} is {kind}, and no plain tensor of real numbers", hint=SAVE_SO)
     stored = value.untyped_storage().nbytes()
-    spread = f"{path}: {name!r} spreads {stored} bytes over {value.numel()} numbers"
-    require(value.numel() * value.element_size() <= stored, spread, hint="store it whole: value.contiguous()")
+    if value.numel() * value.element_size() > stored:
+        spread = f"{path}: {name!r} spreads {stored} bytes over {value.numel()} numbers"
+        raise UserError(spread, hint="store it whole: value.contiguous()")
 
 
 def with_weights(fresh: nn.Module, weights: Mapping[str, Tensor], name: str) -> nn.Module:

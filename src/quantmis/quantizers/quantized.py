@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -94,12 +95,15 @@ def _same(changed: object, value: Tensor) -> Tensor:
 
 
 def fingerprint(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> str:
-    """Return the SHA-256 over codes and scales of `layers` and over every parameter and buffer outside them."""
+    """Return the SHA-256 over codes and scales of `layers` and over every parameter and buffer outside them.
+
+    Without layers it is `quantmis.models.weights.weights_digest`.
+    """
     digest = hashlib.sha256()
     for layer in layers:
         digest.update(layer.digest())
     coded = {part.weight_key(layer.name) for layer in layers}
-    for name, value in model.state_dict().items():
+    for name, value in sorted(model.state_dict().items(), key=itemgetter(0)):
         if name not in coded and isinstance(value, Tensor):
             digest.update(entry(name, str(value.dtype), tuple(value.shape), value.nbytes))
             digest.update(raw_bytes(value))

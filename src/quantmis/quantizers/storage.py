@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from quantmis.errors import UserError, require
+from quantmis.files import opened
 from quantmis.quantizers.quantized import Quantized
 from quantmis.quantizers.record import PARTS, QuantizedLayer
 from quantmis.tensor_files import START, head_of, looks_like_pickle, strict_json
@@ -92,8 +93,8 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor
 
 def refuse_pickle(path: str | Path) -> None:
     """Raise `UserError` for a file that is missing, or that torch.load would unpickle."""
-    require(Path(path).is_file(), f"there is no file {path}")
-    with Path(path).open("rb") as file:
+    require(Path(path).exists(), f"there is no file {path}")
+    with opened(Path(path)) as file:
         start = file.read(START)
     require(
         not looks_like_pickle(start) and not start.startswith(b"PK\x03\x04"),

@@ -17,7 +17,7 @@ from quantmis.results.document import (
     TargetResult,
     standing,
 )
-from quantmis.results.files import json_schema, parse, read, write, written
+from quantmis.results.files import contents, json_schema, parse, read, write, written
 from quantmis.results.records import (
     AttackMetrics,
     AttackResult,
@@ -52,6 +52,7 @@ __all__ = [
     "Results",
     "TargetResult",
     "VersionResult",
+    "contents",
     "json_schema",
     "parse",
     "read",

@@ -182,6 +182,11 @@ class Reproduce(Record):
     python: str
 
 
+NO_TARGET = Unmeasured("no trained model was given")
+SEE_DOCUMENT = Unmeasured("see the ranking of the document")
+"""The ranking of a target that is all that was audited."""
+
+
 class Results(Record):
     """Hold one whole audit."""
 
@@ -196,7 +201,7 @@ class Results(Record):
     controls: list[Control]
     warnings: list[Finding]
     reproduce: Reproduce
-    target: TargetResult | Unmeasured = Unmeasured("no trained model was given")
+    target: TargetResult | Unmeasured = NO_TARGET
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Results":

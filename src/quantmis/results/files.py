@@ -7,10 +7,11 @@ import pydantic
 from pydantic import BaseModel
 
 from quantmis.errors import UserError
-from quantmis.files import write_atomically
+from quantmis.files import content_of, write_atomically
 from quantmis.results.document import SCHEMA_VERSION, Results
 from quantmis.results.ranges import faults
 from quantmis.stats import EstimateError
+from quantmis.tensor_files import strict_json
 
 DOCUMENT = "results.json"
 LONGEST = 300
@@ -38,14 +39,18 @@ def contents(path: Path) -> tuple[bytes, str]:
     """Return the bytes of a document, or of that of the folder at `path`, and their name; `UserError` without one."""
     path = path / DOCUMENT if path.is_dir() else path
     try:
-        return path.read_bytes(), str(path)
-    except OSError as error:
+        return content_of(path), str(path)
+    except UserError as error:
         hint = "run the audit first, or name the folder that holds results.json"
-        raise UserError(f"cannot read {path}: {error.strerror}", hint=hint) from error
+        raise UserError(str(error), hint=hint) from error
 
 
 def parse(document: bytes, source: str = "results.json") -> Results:
     """Parse and check the bytes of a document; `source` names it in errors."""
+    try:
+        strict_json(document, "it")
+    except UserError as error:
+        raise _invalid(source, str(error)) from error
     try:
         version = _Versioned.model_validate_json(document).schema_version
         _refuse_other_version(version, source)

@@ -89,4 +89,4 @@ def kept(path: Path, key: str) -> Outcome | None:
 def keep(path: Path, outcome: Outcome) -> None:
     """Write an outcome at `path`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, outcome.model_dump_json(indent=1, exclude_none=True).encode() + b"\n")
+    write_atomically(path, outcome.model_dump_json(indent=1, exclude_none=True).encode() + b"\n", private=False)

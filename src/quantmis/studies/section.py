@@ -22,7 +22,7 @@ def write_section(name: str, body: str, path: Path, packages: Sequence[str] = PA
     text = written(path)
     before, found, rest = text.partition(f"{begin}\n")
     after = rest.partition(f"{end}\n")[2] if found else ""
-    write_atomically(path, f"{before if found else text + chr(10)}{section}{after}".encode())
+    write_atomically(path, f"{before if found else text + chr(10)}{section}{after}".encode(), private=False)
 
 
 def written(path: Path) -> str:

@@ -18,8 +18,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from quantmis.evidence import Evidence
-from quantmis.files import write_atomically
+from quantmis.files import private_folder, write_atomically
 from quantmis.tables.traits import VersionTraits
+from quantmis.tensor_files import entry
 
 LONGEST = 60
 NAMED = "named/"
@@ -46,7 +47,8 @@ class LossTable:
     piece. `about` is "models" for the models of an audit, "target" for the one that was given. `weight`: how much each
     sample counts in the utility, None for all alike. Where canaries are texts, `repeats` says how often each sample
     stands in the training sets that it is in, and `extracted` which of the canaries that models were trained on each
-    model says by heart, "greedy" and "sampled", [models, canaries].
+    model says by heart, "greedy" and "sampled", [models, canaries]. `origin` says of a version of the target where it
+    came from: the "name" of the model, the SHA-256 of its "file", the quantizer that it is "like"; empty texts for none.
     """
 
     name: str
@@ -61,6 +63,7 @@ class LossTable:
     weight: Float[np.ndarray, " samples"] | None = None
     repeats: Int[np.ndarray, " samples"] | None = None
     extracted: Mapping[str, Bool[np.ndarray, "models canaries"]] = field(default_factory=dict[str, np.ndarray])
+    origin: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def path(self) -> str:
@@ -127,6 +130,7 @@ class LossTable:
             "metric": np.array(self.metric),
             "weight": self.weight,
             "repeats": self.repeats,
+            "origin": np.array(json.dumps(dict(self.origin), sort_keys=True)) if self.origin else None,
         }
         arrays |= {f"{NAMED}{name}": signal for name, signal in evidence.named.items()}
         arrays |= {f"{EXTRACTED}{decoding}": hits for decoding, hits in self.extracted.items()}
@@ -136,7 +140,7 @@ class LossTable:
         """Return the SHA-256 of the saved arrays, in hexadecimal."""
         digest = hashlib.sha256()
         for name, array in self.arrays().items():
-            digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+            digest.update(entry(name, array.dtype.str, array.shape, array.nbytes))
             digest.update(array.tobytes())
         return digest.hexdigest()
 
@@ -145,7 +149,7 @@ class LossTable:
         stream = io.BytesIO()
         np.savez_compressed(stream, allow_pickle=False, **self.arrays())
         path = folder / self.path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         write_atomically(path, stream.getvalue())
 
 

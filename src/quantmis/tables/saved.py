@@ -1,20 +1,17 @@
 """Loss tables read back from the files of an audit."""
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from quantmis.errors import UserError
+from quantmis.data.archives import read_archive
+from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.tables.loss_table import EXTRACTED, NAMED, LossTable, beginning
 from quantmis.tables.traits import VersionTraits
-
-MANY = 2**34
-"""Bytes that a table may take in memory: a small file can claim any size."""
 
 
 class Damaged(Exception):  # noqa: N818 it says what the table is
@@ -23,22 +20,12 @@ class Damaged(Exception):  # noqa: N818 it says what the table is
 
 def read_table(path: Path, name: str, about: Literal["models", "target"]) -> LossTable:
     """Return the table of the quantizer `name`; `Damaged` for another file, `UserError` where there is none."""
+    hint = "verify needs the whole folder of the audit, with its tables"
+    require(path.exists(), f"there is no table {path}", hint=hint)
     try:
-        return _table(_arrays(path), name, about)
-    except FileNotFoundError as error:
-        hint = "verify needs the whole folder of the audit, with its tables"
-        raise UserError(f"there is no table {path}", hint=hint) from error
-    except (OSError, KeyError, ValueError, IndexError, TypeError, zipfile.BadZipFile, UserError) as error:
+        return _table(read_archive(path, "the table"), name, about)
+    except (KeyError, ValueError, IndexError, TypeError, AttributeError, UserError) as error:
         raise Damaged(f"cannot be read as a table ({type(error).__name__}: {str(error)[:120]})") from error
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with zipfile.ZipFile(path) as archive:
-        size = sum(each.file_size for each in archive.infolist())
-    if size > MANY:
-        raise ValueError(f"it claims to hold {size:,} bytes")
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
 
 
 def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models", "target"]) -> LossTable:
@@ -62,7 +49,13 @@ def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models",
         weight=arrays.get("weight"),
         repeats=arrays.get("repeats"),
         extracted=beginning(EXTRACTED, arrays),
+        origin=_origin(arrays),
     )
+
+
+def _origin(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+    words: dict[str, str] = json.loads(str(arrays["origin"])) if "origin" in arrays else {}
+    return {str(name): str(value) for name, value in words.items()}
 
 
 def _traits(arrays: Mapping[str, np.ndarray]) -> tuple[VersionTraits, ...]:

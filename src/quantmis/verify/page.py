@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from quantmis.documents import FORMS
+from quantmis.files import content_of
 from quantmis.report.html import render, renderer
 from quantmis.results import Results
 
@@ -19,7 +20,7 @@ def rendered(folder: Path, document: Results, content: bytes) -> tuple[list[str]
     path = folder / PAGE
     if not path.is_file():
         return [], [f"{PAGE}: there is none in the folder", *unchecked]
-    found = path.read_bytes()
+    found = content_of(path)
     if found == render(document, content).encode():
         return [], unchecked
     if (by := _renderer(found)) != renderer():

@@ -7,18 +7,24 @@ and the classifier that never saw the model.
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from quantmis.analysis import AnalysisSettings, SubjectAnalysis, analyse, findings
 from quantmis.analysis.agreement import agreement
 from quantmis.analysis.controls import controls
 from quantmis.analysis.descriptions import descriptions
 from quantmis.analysis.scoring import each_other, trained_models
 from quantmis.attacks import ATTACKS
-from quantmis.results import Data, Results, TargetResult, VersionResult
+from quantmis.registry import spelling
+from quantmis.results import BlindBaseline, Config, Data, Results, TargetResult, VersionResult
+from quantmis.results.document import NO_TARGET, SEE_DOCUMENT
 from quantmis.stats import Unmeasured
 from quantmis.tables import LossTable, slug
 from quantmis.tables.saved import Damaged, read_table
 
 NOISE = "matched noise, "
+IDENTITY = "identity"
+BY_CHANCE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +94,13 @@ def settings_of(results: Results, saved: Saved) -> AnalysisSettings:
 
 
 def recompute(results: Results, saved: Saved) -> Results:
-    """Return the document that the tables give; `UserError` for an attack that is not installed."""
+    """Return the document that the tables give; `UserError` for an attack that is not installed.
+
+    What they do not determine, the parts in `quantmis.verify.unchecked`, is as in `results`.
+    """
     settings = settings_of(results, saved)
     algorithm = analyse(saved.algorithm, each_other(saved.algorithm), settings)
-    this_model = analyse(saved.this_model, trained_models(saved.algorithm, {}), settings)
+    this_model = analyse(saved.this_model, trained_models(saved.algorithm, _like(saved)), settings)
     leading = algorithm if algorithm.tables else this_model
     versions, ranking = list(leading.records), leading.ranking(settings.level)
     agreements = agreement(versions, settings.level) if saved.algorithm else []
@@ -99,6 +108,7 @@ def recompute(results: Results, saved: Saved) -> Results:
     data, target = _data(results, leading), _target(results, this_model, algorithm, settings)
     return results.model_copy(
         update={
+            "config": _config(results, settings, saved),
             "attacks": descriptions(settings.attacks),
             "versions": versions,
             "ranking": ranking,
@@ -111,10 +121,47 @@ def recompute(results: Results, saved: Saved) -> Results:
     )
 
 
+def _like(saved: Saved) -> dict[str, str | None]:
+    """Return the quantizer that each version of the target resembles, as its table says."""
+    return {table.name: table.origin["like"] or None for table in saved.this_model if "like" in table.origin}
+
+
+def _config(results: Results, settings: AnalysisSettings, saved: Saved) -> Config:
+    """Return what was asked for, as far as it shows in the tables."""
+    models = len((saved.algorithm or saved.this_model)[0].evidence.member) if saved.algorithm else 0
+    found: dict[str, object] = {
+        "depth": settings.depth,
+        "quantizers": _quantizers(saved),
+        "attacks": settings.attack_names,
+        "lead_attack": spelling(settings.lead_attack),
+    }
+    if max(settings.shadows, settings.replicates) != models:
+        largest = "shadows" if settings.shadows >= settings.replicates else "replicates"
+        found[largest] = models
+    return results.config.model_copy(update=found)
+
+
+def _quantizers(saved: Saved) -> list[str]:
+    """Return the quantizers of the audit: all tables of trained models, or those of the target that it made itself."""
+    if saved.algorithm:
+        return [table.name for table in saved.algorithm]
+    given, *others = saved.this_model
+    made = [table.name for table in others if "file" not in table.origin]
+    return [IDENTITY, *(name.removesuffix(f" of the {given.name}") for name in made)]
+
+
 def _data(results: Results, leading: SubjectAnalysis) -> Data:
     table = leading.tables[0]
-    counts = {"samples": int(table.is_audited.sum()), "members_per_model": int(table.evidence.member[0].sum())}
-    return results.data.model_copy(update=counts)
+    audited, label = int(table.is_audited.sum()), table.evidence.label
+    own = ~table.is_canary if table.about == "models" else np.ones_like(table.is_audited)
+    return results.data.model_copy(
+        update={
+            "samples": audited,
+            "held_out": int(own.sum()) - audited,
+            "members_per_model": int(table.evidence.member[0].sum()),
+            "classes": None if label is None else len(np.unique(label[own])),
+        }
+    )
 
 
 def _target(
@@ -122,8 +169,27 @@ def _target(
 ) -> TargetResult | Unmeasured:
     target = results.target
     if isinstance(target, Unmeasured) or not this_model.tables:
-        return target
-    computed: dict[str, object] = {"members": int(this_model.tables[0].evidence.member[0].sum())}
-    if algorithm.tables:
-        computed |= {"versions": list(this_model.records), "ranking": this_model.ranking(settings.level)}
-    return target.model_copy(update=computed)
+        return NO_TARGET
+    given, *others = this_model.tables
+    apart = bool(algorithm.tables)
+    files = {table.name: table.origin["file"] for table in others if table.origin.get("file")}
+    return target.model_copy(
+        update={
+            "name": given.origin.get("name", ""),
+            "digest": given.traits[0].fingerprint,
+            "file": given.origin.get("file", ""),
+            "files": files,
+            "members": int(given.evidence.member[0].sum()),
+            "non_members": int(given.is_held_out.sum()),
+            "blind": _blind(target.blind),
+            "versions": list(this_model.records) if apart else [],
+            "ranking": this_model.ranking(settings.level) if apart else SEE_DOCUMENT,
+        }
+    )
+
+
+def _blind(blind: BlindBaseline | Unmeasured) -> BlindBaseline | Unmeasured:
+    """Return the blind baseline with what follows from its AUC."""
+    if isinstance(blind, Unmeasured) or isinstance(blind.auc, Unmeasured):
+        return blind
+    return blind.model_copy(update={"differs": blind.auc.low > BY_CHANCE})

@@ -17,13 +17,16 @@ from quantmis.data import Samples
 from quantmis.errors import printable, require
 from quantmis.models import Task
 
+UNSPOKEN = ("engine", "fresh")
+"""Options that the command of a document does not repeat: the engine is the one that was chosen."""
+
 
 def audit_file(path: Path, out: Path, given: dict[str, Any]) -> AuditResult:
     """Audit what the file at `path` describes; options `given` that are not None stand for those of the file."""
     file, options = _read(path, given)
     _require_apart(out, file, path.parent)
     task, samples, target = _described(file, path.parent)
-    spoken = {name: value for name, value in given.items() if value is not None and name != "engine"}
+    spoken = {name: value for name, value in given.items() if value is not None and name not in UNSPOKEN}
     words = [f"quantmis audit {printable(path.name)}", *(f"--{name} {value}" for name, value in spoken.items())]
     return run(audit_request(task, samples, target, options, out, " ".join(words)), progress=True)
 

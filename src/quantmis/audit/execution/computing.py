@@ -1,12 +1,14 @@
 """From the weights that training reached to the rows of the tables: every model through every quantizer."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from quantmis import seeds
+from quantmis.audit.execution.outside import watched
 from quantmis.audit.execution.work import CALIBRATION, Group, Work
 from quantmis.data import canaries
 from quantmis.models import CausalLM
@@ -29,8 +31,9 @@ def compute(work: Work, rows: range, tick: Tick = lambda done: None) -> Group:
     """
     torch.set_num_threads(work.engine.threads)
     table = _Filler(work, rows)
-    modules = train(work.training(rows), tick, keep=table.checkpoint)
-    return table.finish(modules)
+    with watched(work.scope) as observed:
+        modules = train(work.training(rows), tick, keep=table.checkpoint)
+        return replace(table.finish(modules), outside={**work.outside, **observed.digests()})
 
 
 class _Filler:

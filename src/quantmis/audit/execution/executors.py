@@ -5,17 +5,16 @@ compute it is part of the work.
 """
 
 import multiprocessing
-import os
-import socket
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from quantmis.audit.execution.cluster import connected, library, require_answer, require_room
 from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.progress import Tick
+from quantmis.audit.execution.returned import digest_of, require_whole
 from quantmis.audit.execution.user_modules import own_modules, owners
 from quantmis.audit.execution.work import Group, Work
 from quantmis.audit.options import EXECUTORS
@@ -26,8 +25,6 @@ ATTEMPTS = 5
 KILLED = (
     "finished work is kept: run the same audit again, with smaller groups where memory is short ([audit] memory = 0.5)"
 )
-PATIENCE = 10
-"""Seconds in which a cluster must answer."""
 
 
 class Executor(ABC):
@@ -71,22 +68,24 @@ class Local(Executor):
 class Ray(Executor):
     """Compute on the Ray cluster at `address` ("auto": the one of this environment).
 
-    A group whose node dies is computed again elsewhere; Ray sees to that.
+    A group whose node dies is computed again elsewhere; Ray sees to that. What comes back must be what was sent.
     """
 
     address: str = "auto"
 
     def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
         """Yield the groups as they arrive."""
-        ray = _ray()
-        with _connected(ray, self.address):
+        ray = library()
+        with connected(ray, self.address):
+            require_room(ray, work.engine.threads)
             _ship(ray.cloudpickle, work)
-            task = ray.remote(num_cpus=work.engine.threads, max_retries=ATTEMPTS)(_named)
+            task = ray.remote(num_cpus=work.engine.threads, max_retries=ATTEMPTS)(_signed)
             shared = ray.put(work)
             waiting = [task.remote(shared, rows) for rows in groups]
             while waiting:
                 done, waiting = ray.wait(waiting)
-                rows, group = _result(ray, done[0])
+                rows, group, digest = _result(ray, done[0])
+                require_whole(group, digest, rows)
                 tick(_steps(work, rows))
                 yield rows, group
 
@@ -97,8 +96,8 @@ def executor(name: str, address: str = "auto") -> Executor:
         raise UserError(f"unknown executor {name!r}", hint=suggestion(name, EXECUTORS))
     if name == "local":
         return Local()
-    if not _ray().is_initialized():
-        _require_answer(address)
+    if not library().is_initialized():
+        require_answer(address)
     return Ray(address)
 
 
@@ -122,6 +121,12 @@ def _named(work: Work, rows: range) -> tuple[range, Group]:
     return rows, compute(work, rows)
 
 
+def _signed(work: Work, rows: range) -> tuple[range, Group, str]:
+    """Return a group with its rows and its digest, on a machine of its own."""
+    rows, group = _named(work, rows)
+    return rows, group, digest_of(group)
+
+
 def start_processes_by_fork() -> None:
     """Let a recipe start processes in this one, as `torch.utils.data.DataLoader(num_workers=2)` does.
 
@@ -136,48 +141,6 @@ def _steps(work: Work, rows: range) -> int:
     return len(rows) * work.steps
 
 
-def _ray() -> Any:
-    try:
-        import ray
-    except ImportError as error:
-        raise UserError("the ray executor needs Ray", hint="pip install 'quantmis[ray]'") from error
-    return ray
-
-
-@contextmanager
-def _connected(ray: Any, address: str) -> Generator[None]:
-    """Connect to the cluster, and leave it as it was found."""
-    if ray.is_initialized():
-        yield
-        return
-    _require_answer(address)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (OSError, ValueError, RuntimeError) as error:
-        raise _absent(address, error) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _require_answer(address: str) -> None:
-    """Knock at HOST:PORT before Ray does, which keeps trying for minutes; "auto" is that of RAY_ADDRESS, if set."""
-    where = os.environ.get("RAY_ADDRESS", address) if address == "auto" else address
-    host, colon, port = where.rpartition("://")[2].rpartition(":")
-    if not colon or not port.isdigit():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
-    except (OSError, OverflowError) as error:
-        raise _absent(where, error) from error
-
-
-def _absent(address: str, error: Exception) -> UserError:
-    hint = "start one with `ray start --head`, or give the address of one: --address, or RAY_ADDRESS"
-    return UserError(f"no Ray cluster at {address!r}: {error}", hint=hint)
-
-
 def _ship(pickler: Any, work: Work) -> None:
     """Send the modules of the user's own code along: other processes and nodes may not find their files."""
     for thing in (work.task.model, work.task.recipe, work.task.loss, *work.quantizers):
@@ -186,7 +149,7 @@ def _ship(pickler: Any, work: Work) -> None:
                 pickler.register_pickle_by_value(each)
 
 
-def _result(ray: Any, reference: Any) -> tuple[range, Group]:
+def _result(ray: Any, reference: Any) -> tuple[range, Group, str]:
     """Return what a task computed; an error of the user's arrives as itself."""
     try:
         return ray.get(reference)

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from quantmis import seeds
+from quantmis.audit.execution.code_hash import code_hash
+from quantmis.audit.execution.outside import watched
 from quantmis.audit.execution.store import Choice, Store
 from quantmis.audit.execution.work import Work
 from quantmis.audit.request import AuditRequest
@@ -34,7 +36,9 @@ def plan(request: AuditRequest, member: np.ndarray, store: Store | None) -> Work
     behind = planted(request)
     texts = isinstance(task.loss, CausalLM) and settings.options.canaries
     members = int(behind.repeats[member[0]].sum() if texts else member[0].sum())
-    rehearse(task, behind.samples, members, settings.options.seed)
+    scope = scope_of(task)
+    with watched(scope) as observed:
+        rehearse(task, behind.samples, members, settings.options.seed)
     return Work(
         task=task,
         samples=behind.samples,
@@ -48,7 +52,14 @@ def plan(request: AuditRequest, member: np.ndarray, store: Store | None) -> Work
         canaries=behind.canaries,
         calibrate_on=settings.options.calibrate_on,
         repeats=behind.repeats if texts else None,
+        scope=scope,
+        outside=observed.digests(),
     )
+
+
+def scope_of(task: Task) -> str:
+    """Return the hash of the functions of the user's that train: what they read is told apart by it."""
+    return code_hash([task.model, task.recipe, task.loss])
 
 
 def planted(request: AuditRequest) -> Planted:

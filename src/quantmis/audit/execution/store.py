@@ -20,8 +20,9 @@ from safetensors.numpy import save
 
 from quantmis.audit.execution.work import Group
 from quantmis.errors import UserError
-from quantmis.files import write_atomically
+from quantmis.files import private_folder, write_atomically
 from quantmis.tables.traits import VersionTraits
+from quantmis.tensor_files import entry
 
 
 class Damaged(Exception):  # noqa: N818 it says what the group is
@@ -52,10 +53,10 @@ class Store:
 
     def save(self, key: str, group: Group) -> None:
         """Write a group, whole or not at all; `UserError` where the disk refuses it."""
-        traits = _as_metadata(group.traits)
-        metadata = {"traits": traits, "checksum": _checksum(key, group.arrays, traits)}
+        words = {"traits": _as_metadata(group.traits), "outside": json.dumps(dict(group.outside), sort_keys=True)}
+        metadata = {**words, "checksum": _checksum(key, group.arrays, words)}
         arrays = {name: np.ascontiguousarray(array) for name, array in group.arrays.items()}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.folder)
         write_atomically(self.path(key), save(arrays, metadata=metadata))
 
     def load(self, key: str) -> Group | None:
@@ -63,15 +64,23 @@ class Store:
         path = self.path(key)
         if not path.exists():
             return None
+        if not path.is_file():
+            raise Damaged(f"{path.name}: it is no file")
         try:
             with safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a mapping
-            if metadata["checksum"] != _checksum(key, arrays, metadata["traits"]):
+            words = {name: metadata[name] for name in ("traits", "outside")}
+            if metadata["checksum"] != _checksum(key, arrays, words):
                 raise Damaged(f"{path.name}: its checksum does not match")
-            return Group(arrays, _from_metadata(metadata["traits"]))
+            return Group(arrays, _from_metadata(words["traits"]), json.loads(words["outside"]))
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise Damaged(f"{path.name}: {error}") from error
+
+    def clear(self) -> None:
+        """Remove all finished work, and which engine it was done by."""
+        for file in [*self.folder.glob("*.safetensors"), *self.folder.glob("*.way")]:
+            file.unlink()
 
     def remembered(self, task: str) -> Choice | None:
         """Return the engine kind by which models of that task were trained here before; a resumed audit keeps to it.
@@ -91,7 +100,7 @@ class Store:
 
     def remember(self, task: str, choice: Choice) -> None:
         """Write down the engine kind by which models of that task are trained, and what was measured."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.folder)
         content = {"way": choice.kind, "seconds": choice.seconds, "checksum": choice.checksum(task)}
         write_atomically(self._choice(task), json.dumps(content).encode())
 
@@ -114,10 +123,10 @@ def locked(folder: Path) -> Generator[None]:
         lock.release()
 
 
-def _checksum(key: str, arrays: dict[str, np.ndarray], traits: str) -> str:
-    digest = hashlib.sha256(f"{key}{traits}".encode())
+def _checksum(key: str, arrays: dict[str, np.ndarray], words: dict[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps([key, words], sort_keys=True).encode())
     for name in sorted(arrays):
-        digest.update(f"{name}{arrays[name].dtype.str}{arrays[name].shape}".encode())
+        digest.update(entry(name, arrays[name].dtype.str, arrays[name].shape, arrays[name].nbytes))
         digest.update(np.ascontiguousarray(arrays[name]).data)
     return digest.hexdigest()
 

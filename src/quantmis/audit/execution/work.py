@@ -4,7 +4,8 @@ A group is a pure function of the work and its place in it, so it can be compute
 not at all where the store already holds it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -26,10 +27,12 @@ class Group:
 
     `arrays["2.losses"]` [models, samples] belongs to the third quantizer; "2.earlier" [models * checkpoints, held out]
     holds the losses of checkpoints, a model's in one piece. `arrays["weights/3/name"]` are weights of model 3, if kept.
+    `outside` holds the digests of what was read beside the arguments: see `quantmis.audit.execution.outside`.
     """
 
     arrays: dict[str, np.ndarray]
     traits: list[list[VersionTraits]]
+    outside: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,8 @@ class Work:
     `checkpoints`: optimiser steps at which replicates (the first `replicates` models) also yield candidates for the
     indicator. `keep_weights`: whether the weights of the full-precision models are kept. `canaries`: how many samples,
     the last, are canaries, and `repeats` [samples] how often each stands in the training sets that it is in.
-    `calibrate_on`: "held_out" or "members", what quantizers that look at data are shown.
+    `calibrate_on`: "held_out" or "members", what quantizers that look at data are shown. `scope` is the hash of the
+    functions that train, `outside` what they read while they were tried, as digests.
     """
 
     task: Task
@@ -54,6 +58,8 @@ class Work:
     canaries: int = 0
     calibrate_on: str = "held_out"
     repeats: Int[np.ndarray, " samples"] | None = None
+    scope: str = ""
+    outside: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def steps(self) -> int:

@@ -6,6 +6,7 @@ quantizer as references; where there are no shadow models, only attacks that nee
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from quantmis.audit.execution.work import CALIBRATION
 from quantmis.audit.request import AuditRequest
 from quantmis.audit.settings import Settings
 from quantmis.audit.target.target import Target, Version, opened
+from quantmis.audit.target.weights import file_of
 from quantmis.data import Samples
 from quantmis.evidence import Evidence
 from quantmis.models import Task
@@ -30,6 +32,7 @@ from quantmis.quantizers import Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling
 from quantmis.tables import LossTable, VersionTraits
+from quantmis.tensor_files import digest_of
 
 
 def tables_of(request: AuditRequest, member: Bool[np.ndarray, "models samples"]) -> list[LossTable]:
@@ -52,11 +55,29 @@ def _tables(
 ) -> Iterator[LossTable]:
     task, samples = request.task, request.samples
     seen = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
+    origins = _origins(request, target)
     for name, quantized in _made(request, target, seen):
         computed, by_company = loss_row(quantized.model, task, samples, name)
-        yield _table(name, computed, traits_of(quantized, by_company), target, task, samples, shown)
+        table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, shown)
+        yield replace(table, origin=origins.get(name, {}))
     for name, version in target.versions.items():
-        yield _table(name, *made_elsewhere(version, target, task, samples, name), target, task, samples, shown)
+        table = _table(name, *made_elsewhere(version, target, task, samples, name), target, task, samples, shown)
+        yield replace(table, origin=origins[name])
+
+
+def _origins(request: AuditRequest, target: Target) -> dict[str, dict[str, str]]:
+    """Return where versions come from that no quantizer of the audit made, and what all are like."""
+    found = {name: {"like": like or ""} for name, like in _like(request).items()}
+    found[target.baseline] |= {"name": target.name, "file": _file_digest(target.weights)}
+    for name, version in target.versions.items():
+        found[name] |= {"file": _file_digest(version.source)}
+    return found
+
+
+def _file_digest(source: object) -> str:
+    """Return the SHA-256 of the file or folder that weights were read from, an empty text for those in memory."""
+    file = file_of(source)
+    return "" if file is None else digest_of(file.path)
 
 
 def _made(request: AuditRequest, target: Target, seen: Tensor | None) -> Iterator[tuple[str, Quantized]]:

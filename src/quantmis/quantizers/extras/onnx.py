@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from quantmis.errors import require
+from quantmis.files import content_of
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import QUANTIZERS, Change, Generators, require_word
 from quantmis.quantizers.codebook import Per
@@ -61,7 +62,7 @@ class OnnxRuntime(Adapter):
         with tempfile.TemporaryDirectory() as folder, quietly():
             path = Path(folder) / "quantized.onnx"
             self.quantized(graph, inputs, str(path))
-            data = path.read_bytes()
+            data = content_of(path)
         layers, others, _ = decode(data, self.name)
         return Change(Session(data), _once(_linear(layers, others, model), model))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from quantmis.errors import require
+from quantmis.files import content_of
 from quantmis.quantizers.base import method_of
 from quantmis.quantizers.extras.adapter import using_library
 from quantmis.quantizers.extras.onnx import OnnxDynamic
@@ -28,7 +29,7 @@ def onnx_file(path: Path) -> Quantized:
         f"{path} holds no quantized weights",
         hint="an ONNX file in full precision: give the weights that it was exported from",
     )
-    data = inlined(path.read_bytes(), str(path), path)
+    data = inlined(content_of(path), str(path), path)
     session = Session(data)
     with using_library(OnnxDynamic()):
         session.start()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from quantmis.errors import UserError, require
+from quantmis.files import opened
 from quantmis.model_folders import require_sound
 from quantmis.models.weights import with_aliases
 from quantmis.quantizers.formats import awq, bitsandbytes, compressed_tensors, gguf, gptq, onnx, torchao
@@ -68,7 +69,7 @@ def format_of(path: str | Path) -> str | None:
     path = Path(path)
     if path.is_dir():
         return _of_entries(path, _joined(path, {file: head_of(file) for file in _parts(path)}))
-    require(path.is_file(), f"there is no file {path}")
+    require(path.exists(), f"there is no file {path}")
     start = _start(path)
     if start.startswith((gguf.MAGIC, b"PK\x03\x04")) or looks_like_pickle(start):
         return BLOCKS if start.startswith(gguf.MAGIC) else None
@@ -101,7 +102,7 @@ def read(path: str | Path) -> Artefact:
 
 
 def _start(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with opened(path) as file:
         return file.read(START)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from quantmis.errors import UserError, require
+from quantmis.files import content_of
 from quantmis.quantizers.formats.ggml import LAYOUTS, decode
 from quantmis.quantizers.formats.llama_cpp import settings_of, translated
 from quantmis.quantizers.record import QuantizedLayer
@@ -131,7 +132,7 @@ def contents(path: Path) -> Contents:
     Those of language models as llama.cpp writes them are named and ordered as in transformers.
     """
     try:
-        return _contents(memoryview(path.read_bytes()))
+        return _contents(memoryview(content_of(path)))
     except UserError as error:
         raise UserError(f"{path}: {error}", hint=error.hint) from error
     except (struct.error, KeyError, ValueError, OverflowError, RuntimeError) as error:

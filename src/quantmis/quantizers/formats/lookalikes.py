@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from quantmis.files import opened
+
 HEAD = 64
 STARTS = (
     (0, b"version https://git-lfs", "a pointer of Git LFS, and not the file itself: git lfs pull fetches it"),
@@ -43,7 +45,7 @@ def look(path: Path) -> str:
     ...     look(Path(folder, "model"))
     'a LiteRT (TensorFlow Lite) file; of the same weights, ONNX and GGUF files are read'
     """
-    with path.open("rb") as file:
+    with opened(path) as file:
         start = file.read(HEAD)
     return next((words for at, magic, words in STARTS if start[at : at + len(magic)] == magic), "")
 

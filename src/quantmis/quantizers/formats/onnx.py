@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from quantmis.errors import UserError, require
+from quantmis.files import content_of
 from quantmis.quantizers.formats.onnx_graph import Graph, Node, graph_of
 from quantmis.quantizers.record import QuantizedLayer, transposed
 
@@ -32,7 +33,7 @@ def contents(path: Path) -> tuple[Layers, dict[str, Tensor], bool]:
 
     Raises `UserError` where it is damaged, or does what is not understood.
     """
-    return decode(path.read_bytes(), str(path), path)
+    return decode(content_of(path), str(path), path)
 
 
 def decode(data: bytes, name: str, path: Path | None = None) -> tuple[Layers, dict[str, Tensor], bool]:

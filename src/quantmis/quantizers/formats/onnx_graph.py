@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from quantmis.errors import UserError, require
+from quantmis.files import opened
 from quantmis.tensor_files import beside, onnx_model
 
 SMALL = {2: 256, 3: 256, 21: 16, 22: 16, 25: 4, 26: 4}
@@ -232,7 +233,7 @@ def _outside(tensor: Any, path: Path | None) -> bytes:
     start = int(words.get("offset", "0"))
     size = int(words.get("length", str(length - start)))
     require(start >= 0 and 0 <= size <= length - start, f"{path}: {tensor.name!r} ends beyond the end of {file.name}")
-    with file.open("rb") as stream:
+    with opened(file) as stream:
         stream.seek(start)
         return stream.read(size)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from quantmis.errors import require
-from quantmis.tensor_files import strict_json
+from quantmis.files import content_of
+from quantmis.tensor_files import LARGEST_JSON, strict_json
 
 NOTHING = (None, {}, [], "")
 """What stands for an absent word."""
@@ -54,7 +55,7 @@ def configuration(folder: Path) -> dict[str, Any]:
     words: dict[str, Any] = {}
     for file in (folder / name for name in FILES):
         if file.is_file():
-            content = strict_json(file.read_bytes(), str(file))
+            content = strict_json(content_of(file, most=LARGEST_JSON), str(file))
             require(isinstance(content, dict), f"{file} holds no table")
             own = content if file.name != FILES[0] else content.get("quantization_config") or {}
             require(isinstance(own, dict), f"{file}: quantization_config is no table")
