@@ -97,6 +97,7 @@ def recompute(results: Results, saved: Saved) -> Results:
     agreements = agreement(versions, settings.level) if saved.algorithm else []
     tested = controls(leading.tables, saved.noises, settings)
     data, target = _data(results, leading), _target(results, this_model, algorithm, settings)
+    subjects = (algorithm, this_model)
     return results.model_copy(
         update={
             "attacks": descriptions(settings.attacks),
@@ -106,7 +107,7 @@ def recompute(results: Results, saved: Saved) -> Results:
             "controls": tested,
             "data": data,
             "target": target,
-            "warnings": findings.find(versions, tested, agreements, settings, {}, [], data, target),
+            "warnings": findings.find(versions, tested, agreements, settings, {}, [], data, target, subjects),
         }
     )
 

@@ -52,11 +52,13 @@ def _tables(
 ) -> Iterator[LossTable]:
     task, samples = request.task, request.samples
     seen = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
+    measured = target.is_measured(len(samples))
     for name, quantized in _made(request, target, seen):
-        computed, by_company = loss_row(quantized.model, task, samples, name)
+        computed, by_company = loss_row(quantized.model, task, samples, name, measured)
         yield _table(name, computed, traits_of(quantized, by_company), target, task, samples, shown)
     for name, version in target.versions.items():
-        yield _table(name, *made_elsewhere(version, target, task, samples, name), target, task, samples, shown)
+        made = made_elsewhere(version, target, task, samples, name, measured)
+        yield _table(name, *made, target, task, samples, shown)
 
 
 def _made(request: AuditRequest, target: Target, seen: Tensor | None) -> Iterator[tuple[str, Quantized]]:
@@ -87,7 +89,12 @@ def _quantized(quantizer: Quantizer, module: nn.Module, seen: Tensor | None, see
 
 
 def made_elsewhere(
-    version: Version, target: Target, task: Task, samples: Samples, name: str
+    version: Version,
+    target: Target,
+    task: Task,
+    samples: Samples,
+    name: str,
+    is_measured: Bool[np.ndarray, " samples"] | None = None,
 ) -> tuple[LossRow, VersionTraits]:
     """Return the row of a version that was quantized elsewhere, and what is known of it."""
     if isinstance(version.source, Evidence):
@@ -97,18 +104,27 @@ def made_elsewhere(
         return losses, VersionTraits(seeds.spell("table", name), None, None, None, [])
     made = opened(version, target, task, name)
     if isinstance(made, Quantized):
-        computed, by_company = loss_row(made.model, task, samples, name)
+        computed, by_company = loss_row(made.model, task, samples, name, is_measured)
         return computed, traits_of(made, by_company)
-    computed, by_company = loss_row(made, task, samples, name)
+    computed, by_company = loss_row(made, task, samples, name, is_measured)
     return computed, VersionTraits(weights_digest(made), None, None, None, [], by_company)
 
 
-def loss_row(module: nn.Module, task: Task, samples: Samples, name: str) -> tuple[LossRow, bool]:
-    """Return the row of a model, and whether company matters to it: then each sample is computed alone."""
+def loss_row(
+    module: nn.Module,
+    task: Task,
+    samples: Samples,
+    name: str,
+    is_measured: Bool[np.ndarray, " samples"] | None = None,
+) -> tuple[LossRow, bool]:
+    """Return the row of a model, and whether company matters to it: then each sample is computed alone.
+
+    `is_measured`: the samples whose mean is the utility; without it no utility is computed.
+    """
     x = inputs(samples)
     how = settled(name, module, task, x[:FEW])
     targets = task.loss.targets(samples.y)
-    return row(how.module, task.loss, x, targets, name=name, samples_at_once=how.samples_at_once), how.by_company
+    return row(how.module, task.loss, x, targets, name, how.samples_at_once, is_measured), how.by_company
 
 
 def _table(
@@ -130,7 +146,7 @@ def _table(
         metric=task.loss.metric,
         traits=(traits,),
         is_audited=known & shown,
-        is_held_out=known & ~member,
+        is_held_out=target.is_measured(len(samples)),
         about="target",
         weight=task.loss.weights(samples.y),
     )
