@@ -25,9 +25,7 @@ def codes(shift: float, scale: float = 1.0, attack: LiRA | LossThreshold | None 
     losses = np.abs(draw.normal(size=member.shape)) + 3 + shift * member
     losses[:, -1] *= scale
     held_out = np.arange(SAMPLES) < 20
-    table = LossTable(
-        "identity", Evidence(losses, member), losses, None, "r2", (TRAITS,) * MODELS, ~held_out, held_out
-    )
+    table = LossTable("identity", Evidence(losses, member), losses, None, "r2", (TRAITS,) * MODELS, ~held_out, held_out)
     settings = AnalysisSettings((attack or LossThreshold(),), MODELS, 4, 0, 0.95)
     done = analyse([table], each_other([table]), settings)
     found = findings.find(list(done.records), [], [], settings, {}, [], DATA, Unmeasured("none"), (done,))

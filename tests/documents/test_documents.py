@@ -426,7 +426,7 @@ def test_a_file_that_is_not_there_has_no_digest(tmp_path: Path):
         ("\r-2+3", "' -2+3"),
         ("\uff1d1+1", "'\uff1d1+1"),
         ("a;=1+1", "a;'=1+1"),
-        ("a; \"+cmd\"", "a;' \"+cmd\""),
+        ('a; "+cmd"', 'a;\' "+cmd"'),
         ("a|-1", "a|'-1"),
         ("uniform(bits=4)", "uniform(bits=4)"),
         ("a-b", "a-b"),

@@ -94,6 +94,25 @@ def test_a_model_that_sees_the_future_is_refused(kind: str):
     assert "is_decoder" in str(refused.value.hint)
 
 
+def test_a_model_that_looks_ahead_within_a_stretch_is_refused(monkeypatch: pytest.MonkeyPatch):
+    """Attention within blocks of four tokens, as of a prefix or of blocks: the last token may stand in one alone."""
+    module = causal("llama").build(0)
+    own = transformers.models.llama.modeling_llama.create_causal_mask
+
+    def in_blocks(*arguments: Any, **words: Any) -> torch.Tensor:
+        length = words["inputs_embeds"].shape[1]
+        block = torch.arange(length) // 4
+        seen = (block[:, None] == block) | torch.ones(length, length).tril().bool()
+        return torch.where(seen, 0.0, torch.finfo(torch.float32).min)[None, None]
+
+    text = torch.arange(3, 16)[None]  # thirteen: the last has a block of its own
+    require_causal("the model", module, text)
+    monkeypatch.setattr(transformers.models.llama.modeling_llama, "create_causal_mask", in_blocks)
+    assert own is not in_blocks
+    with pytest.raises(UserError, match="a later token changes"):
+        require_causal("the model", module, text)
+
+
 def test_a_causal_model_passes_also_where_texts_are_longer_than_its_context():
     require_causal("the model", causal("llama").build(0), texts(longest=100))
     require_causal("the model", causal("gpt2").build(0), texts(longest=100))

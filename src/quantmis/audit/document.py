@@ -105,7 +105,9 @@ def document(parts: Analysed, clock: Clock) -> Results:
         ranking=subject.ranking(settings.level),
         agreement=agreements,
         controls=parts.controls,
-        warnings=findings.find(versions, parts.controls, agreements, settings, refused, damaged, data, target, subjects),
+        warnings=findings.find(
+            versions, parts.controls, agreements, settings, refused, damaged, data, target, subjects
+        ),
         reproduce=_reproduce(parts),
         target=target,
     )

@@ -1,9 +1,9 @@
 """The ranking as a table for spreadsheets and data frames: a row per version, every number with its interval.
 
-A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@`, in full width too, for a formula, and a name comes from
-the user: text that begins so is given an apostrophe in front, which spreadsheets show as text (OWASP, "CSV Injection").
-So is what stands behind a semicolon or a bar, where spreadsheets of some countries begin another cell; tabs and new
-lines have become spaces by then.
+A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@`, in full width too, for a formula, and a name comes
+from the user: text that begins so is given an apostrophe in front, which spreadsheets show as text (OWASP, "CSV
+Injection"). So is what stands behind a semicolon or a bar, where spreadsheets of some countries begin another cell;
+tabs and new lines have become spaces by then.
 """
 
 import csv

@@ -58,7 +58,7 @@ class Loss(ABC):
         """
         return self.per_sample_utility(outputs, y)
 
-    def require_measurable(self, y: np.ndarray) -> None:
+    def require_measurable(self, y: np.ndarray) -> None:  # noqa: B027 most can be measured on any sample
         """Raise `UserError` where no utility can be measured on samples of targets `y` [samples, ...]."""
 
     def objective(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -162,7 +162,9 @@ class SquaredError(Loss):
         require(y.ndim <= 2, f"mse expects targets [samples] or [samples, outputs], got shape {y.shape}")
         width = 1 if y.ndim == 1 else y.shape[1]
         _require_outputs(self.name, outputs, len(y), f"{width}", width)
-        require(bool((np.ptp(y, axis=0) > 0).all()), "mse: a target is the same for every sample, there is nothing to learn")
+        require(
+            bool((np.ptp(y, axis=0) > 0).all()), "mse: a target is the same for every sample, there is nothing to learn"
+        )
 
     def targets(self, y: np.ndarray) -> Tensor:
         """Return targets as float32 [samples, outputs]."""

@@ -52,6 +52,11 @@ def row(
     mean is the utility; without it no utility is computed. Raises `UserError` for whatever the module raises, and for
     outputs that are not finite.
     """
+    return row_of(computed(module, x, name, samples_at_once), loss, y, is_measured)
+
+
+def computed(module: nn.Module, x: Tensor, name: str = "the model", samples_at_once: int | None = None) -> Tensor:
+    """Return the outputs of `module` for `x`, [samples, outputs]; `UserError` as `row` does."""
     with users_errors(f"{name} cannot compute the samples"):
         outputs = forward(module, x, samples_at_once)
     require(
@@ -59,6 +64,11 @@ def row(
         f"{name} returns outputs that are NaN or infinite",
         hint="the loss table takes finite losses only; leave this model or quantizer out",
     )
+    return outputs
+
+
+def row_of(outputs: Tensor, loss: Loss, y: Tensor, is_measured: Bool[np.ndarray, " samples"] | None = None) -> LossRow:
+    """Return the row of a model by its `outputs` [samples, outputs]; the others are as `row` takes them."""
     entropy = loss.entropy(outputs, y)
     measured = None if is_measured is None else torch.from_numpy(is_measured)
     return LossRow(

@@ -11,7 +11,7 @@ from quantmis.audit.execution.work import CALIBRATION, Group, Work
 from quantmis.data import canaries
 from quantmis.models import CausalLM
 from quantmis.models.extraction import extracted
-from quantmis.models.probes import FEW, steadiness
+from quantmis.models.probes import few_of, steadiness
 from quantmis.models.rows import LossRow, row
 from quantmis.models.task import inputs
 from quantmis.models.training import Tick, train
@@ -107,7 +107,7 @@ class _Filler:
         self, number: int, model: nn.Module, samples: tuple[Tensor, Tensor], name: str, is_measured: np.ndarray | None
     ) -> tuple[LossRow, bool]:
         """Return the row of a model, and whether company matters to it: then each sample is computed alone."""
-        task, few = self._work.task, self._inputs[0][:FEW]
+        task, few = self._work.task, few_of(self._inputs[0])
         foreign = is_foreign(self._work.quantizers[number])
         by_company = foreign and steadiness(name, model, few, task.samples_at_once, typical=True).by_company
         at_once = 1 if by_company else task.samples_at_once

@@ -185,7 +185,8 @@ def disjoint(target: Target, samples: Samples) -> Target:
     """Return the target, without the samples that both sets hold where they are to be dropped.
 
     Raises `UserError` for rows that do not exist, for masks of another length than the samples and, by default, for
-    samples in both sets, by their bytes or but for rounding. Those that look alike need not be the same thing: they are counted in `near_duplicates`, for the report.
+    samples in both sets, by their bytes or but for rounding. Those that look alike need not be the same thing: they are
+    counted in `near_duplicates`, for the report.
     """
     for length in target.mask_lengths:
         require(

@@ -22,8 +22,8 @@ from quantmis.audit.target.target import Target, Version, opened
 from quantmis.data import Samples
 from quantmis.evidence import Evidence
 from quantmis.models import Task
-from quantmis.models.probes import FEW, settled
-from quantmis.models.rows import LossRow, row
+from quantmis.models.probes import differs_among, few_of, settled
+from quantmis.models.rows import LossRow, computed, row_of
 from quantmis.models.task import inputs
 from quantmis.models.weights import weights_digest
 from quantmis.quantizers import Quantized, Quantizer
@@ -121,10 +121,12 @@ def loss_row(
 
     `is_measured`: the samples whose mean is the utility; without it no utility is computed.
     """
-    x = inputs(samples)
-    how = settled(name, module, task, x[:FEW])
-    targets = task.loss.targets(samples.y)
-    return row(how.module, task.loss, x, targets, name, how.samples_at_once, is_measured), how.by_company
+    x, targets = inputs(samples), task.loss.targets(samples.y)
+    how = settled(name, module, task, few_of(x))
+    outputs, by_company = computed(how.module, x, name, how.samples_at_once), how.by_company
+    if not by_company and differs_among(how.module, x, outputs, how.samples_at_once):
+        outputs, by_company = computed(how.module, x, name, samples_at_once=1), True
+    return row_of(outputs, task.loss, targets, is_measured), by_company
 
 
 def _table(
