@@ -127,17 +127,18 @@ def test_a_context_without_end_may_be_written_as_minus_one():
         require_causal("XLNet", Task.causal_lm(config=config).build(0), texts())
 
 
-@pytest.fixture(scope="module")
-def beginning(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model whose tokenizer puts a token before each text and another behind it."""
+@pytest.fixture(scope="module", params=[("bos_token", "eos_token"), ("cls_token", "sep_token")], ids=["bos", "cls"])
+def beginning(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A model whose tokenizer puts a token before each text and another behind it, by either of their names."""
     from tokenizers import processors
 
     folder = save_base(tmp_path_factory.mktemp("language") / "beginning")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_special_tokens({"bos_token": "<BOS>", "eos_token": "<END>"})
+    tokenizer.bos_token = tokenizer.eos_token = None
+    tokenizer.add_special_tokens(dict(zip(request.param, ("<BOS>", "<END>"), strict=True)))
+    numbers = tokenizer.convert_tokens_to_ids(["<BOS>", "<END>"])
     template = processors.TemplateProcessing(
-        single="<BOS> $A <END>",
-        special_tokens=[("<BOS>", tokenizer.bos_token_id), ("<END>", tokenizer.eos_token_id)],
+        single="<BOS> $A <END>", special_tokens=list(zip(("<BOS>", "<END>"), numbers, strict=True))
     )
     tokenizer.backend_tokenizer.post_processor = template
     tokenizer.save_pretrained(folder)
