@@ -133,3 +133,44 @@ def test_the_reference_says_what_the_code_says(
 ):
     text = re.sub(r"<[^>]+>", "", (built[0] / page).read_text(encoding="utf-8"))
     assert [word for word in words if word not in text] == []
+
+
+ROOT = DOCS.parent
+PAGE = DOCS / "explanation" / "assumptions.md"
+
+
+def rows_of_assumptions() -> list[tuple[list[str], list[str]]]:
+    """Return the functions and the tests that each row of the page names."""
+    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    rows = [cells for cells in (line.strip("|").split("|") for line in lines) if cells[0].strip() != "assumed"]
+    return [(re.findall(r"`([\w.]+)`", cells[-2]), re.findall(r"`(\w+)`", cells[-1])) for cells in rows]
+
+
+def is_defined(path: str) -> bool:
+    """Whether a dotted path below the package leads through a module to a function, a class or a method."""
+    parts = path.split(".")
+    for depth in range(len(parts) - 1, 0, -1):
+        module = (ROOT / "src" / "quantmis").joinpath(*parts[:depth]).with_suffix(".py")
+        if module.is_file():
+            source = module.read_text(encoding="utf-8")
+            return all(re.search(rf"^ *(?:def|class) {name}\b", source, re.MULTILINE) for name in parts[depth:])
+    return False
+
+
+def test_each_assumption_names_functions_that_check_it_and_tests_that_show_it():
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    known = set(re.findall(r"^def (test_\w+)", sources, re.MULTILINE))
+    rows = rows_of_assumptions()
+    assert len(rows) > 40
+    for functions, tests in rows:
+        assert functions
+        assert tests
+        assert [each for each in functions if not is_defined(each)] == []
+        assert [each for each in tests if each not in known] == []
+    assert "explanation/assumptions.md" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_a_name_that_is_nowhere_is_not_defined():
+    assert is_defined("models.probes.require_sound")
+    assert not is_defined("models.probes.require_loud")
+    assert not is_defined("models.nowhere.require_sound")

@@ -1,5 +1,8 @@
 """Every guard of the attacks refuses, and says what to do."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -140,3 +143,29 @@ def test_rmia_has_as_many_steps_as_samples_and_its_log_average_more():
     noisy = Evidence(table.losses + np.random.default_rng(0).uniform(0, 1, table.losses.shape), table.member)
     assert len(np.unique(RMIA().score(noisy))) == table.samples
     assert len(np.unique(RMIA(log_average=True).score(noisy))) == noisy.losses.size
+
+
+@dataclass(frozen=True)
+class Writing(Attack):
+    """Write into the tables, of the attacker's own models or of the target."""
+
+    own: bool = False
+    name: ClassVar[str] = "writing"
+    uses_references: ClassVar[bool] = True
+
+    def compute(self, target: Evidence, reference: Evidence | None) -> np.ndarray:
+        losses = target.losses if reference is None or not self.own else reference.losses
+        losses -= losses.mean(0)
+        return -target.losses
+
+
+def test_an_attack_that_writes_into_its_tables_is_refused():
+    table, other = leaky_table(), leaky_table(seed=1)
+    before = table.losses.copy(), other.losses.copy()
+    for attack, reference in ((Writing(), None), (Writing(own=True), other)):
+        with pytest.raises(UserError, match="writing writes into the tables that it is given") as refused:
+            attack.score(table, reference)
+        assert ".copy()" in str(refused.value.hint)
+    np.testing.assert_array_equal(table.losses, before[0])
+    np.testing.assert_array_equal(other.losses, before[1])
+    table.losses[0, 0] = 5.0  # it is the owner's again

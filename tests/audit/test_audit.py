@@ -11,6 +11,7 @@ import pytest
 from torch import nn
 
 import quantmis as qm
+from quantmis.data import Samples
 from quantmis.measures.auc import AUC
 from quantmis.measures.bits_per_weight import BITS_PER_WEIGHT
 from quantmis.measures.utility import UTILITY
@@ -258,3 +259,10 @@ def test_a_quantizer_that_looks_at_data_is_given_samples_of_no_model(digits: qm.
         qm.Task(Wide, recipe=qm.Recipe(epochs=2)), few, quantizers=["gptq(bits=4)"], shadows=8, progress=False
     )
     assert list(result.versions.values())[1][BITS_PER_WEIGHT] > 4
+
+
+@pytest.mark.parametrize("option", ["level", "held_out", "memory"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_an_option_is_a_finite_number(option: str, number: float, digits: Samples):
+    with pytest.raises(qm.UserError, match=f"{option}: Input should be a finite number"):
+        qm.audit(qm.Task(lambda: nn.Linear(64, 10)), digits, **{option: number})

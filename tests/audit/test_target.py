@@ -331,6 +331,8 @@ def test_a_target_that_makes_no_sense_is_refused(changes: dict[str, object], mes
     ("changes", "options", "message"),
     [
         ({"non_members": np.arange(300, 700)}, {}, "there is no row 699: the samples are rows 0 to 599"),
+        ({"members": np.arange(400) < 300}, {}, "expected a mask of 600 samples, got one of 400"),
+        ({"non_members": np.arange(700) // 300 == 1}, {}, "expected a mask of 600 samples, got one of 700"),
         ({"weights": {"0.weight": torch.zeros(3)}}, {}, "does not fit the model: 0.bias is missing"),
         ({"weights": "nowhere.safetensors"}, {}, "cannot read the weights nowhere.safetensors"),
         ({"versions": {"ours": qm.Version(shipped.net(), like="int8")}}, {}, "ours: there is no quantizer 'int8'"),

@@ -99,6 +99,46 @@ def test_a_target_that_is_written_otherwise_is_not_the_rank_of_a_word(tmp_path: 
     assert samples_of(path, categorical=["y"]).y.max() == 12  # twelve numbers and the odd one: classes, if so wished
 
 
+PEOPLE = [
+    "{}%",
+    "${}",
+    "\u20ac {}",
+    "({})",
+    "\u2212{}",
+    "\uff11{}",
+    "\u0661\u0662{}",
+    "{} kg",
+    "{}.5 mm",
+    "1,00,1{:02}",
+    "{} \u20ac",
+]
+
+
+@pytest.mark.parametrize("written", PEOPLE)
+def test_numbers_as_people_write_them_are_no_words(tmp_path: Path, written: str):
+    cell = lambda row: f'"{written.format(row)}"'  # noqa: E731 it is used twice
+    path = table(tmp_path, "a,y", lambda row: f"{row % 5},{cell(row)}")
+    refused(lambda: samples_of(path), "data.target: column 'y' holds numbers as text", "categorical")
+    path = table(tmp_path, "a,y", lambda row: f"{cell(row)},{row % 2}")
+    refused(lambda: samples_of(path), "data.features: column 'a' holds numbers as text", "categorical")
+    assert samples_of(path, categorical=["a"]).x.shape == (ROWS, ROWS)
+
+
+@pytest.mark.parametrize("word", ["{} months", "class {}", "{}0-{}9", "Q{}", "{}+", "A{}"])
+def test_categories_with_numbers_in_them_are_categories(tmp_path: Path, word: str):
+    path = table(tmp_path, "a,y", lambda row: f"{word.format(row % 3, row % 3)},{row % 2}")
+    assert samples_of(path).x.shape == (ROWS, 3)
+
+
+@pytest.mark.parametrize("word", ["{}/7", "0x{:03x}", "about {}", "name{}"])
+def test_values_of_their_own_in_most_rows_are_no_categories(tmp_path: Path, word: str):
+    path = table(tmp_path, "a,y", lambda row: f"{row % 5},{word.format(row)}")
+    refused(lambda: samples_of(path), f"column 'y' holds {ROWS} different values in {ROWS} rows", "categorical")
+    path = table(tmp_path, "a,y", lambda row: f"{word.format(row)},{row % 2}")
+    refused(lambda: samples_of(path), f"column 'a' holds {ROWS} different values in {ROWS} rows", "categorical")
+    assert samples_of(path, categories="ordinal").x.shape == (ROWS, 1)
+
+
 def test_decimal_commas_and_thousands_are_read_where_they_are_declared(tmp_path: Path):
     path = table(tmp_path, "a;y", lambda row: f"{row},5;1.{row:03},25")
     found = samples_of(path, separator=";", decimal=",", thousands=".")
@@ -141,6 +181,9 @@ def test_codes_with_zeros_before_them_are_categories(tmp_path: Path):
         ("Unnamed: 0,a,y", lambda row: f"{row},{row % 5},{row % 2}"),
         ("Unnamed: 0,a,y", lambda row: f"{row * 3 % 7},{row % 5},{row % 2}"),
         ("number,a,y", lambda row: f"{row + 1},{row % 5},{row % 2}"),
+        ("number,a,y", lambda row: f"{(row * 7 + 3) % ROWS},{row % 5},{row % 2}"),
+        ("index,a,y", lambda row: f"{row * 3 % 7},{row % 5},{row % 2}"),
+        ("level_0,a,y", lambda row: f"{row * 3 % 7},{row % 5},{row % 2}"),
     ],
 )
 def test_the_index_of_a_saved_frame_is_no_feature_unless_it_is_named(tmp_path: Path, header: str, row: Any):
@@ -150,6 +193,22 @@ def test_the_index_of_a_saved_frame_is_no_feature_unless_it_is_named(tmp_path: P
     assert samples_of(path, features=[name, "a"]).x.shape == (ROWS, 2)
     if "*" not in name and len({row(k).split(",")[0] for k in range(ROWS)}) == ROWS:
         assert samples_of(path, id=name).x.shape == (ROWS, 1)
+
+
+@pytest.mark.parametrize("name", [None, "person"])
+def test_the_index_that_pandas_wrote_is_known_by_its_file(tmp_path: Path, name: str | None):
+    pandas = pytest.importorskip("pandas")
+    order = np.random.default_rng(0).permutation(5 * ROWS)[:ROWS]
+    frame = pandas.DataFrame({"a": np.arange(ROWS) % 5, "y": np.arange(ROWS) % 2}, index=pandas.Index(order, name=name))
+    frame.to_parquet(tmp_path / "t.parquet")
+    called = name or "__index_level_0__"
+    refused(
+        lambda: samples_of(tmp_path / "t.parquet"), f"column {called!r} is the index of a saved data frame", "id = "
+    )
+    assert samples_of(tmp_path / "t.parquet", id=called).names[:2].tolist() == [str(each) for each in order[:2]]
+    assert samples_of(tmp_path / "t.parquet", features=["a", called]).x.shape == (ROWS, 2)
+    frame.reset_index(drop=True).to_parquet(tmp_path / "t.parquet")
+    assert samples_of(tmp_path / "t.parquet").x.shape == (ROWS, 1)
 
 
 # encodings

@@ -130,3 +130,11 @@ def test_a_loss_table_is_made_without_any_reader():
     home = str(Path(quantmis.__file__).parent)
     run = [sys.executable, "-c", package.replace("PATH", repr(home)) + "\n" + code]
     assert subprocess.run(run, capture_output=True, text=True, check=True, env=dict(os.environ)).stdout.strip() == "[]"
+
+
+def test_an_index_of_pandas_that_has_a_name_is_a_column():
+    pandas = pytest.importorskip("pandas")
+    order = np.random.default_rng(0).permutation(30)
+    frame = pandas.DataFrame({"loss": order / 10.0, "member": order < 15}, index=pandas.Index(order, name="sample"))
+    np.testing.assert_array_equal(Evidence.from_table(frame).losses[0], np.arange(30) / 10)
+    np.testing.assert_array_equal(Evidence.from_table(frame).member[0], np.arange(30) < 15)

@@ -94,13 +94,16 @@ def test_parquet_and_csv_hold_the_same_samples(folder: Path):
 
 
 def test_other_separators_and_files_without_a_header_are_read(folder: Path):
-    expected = read(Data(file="people.csv", target="income"), folder).digest()
+    expected = read(Data(file="people.csv", target="income", id="name"), folder).digest()
     lines = people(separator=";")
     (folder / "people.csv").write_text("\ufeff" + "\r\n".join(lines) + "\r\n\r\n", encoding="utf-8")
-    assert read(Data(file="people.csv", target="income", separator=";"), folder).digest() == expected
+    assert read(Data(file="people.csv", target="income", id="name", separator=";"), folder).digest() == expected
     (folder / "people.csv").write_text("\n".join(line.replace(";", "; ") for line in lines[1:]))
     names = lines[0].split(";")
-    assert read(Data(file="people.csv", target="income", separator=";", columns=names), folder).digest() == expected
+    assert (
+        read(Data(file="people.csv", target="income", id="name", separator=";", columns=names), folder).digest()
+        == expected
+    )
 
 
 def test_text_in_quotes_may_hold_the_separator_and_new_lines(folder: Path):
@@ -151,7 +154,7 @@ def test_a_notebook_reads_what_an_audit_file_reads(folder: Path):
 
 def test_an_absolute_path_may_lead_anywhere(folder: Path):
     (folder / "audits").mkdir()
-    assert len(read(Data(file=str(folder / "people.csv"), target="income"), folder / "audits")) == ROWS
+    assert len(read(Data(file=str(folder / "people.csv"), target="income", id="name"), folder / "audits")) == ROWS
 
 
 class Trap:

@@ -416,3 +416,21 @@ def test_a_file_that_is_not_there_has_no_digest(tmp_path: Path):
     with pytest.raises(UserError, match="cannot read"):
         file_digest(tmp_path / "absent")
     assert replace(source(), weights=(tmp_path,)).weights == (tmp_path,)
+
+
+@pytest.mark.parametrize(
+    ("content", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        (" \t@SUM(A1)", "' @SUM(A1)"),
+        ("\r-2+3", "' -2+3"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("a;=1+1", "a;'=1+1"),
+        ('a; "+cmd"', 'a;\' "+cmd"'),
+        ("a|-1", "a|'-1"),
+        ("uniform(bits=4)", "uniform(bits=4)"),
+        ("a-b", "a-b"),
+    ],
+)
+def test_no_text_becomes_a_formula_in_any_spreadsheet(content: str, cell: str):
+    assert csv_form.text(content) == cell

@@ -139,3 +139,31 @@ class Half(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x.bfloat16()).float()
+
+
+class SeldomDraws(Body):
+    """Forget one sample in fifty, in evaluation too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * (torch.rand(len(x), 1) > 0.02)
+
+
+class DrawsForNothing(Body):
+    """Draw and make nothing of it."""
+
+    def between(self, x: Tensor) -> Tensor:
+        return x + 0.0 * torch.randn_like(x)
+
+
+class LargeBatches(Body):
+    """Normalise by the batch where it is large."""
+
+    def between(self, x: Tensor) -> Tensor:
+        return x - x.mean(0) if len(x) > 32 else x
+
+
+class Percent(Body):
+    """Return probabilities in per cent."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 100 * super().forward(x).softmax(-1)

@@ -94,6 +94,25 @@ def test_a_model_that_sees_the_future_is_refused(kind: str):
     assert "is_decoder" in str(refused.value.hint)
 
 
+def test_a_model_that_looks_ahead_within_a_stretch_is_refused(monkeypatch: pytest.MonkeyPatch):
+    """Attention within blocks of four tokens, as of a prefix or of blocks: the last token may stand in one alone."""
+    module = causal("llama").build(0)
+    own = transformers.models.llama.modeling_llama.create_causal_mask
+
+    def in_blocks(*arguments: Any, **words: Any) -> torch.Tensor:
+        length = words["inputs_embeds"].shape[1]
+        block = torch.arange(length) // 4
+        seen = (block[:, None] == block) | torch.ones(length, length).tril().bool()
+        return torch.where(seen, 0.0, torch.finfo(torch.float32).min)[None, None]
+
+    text = torch.arange(3, 16)[None]  # thirteen: the last has a block of its own
+    require_causal("the model", module, text)
+    monkeypatch.setattr(transformers.models.llama.modeling_llama, "create_causal_mask", in_blocks)
+    assert own is not in_blocks
+    with pytest.raises(UserError, match="a later token changes"):
+        require_causal("the model", module, text)
+
+
 def test_a_causal_model_passes_also_where_texts_are_longer_than_its_context():
     require_causal("the model", causal("llama").build(0), texts(longest=100))
     require_causal("the model", causal("gpt2").build(0), texts(longest=100))
@@ -108,17 +127,18 @@ def test_a_context_without_end_may_be_written_as_minus_one():
         require_causal("XLNet", Task.causal_lm(config=config).build(0), texts())
 
 
-@pytest.fixture(scope="module")
-def beginning(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model whose tokenizer puts a token before each text and another behind it."""
+@pytest.fixture(scope="module", params=[("bos_token", "eos_token"), ("cls_token", "sep_token")], ids=["bos", "cls"])
+def beginning(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A model whose tokenizer puts a token before each text and another behind it, by either of their names."""
     from tokenizers import processors
 
     folder = save_base(tmp_path_factory.mktemp("language") / "beginning")
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_special_tokens({"bos_token": "<BOS>", "eos_token": "<END>"})
+    tokenizer.bos_token = tokenizer.eos_token = None
+    tokenizer.add_special_tokens(dict(zip(request.param, ("<BOS>", "<END>"), strict=True)))
+    numbers = tokenizer.convert_tokens_to_ids(["<BOS>", "<END>"])
     template = processors.TemplateProcessing(
-        single="<BOS> $A <END>",
-        special_tokens=[("<BOS>", tokenizer.bos_token_id), ("<END>", tokenizer.eos_token_id)],
+        single="<BOS> $A <END>", special_tokens=list(zip(("<BOS>", "<END>"), numbers, strict=True))
     )
     tokenizer.backend_tokenizer.post_processor = template
     tokenizer.save_pretrained(folder)

@@ -4,10 +4,13 @@ import json
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from quantmis.data import Samples
 from quantmis.data.texts import GIGANTIC, LARGEST, Texts, read_texts
 from quantmis.errors import UserError
+from quantmis.models import CausalLM
 
 
 def written(tmp_path: Path, content: str | bytes, name: str = "notes.txt") -> Path:
@@ -110,3 +113,12 @@ def test_a_list_of_strings_is_texts():
     assert Texts.of(["one", "two"]).names == ("text:1", "text:2")
     with pytest.raises(UserError, match="number 2 is no text but ' '"):
         Texts.of(["one", " "])
+
+
+def test_what_is_known_without_the_model_keeps_its_groups():
+    x, y = np.arange(60).reshape(20, 3), np.ones((20, 3), dtype=np.float32)
+    samples = Samples(x, y, [f"t{row}" for row in range(20)], ["a note"], [f"g{row // 2}" for row in range(20)])
+    alone = CausalLM().without_models(samples)
+    assert alone.groups is not None
+    assert (alone.groups.tolist(), alone.names.tolist()) == (samples.groups.tolist(), samples.names.tolist())
+    assert alone.y.shape == (20, 2)

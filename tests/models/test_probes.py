@@ -10,11 +10,15 @@ from strange_models import (
     Body,
     Changing,
     ChannelStatistics,
+    DrawsForNothing,
     DropoutLeftOn,
     DynamicScale,
     Gumbel,
     Half,
+    LargeBatches,
     Mixture,
+    Percent,
+    SeldomDraws,
     Sigmoid,
     Squeezing,
     WithNoise,
@@ -24,11 +28,13 @@ from torch import nn
 
 import quantmis as qm
 from quantmis.audit.checks import check
+from quantmis.audit.target.versions import loss_row
 from quantmis.data import Samples
 from quantmis.errors import UserError
 from quantmis.models import CrossEntropy, MultiLabel, Task
 from quantmis.models.outputs import log_odds, log_probabilities
 from quantmis.models.probes import settled, steadiness
+from quantmis.models.rehearsal import rehearse
 from quantmis.models.rows import forward, row
 
 RANDOM = {DropoutLeftOn: "DropoutLeftOn itself", WithNoise: "its layer noise", Gumbel: "Gumbel itself"}
@@ -44,6 +50,39 @@ def test_a_model_that_draws_when_it_is_asked_is_refused_with_its_layer(digits: S
     with pytest.raises(UserError, match=f"when it is asked again, in .*{RANDOM[model]}") as refused:
         check(Task(model), digits)
     assert "training=self.training" in str(refused.value.hint)
+
+
+def test_a_model_that_seldom_draws_is_refused(digits: Samples):
+    with pytest.raises(UserError, match=r"when it is asked again, in .*SeldomDraws itself"):
+        check(Task(SeldomDraws), digits)
+    check(Task(DrawsForNothing), digits)
+
+
+def test_samples_that_are_alike_at_the_start_hide_no_dependence_on_the_batch(digits: Samples):
+    x = digits.x.copy()
+    x[:500] = x[0]
+    with pytest.raises(UserError, match="beside other samples"):
+        check(Task(DynamicScale), Samples(x, digits.y))
+
+
+def test_what_shows_in_large_batches_alone_is_refused(digits: Samples):
+    check(Task(LargeBatches), digits)
+    with pytest.raises(UserError, match=r"beside other samples, in .*LargeBatches itself") as refused:
+        rehearse(Task(LargeBatches), digits, members=100)
+    assert "samples_at_once=1" in str(refused.value.hint)
+    rehearse(Task(LargeBatches, samples_at_once=1), digits, members=100)
+    rehearse(Task(Half), digits, members=100)
+
+
+def test_a_version_that_looks_at_large_batches_is_computed_alone(digits: Samples):
+    """Against one forward pass for each sample."""
+    module, task = Task(LargeBatches).build(0).eval(), Task(Body)
+    found, by_company = loss_row(module, task, digits, "ours")
+    with torch.no_grad():
+        alone = torch.cat([module(each) for each in torch.from_numpy(digits.x).split(1)])
+    expected = nn.functional.cross_entropy(alone, torch.from_numpy(digits.y), reduction="none").numpy()
+    assert by_company
+    np.testing.assert_allclose(found.losses, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("model", BY_COMPANY)
@@ -97,6 +136,14 @@ def test_probabilities_are_recognised_and_the_hint_names_the_option(digits: Samp
     check(Task(softmax, outputs="probabilities"), digits)
     with pytest.raises(UserError, match="declared to return probabilities, and returns numbers from -"):
         check(Task(Body, outputs="probabilities"), digits)
+
+
+def test_percentages_are_no_logits(digits: Samples):
+    with pytest.raises(UserError, match="probabilities in per cent: every row sums to 100") as refused:
+        check(Task(Percent), digits)
+    assert "divide them by 100" in str(refused.value.hint)
+    with pytest.raises(UserError, match="ours returns probabilities in per cent"):
+        settled("ours", Percent().eval(), Task(Body), torch.from_numpy(digits.x[:8]))
 
 
 def test_probabilities_of_labels_are_recognised_by_what_computes_them(digits: Samples):

@@ -1,5 +1,7 @@
 """Claims about training as it is tried before it is spent on, and about what the user's code raises in it."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from strange_models import Body
 from torch import nn
 
 import quantmis as qm
+from quantmis.audit.checks import check
 from quantmis.audit.execution.planning import membership, plan, planted
 from quantmis.audit.options import AuditOptions
 from quantmis.audit.request import audit_request
@@ -76,9 +79,44 @@ def test_a_last_batch_of_one_in_batch_norm_is_an_error_before_training(digits: S
     rehearse(Task(normed, recipe=Recipe(batch_size=33)), few(digits, 66), members=33)
 
 
+def no_number() -> nn.Module:
+    module = nn.Linear(64, 10)
+    nn.init.constant_(module.weight, float("nan"))
+    return nn.Sequential(nn.Flatten(), module)
+
+
+def making_fails() -> nn.Module:
+    raise KeyError("hidden")
+
+
+def making_ends_the_program() -> nn.Module:
+    sys.exit(1)
+
+
+@pytest.mark.parametrize("make", [making_fails, making_ends_the_program])
+def test_an_error_in_the_making_of_a_model_is_the_users(make):
+    with pytest.raises(UserError, match=r"the function that makes a model failed: (KeyError: 'hidden'|SystemExit: 1)"):
+        Task(make).build(0)
+
+
+class Leaving(Body):
+    """End the program, whose exit code would be taken for an answer of the audit."""
+
+    def between(self, x: torch.Tensor) -> torch.Tensor:
+        sys.exit(1)
+
+
+def test_a_forward_that_ends_the_program_is_an_error_like_others(digits: Samples):
+    with pytest.raises(UserError, match="SystemExit: 1"):
+        check(Task(Leaving), digits)
+    with pytest.raises(UserError, match="SystemExit: 1"):
+        rehearse(Task(Leaving), few(digits, 64), members=32)
+
+
 @pytest.mark.parametrize(
     ("model", "message", "hint"),
     [
+        (no_number, "training fails on a batch of 32 samples: the loss is NaN or infinite", "scale the inputs"),
         (Sparse, "training fails on a batch of 32 samples: .*sparse", "rehearsal"),
         (Complex, "complex", ""),
         (frozen, "all of its parameters are frozen", "depth='as-is'"),

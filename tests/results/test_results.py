@@ -68,6 +68,11 @@ def edited(change: Callable[[dict[str, Any]], None]) -> bytes:
     return json.dumps(content).encode()
 
 
+def _of_utility(content: dict[str, Any], metric: str, value: float) -> None:
+    content["versions"][0]["utility_metric"] = metric
+    content["versions"][0]["measures"]["utility"].update(value=value, low=value - 0.1, high=value + 0.1)
+
+
 def attack(content: dict[str, Any]) -> dict[str, Any]:
     return content["versions"][0]["attacks"]["lira"]["adaptive"]
 
@@ -89,6 +94,13 @@ def attack(content: dict[str, Any]) -> dict[str, Any]:
         ),
         (lambda d: d["versions"][0]["measures"].update(sparsity=1.5), "measures.sparsity: a value between 0 and 1"),
         (lambda d: d["versions"][0]["measures"].update(bits_per_weight=-1.0), "measures.bits_per_weight: a value"),
+        (lambda d: d["versions"][0]["measures"].update(distortion=5.0), "measures.distortion: a value between 0 and 1"),
+        (lambda d: _of_utility(d, "r2", 1.2), "measures.utility: a value between -1e.100 and 1"),
+        (lambda d: _of_utility(d, "log_likelihood", 0.3), "measures.utility: a value between -1e.100 and 0"),
+        (
+            lambda d: d["versions"][1]["measures"]["utility_change"].update(value=-1.7, low=-1.9, high=-1.6),
+            "measures.utility_change: a value between -1 and 1",
+        ),
         (lambda d: d["versions"][0].update(distinct=65), "65 different models of 64"),
         (lambda d: d["config"].update(level=7), "config.level: a probability"),
         (lambda d: d["data"].update(samples=-5), "data.samples: a number of things"),

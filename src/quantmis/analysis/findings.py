@@ -14,11 +14,15 @@ QM011  members differ from non-members by themselves: the numbers of this model 
 QM012  the shadow models were trained on another number of samples than the target
 QM013  an as-is audit does not see what shadow models would
 QM014  members and non-members look alike
+QM015  the signals of some samples vary a thousand times as far as those of others
+QM016  members are told by doing worse than other samples
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from quantmis.analysis.settings import AnalysisSettings
+from quantmis.analysis.subject import SubjectAnalysis
+from quantmis.attacks.moments import spread_of_scales
 from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS
 from quantmis.measures.indicator import INDICATOR
 from quantmis.measures.security import SECURITY
@@ -28,6 +32,9 @@ from quantmis.results import Agreement, BlindBaseline, Control, Data, Finding, T
 from quantmis.stats import Estimate, Unmeasured
 
 SHADOWS_ADVISED = 32
+FARTHEST = 1e3
+"""How many times as far as those of a typical sample the signals of one may vary between models."""
+
 MOST_APART = 1.25
 """How many times the training set of the shadow models may be that of the target, or the other way round."""
 
@@ -41,12 +48,15 @@ def find(
     damaged: Sequence[str],
     data: Data,
     target: TargetResult | Unmeasured,
+    subjects: Sequence[SubjectAnalysis] = (),
 ) -> list[Finding]:
-    """Return what must be said beside the numbers of an audit, the gravest first."""
+    """Return what must be said beside the numbers of an audit, the gravest first; `subjects` are all it analysed."""
     found = [
         *_failed_controls(controls),
         *_confounded(target),
+        *_reversed(subjects),
         *_alike(target),
+        *_far_apart(subjects),
         *_hardly_learned(versions, settings, target),
         *_shallow(settings),
         *_few_shadows(settings),
@@ -99,6 +109,39 @@ def _alike(target: TargetResult | Unmeasured) -> Found:
                 f"{target.near_duplicates:,} members look like a non-member: pictures saved again, or texts edited. "
                 "Where they are the same thing twice, every attack on them is a coin, and more is given away than "
                 'measured. Look at them, or leave both out: [target] overlap = "drop".'
+            ),
+        )
+
+
+def _reversed(subjects: Sequence[SubjectAnalysis]) -> Found:
+    bounds = {each.table.name: each.bound for subject in subjects for each in subject.scored}
+    names = [
+        name
+        for name, bound in bounds.items()
+        if bound.is_reversed and isinstance(bound.accuracy, Estimate) and bound.accuracy.low > 0.5
+    ]
+    if names:
+        yield (
+            "QM016",
+            (
+                f"The strongest attack on {', '.join(names)} tells members by scores that are lower than those of "
+                "non-members: the model does worse on its members. Are the two sets exchanged? Do they differ by "
+                "themselves? Is it the model that was trained on them? Where all is as it should be, this gives "
+                "members away like any other difference."
+            ),
+        )
+
+
+def _far_apart(subjects: Sequence[SubjectAnalysis]) -> Found:
+    spreads = {table.name: spread_of_scales(table.audited.signals) for each in subjects for table in each.tables}
+    far = {name: factor for name, factor in spreads.items() if factor >= FARTHEST}
+    if far:
+        yield (
+            "QM015",
+            (
+                f"Between models the signals of one sample vary {max(far.values()):,.0f} times as far as those of a "
+                f"typical one ({', '.join(far)}). A target written as 99,999, or two units in one column, does that. "
+                "No attack lets one sample decide for others, but the mean loss and the training itself do."
             ),
         )
 

@@ -15,12 +15,14 @@ non-members: train models in complementary pairs.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
-from quantmis.errors import require
+from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.registry import Registry
 
@@ -44,11 +46,13 @@ class Attack(ABC):
         """Return a score per target model and sample, higher = more likely a member of its training set.
 
         Raises `UserError` where a row of `target` has only members or only non-members, where `reference` is over
-        other samples, and where the attack needs more references or other data than there are.
+        other samples, where the attack needs more references or other data than there are, and where it writes into
+        the tables, which others read after it.
         """
         _require_both_kinds(target)
         _require_same_samples(target, reference)
-        scores = self.compute(target, reference)
+        with _read_only(self.name, target, reference):
+            scores = self.compute(target, reference)
         if scores.shape != target.losses.shape or not np.isfinite(scores).all():
             raise ValueError(f"{self.name}.compute must return finite scores of shape {target.losses.shape}")
         return scores
@@ -83,3 +87,26 @@ def _require_same_samples(target: Evidence, reference: Evidence | None) -> None:
     if target.label is not None and reference.label is not None:
         same = np.array_equal(target.label, reference.label)
         require(same, "target and reference must be over the same samples, but their labels differ", hint=hint)
+
+
+@contextmanager
+def _read_only(name: str, *tables: Evidence | None) -> Generator[None]:
+    """Let nobody write into the arrays of the tables while this lasts; `UserError` of the attack `name` that does."""
+    arrays = [array for table in tables if table is not None for array in _arrays(table) if array.flags.writeable]
+    for array in arrays:
+        array.flags.writeable = False
+    try:
+        yield
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        hint = "work on a copy: losses = target.losses.copy()"
+        raise UserError(f"{name} writes into the tables that it is given", hint=hint) from error
+    finally:
+        for array in arrays:
+            array.flags.writeable = True
+
+
+def _arrays(table: Evidence) -> list[np.ndarray]:
+    given = (table.losses, table.member, table.signal, table.entropy, table.label, *table.named.values())
+    return [each for each in given if each is not None]

@@ -18,7 +18,7 @@ from quantmis.files import private_folder, write_atomically
 from quantmis.models import Task
 from quantmis.models.calling import line_of, message_of
 from quantmis.models.hugging_face import HuggingFace
-from quantmis.models.probes import FEW, require_sound, settled
+from quantmis.models.probes import FEW, few_of, require_sound, settled
 from quantmis.models.rows import forward
 from quantmis.models.task import inputs
 from quantmis.quantizers import Quantized, Quantizer
@@ -40,7 +40,7 @@ def check(task: Task, samples: Samples) -> None:
     few = inputs(samples)[:TRIED]
     try:
         outputs = forward(module, few, task.samples_at_once)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         kind = str(few.dtype).removeprefix("torch.")
         message = f"the model cannot take x[:{TRIED}], {kind} of shape {list(few.shape)}: {message_of(error)}"
         hint = "one sample is x[i]; whole numbers stay whole: pass x.astype('float32') unless the model embeds them"
@@ -49,7 +49,7 @@ def check(task: Task, samples: Samples) -> None:
     task.loss.check(samples.y, (len(samples), *outputs.shape[1:]))
     finite = bool(torch.isfinite(outputs).all())
     require(finite, "the untrained model already returns NaN or infinity", hint="scale the inputs")
-    require_sound("the model", module, task, few)
+    require_sound("the model", module, task, few_of(inputs(samples)))
 
 
 def require_fresh(task: Task) -> nn.Module:
@@ -95,7 +95,7 @@ def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"]
 
 def check_quantizers(settings: Settings, task: Task, samples: Samples) -> None:
     """Put an untrained model through every quantizer and run what comes out, so that what cannot be says so now."""
-    module, few = task.build(0), inputs(samples)[:TRIED]
+    module, few = task.build(0), few_of(inputs(samples))
     for quantizer in (*settings.quantizers, *settings.noises):
         made = _tried(quantizer, module, few)
         require_computes(spelling(quantizer), module, made, few.clone())

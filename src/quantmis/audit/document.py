@@ -92,7 +92,7 @@ def document(parts: Analysed, clock: Clock) -> Results:
     settings, subject = parts.request.settings.analysis, parts.leading
     agreements = agreement(subject.records, settings.level) if parts.work else []
     data, target, versions = _data(parts), _target(parts), list(subject.records)
-    engine = parts.work.engine if parts.work else None
+    engine, subjects = (parts.work.engine if parts.work else None), (parts.algorithm, parts.this_model)
     refused, damaged = (engine.reasons if engine else {}), parts.collected.damaged
     return Results(
         config=_config(parts.request),
@@ -103,7 +103,9 @@ def document(parts: Analysed, clock: Clock) -> Results:
         ranking=subject.ranking(settings.level),
         agreement=agreements,
         controls=parts.controls,
-        warnings=findings.find(versions, parts.controls, agreements, settings, refused, damaged, data, target),
+        warnings=findings.find(
+            versions, parts.controls, agreements, settings, refused, damaged, data, target, subjects
+        ),
         reproduce=_reproduce(parts),
         target=target,
     )

@@ -28,9 +28,11 @@ def OneOf(*words: str) -> Any:  # noqa: N802 it stands where a type does
 
 
 class Section(BaseModel):
-    """Refuse keys that mean nothing."""
+    """Refuse keys that mean nothing, and numbers that are infinite or none."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class AuditOptions(Section):

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from quantmis.data.ceiling import ceiling, require_below
-from quantmis.data.numbers import require_words
+from quantmis.data.numbers import require_kinds, require_words
 from quantmis.data.table import Columns, require_present
 from quantmis.errors import require
 from quantmis.registry import suggestion
@@ -80,6 +80,7 @@ def target(columns: Columns, name: str, key: str, categorical: bool = False) -> 
     column = columns[name]
     if column.dtype.kind in "US" and not categorical:
         require_words(name, column, f"{key}.target")
+        require_kinds(name, column, f"{key}.target")
     if column.dtype.kind in "US" or categorical:
         values, codes = np.unique(column, return_inverse=True)
         return codes, (f"{name}: the classes {_listed([f'{k} = {value}' for k, value in enumerate(values)])}",)
@@ -119,6 +120,8 @@ def _category(name: str, column: np.ndarray, rule: str, key: str, declared: bool
         f"{key}.features: column {name!r} has {len(values)} different values, one-hot takes at most {MOST_CATEGORIES}",
         hint='leave it out of features, name it as id, or set categories = "ordinal"',
     )
+    if not declared:
+        require_kinds(name, column, f"{key}.features")
     return np.eye(len(values), dtype=np.float32)[codes], note
 
 

@@ -49,6 +49,8 @@ def read_columns(source: Any) -> dict[str, np.ndarray]:
     """
     if isinstance(source, str | Path):
         return _file(Path(source))
+    if any(name is not None for name in getattr(getattr(source, "index", None), "names", None) or ()):
+        source = source.reset_index()  # an index of pandas that has a name is a column like others
     names = _names_in(source)
     _require_once([str(name) for name in names])
     return {str(name): np.asarray(source[name]) for name in names}

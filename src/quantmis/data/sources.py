@@ -10,7 +10,7 @@ function = "module:load"   # returns x, y or quantmis.Samples(x, y)
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,15 @@ from quantmis.data.keys import GOES_WITH, INPUTS, KINDS, MOLECULES, ROWS_INSTEAD
 from quantmis.data.numbers import require_marks
 from quantmis.data.paths import inside, require_no_pickle
 from quantmis.data.samples import Samples
-from quantmis.data.table import Columns, counts_rows, read_csv, read_parquet, require_present
+from quantmis.data.table import Columns, counts_rows, read_csv, read_parquet, require_present, saved_index
 from quantmis.data.texts import Texts, read_texts
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
+
+NAMELESS = re.compile(r"|Unnamed: \d+(_level_\d+)?|index|level_\d+|__index_level_\d+__", re.IGNORECASE)
+"""What a column is called that nobody named: the index of a data frame, once it was saved or made a column."""
+
+INDEX = 'a saved index: write id = "{0}", or leave it out by naming the others in features = [...]'
 
 __all__ = ["TABLES", "Data", "columns_of", "read", "read_samples", "read_text", "require_fitting"]
 
@@ -137,6 +142,9 @@ def _samples(data: Data, columns: Columns, path: Path, besides: Sequence[str]) -
         for key, name in (("id", data.id), ("groups", data.groups))
     )
     if data.smiles is None:
+        if data.features is None:
+            indices = saved_index(path, "data.file") if data.kind() == ".parquet" else frozenset[str]()
+            _require_no_index(columns, indices.difference((data.id, data.groups, data.target, *besides)))
         found = _table(data, columns, ids, groups, besides, ceiling(path.stat().st_size, data.memory))
     else:
         from quantmis.data.molecules import samples_from_smiles
@@ -183,15 +191,25 @@ def _table(
     return Samples(found.x, y, ids, [f"{name} from {', '.join(chosen)}", *notes, *found.notes], groups)
 
 
+def _require_no_index(columns: Columns, names: Collection[str]) -> None:
+    """Raise `UserError` for a column that was the index of a saved data frame, whatever it holds."""
+    name = next((each for each in names if each in columns), None)
+    require(
+        name is None,
+        f"data.features: column {name!r} is the index of a saved data frame: it is no feature unless you say so",
+        hint=INDEX.format(name),
+    )
+
+
 def _require_no_counter(columns: Columns, names: Sequence[str]) -> None:
     """Raise `UserError` for a column that only counts the rows, or has no name: the index of a saved data frame."""
     for name in names:
-        nameless = not name or re.fullmatch(r"Unnamed: \d+(_level_\d+)?", name) is not None
+        nameless = NAMELESS.fullmatch(name) is not None
         require(
             not nameless and not counts_rows(columns[name]),
             f"data.features: column {name!r} {'has no name' if nameless else 'counts the rows'}: "
             "it is no feature unless you say so",
-            hint=f'a saved index: write id = "{name}", or leave it out by naming the others in features = [...]',
+            hint=INDEX.format(name),
         )
 
 

@@ -122,9 +122,25 @@ def require_present(columns: Columns, used: Iterable[str], key: str) -> None:
 
 
 def counts_rows(column: np.ndarray) -> bool:
-    """Say whether a column of numbers counts the rows, from 0 or from 1."""
-    first = column[0] if column.dtype.kind in "iuf" else -1
-    return first in (0, 1) and bool((column == first + np.arange(len(column))).all())
+    """Say whether a column of numbers counts the rows, from 0 or from 1, in any order.
+
+    >>> counts_rows(np.array([2.0, 1.0, 3.0])), counts_rows(np.array([1.0, 2.0, 2.0]))
+    (True, False)
+    """
+    first = column.min() if column.dtype.kind in "iuf" else -1
+    return first in (0, 1) and bool((np.sort(column) == first + np.arange(len(column))).all())
+
+
+def saved_index(path: Path, key: str) -> frozenset[str]:
+    """Return the names of the columns of a Parquet file that pandas wrote for the index of a data frame."""
+    from pyarrow import ArrowException, parquet
+
+    with opened(path, key) as stream:
+        try:
+            about: Any = parquet.read_schema(stream).pandas_metadata or {}
+            return frozenset(each for each in about.get("index_columns", ()) if isinstance(each, str))
+        except (OSError, ValueError, AttributeError, ArrowException):
+            return frozenset()  # whoever wrote this was not pandas
 
 
 def absent(column: np.ndarray) -> np.ndarray:

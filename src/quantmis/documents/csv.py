@@ -1,11 +1,14 @@
 """The ranking as a table for spreadsheets and data frames: a row per version, every number with its interval.
 
-A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and a name comes from the user: text
-that begins so is given an apostrophe in front, which spreadsheets show as text (OWASP, "CSV Injection").
+A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@`, in full width too, for a formula, and a name comes
+from the user: text that begins so is given an apostrophe in front, which spreadsheets show as text (OWASP, "CSV
+Injection"). So is what stands behind a semicolon or a bar, where spreadsheets of some countries begin another cell;
+tabs and new lines have become spaces by then.
 """
 
 import csv
 import io
+import re
 
 from quantmis.documents.measures import counted, numbers, plain
 from quantmis.documents.source import Source, audited
@@ -13,7 +16,9 @@ from quantmis.measures import Number
 from quantmis.report.words import clean
 from quantmis.results import Results, ResultSubject, VersionResult
 
-FORMULA = ("=", "+", "-", "@")
+FORMULA = re.compile(r"""(^|[;|])([\s"]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])""")
+"""Where a formula may begin: at the start of a cell, or behind what divides cells elsewhere."""
+
 PARTS = ("", "_low", "_high", "_reason")
 EXACT = ("", "_reason")
 
@@ -65,8 +70,7 @@ def _cells(number: Number, parts: tuple[str, ...]) -> dict[str, str | float]:
 def text(content: str) -> str:
     """Return user text that no spreadsheet takes for a formula.
 
-    >>> text("=1+1"), text("sign")
-    ("'=1+1", 'sign')
+    >>> text("=1+1"), text("sign"), text("a; @b")
+    ("'=1+1", 'sign', "a;' @b")
     """
-    seen = clean(content, 1000)
-    return f"'{seen}" if seen.lstrip().startswith(FORMULA) else seen
+    return FORMULA.sub(r"\1'\2", clean(content, 1000))

@@ -28,12 +28,15 @@ def call(module: nn.Module, x: Tensor, **words: Any) -> Any:
 
 @contextmanager
 def users_errors(doing: str, hint: str = "") -> Generator[None]:
-    """Turn whatever is raised here into a `UserError` of the sentence `doing`, the error and the user's line."""
+    """Turn whatever is raised here into a `UserError` of the sentence `doing`, the error and the user's line.
+
+    A call of `sys.exit` counts: its exit code would be taken for an answer of ours.
+    """
     try:
         yield
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         places = [hint, layer_of(error), line_of(error)]
         raise UserError(f"{doing}: {message_of(error)}", hint="; ".join(filter(None, places))) from error
 

@@ -81,7 +81,7 @@ class CausalLM(Loss):
     def without_models(self, samples: Samples) -> Samples:
         """Return the tokens of the texts, and of the targets what is not the loss of a reference model."""
         x = samples.x if samples.x.ndim == 2 else samples.x[:, 0]
-        return Samples(x, samples.y[:, : TARGETS.index("reference")], samples.ids, samples.notes)
+        return samples.replaced(x, samples.y[:, : TARGETS.index("reference")])
 
     def named_signals(self, samples: Samples) -> tuple[str, ...]:
         """Return the names of the signals that these texts have."""

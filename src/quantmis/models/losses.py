@@ -58,6 +58,9 @@ class Loss(ABC):
         """
         return self.per_sample_utility(outputs, y)
 
+    def require_measurable(self, y: np.ndarray) -> None:  # noqa: B027 most can be measured on any sample
+        """Raise `UserError` where no utility can be measured on samples of targets `y` [samples, ...]."""
+
     def objective(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return what training minimises, a number: the mean loss."""
         return self.losses(outputs, y).mean()
@@ -159,7 +162,9 @@ class SquaredError(Loss):
         require(y.ndim <= 2, f"mse expects targets [samples] or [samples, outputs], got shape {y.shape}")
         width = 1 if y.ndim == 1 else y.shape[1]
         _require_outputs(self.name, outputs, len(y), f"{width}", width)
-        require(bool((y.std(0) > 0).all()), "mse: a target is the same for every sample, there is nothing to learn")
+        require(
+            bool((np.ptp(y, axis=0) > 0).all()), "mse: a target is the same for every sample, there is nothing to learn"
+        )
 
     def targets(self, y: np.ndarray) -> Tensor:
         """Return targets as float32 [samples, outputs]."""
@@ -182,13 +187,17 @@ class SquaredError(Loss):
 
         Raises `UserError` where a measured target does not vary.
         """
+        self.require_measurable(y[is_measured].numpy())
         variance = y[is_measured].var(0, correction=0)
+        return 1 - ((outputs - y).square() / variance).mean(-1)
+
+    def require_measurable(self, y: np.ndarray) -> None:
+        """Refuse targets that do not vary: R^2 divides by their variance."""
         require(
-            bool((variance > 0).all()),
+            len(y) > 0 and bool((np.ptp(y, axis=0) > 0).all()),
             "mse: a target is the same for every sample that the utility is measured on, so there is no R^2",
             hint="hold more samples out, or give non-members whose targets differ",
         )
-        return 1 - ((outputs - y).square() / variance).mean(-1)
 
 
 @LOSSES.add

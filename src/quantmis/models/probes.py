@@ -13,22 +13,31 @@ from torch import Tensor, nn
 
 from quantmis.data.tokens import PADDING
 from quantmis.errors import UserError, require
+from quantmis.models import streams
 from quantmis.models.calling import users_errors
 from quantmis.models.language import context_of, showing_logits, vocabulary_of
 from quantmis.models.losses import CrossEntropy, Loss, MultiLabel
 from quantmis.models.outputs import DECLARED, are_distributions, ends_in_sigmoid, log_probabilities, within_one
-from quantmis.models.rows import forward
+from quantmis.models.rows import CHUNK, forward
 from quantmis.models.task import Task
 from quantmis.models.unsteady import first_unsteady
 
 FEW = 8
-"""Samples that a fresh model is tried on."""
+"""Samples that a model is tried on."""
+
+ASKED = 256
+"""How often a model that draws at random is asked again: one that seldom drops a sample does so by then."""
+
+PLACES = 7
+"""Tokens of a text that are changed, one at a time, to see whether the model looks ahead."""
 
 CLOSE = 1e-4
 """How far outputs of float32 may differ for reasons of rounding alone, of the largest of them."""
 
 ROUNDINGS = 16
 """How many roundings of a shorter number format that is."""
+
+PER_CENT = 100.0
 
 AT_ONCE = "samples_at_once=1 (of qm.Task; samples_at_once = 1 in [model])"
 ALONE = f"if it is asked for one sample at a time where it is used, {AT_ONCE} computes it so"
@@ -58,9 +67,7 @@ def require_sound(name: str, module: nn.Module, task: Task, x: Tensor) -> None:
     """Raise `UserError` unless what an audit assumes of a model holds of `module` on samples `x`, of the same task."""
     steady = steadiness(name, module, x, task.samples_at_once)
     _require_no_draws(name, module, x, steady)
-    if steady.by_company:
-        where = first_unsteady(module, x, (len(x) // 2, 1))
-        raise UserError(f"{name} predicts something else for a sample beside other samples{where}", hint=ALONE)
+    _require_no_company(name, module, x, steady.by_company)
     require_declared(name, module, task.loss, x, steady.outputs)
     require_causal(name, module, x)
 
@@ -73,10 +80,12 @@ def steadiness(
     `typical`: whether most samples must differ, as of a quantized model, where one rounding of an activation may go
     either way; by default one is enough. Raises `UserError` for a module that takes no sample alone.
     """
+    before = streams.state()
     whole = forward(module, x, samples_at_once)
     close = _Close(module, whole, typical)
-    draws = by_company = False
-    if not close(forward(module, x.flip(0), samples_at_once).flip(0), whole):
+    by_company = False
+    draws = streams.moved(before) and _differs(module, x, samples_at_once)
+    if not draws and not close(forward(module, x.flip(0), samples_at_once).flip(0), whole):
         draws = not close(forward(module, x, samples_at_once), whole)
         by_company = not draws
     if not draws and not by_company:
@@ -84,6 +93,49 @@ def steadiness(
         alone = [_alone(name, module, x[row : row + 1], samples_at_once, whole) for row in ends]
         by_company = not close(torch.cat(alone), whole[ends])
     return Steadiness(whole, draws, by_company)
+
+
+def _differs(module: nn.Module, x: Tensor, samples_at_once: int | None) -> bool:
+    """Whether `module`, which draws, ever gives other outputs for the same samples."""
+    first = forward(module, x, samples_at_once)
+    close = _Close(module, first, False)
+    return not all(close(forward(module, x, samples_at_once), first) for _ in range(ASKED))
+
+
+def few_of(x: Tensor) -> Tensor:
+    """Return the samples of `x` [samples, ...] that a model is tried on, from all over them: the first may be alike.
+
+    >>> few_of(torch.arange(71))
+    tensor([ 0, 10, 20, 30, 40, 50, 60, 70])
+    """
+    return x[_places(len(x))]
+
+
+def _places(samples: int) -> Tensor:
+    return torch.linspace(0, samples - 1, min(FEW, samples)).round().long()
+
+
+def require_alone(name: str, module: nn.Module, task: Task, x: Tensor, outputs: Tensor) -> None:
+    """Raise `UserError` where `outputs`, those of all samples `x` together, are others for a few of them by themselves.
+
+    A model may behave otherwise among many: one that looks at the batch only where it is large, say.
+    """
+    different = differs_among(module, x, outputs, task.samples_at_once, typical=False)
+    _require_no_company(name, module, x[:CHUNK], different)
+
+
+def differs_among(
+    module: nn.Module, x: Tensor, outputs: Tensor, samples_at_once: int | None, typical: bool = True
+) -> bool:
+    """Whether `outputs`, those of all samples `x` together, are others for a few by themselves; see `steadiness`."""
+    among = outputs[_places(len(x))]
+    return not _Close(module, among, typical)(forward(module, few_of(x), samples_at_once), among)
+
+
+def _require_no_company(name: str, module: nn.Module, x: Tensor, by_company: bool) -> None:
+    if by_company:
+        where = first_unsteady(module, x, (len(x) // 2, 1))
+        raise UserError(f"{name} predicts something else for a sample beside other samples{where}", hint=ALONE)
 
 
 @dataclass(frozen=True)
@@ -109,6 +161,7 @@ def settled(name: str, module: nn.Module, task: Task, x: Tensor) -> Settled:
     _require_no_draws(name, module, x, steady)
     require_causal(name, module, x)
     found = module
+    _require_no_percentages(name, task.loss, steady.outputs)
     if isinstance(task.loss, CrossEntropy) and steady.outputs.ndim == 2:
         returned = "probabilities" if are_distributions(steady.outputs) else "logits"
         found = module if returned == task.loss.outputs else Converted(module, returned)
@@ -136,6 +189,7 @@ def require_declared(name: str, module: nn.Module, loss: Loss, x: Tensor, output
     """Raise `UserError` for probabilities where logits are declared, and for other numbers where probabilities are."""
     if not isinstance(loss, CrossEntropy | MultiLabel):
         return
+    _require_no_percentages(name, loss, outputs)
     several = isinstance(loss, MultiLabel)
     what, last = ("they all lie in 0 to 1", "sigmoid") if several else ("every row sums to 1", "softmax")
     if loss.outputs == "logits":
@@ -150,6 +204,12 @@ def require_declared(name: str, module: nn.Module, loss: Loss, x: Tensor, output
         f"{name} is declared to return probabilities, and returns numbers from {ends}: not {what}",
         hint=f"leave {DECLARED} out where a model returns logits",
     )
+
+
+def _require_no_percentages(name: str, loss: Loss, outputs: Tensor) -> None:
+    percentages = isinstance(loss, CrossEntropy) and are_distributions(outputs / PER_CENT)
+    hint = f"divide them by 100 and say so: {DECLARED} of qm.Task; or return logits, without softmax"
+    require(not percentages, f"{name} returns probabilities in per cent: every row sums to 100", hint=hint)
 
 
 def _are_odds(module: nn.Module, x: Tensor, outputs: Tensor) -> bool:
@@ -167,12 +227,19 @@ def require_causal(name: str, module: nn.Module, x: Tensor) -> None:
     if getattr(module, "reading", None) is None:
         return
     tokens = _longest_text(x, context_of(module.config))  # pyright: ignore[reportArgumentType]
-    changed = tokens.clone()
-    changed[:, -1] = (tokens[:, -1] + 1) % vocabulary_of(module)
+    longest = tokens.shape[1]
+    places = sorted(
+        {*range(1, longest)} if longest <= PLACES else {1, 2, 3, longest // 2, *range(longest - 3, longest)}
+    )
+    changed = tokens.repeat(len(places), 1)
+    lines = torch.arange(len(places))
+    changed[lines, places] = (changed[lines, places] + 1) % vocabulary_of(module)
     with showing_logits(module):
         module.eval()
-        before, after = (module(each)[:, :-1].float() for each in (tokens, changed))
-    same = _Close(module, before, False)(after, before)
+        before = module(tokens.clone()).float()
+        after = module(changed).float()
+    close = _Close(module, before, False)
+    same = all(close(after[line : line + 1, :place], before[:, :place]) for line, place in enumerate(places))
     require(same, f"{name} is no causal language model: a later token changes what it predicts before", hint=FUTURE)
 
 
@@ -197,7 +264,7 @@ def _alone(name: str, module: nn.Module, x: Tensor, samples_at_once: int | None,
 
 def _require_no_draws(name: str, module: nn.Module, x: Tensor, steady: Steadiness) -> None:
     if steady.draws:
-        where = first_unsteady(module, x, (len(x),))
+        where = first_unsteady(module, x, (len(x),) * ASKED)
         raise UserError(
             f"{name} predicts something else for the same samples when it is asked again{where}", hint=DRAWS
         )

@@ -9,12 +9,14 @@ from quantmis.data.samples import Samples
 from quantmis.errors import require
 from quantmis.models import streams
 from quantmis.models.calling import users_errors
+from quantmis.models.probes import require_alone
 from quantmis.models.recipe import Recipe
-from quantmis.models.rows import row
+from quantmis.models.rows import computed
 from quantmis.models.task import Task, inputs
 from quantmis.models.training import device
 
 ADDRESS = ("rehearsal", "weights")
+NO_LOSS = "scale the inputs and the targets, or lower the learning rate"
 
 
 def rehearse(task: Task, samples: Samples, members: int, seed: int = 0) -> None:
@@ -31,7 +33,9 @@ def rehearse(task: Task, samples: Samples, members: int, seed: int = 0) -> None:
             for size in batch_sizes(task.recipe, members):
                 rows = torch.from_numpy(np.arange(size) % len(samples))
                 trainer.step(x[rows].to(device()), y[rows].to(device()))
-        row(task.build(seeds.integer(seed, *ADDRESS)), task.loss, x, y, "a fresh model", task.samples_at_once)
+        fresh = task.build(seeds.integer(seed, *ADDRESS))
+        outputs = computed(fresh, x, "a fresh model", task.samples_at_once)
+        require_alone("the model", fresh, task, x, outputs)
 
 
 def batch_sizes(recipe: Recipe, members: int) -> list[int]:
@@ -66,6 +70,8 @@ class _Trainer:
         """Take a step on samples x [batch, ...] with targets y [batch, ...]."""
         with users_errors(f"training fails on a batch of {len(x)} samples", _remedy(len(x))):
             loss = self._task.objective(self._module(x), y)
+            finite = bool(torch.isfinite(loss))
+            require(finite, f"training fails on a batch of {len(x)} samples: the loss is NaN or infinite", hint=NO_LOSS)
             loss.backward()
             if self._recipe.clip_norm is not None:
                 nn.utils.clip_grad_norm_(self._module.parameters(), self._recipe.clip_norm)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from quantmis.data.loss_tables import NAMED
@@ -38,13 +38,25 @@ class LossRow:
 
 
 def row(
-    module: nn.Module, loss: Loss, x: Tensor, y: Tensor, name: str = "the model", samples_at_once: int | None = None
+    module: nn.Module,
+    loss: Loss,
+    x: Tensor,
+    y: Tensor,
+    name: str = "the model",
+    samples_at_once: int | None = None,
+    is_measured: Bool[np.ndarray, " samples"] | None = None,
 ) -> LossRow:
     """Return the row of `module` over inputs `x` [samples, ...] and targets `y` [samples, ...], in float32.
 
-    The forward pass is the module's own, of `samples_at_once` where that is given. Raises `UserError` for whatever it
-    raises, and for outputs that are not finite.
+    The forward pass is the module's own, of `samples_at_once` where that is given. `is_measured`: the samples whose
+    mean is the utility; without it no utility is computed. Raises `UserError` for whatever the module raises, and for
+    outputs that are not finite.
     """
+    return row_of(computed(module, x, name, samples_at_once), loss, y, is_measured)
+
+
+def computed(module: nn.Module, x: Tensor, name: str = "the model", samples_at_once: int | None = None) -> Tensor:
+    """Return the outputs of `module` for `x`, [samples, outputs]; `UserError` as `row` does."""
     with users_errors(f"{name} cannot compute the samples"):
         outputs = forward(module, x, samples_at_once)
     require(
@@ -52,11 +64,17 @@ def row(
         f"{name} returns outputs that are NaN or infinite",
         hint="the loss table takes finite losses only; leave this model or quantizer out",
     )
+    return outputs
+
+
+def row_of(outputs: Tensor, loss: Loss, y: Tensor, is_measured: Bool[np.ndarray, " samples"] | None = None) -> LossRow:
+    """Return the row of a model by its `outputs` [samples, outputs]; the others are as `row` takes them."""
     entropy = loss.entropy(outputs, y)
+    measured = None if is_measured is None else torch.from_numpy(is_measured)
     return LossRow(
         losses=loss.losses(outputs, y).numpy(),
         signals=loss.signals(outputs, y).numpy(),
-        per_sample_utility=loss.per_sample_utility(outputs, y).numpy(),
+        per_sample_utility=None if measured is None else loss.utility_measured(outputs, y, measured).numpy(),
         entropy=None if entropy is None else entropy.numpy(),
         named={name: signal.numpy() for name, signal in loss.named(outputs, y).items()},
     )

@@ -154,6 +154,16 @@ def kept() -> Generator[None]:
         _set_others(before)
 
 
+def state() -> tuple[Any, ...]:
+    """Return the states of the streams of torch, NumPy and Python that everything shares, for `moved`."""
+    return torch.get_rng_state(), *_others()
+
+
+def moved(before: tuple[Any, ...]) -> bool:
+    """Whether anything was drawn from these streams since their state was that of `before`."""
+    return not torch.equal(torch.get_rng_state(), before[0]) or _others_moved((before[1], before[2]))
+
+
 def seed_all(seed: int) -> None:
     """Begin the streams of torch, NumPy and Python that everything shares at `seed`."""
     torch.manual_seed(seed)

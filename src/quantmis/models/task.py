@@ -17,6 +17,7 @@ from quantmis.data.samples import Samples
 from quantmis.data.texts import AT_MOST, Texts, read_texts
 from quantmis.errors import UserError, require
 from quantmis.models import lora
+from quantmis.models.calling import users_errors
 from quantmis.models.causal_lm import CausalLM
 from quantmis.models.hugging_face import CAUSAL_LM, HuggingFace
 from quantmis.models.losses import CrossEntropy, Loss, as_loss
@@ -138,7 +139,7 @@ class Task:
 
     def build(self, seed: int) -> nn.Module:
         """Return a fresh module whose initial weights depend on `seed` alone."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), users_errors("the function that makes a model failed"):
             torch.manual_seed(seed)
             module = self.model()
         if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]

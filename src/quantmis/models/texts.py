@@ -78,7 +78,8 @@ class _Tokens:
 
     def __init__(self, tokenizer: Any):
         self._tokenizer = tokenizer
-        self._begin, self._end = _special(tokenizer, "bos_token"), _special(tokenizer, "eos_token")
+        self._begin = _special(tokenizer, "bos_token", "cls_token")
+        self._end = _special(tokenizer, "eos_token", "sep_token")
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         with quiet():
@@ -110,11 +111,16 @@ class _Tokens:
         return self._end[0] if whole else ""
 
 
-def _special(tokenizer: Any, name: str) -> tuple[str, int]:
-    """Return how a special token is written, empty where there is none, and its number."""
-    written = getattr(tokenizer, name, None)
-    number = getattr(tokenizer, f"{name}_id", None)
-    return ("", -1) if written is None or number is None else (str(written), int(number))
+def _special(tokenizer: Any, *names: str) -> tuple[str, int]:
+    """Return how the first special token of these names is written, empty where there is none, and its number.
+
+    Tokenizers of the kind of BERT's have CLS and SEP in the places of BOS and EOS.
+    """
+    for name in names:
+        written, number = getattr(tokenizer, name, None), getattr(tokenizer, f"{name}_id", None)
+        if written is not None and number is not None:
+            return str(written), int(number)
+    return "", -1
 
 
 def _require_known(tokens: Sequence[Sequence[int]], model: nn.Module) -> None:

@@ -21,6 +21,8 @@ CODES = {
     "QM012": "The shadow models saw another number of samples",
     "QM013": "What an audit as it is cannot see",
     "QM014": "Members and non-members that look alike",
+    "QM015": "Samples on scales that lie far apart",
+    "QM016": "Members do worse than other samples",
 }
 """What each code says, in the words of its page in the documentation."""
 

@@ -35,6 +35,13 @@ SPANS: dict[str, Span] = {
 }
 """Quantities outside of measures, and parts of measures, by the name of their field."""
 
+UTILITIES: dict[str, dict[str, Span]] = {
+    "accuracy": {"utility": (0.0, 1.0, True), "utility difference": (-1.0, 1.0, False)},
+    "r2": {"utility": (-LARGEST, 1.0, False)},
+    "log_likelihood": {"utility": (-LARGEST, 0.0, False)},
+}
+"""What utilities and their differences can be, by the metric of the utility and the unit of the measure."""
+
 ANYTHING: Span = (-LARGEST, LARGEST, False)
 COUNTS = {
     "samples",
@@ -107,9 +114,9 @@ def _as_estimate(value: Any) -> Any:
 
 
 def _span(measure: Measure[Any], record: MeasuredRecord) -> Span:
-    if measure.unit == "utility" and isinstance(record, VersionResult) and record.utility_metric.endswith("accuracy"):
-        return 0.0, 1.0, True
-    return *measure.span, measure.bounded
+    metric = record.utility_metric if isinstance(record, VersionResult) else ""
+    known = UTILITIES.get("accuracy" if metric.endswith("accuracy") else metric, {})
+    return known.get(measure.unit, (*measure.span, measure.bounded))
 
 
 def _of_estimate(found: Estimate | Unmeasured, span: Span) -> Iterator[str]:

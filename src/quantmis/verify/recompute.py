@@ -106,6 +106,7 @@ def recompute(results: Results, saved: Saved) -> Results:
     agreements = agreement(versions, settings.level) if saved.algorithm else []
     tested = controls(leading.tables, saved.noises, settings)
     data, target = _data(results, leading), _target(results, this_model, algorithm, settings)
+    subjects = (algorithm, this_model)
     return results.model_copy(
         update={
             "config": _config(results, settings, saved),
@@ -116,7 +117,7 @@ def recompute(results: Results, saved: Saved) -> Results:
             "controls": tested,
             "data": data,
             "target": target,
-            "warnings": findings.find(versions, tested, agreements, settings, {}, [], data, target),
+            "warnings": findings.find(versions, tested, agreements, settings, {}, [], data, target, subjects),
         }
     )
 

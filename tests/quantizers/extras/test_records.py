@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -114,3 +115,27 @@ def test_an_embedding_that_shares_the_weight_of_a_quantized_head_stays_as_it_is(
         torch.testing.assert_close(
             quantized.model(x), hidden @ quantized.layers[0].dequantize().T, atol=1e-4, rtol=1e-3
         )
+
+
+def clipped_nowhere(quantized: object, x: torch.Tensor) -> np.ndarray:
+    """Return the outputs that dynamic int8 stands for, in exact arithmetic: activations of a sample in 256 levels."""
+    biases = [each.detach().double().numpy() for name, each in model(64).named_parameters() if name.endswith("bias")]
+    first, last = (layer.dequantize().double().numpy() for layer in quantized.layers)
+    return np.stack([_rounded(_rounded(row, first, biases[0]).clip(0), last, biases[1]) for row in x.numpy()])
+
+
+def _rounded(row: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    low, high = min(row.min(), 0.0), max(row.max(), 0.0)
+    scale = np.float32((high - low) / 255)
+    zero = np.round(-low / scale)
+    codes = np.clip(np.round(row / scale) + zero, 0, 255)
+    return (codes - zero) * float(scale) @ weight.T + bias
+
+
+@pytest.mark.parametrize("spelled", ["onnx.dynamic", 'onnx.dynamic(per="channel")'])
+def test_sums_of_onnx_runtime_are_clipped_on_no_processor(spelled: str):
+    x = torch.rand(32, 64, generator=torch.Generator().manual_seed(1))  # all positive: the sums are large
+    quantized = QUANTIZERS.parse(spelled).quantize(model(64), x)
+    outputs = torch.cat([quantized.model(row) for row in x.split(1)]).double().numpy()
+    expected = clipped_nowhere(quantized, x)
+    assert np.linalg.norm(outputs - expected) < 1e-5 * np.linalg.norm(expected)

@@ -13,7 +13,7 @@ from quantmis.audit.execution.work import CALIBRATION, Group, Work
 from quantmis.data import canaries
 from quantmis.models import CausalLM
 from quantmis.models.extraction import extracted
-from quantmis.models.probes import FEW, steadiness
+from quantmis.models.probes import few_of, steadiness
 from quantmis.models.rows import LossRow, row
 from quantmis.models.task import inputs
 from quantmis.models.training import Tick, train
@@ -52,7 +52,7 @@ class _Filler:
         modes = [module.training for module in chosen.values()]
         for number in range(len(self._work.quantizers)):
             for index, (quantized, name) in zip(chosen, self._quantized(number, chosen, step), strict=True):
-                losses = self._row(number, quantized.model, self._held_out, name)[0].losses
+                losses = self._row(number, quantized.model, self._held_out, name, None)[0].losses
                 self._earlier.setdefault((number, index), []).append(losses)
         for module, mode in zip(chosen.values(), modes, strict=True):
             module.train(mode)
@@ -103,16 +103,18 @@ class _Filler:
 
     def _entry(self, number: int, quantized: Quantized, name: str) -> tuple[dict[str, np.ndarray], VersionTraits]:
         """Return the row of one quantized model, by the names of its arrays, and its traits."""
-        computed, by_company = self._row(number, quantized.model, self._inputs, name)
+        computed, by_company = self._row(number, quantized.model, self._inputs, name, self._work.is_held_out)
         return computed.arrays() | self._extracted(quantized.model, name), traits_of(quantized, by_company)
 
-    def _row(self, number: int, model: nn.Module, samples: tuple[Tensor, Tensor], name: str) -> tuple[LossRow, bool]:
+    def _row(
+        self, number: int, model: nn.Module, samples: tuple[Tensor, Tensor], name: str, is_measured: np.ndarray | None
+    ) -> tuple[LossRow, bool]:
         """Return the row of a model, and whether company matters to it: then each sample is computed alone."""
-        task, few = self._work.task, self._inputs[0][:FEW]
+        task, few = self._work.task, few_of(self._inputs[0])
         foreign = is_foreign(self._work.quantizers[number])
         by_company = foreign and steadiness(name, model, few, task.samples_at_once, typical=True).by_company
         at_once = 1 if by_company else task.samples_at_once
-        return row(model, task.loss, *samples, name=name, samples_at_once=at_once), by_company
+        return row(model, task.loss, *samples, name, at_once, is_measured), by_company
 
     def _extracted(self, model: nn.Module, name: str) -> dict[str, np.ndarray]:
         """Return which canaries among texts a language model says by heart, where there are any."""

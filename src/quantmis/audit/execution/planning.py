@@ -30,10 +30,13 @@ SPARE = 100
 def plan(request: AuditRequest, member: np.ndarray, store: Store | None) -> Work:
     """Return what is to be computed, by the engine kind that `store` was begun with where it was.
 
-    Raises `UserError` for what the training of a fresh model raises, which is tried first.
+    Raises `UserError` for what the training of a fresh model raises, which is tried first, and where the utility cannot
+    be measured on the samples that are held out.
     """
     task, settings = request.task, request.settings
     behind = planted(request)
+    plain = len(behind.samples) - behind.canaries
+    task.loss.require_measurable(behind.samples.y[:plain][~np.any(member[:, :plain], axis=0)])
     texts = isinstance(task.loss, CausalLM) and settings.options.canaries
     members = int(behind.repeats[member[0]].sum() if texts else member[0].sum())
     scope = scope_of(task)

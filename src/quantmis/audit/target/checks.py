@@ -33,6 +33,7 @@ def check_target(request: AuditRequest) -> None:
     given = target.given(task)
     module = given.model if isinstance(given, Quantized) else given
     _require_computes(lambda: loss_row(module, task, few, target.name), target.name)
+    task.loss.require_measurable(samples.y[target.non_members])
     check_utility(request, target, module)
     if target.quantized and len(request.settings.quantizers) > 1:
         target.module(task)  # or the quantizers of the audit would fail after the training
@@ -50,7 +51,8 @@ def check_utility(request: AuditRequest, target: Target, module: nn.Module) -> N
         return
     others, task = len(target.non_members), request.task
     samples = request.samples.take(np.concatenate([target.non_members, target.members[:FEWEST]]))
-    per_sample_utility = loss_row(module, task, samples, target.name)[0].per_sample_utility
+    measured = np.arange(len(samples)) < others
+    per_sample_utility = loss_row(module, task, samples, target.name, measured)[0].per_sample_utility
     assert per_sample_utility is not None  # noqa: S101 a module predicts
     weight = task.loss.weights(samples.y)
     found = average(

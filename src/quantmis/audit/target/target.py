@@ -75,6 +75,8 @@ class Target:
     like: str | None = None
     utility: float | None = None
     near_duplicates: int = 0
+    mask_lengths: tuple[int, ...] = field(init=False, default=())
+    """How long the masks of booleans are that rows were given as."""
 
     def __init__(
         self,
@@ -100,6 +102,8 @@ class Target:
         object.__setattr__(self, "like", like)
         object.__setattr__(self, "utility", utility)
         object.__setattr__(self, "near_duplicates", near_duplicates)
+        masks = [rows for rows in map(np.asarray, (members, non_members)) if rows.dtype == np.bool_]
+        object.__setattr__(self, "mask_lengths", tuple(len(each) for each in masks))
         both = np.intersect1d(self.members, self.non_members)
         require(
             len(both) == 0,
@@ -166,19 +170,30 @@ class Target:
 
     def known(self, samples: int) -> Bool[np.ndarray, " samples"]:
         """Return which of the samples are members or non-members."""
-        return self.is_member(samples) | _marked(self.non_members, samples)
+        return self.is_member(samples) | self.is_measured(samples)
 
     def is_member(self, samples: int) -> Bool[np.ndarray, " samples"]:
         """Return which of the samples are members."""
         return _marked(self.members, samples)
 
+    def is_measured(self, samples: int) -> Bool[np.ndarray, " samples"]:
+        """Return which of the samples are non-members: those that the utility is measured on."""
+        return _marked(self.non_members, samples)
+
 
 def disjoint(target: Target, samples: Samples) -> Target:
     """Return the target, without the samples that both sets hold where they are to be dropped.
 
-    Raises `UserError` for rows that do not exist and, by default, for samples in both sets, by their bytes or but for
-    rounding. Those that look alike need not be the same thing: they are counted in `near_duplicates`, for the report.
+    Raises `UserError` for rows that do not exist, for masks of another length than the samples and, by default, for
+    samples in both sets, by their bytes or but for rounding. Those that look alike need not be the same thing: they are
+    counted in `near_duplicates`, for the report.
     """
+    for length in target.mask_lengths:
+        require(
+            length == len(samples),
+            f"members, non_members: expected a mask of {len(samples)} samples, got one of {length}",
+            hint="a mask says true or false of every sample of the audit, in their order; or give numbers of rows",
+        )
     last = max(target.members.max(), target.non_members.max())
     require(last < len(samples), f"there is no row {last}: the samples are rows 0 to {len(samples) - 1}")
     found = overlap(samples.x[target.members], samples.x[target.non_members])

@@ -24,8 +24,8 @@ from quantmis.audit.target.weights import file_of
 from quantmis.data import Samples
 from quantmis.evidence import Evidence
 from quantmis.models import Task
-from quantmis.models.probes import FEW, settled
-from quantmis.models.rows import LossRow, row
+from quantmis.models.probes import differs_among, few_of, settled
+from quantmis.models.rows import LossRow, computed, row_of
 from quantmis.models.task import inputs
 from quantmis.models.weights import weights_digest
 from quantmis.quantizers import Quantized, Quantizer
@@ -55,13 +55,14 @@ def _tables(
 ) -> Iterator[LossTable]:
     task, samples = request.task, request.samples
     seen = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
-    origins = _origins(request, target)
+    origins, measured = _origins(request, target), target.is_measured(len(samples))
     for name, quantized in _made(request, target, seen):
-        computed, by_company = loss_row(quantized.model, task, samples, name)
+        computed, by_company = loss_row(quantized.model, task, samples, name, measured)
         table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, shown)
         yield replace(table, origin=origins.get(name, {}))
     for name, version in target.versions.items():
-        table = _table(name, *made_elsewhere(version, target, task, samples, name), target, task, samples, shown)
+        made = made_elsewhere(version, target, task, samples, name, measured)
+        table = _table(name, *made, target, task, samples, shown)
         yield replace(table, origin=origins[name])
 
 
@@ -108,7 +109,12 @@ def _quantized(quantizer: Quantizer, module: nn.Module, seen: Tensor | None, see
 
 
 def made_elsewhere(
-    version: Version, target: Target, task: Task, samples: Samples, name: str
+    version: Version,
+    target: Target,
+    task: Task,
+    samples: Samples,
+    name: str,
+    is_measured: Bool[np.ndarray, " samples"] | None = None,
 ) -> tuple[LossRow, VersionTraits]:
     """Return the row of a version that was quantized elsewhere, and what is known of it."""
     if isinstance(version.source, Evidence):
@@ -118,18 +124,29 @@ def made_elsewhere(
         return losses, VersionTraits(seeds.spell("table", name), None, None, None, [])
     made = opened(version, target, task, name)
     if isinstance(made, Quantized):
-        computed, by_company = loss_row(made.model, task, samples, name)
+        computed, by_company = loss_row(made.model, task, samples, name, is_measured)
         return computed, traits_of(made, by_company)
-    computed, by_company = loss_row(made, task, samples, name)
+    computed, by_company = loss_row(made, task, samples, name, is_measured)
     return computed, VersionTraits(weights_digest(made), None, None, None, [], by_company)
 
 
-def loss_row(module: nn.Module, task: Task, samples: Samples, name: str) -> tuple[LossRow, bool]:
-    """Return the row of a model, and whether company matters to it: then each sample is computed alone."""
-    x = inputs(samples)
-    how = settled(name, module, task, x[:FEW])
-    targets = task.loss.targets(samples.y)
-    return row(how.module, task.loss, x, targets, name=name, samples_at_once=how.samples_at_once), how.by_company
+def loss_row(
+    module: nn.Module,
+    task: Task,
+    samples: Samples,
+    name: str,
+    is_measured: Bool[np.ndarray, " samples"] | None = None,
+) -> tuple[LossRow, bool]:
+    """Return the row of a model, and whether company matters to it: then each sample is computed alone.
+
+    `is_measured`: the samples whose mean is the utility; without it no utility is computed.
+    """
+    x, targets = inputs(samples), task.loss.targets(samples.y)
+    how = settled(name, module, task, few_of(x))
+    outputs, by_company = computed(how.module, x, name, how.samples_at_once), how.by_company
+    if not by_company and differs_among(how.module, x, outputs, how.samples_at_once):
+        outputs, by_company = computed(how.module, x, name, samples_at_once=1), True
+    return row_of(outputs, task.loss, targets, is_measured), by_company
 
 
 def _table(
@@ -151,7 +168,7 @@ def _table(
         metric=task.loss.metric,
         traits=(traits,),
         is_audited=known & shown,
-        is_held_out=known & ~member,
+        is_held_out=target.is_measured(len(samples)),
         about="target",
         weight=task.loss.weights(samples.y),
     )

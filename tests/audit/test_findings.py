@@ -1,0 +1,50 @@
+"""Findings that are read off the loss tables: members that do worse, and samples on scales that lie far apart."""
+
+import numpy as np
+import pytest
+
+from quantmis.analysis import AnalysisSettings, analyse, findings
+from quantmis.analysis.scoring import each_other
+from quantmis.attacks import LiRA, LossThreshold
+from quantmis.evidence import Evidence
+from quantmis.results import Data
+from quantmis.stats import Unmeasured
+from quantmis.tables import LossTable, VersionTraits
+
+SAMPLES, MODELS = 200, 8
+TRAITS = VersionTraits("f" * 64, 32.0, 0.0, 10, [])
+DATA = Data(samples=SAMPLES, held_out=20, members_per_model=90, features=[3], classes=None, digest="0" * 64, notes=())
+
+
+def codes(shift: float, scale: float = 1.0, attack: LiRA | LossThreshold | None = None) -> list[str]:
+    """Return the findings about losses of models that are `shift` higher for members, one sample `scale` as wide."""
+    draw = np.random.default_rng(0)
+    half = draw.permuted(np.tile(np.arange(SAMPLES - 20) < SAMPLES // 2 - 10, (MODELS // 2, 1)), axis=1)
+    member = np.zeros((MODELS, SAMPLES), dtype=bool)
+    member[:, 20:] = np.stack([half, ~half], axis=1).reshape(MODELS, SAMPLES - 20)
+    losses = np.abs(draw.normal(size=member.shape)) + 3 + shift * member
+    losses[:, -1] *= scale
+    held_out = np.arange(SAMPLES) < 20
+    table = LossTable("identity", Evidence(losses, member), losses, None, "r2", (TRAITS,) * MODELS, ~held_out, held_out)
+    settings = AnalysisSettings((attack or LossThreshold(),), MODELS, 4, 0, 0.95)
+    done = analyse([table], each_other([table]), settings)
+    found = findings.find(list(done.records), [], [], settings, {}, [], DATA, Unmeasured("none"), (done,))
+    return [each.code for each in found if each.code in ("QM015", "QM016")]
+
+
+def test_members_that_do_worse_beyond_doubt_are_a_finding():
+    assert codes(shift=1.0) == ["QM016"]
+    assert codes(shift=-1.0) == []
+
+
+def test_where_nothing_leaks_a_direction_that_was_chosen_by_chance_is_no_finding():
+    assert codes(shift=0.0) == []
+
+
+@pytest.mark.parametrize("scale", [2e3, 1e6])
+def test_a_sample_on_another_scale_is_a_finding_and_decides_for_no_other(scale: float):
+    assert codes(shift=-1.0, scale=scale, attack=LiRA()) == ["QM015"]
+
+
+def test_samples_that_vary_a_hundred_times_as_far_are_none():
+    assert codes(shift=-1.0, scale=1e2, attack=LiRA()) == []
