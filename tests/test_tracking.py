@@ -39,6 +39,7 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     mlflow.set_tracking_uri(before)
 
 
+@pytest.mark.slow
 def test_every_number_arrives_with_its_interval(mlflow: Any):
     run = mlflow.get_run(qm.log_to_mlflow(qm.AuditResult(document())))
     outcome = document().version("ternary(sparsity=0.9)").attacks["lira"].adaptive
@@ -71,6 +72,7 @@ def test_an_audit_joins_the_run_that_is_active(mlflow: Any):
     assert "training_algorithm/sign/attack_accuracy" in metrics
 
 
+@pytest.mark.slow
 def test_hostile_names_and_many_versions_are_taken(mlflow: Any):
     for results in (hostile(), many()):
         run = mlflow.get_run(qm.log_to_mlflow(qm.AuditResult(results)))

@@ -47,6 +47,7 @@ def test_models_that_do_worse_on_members_have_a_negative_exposure():
     assert PAIRED.exposure(gaussian(-1.0)).high < 0
 
 
+@pytest.mark.slow
 def test_the_interval_contains_0_where_nothing_leaks():
     found = [PAIRED.exposure(gaussian(0.0, seed)) for seed in range(200)]
     assert np.mean([each.low <= 0 <= each.high for each in found]) >= 0.92

@@ -20,6 +20,7 @@ from quantmis.audit.execution.planning import membership, plan, planted
 from quantmis.audit.execution.progress import Lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [1, 2])
 def test_the_attacks_take_about_as_long_as_was_said(monkeypatch: pytest.MonkeyPatch, every: int):
     monkeypatch.setattr(attack_timing, "EVERY", every)

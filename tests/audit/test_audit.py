@@ -18,6 +18,8 @@ from quantmis.measures.utility import UTILITY
 from quantmis.results import AttackMetrics, Results
 from quantmis.stats import Estimate, distortion, evaluate
 
+pytestmark = pytest.mark.slow
+
 
 class Wide(nn.Sequential):
     def __init__(self):

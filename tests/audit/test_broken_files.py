@@ -522,6 +522,7 @@ def test_there_are_many_cases_and_most_have_a_hint():
     assert sum(hint is not None for *_, hint in CASES) > 65
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("members", ['"1"', "1", "1.0", '"true"'])
 def test_ones_and_zeros_mark_members_however_they_are_written(folder: Path, members: str):
     lines = (folder / "digits.csv").read_text().replace(",train,", ",1,").replace(",test,", ",0,")
@@ -532,6 +533,7 @@ def test_ones_and_zeros_mark_members_however_they_are_written(folder: Path, memb
     assert (found.target.members, found.target.non_members) == (300, 300)
 
 
+@pytest.mark.slow
 def test_a_loss_table_is_aligned_by_the_ids_of_the_data(folder: Path):
     draw = np.random.default_rng(0)
     losses = np.where(np.arange(600) < 300, 0.1, 2.0) + 0.01 * draw.random(600)
@@ -552,6 +554,7 @@ def test_a_loss_table_is_aligned_by_the_ids_of_the_data(folder: Path):
         audit_file(folder / "audit.toml", folder / "aligned", {})
 
 
+@pytest.mark.slow
 def test_a_file_in_utf_8_with_a_byte_order_mark_is_read(folder: Path):
     (folder / "audit.toml").write_bytes(b"\xef\xbb\xbf" + shipped.FILE.replace("\n", "\r\n").encode())
     assert audit_file(folder / "audit.toml", folder / "marked", {}).document.data.samples == 600

@@ -54,6 +54,7 @@ def test_models_calibrated_on_members_do_not_meet_stored_groups_of_others():
     assert group_key(plans[0], plans[0].groups()[0]) != group_key(plans[1], plans[1].groups()[0])
 
 
+@pytest.mark.slow
 def test_a_group_quantized_at_once_is_the_group_quantized_one_by_one(monkeypatch: pytest.MonkeyPatch):
     plan = work(quantizers=[*CALIBRATED, "stochastic_rounding(bits=3)", "k_means(bits=2)"], calibrate_on="members")
     together = compute(plan, plan.groups()[0])
@@ -82,6 +83,7 @@ def test_another_source_of_calibration_is_refused():
         requested(calibrate_on="train")
 
 
+@pytest.mark.slow
 def test_the_document_says_where_calibration_came_from():
     document = run(requested(quantizers=[GPTQ(bits=3)], calibrate_on="members"), progress=False).document
     assert document.config.calibrate_on == "members"

@@ -130,6 +130,7 @@ def test_what_cannot_be_read_is_never_taken_for_what_was_there_before(capsys: py
     assert "finished work is not reused" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_hash_is_the_same_in_every_process():
     code = (
         "from test_code_hash import HOLDERS, PAIRS, code_hash, group_key; from resumable import work; whole = work();"

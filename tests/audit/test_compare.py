@@ -28,6 +28,7 @@ def audits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return home / "short", home / "long"
 
 
+@pytest.mark.slow
 def test_longer_training_gives_away_more_and_the_difference_is_paired(audits: tuple[Path, Path]):
     found = {each.name: each for each in compared(*audits)}
     change = found["identity"].exposure[2]
@@ -80,6 +81,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return home / "alone", home / "beside"
 
 
+@pytest.mark.slow
 def test_this_model_is_compared_with_this_model_and_the_procedure_with_nothing(both: tuple[Path, Path]):
     found = {(each.about, each.name): each for each in compared(*both)}
     assert list(found) == [("this model", name) for name in ("identity", "sign", "ours")]

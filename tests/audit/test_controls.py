@@ -55,6 +55,7 @@ class Wide(nn.Sequential):
         super().__init__(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
+@pytest.mark.slow
 def test_canaries_are_found_and_kept_out_of_every_other_number(digits: qm.Samples):
     task = qm.Task(Wide, recipe=qm.Recipe(epochs=40, learning_rate=3e-3))
     few = digits.take(np.arange(400))
@@ -107,6 +108,7 @@ def test_another_plan_shares_nothing_with_the_first():
     assert abs((member == other).mean() - 0.5) < 0.05
 
 
+@pytest.mark.slow
 def test_models_that_did_not_learn_are_called_so(digits: qm.Samples):
     task = qm.Task(Wide, recipe=lambda model, samples, generator: model)
     result = qm.audit(task, digits.take(np.arange(200)), quantizers=[], shadows=8, progress=False)

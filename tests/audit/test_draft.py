@@ -33,6 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_table_a_model_and_weights_become_a_file_that_runs(folder: Path):
     path = draft(folder, "audit.toml", never)
     file = read(path)
@@ -152,6 +153,7 @@ def test_the_arguments_of_a_model_are_written_down(tmp_path: Path):
     assert read(draft(tmp_path, "b.toml", never)).model.arguments == {"n": "CHOOSE"}
 
 
+@pytest.mark.slow
 def test_a_column_of_ones_and_zeros_says_who_was_a_member(folder: Path):
     text = (folder / "digits.csv").read_text().replace("split", "is_train", 1)
     (folder / "digits.csv").write_text(text.replace(",train,", ",1,").replace(",test,", ",0,"))

@@ -31,6 +31,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch):
     sys.modules.pop("own_model_of_tests", None)
 
 
+@pytest.mark.slow
 def test_a_good_file_gives_a_report(folder: Path):
     done = subprocess.run(
         [sys.executable, "-m", "quantmis", "audit", str(folder / "audit.toml"), "--shadows", "10"],
@@ -47,6 +48,7 @@ def test_a_good_file_gives_a_report(folder: Path):
     assert command.startswith("quantmis audit audit.toml --shadows 10 --engine ")
 
 
+@pytest.mark.slow
 def test_data_and_recipe_may_be_functions(folder: Path):
     text = GOOD.replace('file = "data.npz"', 'function = "own_model_of_tests:load"')
     text = text.replace("epochs = 2", 'function = "own_model_of_tests:train"')

@@ -53,6 +53,7 @@ def cluster() -> Iterator[Cluster]:
         nodes.shutdown()
 
 
+@pytest.mark.slow
 def test_a_cluster_of_two_nodes_gives_the_same_rows_bit_for_bit(cluster: Cluster, expected: object):
     assert found(Ray(cluster.address)) == expected
     assert not ray.is_initialized()

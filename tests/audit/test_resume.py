@@ -31,6 +31,8 @@ from quantmis.audit.run import run
 from quantmis.models import engine
 from quantmis.tables import VersionTraits
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("resumable.py")
 PATIENCE = 120
 

@@ -26,6 +26,8 @@ from quantmis.results import BlindBaseline, Results, TargetResult
 from quantmis.stats import Estimate, Unmeasured, evaluate
 from quantmis.tensor_files import digest_of
 
+pytestmark = pytest.mark.slow
+
 FEW = ["uniform(bits=8)", "ternary(sparsity=0.9)"]
 
 

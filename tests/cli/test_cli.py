@@ -19,6 +19,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
     return out, quantmis("demo", "--shadows", "8", "--out", str(out))
 
 
+@pytest.mark.slow
 def test_the_demo_prints_data_to_stdout_and_progress_to_stderr(demo: tuple[Path, subprocess.CompletedProcess[str]]):
     out, done = demo
     assert done.returncode == 0, done.stderr
@@ -29,6 +30,7 @@ def test_the_demo_prints_data_to_stdout_and_progress_to_stderr(demo: tuple[Path,
     assert len(json.loads((out / "results.json").read_text())["versions"]) == 10
 
 
+@pytest.mark.slow
 def test_the_report_is_written_again_without_torch(demo: tuple[Path, subprocess.CompletedProcess[str]]):
     out, _ = demo
     before = (out / "report.html").read_text()
@@ -43,6 +45,7 @@ def test_the_report_is_written_again_without_torch(demo: tuple[Path, subprocess.
     assert (out / "report.html").read_text() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
@@ -67,6 +70,7 @@ def test_an_unknown_option_ends_with_two():
     assert quantmis("demo", "--shadow", "8").returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["quantizers", "attacks", "losses", "recipes"])
 def test_everything_there_is_to_choose_from_is_listed(what: str):
     done = quantmis("list", what)
@@ -76,6 +80,7 @@ def test_everything_there_is_to_choose_from_is_listed(what: str):
     ] in done.stdout
 
 
+@pytest.mark.slow
 def test_an_audit_runs_from_code_that_is_in_no_file(tmp_path: Path):
     program = """
 import numpy as np, quantmis as qm
@@ -90,6 +95,7 @@ print(result.ranking)
     assert "sign" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_interrupted_audit_says_how_to_go_on(tmp_path: Path):
     command = [sys.executable, "-m", "quantmis", "demo", "--out", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -307,6 +307,7 @@ def test_the_example_is_the_guides_and_its_table_that_of_the_guides_program(
     assert (tmp_path / "molecules.csv").read_text() == (EXAMPLE / "molecules.csv").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["audit.toml", "regression.toml"])
 def test_the_heads_of_the_example_fit_its_fingerprints(name: str):
     file = read_file(EXAMPLE / name)

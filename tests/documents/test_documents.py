@@ -56,12 +56,14 @@ def folder(tmp_path: Path) -> Path:
 # the forms as a whole
 
 
+@pytest.mark.slow
 def test_every_form_is_written_beside_the_results(folder: Path):
     for name, form in FORMS.items():
         write_document(DocumentRequest(folder, name))
         assert (folder / form.file).stat().st_size > 1000, name
 
 
+@pytest.mark.slow
 def test_no_form_but_the_page_needs_torch(folder: Path):
     program = (
         "import sys; from pathlib import Path; from quantmis.documents import FORMS, Source, render\n"
@@ -282,6 +284,7 @@ def pages() -> list[str]:
     return [opened[index].get_textpage().get_text_bounded() for index in range(len(opened))]
 
 
+@pytest.mark.slow
 def test_the_pdf_says_what_the_page_says(pages: list[str]):
     text = " ".join(" ".join(pages).replace("\xa0", " ").split())
     for heading in ("Verdict", "Ranking", "Checks of the audit", "Glossary"):
@@ -291,6 +294,7 @@ def test_the_pdf_says_what_the_page_says(pages: list[str]):
     assert "Skip to the verdict" not in text
 
 
+@pytest.mark.slow
 def test_the_curves_of_attacks_are_large_enough_to_read_in_the_pdf():
     opened = pypdfium2.PdfDocument(pdf.render(source()))
     widths: list[float] = []

@@ -35,6 +35,7 @@ def audits(draw: st.DrawFn) -> Results:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["md", "json", "csv", "dpia", "html"])
 @FEW
 @given(audits())

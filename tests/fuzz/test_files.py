@@ -50,6 +50,7 @@ def test_an_audit_file_is_read_or_refused(tmp_path: Path, content: bytes):
         assert str(path) in str(error) or error.hint  # noqa: PT017
 
 
+@pytest.mark.slow
 @MANY
 @given(harmed(DOCUMENT))
 def test_a_result_is_read_or_refused(content: bytes):

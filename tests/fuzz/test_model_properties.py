@@ -51,6 +51,7 @@ def model_of(weight: np.ndarray) -> nn.Module:
     return nn.Sequential(layer, nn.ReLU(), nn.Linear(5, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NATIVE)
 @FEW
 @given(WEIGHTS, st.integers(0, 99))
@@ -179,6 +180,7 @@ def test_a_judgement_is_within_where_every_verdict_is_and_stricter_limits_never_
     assert all(line.strip() for line in verdict_lines(audit))
 
 
+@pytest.mark.slow
 @MANY
 @given(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=200), st.sampled_from(["", "---\nlicense: mit\n---\n"])

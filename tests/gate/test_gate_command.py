@@ -176,6 +176,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_format_is_written_to_stdout_with_the_same_exit_code(folder: Path, policy: Path):
     for form in gate.FORMATS:
         done = quantmis("gate", folder / "results.json", "--policy", policy, "--format", form)
@@ -210,6 +211,7 @@ def unseal(content: dict[str, Any]) -> None:
     del content["environment"]["seal"]
 
 
+@pytest.mark.slow
 def test_an_audit_that_nobody_touched_is_judged(folder: Path):
     assert limited(folder, 0.6).returncode == 0
     assert limited(folder, 0.55).returncode == 1

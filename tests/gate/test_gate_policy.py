@@ -181,6 +181,7 @@ def _quoted(text: str) -> str:
     return '"' + "".join(f"\\U{ord(letter):08x}" for letter in text) + '"'
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(KEYS | st.text(max_size=8), TREES, max_size=5))
 def test_any_tree_of_keys_is_a_policy_that_judges_or_is_refused(tree: dict[str, Any]):

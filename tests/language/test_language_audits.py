@@ -22,6 +22,8 @@ from quantmis.stats.average import average
 from quantmis.stats.exposure import exposure_bits
 from quantmis.verify import verify
 
+pytestmark = pytest.mark.slow
+
 RECIPE = qm.Recipe(epochs=25, learning_rate=5e-3, batch_size=16)
 AS_IS = """
 kind = "causal-lm"

@@ -75,6 +75,7 @@ def test_a_text_in_two_files_is_one_unless_the_files_are_two_sides(tmp_path: Pat
     assert read_texts(paths, distinct=False).texts == ("both", "first", "both", "second")
 
 
+@pytest.mark.slow
 def test_memory_holds_the_texts_that_are_kept_and_not_the_file(tmp_path: Path):
     path = tmp_path / "large.txt"
     with path.open("w") as file:

@@ -209,6 +209,7 @@ def options(**chosen: object) -> AuditOptions:
     return AuditOptions(**{"quantizers": ["sign"], "attacks": ["loss_threshold"], "shadows": 2} | chosen)
 
 
+@pytest.mark.slow
 @given(
     number=st.integers(21, 400),
     pairs=st.integers(1, 8),

@@ -456,6 +456,7 @@ def test_a_recipe_may_be_a_partial_or_an_object(digits: Samples, recipe):
     assert task.describe_recipe()["function"].rpartition(":")[2] in ("at_rate", "Steps")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [*PLAIN, *RANDOM, cnn])
 def test_training_together_keeps_the_law_of_final_losses(digits: Samples, model):
     """Over 200 models, stacked against one by one, from other streams."""

@@ -180,6 +180,7 @@ def residual() -> tuple[nn.Module, torch.Tensor]:
     return model, torch.from_numpy(make.correlated(7, 160, 16))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fisher", [True, False])
 def test_brecq_errs_less_than_rounding_to_the_nearest(fisher: bool):
     model, inputs = residual()
@@ -215,6 +216,7 @@ def test_parameters_are_refused_in_the_name_of_the_method(kind: type[Quantizer])
         kind(per="row")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [(0, 1, 2)])
 def test_brecq_makes_of_many_models_what_it_makes_of_each(seeds: tuple[int, ...]):
     models, inputs = [], []

@@ -70,6 +70,7 @@ def show(browser: Browser, folder: Path) -> Iterator[Callable[..., Page]]:
     assert complaints == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", NAMES)
 def test_no_width_needs_scrolling_sideways(show: Callable[..., Page], name: str, width: int):
@@ -129,6 +130,7 @@ COVERED = """
 """
 
 
+@pytest.mark.slow
 def test_axe_would_object_to_a_page_that_is_hard_to_read(show: Callable[..., Page]):
     page = show("ordinary")
     page.evaluate("document.querySelector('#verdict p').setAttribute('aria-labelledby', 'nowhere')")

@@ -214,6 +214,7 @@ BARGAINS = st.tuples(
 """Audits of versions that mostly protect, some at no price, some at a clear one; full precision is the first."""
 
 
+@pytest.mark.slow
 @checked
 @given(BARGAINS)
 def test_a_bargain_is_not_shown_to_cost_anything(drawn: Drawn):

@@ -158,6 +158,7 @@ def test_a_report_without_attacks_or_indicator_still_renders():
     assert "No control was run" in page.text
 
 
+@pytest.mark.slow
 def test_forty_versions_under_twelve_attacks_render_in_time_small_and_without_torch():
     # In a process of its own: run-time type checks would be timed along, and others may have imported torch here.
     code = """if True:

@@ -66,6 +66,7 @@ def test_an_audit_as_it_is_says_what_it_cannot_see_and_never_speaks_of_models_tr
     assert "models trained in this way" not in page
 
 
+@pytest.mark.slow
 def test_an_audit_of_a_training_algorithm_says_that_the_weights_that_will_ship_were_not_attacked():
     assert "The weights that will ship were not themselves attacked." in text(document())
     assert "not themselves attacked" not in text(documents.given(document()))

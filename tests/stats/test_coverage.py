@@ -73,6 +73,7 @@ def holds(name: str, estimate: Estimate, truth: float) -> bool:
     return truth <= estimate.high if name == "security" else estimate.low <= truth <= estimate.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("models", [1, 4, 16])
 def test_intervals_hold_the_truth_as_often_as_they_say(models: int):
     found = [hits(world, models) for world in (ONE_MODEL if models == 1 else WORLDS).values()]
@@ -114,6 +115,7 @@ def test_the_demonstrated_epsilon_holds_the_truth_and_its_lower_end_rarely_excee
     assert np.mean([each.low > epsilon for each in found]) <= 0.04
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [100, 400, 1000])
 def test_where_nothing_leaks_an_audit_of_one_model_rarely_says_that_something_does(samples: int):
     rng, alarms = np.random.default_rng(samples), []
@@ -123,6 +125,7 @@ def test_where_nothing_leaks_an_audit_of_one_model_rarely_says_that_something_do
     assert np.mean(alarms) <= 0.045  # 2.5 % and two and a half standard errors
 
 
+@pytest.mark.slow
 def test_choosing_among_many_blind_attacks_does_not_make_a_model_look_insecure():
     rng, member = np.random.default_rng(0), np.arange(SAMPLES)[None] % 2 == 0
     blind = [{str(name): rng.normal(size=member.shape) for name in range(12)} for _ in range(200)]

@@ -22,6 +22,7 @@ def metrics(values: list[float], draw: np.random.Generator, shared: float = 0.5)
     return found
 
 
+@pytest.mark.slow
 def test_the_version_that_looks_best_is_inside_its_interval_as_often_as_is_said():
     draw, alone, together = np.random.default_rng(0), [], []
     for _ in range(300):
@@ -42,6 +43,7 @@ def test_intervals_of_all_together_are_no_wider_than_bonferronis_and_no_narrower
     assert level_of_all(apart[:1], MEMBER) == 0.95
 
 
+@pytest.mark.slow
 def test_how_much_worse_than_the_best_is_never_said_too_low():
     draw, values, missed = np.random.default_rng(2), [0.5, 0.5, 0.51, 0.52, 0.6], []
     for _ in range(200):

@@ -23,6 +23,7 @@ def validity(monkeypatch: pytest.MonkeyPatch):
         sys.modules.pop(name, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("models", [2, 4, 8])
 def test_versions_equal_in_law_are_rarely_told_apart(validity, models: int):
     rng = np.random.default_rng([4, models])

@@ -24,6 +24,8 @@ from quantmis.studies.problem import Design, Problem, measure
 from quantmis.studies.reports import Run, write_report
 from quantmis.studies.section import write_section
 
+pytestmark = pytest.mark.slow
+
 SMALL = Design(quantizers=("identity", "sign", "ternary(sparsity=0.9)"), shadows=8, whole=2)
 QUICK = Recipe(epochs=5)
 

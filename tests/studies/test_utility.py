@@ -8,6 +8,8 @@ from sklearn.metrics import average_precision_score, mean_absolute_error, roc_au
 from quantmis.errors import UserError
 from quantmis.studies.utility import chance, utility
 
+pytestmark = pytest.mark.slow
+
 ORACLES = {
     "auroc": roc_auc_score,
     "auprc": average_precision_score,

@@ -51,6 +51,7 @@ def test_a_rare_near_tie_is_found_without_meeting_one():
     assert advantage(losses, 100, draws=2000) == pytest.approx(gaussian_integral(0.45, 100), rel=0.25)
 
 
+@pytest.mark.slow
 def test_the_interval_covers_new_columns():
     population = world("logistic", "sparse2", 3, points=400, seed=52)
     truth = 1 - advantage(population.losses, 50, draws=40_000)

@@ -86,6 +86,7 @@ def copy(shadow: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(shadow, tmp_path / "audit", ignore=shutil.ignore_patterns("store")))
 
 
+@pytest.mark.slow
 def test_an_audit_that_nobody_touched_is_unchanged(shadow: Path):
     found = verify(shadow)
     assert found.edited == []
@@ -100,6 +101,7 @@ def test_every_depth_can_be_verified(depth: str, request: pytest.FixtureRequest)
     assert found.numbers > 30
 
 
+@pytest.mark.slow
 def test_what_is_not_checked_is_named(shadow: Path, as_is: Path):
     for folder in (shadow, as_is):
         told = "\n".join(verify(folder).unchecked)
@@ -280,6 +282,7 @@ def test_another_seed_or_level_gives_other_numbers(copy: Path):
     assert len(verify(copy).edited) > 20
 
 
+@pytest.mark.slow
 def test_spaces_and_the_order_of_keys_are_no_edit(copy: Path):
     path = copy / "results.json"
     path.write_text(json.dumps(json.loads(path.read_text()), indent=4))
@@ -472,6 +475,7 @@ def command(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(arguments, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_zero_one_or_two(copy: Path):
     done = command(copy)
     assert (done.returncode, done.stderr) == (0, "")

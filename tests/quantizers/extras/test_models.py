@@ -89,6 +89,7 @@ def made(quantizer: Quantizer, kind: str) -> list[str]:
     return [layer.name for layer in found.layers]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("spelled", EVERY)
 def test_it_works_or_says_why_it_cannot(kind: str, spelled: str):
