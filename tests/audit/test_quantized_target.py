@@ -15,7 +15,7 @@ from quantmis.stats import Estimate, Unmeasured
 from quantmis.verify import verify
 
 KINDS = list(quantized_files.FILES)
-pytestmark = pytest.mark.filterwarnings("ignore")  # of exporters
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of exporters
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any
 
 import documents
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
