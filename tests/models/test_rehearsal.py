@@ -18,7 +18,7 @@ from quantmis.audit.request import audit_request
 from quantmis.audit.run import checked
 from quantmis.data import Samples
 from quantmis.errors import UserError
-from quantmis.models import Recipe, Task
+from quantmis.models import CrossEntropy, Recipe, Task
 from quantmis.models.calling import users_errors
 from quantmis.models.rehearsal import batch_sizes, rehearse
 from quantmis.models.training import Training, train
@@ -136,6 +136,22 @@ def test_a_sample_that_the_model_cannot_take_is_an_error_before_training():
         rehearse(Task(Table), Samples(x, np.arange(60) % 2), members=30)
     assert "Embedding(5, 4)" in str(refused.value.hint)
     assert "self.head(self.table(x).mean(1))" in str(refused.value.hint)
+
+
+class Unfinished(CrossEntropy):
+    """A loss of the user's own whose signal is yet to be written."""
+
+    def signals(self, outputs: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError("the signal")
+
+
+def test_what_a_loss_raises_or_cannot_hold_is_an_error_before_training(digits: Samples):
+    with pytest.raises(UserError, match=r"the loss cross_entropy failed on .*: NotImplementedError: the signal"):
+        rehearse(Task(lambda: nn.Linear(64, 10), Unfinished()), few(digits, 64), members=32)
+    far = Samples(digits.x[:64], np.append(np.zeros(63), 1e25))
+    with pytest.raises(UserError, match="a fresh model has losses or signals that are NaN or infinite") as refused:
+        rehearse(Task(lambda: nn.Linear(64, 1), "mse", Recipe(batch_size=16)), far, members=16)
+    assert "scale the targets" in str(refused.value.hint)
 
 
 def test_rehearsing_leaves_samples_and_streams_alone(digits: Samples):

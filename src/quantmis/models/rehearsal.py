@@ -11,7 +11,7 @@ from quantmis.models import streams
 from quantmis.models.calling import users_errors
 from quantmis.models.probes import require_alone
 from quantmis.models.recipe import Recipe
-from quantmis.models.rows import computed
+from quantmis.models.rows import computed, row_of
 from quantmis.models.task import Task, inputs
 from quantmis.models.training import device
 
@@ -35,6 +35,7 @@ def rehearse(task: Task, samples: Samples, members: int, seed: int = 0) -> None:
                 trainer.step(x[rows].to(device()), y[rows].to(device()))
         fresh = task.build(seeds.integer(seed, *ADDRESS))
         outputs = computed(fresh, x, "a fresh model", task.samples_at_once)
+        row_of(outputs, task.loss, y, name="a fresh model")
         require_alone("the model", fresh, task, x, outputs)
 
 

@@ -52,7 +52,7 @@ def row(
     mean is the utility; without it no utility is computed. Raises `UserError` for whatever the module raises, and for
     outputs that are not finite.
     """
-    return row_of(computed(module, x, name, samples_at_once), loss, y, is_measured)
+    return row_of(computed(module, x, name, samples_at_once), loss, y, is_measured, name)
 
 
 def computed(module: nn.Module, x: Tensor, name: str = "the model", samples_at_once: int | None = None) -> Tensor:
@@ -67,16 +67,33 @@ def computed(module: nn.Module, x: Tensor, name: str = "the model", samples_at_o
     return outputs
 
 
-def row_of(outputs: Tensor, loss: Loss, y: Tensor, is_measured: Bool[np.ndarray, " samples"] | None = None) -> LossRow:
-    """Return the row of a model by its `outputs` [samples, outputs]; the others are as `row` takes them."""
+def row_of(
+    outputs: Tensor,
+    loss: Loss,
+    y: Tensor,
+    is_measured: Bool[np.ndarray, " samples"] | None = None,
+    name: str = "the model",
+) -> LossRow:
+    """Return the row of a model by its `outputs` [samples, outputs]; the others are as `row` takes them.
+
+    Raises `UserError` for what a loss of the user's own raises, and for losses and signals that are not finite.
+    """
+    with users_errors(f"the loss {loss.name} failed on the outputs of {name}"):
+        made = _made(outputs, loss, y, None if is_measured is None else torch.from_numpy(is_measured))
+    finite = bool(np.isfinite(made.losses).all() and np.isfinite(made.signals).all())
+    hint = "scale the targets: a square that float32 cannot hold counts as infinite"
+    require(finite, f"{name} has losses or signals that are NaN or infinite", hint=hint)
+    return made
+
+
+def _made(outputs: Tensor, loss: Loss, y: Tensor, measured: Tensor | None) -> LossRow:
     entropy = loss.entropy(outputs, y)
-    measured = None if is_measured is None else torch.from_numpy(is_measured)
     return LossRow(
         losses=loss.losses(outputs, y).numpy(),
         signals=loss.signals(outputs, y).numpy(),
         per_sample_utility=None if measured is None else loss.utility_measured(outputs, y, measured).numpy(),
         entropy=None if entropy is None else entropy.numpy(),
-        named={name: signal.numpy() for name, signal in loss.named(outputs, y).items()},
+        named={each: signal.numpy() for each, signal in loss.named(outputs, y).items()},
     )
 
 

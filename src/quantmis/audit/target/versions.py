@@ -146,7 +146,7 @@ def loss_row(
     outputs, by_company = computed(how.module, x, name, how.samples_at_once), how.by_company
     if not by_company and differs_among(how.module, x, outputs, how.samples_at_once):
         outputs, by_company = computed(how.module, x, name, samples_at_once=1), True
-    return row_of(outputs, task.loss, targets, is_measured), by_company
+    return row_of(outputs, task.loss, targets, is_measured, name), by_company
 
 
 def _table(
