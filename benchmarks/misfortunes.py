@@ -112,7 +112,7 @@ def workers_killed(chaos: Audits, number: int) -> Outcome:
         workers = [each for each in children(process.pid) if not _keeps_books(each)]
         if len(workers) >= 2:
             time.sleep(chaos.draw.uniform(0, 4))
-            killed = sum(_kill(each) for each in workers) > 0
+            killed = sum(map(_kill, workers)) > 0
         time.sleep(0.02)
     code, error = chaos.ended(process)
     if code not in (0, 2):

@@ -103,23 +103,8 @@ def test_a_cluster_that_answers_and_then_falls_silent_is_left(monkeypatch: pytes
 @pytest.mark.parametrize(
     "address",
     [
-        "local",
-        "",
-        "nowhere",
-        "host:",
-        "host:0",
-        "host:65536",
-        "host:1:2",
-        "http://host:80",
-        "ho st:1",
-        "host:1\n",
-        "-:1",
-        "ray://",
-        "ray://host",
-        "file:///etc/passwd",
-        "host:6379/..",
-        "$(id):1",
-        "a" * 99 + "\x1b[31m:1",
+        *("local", "", "nowhere", "host:", "host:0", "host:65536", "host:1:2", "http://host:80", "ho st:1", "host:1\n"),
+        *("-:1", "ray://", "ray://host", "file:///etc/passwd", "host:6379/..", "$(id):1", "a" * 99 + "\x1b[31m:1"),
     ],
 )
 def test_an_address_that_is_none_is_refused_and_starts_no_cluster(address: str, monkeypatch: pytest.MonkeyPatch):

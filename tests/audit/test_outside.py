@@ -1,4 +1,4 @@
-"""Claims about what a group depends on beside its arguments: nothing that has changed since is believed."""
+"""Claims about what a group depends on beside its arguments: nothing that was read and has changed is believed."""
 
 import importlib
 import json

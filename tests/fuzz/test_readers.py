@@ -165,10 +165,19 @@ def test_an_image_is_read_or_refused(tmp_path: Path, content: bytes):
     assert pixels is None or (pixels.shape == (3, 4, 4) and 0 <= pixels.min() <= pixels.max() <= 1)
 
 
+def parquet_texts() -> bytes:
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    stream = io.BytesIO()
+    parquet.write_table(arrow.table({"id": [1, 2, 3], "text": ["one", "t\u00e9", None]}), stream)
+    return stream.getvalue()
+
+
 TEXTS = {
     "t.txt": "one\ntwo\n\nthrée\n".encode(),
     "t.jsonl": b'{"text": "one"}\n{"text": "t\\u00e9"}\n',
     "t.csv": b'id,text\n1,"a ""b"""\n2,c\n',
+    "t.parquet": parquet_texts,
 }
 
 
@@ -177,7 +186,8 @@ TEXTS = {
 @given(data=st.data(), by=st.sampled_from(["line", "paragraph"]))
 def test_texts_are_read_or_refused(tmp_path: Path, name: str, data, by: str):
     path = tmp_path / name
-    path.write_bytes(data.draw(harmed(TEXTS[name])))
+    whole = TEXTS[name]
+    path.write_bytes(data.draw(harmed(whole() if callable(whole) else whole)))
     found = read_or_refused(lambda: read_texts([path], by=by))
     assert found is None or ("".join(found.texts).encode() and "\0" not in "".join(found.texts))
 

@@ -1,6 +1,7 @@
 """Files of weights in every format that is read, harmed anywhere: refused in words, or read as finite numbers."""
 
 import io
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from safetensors.torch import save
 
 from quantmis.errors import UserError
 from quantmis.models.weights import read_weights
+from quantmis.quantizers import Sign
 from quantmis.quantizers.formats import format_of, read
+from quantmis.quantizers.storage import save as save_record
 from quantmis.tensor_files import digest_of
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("unchecked")]
@@ -37,6 +40,12 @@ def graph() -> bytes:
     return onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], [out], start)).SerializeToString()
 
 
+def record() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        save_record(Sign().quantize(make.small()), Path(folder) / "sign.safetensors")
+        return (Path(folder) / "sign.safetensors").read_bytes()
+
+
 FILES: dict[str, Callable[[], bytes]] = {
     "gguf": (make.HERE / "small.gguf").read_bytes,
     "bitsandbytes": lambda: save(made.bitsandbytes()[0]),
@@ -45,6 +54,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "compressed-tensors": lambda: save(made.compressed(made.draws(), packed_zeros=True)),
     "fp8": lambda: save(made.fp8("channel")[0]),
     "nvfp4": lambda: save(made.nvfp4()[0]),
+    "quantmis": record,
     "plain": lambda: save(make.small().state_dict()),
     "archive": archive,
     "onnx": graph,

@@ -6,12 +6,18 @@ included; the section is replaced where it stands already, so that the same audi
 
 from pathlib import Path
 
+import yaml
 from huggingface_hub import ModelCard
+from huggingface_hub.repocard import REGEX_YAML_BLOCK
 from huggingface_hub.utils import logging
 
 from quantmis.documents.markdown import body, plain
 from quantmis.documents.source import Source
 from quantmis.errors import UserError, require
+from quantmis.files import content_of
+
+LARGEST = 10**7
+"""Bytes of the longest card that is read."""
 
 BEGIN = "<!-- quantmis privacy audit: begin. This section is written by `quantmis report --format model-card` -->"
 END = "<!-- quantmis privacy audit: end -->"
@@ -34,9 +40,7 @@ def section(source: Source) -> str:
 def merge_into(path: Path, source: Source) -> bytes:
     """Return the card at `path` with the section of this audit; `UserError` for what is no model card."""
     try:
-        before = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}", hint="name an existing model card") from error
+        before = content_of(path, most=LARGEST).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is no model card: it is not UTF-8 text", hint="name a Markdown file") from error
     after = merged(before, section(source), str(path))
@@ -74,6 +78,14 @@ def _gap(card: str, ending: str) -> str:
 
 def _metadata(card: str, name: str) -> dict[str, object]:
     """Return the metadata of a card as the Hugging Face Hub reads it; `UserError` where it does not."""
+    block = REGEX_YAML_BLOCK.search(card.removeprefix("\N{BYTE ORDER MARK}"))
+    try:
+        aliases = block and any(isinstance(each, yaml.AliasEvent) for each in yaml.parse(block[2]))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UserError(
+            f"{name} is no model card that Hugging Face reads: {error}", hint="mend its metadata"
+        ) from error
+    require(not aliases, f"{name}: its metadata refer to themselves", hint="write out what *names stand for")
     try:
         return ModelCard(card.removeprefix("\N{BYTE ORDER MARK}")).data.to_dict()
     except Exception as error:  # the parser of YAML has errors of its own

@@ -48,7 +48,7 @@ class LossTable:
     sample counts in the utility, None for all alike. Where canaries are texts, `repeats` says how often each sample
     stands in the training sets that it is in, and `extracted` which of the canaries that models were trained on each
     model says by heart, "greedy" and "sampled", [models, canaries]. `origin` says of a version of the target where it
-    came from: the "name" of the model, the SHA-256 of its "file", the quantizer that it is "like"; empty for none.
+    came from: the "name" of the model, the SHA-256 of its "file", the quantizer that it is "like", or an empty text.
     """
 
     name: str

@@ -133,7 +133,7 @@ EVENTS: dict[str, Callable[[Observed, tuple[Any, ...]], None]] = {
 
 
 def _path(named: Any) -> str | None:
-    """Return the absolute path of what is opened, of compiled code that of its source; None for what does not count."""
+    """Return the path of what is opened, that of its source for compiled code; None for what does not count."""
     if not isinstance(named, str | bytes | os.PathLike):
         return None
     path = os.path.abspath(os.fsdecode(named))
