@@ -16,6 +16,7 @@ QM013  an as-is audit does not see what shadow models would
 QM014  members and non-members look alike
 QM015  the signals of some samples vary a thousand times as far as those of others
 QM016  members are told by doing worse than other samples
+QM017  samples repeat others, and nobody said which belong together
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,6 +58,7 @@ def find(
         *_reversed(subjects),
         *_alike(target),
         *_far_apart(subjects),
+        *_repeated(data),
         *_hardly_learned(versions, settings, target),
         *_shallow(settings),
         *_few_shadows(settings),
@@ -142,6 +144,19 @@ def _far_apart(subjects: Sequence[SubjectAnalysis]) -> Found:
                 f"Between models the signals of one sample vary {max(far.values()):,.0f} times as far as those of a "
                 f"typical one ({', '.join(far)}). A target written as 99,999, or two units in one column, does that. "
                 "No attack lets one sample decide for others, but the mean loss and the training itself do."
+            ),
+        )
+
+
+def _repeated(data: Data) -> Found:
+    if data.copies and data.groups is None:
+        yield (
+            "QM017",
+            (
+                f"{data.copies:,} samples repeat an earlier one, by their bytes or but for rounding. Copies were kept on "
+                "one side and counted as one. Do more samples belong together, as those of one patient, document or "
+                "scaffold? Then the intervals are too narrow: name their column, [data] groups, or "
+                "qm.Samples(groups=...)."
             ),
         )
 

@@ -28,7 +28,8 @@ def ranking(scored: Sequence[ScoredVersion], distortion: Mapping[str, float | Un
     metrics, criterion = _metrics(scored)
     if len(metrics) < len(scored):
         return Ranking(criterion="not ranked: the upper bound on security was not measured", rows=[])
-    pairs = compare_metrics(metrics, scored[0].table.audited.member, level)
+    table = scored[0].table
+    pairs = compare_metrics(metrics, table.audited.member, level, table.audited_groups)
     exposure = _exposures(scored, metrics, criterion)
     known = {name: value for name, value in distortion.items() if isinstance(value, float)}
     if len(known) < len(exposure):

@@ -120,4 +120,5 @@ def _bound(table: LossTable, settings: AnalysisSettings, *forms: Mapping[str, Sc
     }
     if not scores_by_name:
         return Bound(Unmeasured("no attack of this audit bounds security"), "")
-    return security_upper_bound(scores_by_name, table.audited.member, settings.level, settings.seed)
+    member, groups = table.audited.member, table.audited_groups
+    return security_upper_bound(scores_by_name, member, settings.level, settings.seed, groups)

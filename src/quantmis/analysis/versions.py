@@ -39,7 +39,8 @@ def _attack(name: str, version: ScoredVersion) -> AttackResult:
 def _outcome(scores: Scores | Unmeasured, version: ScoredVersion) -> AttackMetrics | Unmeasured:
     if isinstance(scores, Unmeasured):
         return scores
-    outcome = AttackOutcome(scores, version.table.audited.member, version.precision.level)
+    table = version.table
+    outcome = AttackOutcome(scores, table.audited.member, version.precision.level, table.audited_groups)
     curve = Curve(fpr=_for_drawing(outcome.metrics.fpr_points), tpr=_for_drawing(outcome.metrics.tpr_points))
     return AttackMetrics(measures=_measured("attack", outcome), roc=curve)
 

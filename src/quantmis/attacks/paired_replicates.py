@@ -24,6 +24,7 @@ from quantmis.errors import require
 from quantmis.evidence import NO_TWIN, Evidence
 from quantmis.stats import Estimate
 from quantmis.stats.cluster import Linear, pair_id, spread
+from quantmis.stats.groups import numbers_of
 from quantmis.stats.interval import quantile
 from quantmis.stats.metrics import clustering
 from quantmis.stats.roc import auc, tally
@@ -87,10 +88,10 @@ class PairedReplicates(Attack):
         pair the interval is about these two models: how much trainings differ is not measurable with one pair.
         """
         net = self.movement(table)
-        over = spread(net.influence, pair_id(table.member))
+        over = spread(net.influence, pair_id(table.member), numbers_of(table.groups, table.samples))
         reach = quantile(level, over.freedom) * float(np.sqrt(over.variance))
         low, high = max(net.value - reach, -1.0), min(net.value + reach, 1.0)
-        return Estimate(net.value, low, high, level, "net movement between twins; " + clustering(over))
+        return Estimate(net.value, low, high, level, "net movement between twins; " + clustering(over, table.groups is not None))
 
     def advantage(self, table: Evidence, level: float = 0.95) -> Estimate:
         """Return the advantage that LiRA or RMIA with 64 shadow models would have, predicted from twins alone.
@@ -100,10 +101,10 @@ class PairedReplicates(Attack):
         of a; the prediction itself misses by about 0.02 more (benchmarks/RESULTS.md, section fidelity).
         """
         area = auc(tally(_between_twins(table, -table.losses.astype(float)), table.member), table.member)
-        over = spread(area.influence, pair_id(table.member))
+        over = spread(area.influence, pair_id(table.member), numbers_of(table.groups, table.samples))
         reach = quantile(level, over.freedom) * float(np.sqrt(over.variance))
         value, low, high = (_advantage(area.value + step) for step in (0.0, -reach, reach))
-        return Estimate(value, low, high, level, "predicted from twins; " + clustering(over))
+        return Estimate(value, low, high, level, "predicted from twins; " + clustering(over, table.groups is not None))
 
 
 def _probability(losses: Float[np.ndarray, "models samples"]) -> Float[np.ndarray, "models samples"]:

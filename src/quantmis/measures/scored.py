@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from quantmis.stats import Bound, Unmeasured, evaluate
 from quantmis.stats.metrics import Metrics
@@ -64,13 +64,14 @@ class ScoredVersion:
 
 @dataclass(frozen=True, eq=False)
 class AttackOutcome:
-    """Hold the scores of one attack on one version, and who was a member."""
+    """Hold the scores of one attack on one version, who was a member, and which samples belong together."""
 
     scores: Scores
     member: Bool[np.ndarray, "models samples"]
     level: float
+    groups: Shaped[np.ndarray, " samples"] | None = None
 
     @cached_property
     def metrics(self) -> Metrics:
         """Every metric of the scores, computed once."""
-        return evaluate(self.scores, self.member, self.level)
+        return evaluate(self.scores, self.member, self.level, groups=self.groups)

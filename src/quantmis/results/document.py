@@ -55,7 +55,8 @@ class Data(Record):
     """Describe the samples: `samples` were divided among the models, `held_out` were shown to none.
 
     `digest` is the SHA-256 of the bytes of inputs and labels, `features` the shape of one sample, `notes` how inputs
-    and labels were made, a sentence each.
+    and labels were made, a sentence each. `groups`: how many groups the user put them in; `copies`: how many samples
+    repeat an earlier one, by their bytes or but for rounding.
     """
 
     samples: int
@@ -65,6 +66,8 @@ class Data(Record):
     classes: int | None = None
     digest: str
     notes: tuple[str, ...] = ()
+    groups: int | None = None
+    copies: int = 0
 
 
 def standing(rank: int | None, tied: int) -> str:

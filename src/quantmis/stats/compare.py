@@ -23,7 +23,7 @@ from quantmis.errors import require
 from quantmis.stats import interval
 from quantmis.stats.cluster import Linear, Spread, gather, pair_id, spread
 from quantmis.stats.estimate import Estimate
-from quantmis.stats.groups import gather_groups, group_numbers
+from quantmis.stats.groups import gather_groups, numbers_of
 from quantmis.stats.metrics import clustering
 from quantmis.stats.roc import auc, tally
 
@@ -75,17 +75,25 @@ def compare_metrics(
     _require_one_table(metrics)
     spreads = moderated([metrics[a].influence - metrics[b].influence for a, b in pairs], len(metrics), member, groups)
     compared = [
-        (first, second, *_tested(metrics[first].value - metrics[second].value, over, level))
+        (first, second, *_tested(metrics[first].value - metrics[second].value, over, level, groups is not None))
         for (first, second), over in zip(pairs, spreads, strict=True)
     ]
     adjusted = holm([p for *_, p in compared])
     return [Difference(*each, float(after)) for each, after in zip(compared, adjusted, strict=True)]
 
 
-def difference(first: Linear, second: Linear, cluster: np.ndarray, level: float = 0.95) -> tuple[Estimate, float]:
+def difference(
+    first: Linear,
+    second: Linear,
+    cluster: np.ndarray,
+    level: float = 0.95,
+    groups: Shaped[np.ndarray, " samples"] | None = None,
+) -> tuple[Estimate, float]:
     """Return `first` minus `second`, two metrics over the same table, and the p-value of no difference."""
     _require_one_table({"first": first, "second": second})
-    return _tested(first.value - second.value, spread(first.influence - second.influence, cluster), level)
+    influence = first.influence - second.influence
+    over = spread(influence, cluster, numbers_of(groups, influence.shape[1]))
+    return _tested(first.value - second.value, over, level, groups is not None)
 
 
 def holm(p_values: Sequence[float]) -> Float[np.ndarray, " tests"]:
@@ -101,11 +109,11 @@ def holm(p_values: Sequence[float]) -> Float[np.ndarray, " tests"]:
     return adjusted
 
 
-def _tested(value: float, over: Spread, level: float) -> tuple[Estimate, float]:
+def _tested(value: float, over: Spread, level: float, is_grouped: bool) -> tuple[Estimate, float]:
     error = float(np.sqrt(over.variance))
     reach = interval.quantile(level, over.freedom) * error
     p = 2 * float(special.stdtr(over.freedom, -abs(value) / error)) if error > 0 else float(value == 0)
-    return Estimate(value, value - reach, value + reach, level, "paired; " + clustering(over)), p
+    return Estimate(value, value - reach, value + reach, level, "paired; " + clustering(over, is_grouped)), p
 
 
 def _require_one_table(metrics: Mapping[str, Linear]) -> None:
@@ -126,7 +134,7 @@ def moderated(
     `quantizers`: how many metrics the differences are between. Of a single model the variance is that over samples.
     """
     cluster, models = pair_id(member), len(member)
-    numbers = None if groups is None else group_numbers(groups, member.shape[1])
+    numbers = numbers_of(groups, member.shape[1])
     if models == 1:
         return [spread(each, cluster, numbers) for each in influences]
     parts = np.array([_parts(each, cluster, numbers) for each in influences]).reshape(-1, 3)

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from quantmis.stats import heldout, interval
 from quantmis.stats.cluster import Linear, Spread, pair_id, spread
 from quantmis.stats.estimate import Estimate, Unmeasured
-from quantmis.stats.groups import group_numbers
+from quantmis.stats.groups import numbers_of, units_of
 from quantmis.stats.roc import FALSE_POSITIVES_NEEDED, Tally, auc, points, tally, true_positive_rate
 
 FALSE_POSITIVE_RATES = (0.1, 0.01, 0.001)
@@ -61,14 +61,14 @@ class Table:
         groups: Shaped[np.ndarray, " samples"] | None = None,
     ) -> "Table":
         """Tally `scores` and divide their samples into halves; samples of one of `groups` stay together."""
-        numbers = None if groups is None else group_numbers(groups, scores.shape[1])
+        numbers = numbers_of(groups, scores.shape[1])
         half = heldout.halves(scores, member, seed, numbers)
         return cls(tally(scores, member), member, pair_id(member), half, level, numbers)
 
     @property
     def units(self) -> int:
         """How many independent draws of samples there are: the samples, or their groups."""
-        return self.member.shape[1] if self.groups is None else int(self.groups.max()) + 1
+        return units_of(self.groups, self.member.shape[1])
 
     def spread(self, influence: Float[np.ndarray, "models samples"]) -> Spread:
         """Return the clustered variance of a metric with this `influence`."""
@@ -150,14 +150,14 @@ def epsilon(table: Table) -> Estimate | Unmeasured:
 
 def too_few(table: Table) -> Unmeasured | None:
     """Say so where the halves hold too few members or non-members to choose a threshold and to measure it."""
-    sides = (table.half, ~table.half)
-    counted = [kind[:, side].sum() for side in sides for kind in (table.member, ~table.member)]
+    first = slice(None) if table.groups is None else np.unique(table.groups, return_index=True)[1]
+    member, half = table.member[:, first], table.half[first]
+    counted = [kind[:, side].sum() for side in (half, ~half) for kind in (member, ~member)]
     if min(counted) >= SAMPLES_NEEDED // 2:
         return None
-    members, non_members = table.counts.trials
-    return Unmeasured(
-        f"not resolvable with {non_members} non-members and {members} members: {SAMPLES_NEEDED} of each are needed"
-    )
+    among = "" if table.groups is None else "groups of "
+    found = f"{(~member).sum()} {among}non-members and {member.sum()} {among}members"
+    return Unmeasured(f"not resolvable with {found}: {SAMPLES_NEEDED} of each are needed")
 
 
 def clustering(over: Spread, grouped: bool = False) -> str:
