@@ -134,7 +134,8 @@ def _quantizer_of(noise: LossTable) -> str:
 
 
 def _auc(attack: Attack, table: Evidence) -> Estimate:
-    return evaluate(attack.score(table), table.member, LEVEL, groups=table.groups).auc
+    each_other = attack.uses_references
+    return evaluate(attack.score(table), table.member, LEVEL, groups=table.groups, each_other=each_other).auc
 
 
 def _judged(name: str, version: str, expected: str, found: Estimate | Unmeasured, passed: bool | None) -> Control:

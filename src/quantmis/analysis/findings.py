@@ -17,6 +17,7 @@ QM014  members and non-members look alike
 QM015  the signals of some samples vary a thousand times as far as those of others
 QM016  members are told by doing worse than other samples
 QM017  samples repeat others, and nobody said which belong together
+QM018  two numbers about twins order versions differently
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ from quantmis.results import Agreement, BlindBaseline, Control, Data, Finding, T
 from quantmis.stats import Estimate, Unmeasured
 
 SHADOWS_ADVISED = 32
+MOST_NAMED = 4
 FARTHEST = 1e3
 """How many times as far as those of a typical sample the signals of one may vary between models."""
 
@@ -67,6 +69,7 @@ def find(
         *_untouched(versions),
         *_slow(engines_refused),
         *_disagreement(agreement),
+        *_contradicted(subjects, settings.level),
         *_refuted(versions),
         *_unresolved(versions),
         *_damaged(damaged),
@@ -271,6 +274,20 @@ def _disagreement(agreement: Sequence[Agreement]) -> Found:
                     f"{each.tau.value:.2f}). The attacks were carried out, the indicator is a theory: the attacks lead."
                 ),
             )
+
+
+def _contradicted(subjects: Sequence[SubjectAnalysis], level: float) -> Found:
+    pairs = [pair for each in subjects for pair in each.contradicted(level)]
+    if pairs:
+        named = "; ".join(f"{less} below {more}" for less, more in pairs[:MOST_NAMED])
+        yield (
+            "QM018",
+            (
+                f"Exposure between twins puts versions beyond doubt in another order than the AUC between twins: {named}"
+                f"{f'; and {len(pairs) - MOST_NAMED} more' if len(pairs) > MOST_NAMED else ''}. Exposure depends on the "
+                "scale of outputs, so that a version can look less exposed than it is; orders are stated by the AUC."
+            ),
+        )
 
 
 def _refuted(versions: Sequence[VersionResult]) -> Found:

@@ -82,6 +82,7 @@ def score(
         settings.precision,
         full_precision,
         ids,
+        frozenset(spelling(attack) for attack in settings.attacks if attack.uses_references),
     )
 
 

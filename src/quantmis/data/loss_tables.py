@@ -150,7 +150,9 @@ def _labels(value: np.ndarray) -> np.ndarray:
 def _groups(value: np.ndarray) -> np.ndarray:
     """Return the groups of samples as numbers."""
     require(value.ndim == 1, f"groups: expected the group of each sample, got shape {value.shape}")
-    plain = value.dtype.kind in "biuSU" or (value.dtype.kind in "fO" and not any(each != each for each in value.tolist()))
+    plain = value.dtype.kind in "biuSU" or (
+        value.dtype.kind in "fO" and not any(each != each for each in value.tolist())
+    )
     require(plain, f"groups: expected text or whole numbers, got {value.dtype}")
     return np.unique(value.astype(str), return_inverse=True)[1]
 

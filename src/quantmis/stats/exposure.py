@@ -36,10 +36,12 @@ def by_class(
     label: Integer[np.ndarray, " samples"],
     level: float = 0.95,
     groups: Shaped[np.ndarray, " samples"] | None = None,
+    each_other: bool = False,
 ) -> dict[int, Estimate | Unmeasured]:
     """Return the AUC within each class; classes with few members or non-members are unmeasured.
 
-    `groups` [samples]: which samples belong together and are one draw.
+    `groups` [samples]: which samples belong together and are one draw. `each_other`: the models are each other's
+    references.
 
     >>> member = np.arange(80)[None] % 2 == 0
     >>> areas = by_class(1.0 * member, member, np.array([0] * 77 + [1] * 3))
@@ -49,7 +51,7 @@ def by_class(
     require(label.shape == scores.shape[1:], f"label: expected {scores.shape[1]} labels, got {label.shape}")
     classes = ((each, label == each) for each in np.unique(label).tolist())
     return {
-        each: _area(scores[:, chosen], member[:, chosen], level, None if groups is None else groups[chosen])
+        each: _area(scores[:, chosen], member[:, chosen], level, None if groups is None else groups[chosen], each_other)
         for each, chosen in classes
     }
 
@@ -89,12 +91,13 @@ def _area(
     member: Bool[np.ndarray, "models samples"],
     level: float,
     groups: Shaped[np.ndarray, " samples"] | None,
+    each_other: bool,
 ) -> Estimate | Unmeasured:
     members, non_members = int(member.sum()), int((~member).sum())
     if min(members, non_members) < SAMPLES_NEEDED:
         counted = f"{non_members} non-members and {members} members"
         return Unmeasured(f"not resolvable with {counted}: {SAMPLES_NEEDED} of each are needed")
-    table = Table.of(scores, member, level, groups=groups)
+    table = Table.of(scores, member, level, groups=groups, each_other=each_other)
     return table.proportion(auc(table.counts, member), "ties counted half; ")
 
 

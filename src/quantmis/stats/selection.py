@@ -8,7 +8,7 @@ comparisons with the best): of versions that are tied, the most useful one may b
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import permutations
+from itertools import combinations
 from statistics import NormalDist
 
 import numpy as np
@@ -78,7 +78,13 @@ def simultaneous(
         over = spread(metric.influence, pair_id(member), numbers)
         value = min(max(metric.value, 0.0), 1.0)
         low, high = wilson(value, over, together, units)
-        return Estimate(value, low, high, level, f"holds for all {len(metrics)} versions together; {clustering(over, numbers is not None)}")
+        return Estimate(
+            value,
+            low,
+            high,
+            level,
+            f"holds for all {len(metrics)} versions together; {clustering(over, numbers is not None)}",
+        )
 
     return {name: estimate(metric) for name, metric in metrics.items()}
 
@@ -98,12 +104,12 @@ def worse_than_best(
     >>> worse_than_best(metrics, member)["a"], 0.4 < worse_than_best(metrics, member)["b"] < 0.7
     (0.0, True)
     """
-    pairs = list(permutations(metrics, 2))
-    differences = [metrics[a].influence - metrics[b].influence for a, b in pairs]
-    spreads = moderated(differences, len(metrics), member, groups)
-    tail = (1 - level) / max(len(pairs), 1)
+    pairs = list(combinations(metrics, 2))
+    spreads = moderated([*metrics.values()], [*combinations(range(len(metrics)), 2)], member, groups)
+    tail = (1 - level) / max(2 * len(pairs), 1)
     most = dict.fromkeys(metrics, 0.0)
     for (first, second), over in zip(pairs, spreads, strict=True):
         reach = float(stats.t.isf(tail, over.freedom) * np.sqrt(over.variance))
-        most[first] = max(most[first], metrics[first].value - metrics[second].value + reach)
+        apart = metrics[first].value - metrics[second].value
+        most[first], most[second] = max(most[first], apart + reach), max(most[second], reach - apart)
     return most
