@@ -30,8 +30,8 @@ class Evidence:
     the negated loss when it is not given. `entropy`: [models, samples], the modified entropy of the predictions
     (Song & Mittal 2021), lower for members, where the task has one. `label`: [samples], the class of each sample,
     where the task has classes. `named`: further signals by name, each [models, samples] and higher for members, such as
-    those of language models. `groups`: [samples], which samples belong together, those of one patient, say: they stand in one
-    half and count as one draw. Raises `UserError` for other shapes, an empty table, NaN or infinity.
+    those of language models. `groups`: [samples], which samples belong together, those of one patient, say: they stand
+    in one half and count as one draw. Raises `UserError` for other shapes, an empty table, NaN or infinity.
 
     >>> table = Evidence(np.array([[0.1, 2.0], [1.5, 0.2]]), np.array([[True, False], [False, True]]))
     >>> table.models, table.samples, table.twin.tolist()

@@ -156,8 +156,8 @@ def _repeated(data: Data) -> Found:
         yield (
             "QM017",
             (
-                f"{data.copies:,} samples repeat an earlier one, by their bytes or but for rounding. Copies were kept on "
-                "one side and counted as one. Do more samples belong together, as those of one patient, document or "
+                f"{data.copies:,} samples repeat an earlier one, by their bytes or but for rounding. Copies were kept "
+                "on one side and counted as one. Do more samples belong together, as those of one patient, document or "
                 "scaffold? Then the intervals are too narrow: name their column, [data] groups, or "
                 "qm.Samples(groups=...)."
             ),
@@ -280,12 +280,13 @@ def _contradicted(subjects: Sequence[SubjectAnalysis], level: float) -> Found:
     pairs = [pair for each in subjects for pair in each.contradicted(level)]
     if pairs:
         named = "; ".join(f"{less} below {more}" for less, more in pairs[:MOST_NAMED])
+        left = f"; and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""
         yield (
             "QM018",
             (
-                f"Exposure between twins puts versions beyond doubt in another order than the AUC between twins: {named}"
-                f"{f'; and {len(pairs) - MOST_NAMED} more' if len(pairs) > MOST_NAMED else ''}. Exposure depends on the "
-                "scale of outputs, so that a version can look less exposed than it is; orders are stated by the AUC."
+                f"Exposure between twins puts versions beyond doubt in another order than the AUC between twins: "
+                f"{named}{left}. Exposure depends on the scale of outputs, so that a version can look less exposed "
+                "than it is; orders are stated by the AUC."
             ),
         )
 

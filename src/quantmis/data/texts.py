@@ -81,7 +81,8 @@ def read_texts(
 
     `by` says what a text of a `.txt` file is, "line" or "paragraph"; `column` names that of other files. `distinct`:
     whether a text that stands in two files is one too; else only one that stands in a file twice. `key` names the files
-    in errors. `groups` names the column or key of the document that a text is part of; `.txt` files have none. Raises `UserError` for files that are not there, of another kind, or without texts.
+    in errors. `groups` names the column or key of the document that a text is part of; `.txt` files have none. Raises
+    `UserError` for files that are not there, of another kind, or without texts, and for a text of no group.
     """
     require(by in WAYS, f"{key}: by must be one of {', '.join(WAYS)}, got {by!r}", hint=suggestion(by, WAYS))
     require(at_most > 0, f"{key}: at_most must be positive, got {at_most}")

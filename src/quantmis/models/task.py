@@ -120,8 +120,8 @@ class Task:
     ) -> Samples:
         """Return texts as the samples of a causal language model: paths of files, or `Texts.of` a list of strings.
 
-        `by`, `column`, `groups`, `at_most`, `distinct` and `seed`: see `quantmis.data.texts.read_texts`. `longest`: how many
-        tokens of a text are read, by default 2,048 or as many as the model reads at once. `reference`: whether the
+        `by`, `column`, `groups`, `at_most`, `distinct` and `seed`: see `quantmis.data.texts.read_texts`. `longest`: how
+        many tokens of a text are read, by default 2,048 or as many as the model reads at once. `reference`: whether the
         model before fine-tuning, where it has weights to start from, is what the difference to a reference is taken
         from.
         """

@@ -190,7 +190,7 @@ def _parts(
     Trainings are pairs of twins or, of one pair, its two models, each of which shows in the `half` that it was trained
     on.
     """
-    pairs, samples = cells.shape
+    samples = cells.shape[1]
     trainings = cells.sum(1) if half is None else np.array([cells[0, half].sum(), cells[0, ~half].sum()])
     between = float((trainings**2).sum()) * len(trainings) / max(len(trainings) - 1, 1)
     return between, float((cells.sum(0) ** 2).sum()) * samples / max(samples - 1, 1), float((cells**2).sum())

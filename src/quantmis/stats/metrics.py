@@ -116,7 +116,8 @@ def evaluate(
     """Return every metric of the scores of an attack, higher = more member-like.
 
     `groups` [samples]: which samples belong together (a patient's, a document's); they are one draw, not several.
-    `each_other`: the models are each other's references, as where shadow models attack each other. Raises `UserError` for NaN, for unequal shapes, and where there are only members or only non-members.
+    `each_other`: the models are each other's references, as where shadow models attack each other. Raises `UserError`
+    for NaN, for unequal shapes, and where there are only members or only non-members.
 
     >>> draw = np.random.default_rng(0)
     >>> member = np.tile(np.arange(400) % 2 == 0, (1, 1))
