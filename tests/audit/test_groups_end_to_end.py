@@ -63,7 +63,7 @@ def test_an_as_is_audit_counts_a_group_once(tmp_path: Path):
 @pytest.mark.parametrize(("depth", "models"), [("indicator", {"replicates": 4}), ("shadow", {"shadows": 8})])
 def test_an_audit_that_trains_counts_a_group_once(tmp_path: Path, depth: str, models: dict[str, int]):
     task = qm.Task(net, recipe=Recipe(epochs=1, batch_size=32))
-    found = qm.audit(task, samples(GROUP), quantizers=["sign"], out=tmp_path / "a", progress=False, **models)
+    found = qm.audit(task, samples(GROUP), quantizers=["sign"], out=tmp_path / "a", depth=depth, progress=False, **models)
     document = found.document
     assert document.config.depth == depth
     assert not verify(tmp_path / "a").edited
