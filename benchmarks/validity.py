@@ -293,7 +293,7 @@ second. Constants of the product were chosen on small trained networks and with 
 
 {markdown(["what", "world", *(f"{models} models" for models in MODELS)], rows(fresh))}
 
-![How often intervals hold the truth, and how often equal versions are told apart, by the number of models](figures/validity.svg)
+![Intervals that hold the truth, and equal versions told apart, by models](figures/validity.svg)
 
 Fresh seeds, the extremes:
 

@@ -65,10 +65,10 @@ def _held(
 
 def _after_choice(measure: Measure[Any], record: VersionResult, ranking: Ranking | Unmeasured) -> Any:
     """Return what was measured, in the interval of all versions together where there is one: a version was chosen."""
-    rows = [] if isinstance(ranking, Unmeasured) else ranking.rows
+    rows, value = [] if isinstance(ranking, Unmeasured) else ranking.rows, record[measure]
     chosen = next((row.chosen for row in rows if row.name == record.name), None)
-    if chosen is None or measure not in (ATTACK_ACCURACY, SECURITY_UPPER_BOUND):
-        return record[measure]
+    if chosen is None or isinstance(value, Unmeasured) or measure not in (ATTACK_ACCURACY, SECURITY_UPPER_BOUND):
+        return value
     return chosen if measure is ATTACK_ACCURACY else security_of(chosen)
 
 

@@ -226,4 +226,10 @@ def _clustered_epsilon(table: Table, accepted: Bool[np.ndarray, "models samples"
         interval.quantile(table.level, over.freedom) * math.sqrt(over.variance),
     )
     value = max(raw, 0.0)
-    return Estimate(value, max(value - reach, 0.0), value + reach, table.level, HELD_OUT + clustering(over))
+    return Estimate(
+        value,
+        max(value - reach, 0.0),
+        value + reach,
+        table.level,
+        HELD_OUT + clustering(over, table.groups is not None),
+    )
