@@ -9,10 +9,14 @@ from torch import nn
 
 import quantmis as qm
 from quantmis.analysis.controls import _another
+from quantmis.attacks import LossThreshold
+from quantmis.audit.options import AuditOptions
+from quantmis.audit.settings import Settings
 from quantmis.audit.target.versions import calibration_rows
 from quantmis.errors import UserError
 from quantmis.measures.auc import AUC
 from quantmis.models import Recipe
+from quantmis.quantizers import Identity
 from quantmis.results import AttackMetrics, TargetResult
 from quantmis.stats import Estimate, Unmeasured
 from quantmis.tables.saved import read_table
@@ -116,20 +120,14 @@ def test_calibration_takes_whole_groups(monkeypatch: pytest.MonkeyPatch):
     target = qm.Target(net(), ROWS[:half], ROWS[half:])
     made = importlib.import_module("quantmis.audit.target.versions")
     monkeypatch.setattr(made, "needs_calibration", lambda quantizer: True)
-
-    class Settings:
-        quantizers = (object(),)
-
-        class options:  # noqa: N801 as of the settings
-            calibrate_on = "held_out"
-
+    settings = Settings((Identity(),), (LossThreshold(),), 0, 0, AuditOptions())
     shown = np.ones(len(ROWS), dtype=bool)
     for groups in (GROUP, ROWS % 2 + 2 * (half <= ROWS), ROWS // half * 10 + ROWS % 4):
-        rows = calibration_rows(target, Settings, shown, groups)
+        rows = calibration_rows(target, settings, shown, groups)
         rest = np.setdiff1d(target.non_members, rows)
         assert 0 < len(rows) <= half // 2
         assert not set(groups[rows]) & set(groups[rest])
-    np.testing.assert_array_equal(calibration_rows(target, Settings, shown), ROWS[half : half + half // 4])
+    np.testing.assert_array_equal(calibration_rows(target, settings, shown), ROWS[half : half + half // 4])
 
 
 def test_copies_count_as_one_and_are_told():
