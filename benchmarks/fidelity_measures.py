@@ -62,8 +62,9 @@ class Few:
 
     @cached_property
     def compared(self) -> list[Difference]:
-        """The exposures of every two quantizers compared."""
-        return compare_metrics(self.exposure, self.tables[0].member)
+        """The AUC between twins of every two quantizers compared, by which audits state orders."""
+        areas = {str(number): PairedReplicates().area(table) for number, table in enumerate(self.tables)}
+        return compare_metrics(areas, self.tables[0].member)
 
 
 Measure = Callable[[Evidence], float]

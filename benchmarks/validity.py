@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from _results import markdown, write_section
+from _results import FIGURES, markdown, write_section
 from scipy import stats
 from validity_worlds import WORLDS, Effects, Versions, World, deceiving
 
@@ -35,6 +35,8 @@ EQUAL = (1.0,) * 10
 ORDERED = (0.0, 0.1, 0.3, 0.6, 0.9, 1.2, 1.6, 2.2, 3.0)
 TRAINING = {0.05: 1.25, 0.1: 2, 0.2: 5}
 """What a version adds to what a model remembers, and the ratio of variance that makes (see `stats.compare`)."""
+ORDERS = "equal versions told apart"
+DRAWN = ("AUC", "AUC between twins", "AUC of LiRA", "TPR at 10 %", "advantage, bound on MIS", "exposure between twins")
 DECEIVING = ("scaled", "offset", "spared")
 Hits = dict[tuple[str, ...], list[float]]
 
@@ -100,7 +102,7 @@ def intervals(name: str, models: int, truth: Truth, rng: np.random.Generator) ->
 
 def lira(name: str, models: int, rng: np.random.Generator) -> Estimate:
     evidence = WORLDS[name].table(models, SAMPLES, rng)
-    return evaluate(LiRA().score(evidence), evidence.member, false_positive_rates=()).auc
+    return evaluate(LiRA().score(evidence), evidence.member, false_positive_rates=(), each_other=True).auc
 
 
 def areas(versions: list[Evidence]) -> dict[str, Linear]:
@@ -191,7 +193,7 @@ def one_round(
 def add_statements(name: str, models: int, rng: np.random.Generator, hits: Hits) -> None:
     """Add what is stated of equal versions, and of versions with an order."""
     for training, ratio in TRAINING.items():
-        cell = ("equal versions told apart", f"all worlds, ratio {ratio}", str(models))
+        cell = (ORDERS, f"all worlds, ratio {ratio}", str(models))
         hits[cell].append(equal(name, models, training, rng))
     for what, metric in (("AUC", areas), ("exposure", movements)) if name in ("mild", "strong") else ():
         shares = orders(name, models, rng, metric)
@@ -241,6 +243,34 @@ def extremes(hits: Hits) -> list[list[str]]:
     ]
 
 
+def figure(hits: Hits) -> None:
+    """Draw each interval's coverage and how often equal versions are told apart, a dot per world."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "quantmis"
+    from matplotlib import pyplot as plt
+
+    drawing, panels = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    whole = sorted({what for what, *_ in hits if what in DRAWN or what == ORDERS})
+    for panel, named, aim in ((panels[0], [each for each in whole if each != ORDERS], 95), (panels[1], [ORDERS], 5)):
+        for number, what in enumerate(named):
+            cells = [
+                (int(models), 100 * float(np.mean(each))) for (one, _, models), each in hits.items() if one == what
+            ]
+            models, share = np.array(cells).T
+            panel.scatter(models * 1.05 ** (number - len(named) / 2), share, s=14, label=what)
+        panel.axhline(aim, color="#999999", linestyle="--", linewidth=1)
+        panel.set_xscale("log", base=2)
+        panel.set_xticks(MODELS, map(str, MODELS))
+        panel.set_xlabel("models")
+        panel.legend(fontsize=7)
+    panels[0].set_ylabel("intervals that hold the truth, %")
+    panels[1].set_ylabel("audits that state an order, %")
+    FIGURES.mkdir(exist_ok=True)
+    drawing.savefig(FIGURES / "validity.svg", metadata={"Date": None})
+
+
 def main() -> None:
     """Measure and write the section."""
     options = argparse.ArgumentParser()
@@ -249,6 +279,7 @@ def main() -> None:
     truths = all_truths()
     developed, developing = measure(DEVELOPMENT, seconds / 5, truths)
     fresh, rounds = measure(FRESH, seconds * 4 / 5, truths)
+    figure(fresh)
     worst = ["", "lowest cell", "highest cell", "replications, fewest"]
     write_section(
         "validity",
@@ -261,6 +292,8 @@ interval a round (one with 64 models); the development seeds, {DEVELOPMENT} to {
 second. Constants of the product were chosen on small trained networks and with development seeds.
 
 {markdown(["what", "world", *(f"{models} models" for models in MODELS)], rows(fresh))}
+
+![Intervals that hold the truth, and equal versions told apart, by models](figures/validity.svg)
 
 Fresh seeds, the extremes:
 

@@ -130,16 +130,16 @@ def _paired(attack: str, key: tuple[str, str], sides: tuple[ComparedAudit, Compa
     before, after = _scored(attack, key, sides[0]), _scored(attack, key, sides[1])
     if before is None or after is None:
         return None
-    (first, member, shown), (second, other, also) = before, after
-    if not np.array_equal(member, other) or not np.array_equal(shown, also):
+    (first, table, shown), (second, other, also) = before, after
+    if not np.array_equal(table.member, other.member) or not np.array_equal(shown, also):
         return None
-    [pair] = compare({"0": first, "1": second}, member)
+    [pair] = compare({"0": first, "1": second}, table.member, groups=table.groups)
     found = pair.estimate
     return Estimate(-found.value, -found.high, -found.low, found.level, found.method)
 
 
-def _scored(attack: str, key: tuple[str, str], side: ComparedAudit) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return the scores of an attack on one version, who is a member, and the columns; None without its tables.
+def _scored(attack: str, key: tuple[str, str], side: ComparedAudit) -> tuple[np.ndarray, Evidence, np.ndarray] | None:
+    """Return the scores of an attack on one version, its table, and the columns of that; None without its tables.
 
     The attacker's own models are the other rows of the table or, for this model, the trained ones of the same name.
     """
@@ -154,7 +154,7 @@ def _scored(attack: str, key: tuple[str, str], side: ComparedAudit) -> tuple[np.
             return None
         reference = _table(side.folder / trained.table)[0].columns(shown)
     chosen = whole.columns(shown)
-    return runs.score(chosen, reference), chosen.member, shown
+    return runs.score(chosen, reference), chosen, shown
 
 
 def _table(path: Path) -> tuple[Evidence, np.ndarray]:

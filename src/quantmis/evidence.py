@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Integer
+from jaxtyping import Bool, Float, Int, Integer, Shaped
 
 from quantmis.errors import require
 
 NO_TWIN = -1
-APART = ("named", "label")
+APART = ("named", "label", "groups")
 """The fields that are not one table [models, samples]."""
 
 
@@ -30,7 +30,8 @@ class Evidence:
     the negated loss when it is not given. `entropy`: [models, samples], the modified entropy of the predictions
     (Song & Mittal 2021), lower for members, where the task has one. `label`: [samples], the class of each sample,
     where the task has classes. `named`: further signals by name, each [models, samples] and higher for members, such as
-    those of language models. Raises `UserError` for other shapes, an empty table, NaN or infinity.
+    those of language models. `groups`: [samples], which samples belong together, those of one patient, say: they stand
+    in one half and count as one draw. Raises `UserError` for other shapes, an empty table, NaN or infinity.
 
     >>> table = Evidence(np.array([[0.1, 2.0], [1.5, 0.2]]), np.array([[True, False], [False, True]]))
     >>> table.models, table.samples, table.twin.tolist()
@@ -45,6 +46,7 @@ class Evidence:
     entropy: Float[np.ndarray, "models samples"] | None = None
     label: Integer[np.ndarray, " samples"] | None = None
     named: Mapping[str, Float[np.ndarray, "models samples"]] = field(default_factory=dict[str, np.ndarray])
+    groups: Shaped[np.ndarray, " samples"] | None = None
 
     def __post_init__(self):
         shape = self.losses.shape
@@ -63,13 +65,15 @@ class Evidence:
             _require_finite(name, table)
         if self.label is not None:
             require(self.label.shape == shape[1:], f"label: expected {shape[1]} labels, got {self.label.shape}")
+        if self.groups is not None:
+            require(self.groups.shape == shape[1:], f"groups: expected {shape[1]} groups, got {self.groups.shape}")
 
     @classmethod
     def from_table(cls, source: Any) -> "Evidence":
         """Return the loss table that another framework made: a path (`.npz`, `.csv`, `.parquet`), a frame, or arrays.
 
         Either arrays `losses` and `member` [models, samples], or columns `model`, `sample`, `loss` and `member` with an
-        entry each; `signal`, `entropy` and `label` where there are any. Raises `UserError` for anything else.
+        entry each; `signal`, `entropy`, `label` and `groups` where there are any. Raises `UserError` for anything else.
 
         >>> Evidence.from_table({"loss": [0.1, 2.0], "member": [True, False]}).losses.tolist()
         [[0.1, 2.0]]
@@ -102,11 +106,12 @@ class Evidence:
 
     def rows(self, index: Any) -> "Evidence":
         """Return the table of the models at `index` (a slice, integers or booleans)."""
-        return self._each(lambda table: table[index], self.label)
+        return self._each(lambda table: table[index], self.label, self.groups)
 
     def columns(self, index: Any) -> "Evidence":
         """Return the table of the samples at `index` (a slice, integers or booleans)."""
-        return self._each(lambda table: table[:, index], None if self.label is None else self.label[index])
+        label, groups = (None if each is None else each[index] for each in (self.label, self.groups))
+        return self._each(lambda table: table[:, index], label, where_any_is_shared(groups))
 
     def relabelled(self, member: Bool[np.ndarray, "models samples"]) -> "Evidence":
         """Return the same losses under another membership: the shuffled control."""
@@ -116,9 +121,17 @@ class Evidence:
         tables = ((each.name, getattr(self, each.name)) for each in fields(self) if each.name not in APART)
         return [(name, table) for name, table in tables if table is not None]
 
-    def _each(self, part: Callable[[np.ndarray], np.ndarray], label: np.ndarray | None) -> "Evidence":
+    def _each(
+        self, part: Callable[[np.ndarray], np.ndarray], label: np.ndarray | None, groups: np.ndarray | None
+    ) -> "Evidence":
         tables = {name: part(table) for name, table in self._tables()}
-        return Evidence(**tables, named={name: part(table) for name, table in self.named.items()}, label=label)
+        named = {name: part(table) for name, table in self.named.items()}
+        return Evidence(**tables, named=named, label=label, groups=groups)
+
+
+def where_any_is_shared(groups: np.ndarray | None) -> np.ndarray | None:
+    """Return groups, None where each sample is by itself."""
+    return None if groups is None or len(np.unique(groups)) == len(groups) else groups
 
 
 def _require_finite(name: str, table: np.ndarray) -> None:

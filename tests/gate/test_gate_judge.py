@@ -178,6 +178,19 @@ def test_ties_count_against_a_version():
     assert of_sign("ranking", "rank_at_most = 2", tied).within
 
 
+def test_a_version_that_was_chosen_of_several_is_judged_by_what_holds_of_all_together():
+    chosen = Estimate(0.55, 0.49, 0.64)
+    rows = [Rank(rank=1, name="identity", tied=["sign"]), Rank(rank=1, name="sign", tied=["identity"], chosen=chosen)]
+    results = with_version(attack_accuracy=Estimate(0.55, 0.5, 0.61), security_upper_bound=Estimate(0.9, 0.78, 1.0))
+    results = results.model_copy(update={"ranking": Ranking(criterion="c", rows=rows)})
+    exceeded = of_sign("limits", "attack_accuracy_at_most = 0.63", results)
+    assert not exceeded.within
+    assert exceeded.judged == pytest.approx(0.64)
+    assert of_sign("limits", "attack_accuracy_at_most = 0.65", results).within
+    assert not of_sign("limits", "security_upper_bound_at_least = 0.73", results).within
+    assert of_sign("limits", "security_upper_bound_at_least = 0.72", results).within
+
+
 def test_a_version_that_was_not_ranked_exceeds_with_the_reason():
     found = of_sign("ranking", "rank_at_most = 9", audited(ranking=Ranking(criterion="not ranked: no bound", rows=[])))
     assert not found.within

@@ -123,3 +123,26 @@ def test_what_is_known_without_the_model_keeps_its_groups():
     assert alone.groups is not None
     assert (alone.groups.tolist(), alone.names.tolist()) == (samples.groups.tolist(), samples.names.tolist())
     assert alone.y.shape == (20, 2)
+
+
+def test_texts_know_the_document_that_they_are_part_of(tmp_path: Path):
+    rows = [{"text": f"text {row}", "document": f"d{row // 3}"} for row in range(12)]
+    (tmp_path / "t.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    lines = "\n".join(f"{row['text']},{row['document']}" for row in rows)
+    (tmp_path / "t.csv").write_text("text,document\n" + lines)
+    for name in ("t.jsonl", "t.csv"):
+        found = read_texts([tmp_path / name], groups="document", at_most=8)
+        assert found.groups is not None
+        assert list(found.groups) == [f"d{int(text.split()[1]) // 3}" for text in found.texts]
+        assert read_texts([tmp_path / name]).groups is None
+    (tmp_path / "t.txt").write_text("a\nb\n")
+    with pytest.raises(UserError, match=r"a \.txt file has no columns"):
+        read_texts([tmp_path / "t.txt"], groups="document")
+    with pytest.raises(UserError, match="has no column 'documents'"):
+        read_texts([tmp_path / "t.csv"], groups="documents")
+    (tmp_path / "t.csv").write_text("text,document\n" + lines + "\nlast,")
+    with pytest.raises(UserError, match="is of no group"):
+        read_texts([tmp_path / "t.csv"], groups="document")
+    assert Texts.of(["a", "b"], ["x", "x"]).groups == ("x", "x")
+    with pytest.raises(UserError, match="one for each of 2 texts"):
+        Texts.of(["a", "b"], ["x"])

@@ -136,6 +136,18 @@ def test_of_tied_leaders_the_most_useful_is_named_and_exposure_is_told_of_it():
     assert "against ternary(sparsity=0.5)" in str(rules.most_exposed(results))
 
 
+def test_what_is_said_of_a_chosen_version_holds_for_all_together_and_of_tied_ones_against_the_least_exposed():
+    results = document(reach=0.08)
+    rows = [
+        row.model_copy(update={"chosen": Estimate(0.6, 0.5, 0.77), "at_most_more": 0.0312})
+        for row in results.ranking.rows
+    ]
+    said = decided(results.model_copy(update={"ranking": results.ranking.model_copy(update={"rows": rows})}))
+    assert f"50 to 77 %, which holds for all {len(rows)} versions together" in said
+    assert "; at most 3.1 points more than about the least exposed" in said
+    assert "together" not in decided(results)
+
+
 def test_a_loss_that_the_data_still_allow_is_said():
     said = decided(document(utilities=dict.fromkeys(documents.STRENGTHS, 0.96)))
     assert "a loss of up to 0.4 points of accuracy stays possible" in said

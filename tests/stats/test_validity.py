@@ -30,6 +30,22 @@ def test_versions_equal_in_law_are_rarely_told_apart(validity, models: int):
     assert np.mean([validity.equal("mild", models, 0.05, rng) for _ in range(60)]) <= 0.12
 
 
+@pytest.mark.parametrize("models", [2, 4])
+def test_versions_whose_trainings_differ_fivefold_are_rarely_told_apart_either(validity, models: int):
+    """One pair of twins told them apart in a third of audits when 1.5 errors stood for how trainings differ."""
+    rng = np.random.default_rng([8, models])
+    assert np.mean([validity.equal("mild", models, 0.2, rng) for _ in range(60)]) <= 0.15
+
+
+def test_exposure_near_its_end_has_its_truth_inside(validity):
+    rng = np.random.default_rng(9)
+    world = validity.WORLDS["strong"]
+    truth = validity.Truth([world.table(60, 400, rng) for _ in range(6)]).exposure
+    inside = [validity.contains(PairedReplicates().exposure(world.table(8, 400, rng)), truth) for _ in range(80)]
+    assert truth > 0.85
+    assert np.mean(inside) >= 0.9
+
+
 @pytest.mark.parametrize("models", [4, 8])
 def test_real_orders_are_stated_and_none_the_wrong_way_even_where_versions_deceive(validity, models: int):
     rng = np.random.default_rng([5, models])

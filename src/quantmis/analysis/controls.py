@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Shaped
 
 from quantmis import seeds
 from quantmis.analysis.settings import AnalysisSettings
@@ -43,7 +43,7 @@ def controls(tables: Sequence[LossTable], noises: Sequence[LossTable], settings:
 def shuffled_membership(table: LossTable, settings: AnalysisSettings) -> list[Control]:
     """Run every attack on one quantizer with the memberships of another plan: no attack may beat a coin."""
     audited = table.audited
-    other = audited.relabelled(_another(audited.member, settings.seed))
+    other = audited.relabelled(_another(audited.member, settings.seed, audited.groups))
     return [
         _judged(
             f"shuffled membership, {spelling(attack)}",
@@ -56,11 +56,21 @@ def shuffled_membership(table: LossTable, settings: AnalysisSettings) -> list[Co
     ]
 
 
-def _another(member: Bool[np.ndarray, "models samples"], seed: int) -> Bool[np.ndarray, "models samples"]:
-    """Return memberships of the same kind drawn anew: complementary halves, or as many members of a single model."""
+def _another(
+    member: Bool[np.ndarray, "models samples"], seed: int, groups: Shaped[np.ndarray, " samples"] | None
+) -> Bool[np.ndarray, "models samples"]:
+    """Return memberships of the same kind drawn anew: complementary halves, or as many members of a single model.
+
+    Whole groups are drawn, as many of them, where there are `groups`.
+    """
     generator = seeds.generator(seed, "control", "shuffled")
     models, samples = member.shape
-    return generator.permuted(member, axis=1) if models == 1 else complementary_halves(models, samples, generator)
+    if models > 1:
+        return complementary_halves(models, samples, generator, groups)
+    if groups is None:
+        return generator.permuted(member, axis=1)
+    _, first, number = np.unique(groups, return_index=True, return_inverse=True)
+    return generator.permuted(member[:, first], axis=1)[:, number]
 
 
 def planted_leak(table: LossTable, settings: AnalysisSettings) -> list[Control]:
@@ -111,7 +121,7 @@ def matched_noise(
 
 def _against_noise(table: LossTable, noise: LossTable, lead: Attack, level: float) -> Control:
     scores = {each.name: lead.score(each.audited) for each in (table, noise)}
-    [pair] = compare(scores, table.audited.member, level)
+    [pair] = compare(scores, table.audited.member, level, table.audited_groups)
     expected = (
         "no right answer: AUC of the quantizer minus that of Gaussian noise of the same size; below 0, low precision "
         "protects more than noise does"
@@ -124,7 +134,8 @@ def _quantizer_of(noise: LossTable) -> str:
 
 
 def _auc(attack: Attack, table: Evidence) -> Estimate:
-    return evaluate(attack.score(table), table.member, LEVEL).auc
+    each_other = attack.uses_references
+    return evaluate(attack.score(table), table.member, LEVEL, groups=table.groups, each_other=each_other).auc
 
 
 def _judged(name: str, version: str, expected: str, found: Estimate | Unmeasured, passed: bool | None) -> Control:

@@ -16,6 +16,8 @@ QM013  an as-is audit does not see what shadow models would
 QM014  members and non-members look alike
 QM015  the signals of some samples vary a thousand times as far as those of others
 QM016  members are told by doing worse than other samples
+QM017  samples repeat others, and nobody said which belong together
+QM018  two numbers about twins order versions differently
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +34,7 @@ from quantmis.results import Agreement, BlindBaseline, Control, Data, Finding, T
 from quantmis.stats import Estimate, Unmeasured
 
 SHADOWS_ADVISED = 32
+MOST_NAMED = 4
 FARTHEST = 1e3
 """How many times as far as those of a typical sample the signals of one may vary between models."""
 
@@ -57,6 +60,7 @@ def find(
         *_reversed(subjects),
         *_alike(target),
         *_far_apart(subjects),
+        *_repeated(data),
         *_hardly_learned(versions, settings, target),
         *_shallow(settings),
         *_few_shadows(settings),
@@ -65,6 +69,7 @@ def find(
         *_untouched(versions),
         *_slow(engines_refused),
         *_disagreement(agreement),
+        *_contradicted(subjects, settings.level),
         *_refuted(versions),
         *_unresolved(versions),
         *_damaged(damaged),
@@ -142,6 +147,19 @@ def _far_apart(subjects: Sequence[SubjectAnalysis]) -> Found:
                 f"Between models the signals of one sample vary {max(far.values()):,.0f} times as far as those of a "
                 f"typical one ({', '.join(far)}). A target written as 99,999, or two units in one column, does that. "
                 "No attack lets one sample decide for others, but the mean loss and the training itself do."
+            ),
+        )
+
+
+def _repeated(data: Data) -> Found:
+    if data.copies and data.groups is None:
+        yield (
+            "QM017",
+            (
+                f"{data.copies:,} samples repeat an earlier one, by their bytes or but for rounding. Copies were kept "
+                "on one side and counted as one. Do more samples belong together, as those of one patient, document or "
+                "scaffold? Then the intervals are too narrow: name their column, [data] groups, or "
+                "qm.Samples(groups=...)."
             ),
         )
 
@@ -256,6 +274,21 @@ def _disagreement(agreement: Sequence[Agreement]) -> Found:
                     f"{each.tau.value:.2f}). The attacks were carried out, the indicator is a theory: the attacks lead."
                 ),
             )
+
+
+def _contradicted(subjects: Sequence[SubjectAnalysis], level: float) -> Found:
+    pairs = [pair for each in subjects for pair in each.contradicted(level)]
+    if pairs:
+        named = "; ".join(f"{less} below {more}" for less, more in pairs[:MOST_NAMED])
+        left = f"; and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""
+        yield (
+            "QM018",
+            (
+                f"Exposure between twins puts versions beyond doubt in another order than the AUC between twins: "
+                f"{named}{left}. Exposure depends on the scale of outputs, so that a version can look less exposed "
+                "than it is; orders are stated by the AUC."
+            ),
+        )
 
 
 def _refuted(versions: Sequence[VersionResult]) -> Found:

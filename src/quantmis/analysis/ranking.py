@@ -1,11 +1,12 @@
 """How the versions of a model rank by what they give away, with ties where the data cannot tell."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from quantmis.attacks import PairedReplicates
 from quantmis.measures import ScoredVersion
 from quantmis.results import Rank, Ranking
-from quantmis.stats import Unmeasured
+from quantmis.stats import Estimate, Unmeasured, simultaneous, worse_than_best
 from quantmis.stats.cluster import Linear
 from quantmis.stats.compare import Difference, compare_metrics
 
@@ -16,6 +17,9 @@ BETWEEN_TWINS = (
     "the AUC between twins (how often a record's signal rises from the model that was not trained on it to the one "
     "that was), which a version cannot change by looking otherwise; compared in pairs, variances moderated, after Holm"
 )
+MOST_MORE = 0.5
+"""Between a coin and certainty."""
+
 TIES = "; where that leaves versions tied, the most distorted first"
 
 
@@ -28,12 +32,39 @@ def ranking(scored: Sequence[ScoredVersion], distortion: Mapping[str, float | Un
     metrics, criterion = _metrics(scored)
     if len(metrics) < len(scored):
         return Ranking(criterion="not ranked: the upper bound on security was not measured", rows=[])
-    pairs = compare_metrics(metrics, scored[0].table.audited.member, level)
+    table = scored[0].table
+    pairs = compare_metrics(metrics, table.audited.member, level, table.audited_groups)
     exposure = _exposures(scored, metrics, criterion)
     known = {name: value for name, value in distortion.items() if isinstance(value, float)}
-    if len(known) < len(exposure):
-        return Ranking(criterion=criterion, rows=rank(exposure, pairs, level))
-    return Ranking(criterion=criterion + TIES, rows=rank(exposure, pairs, level, known))
+    is_known = len(known) == len(exposure)
+    rows = rank(exposure, pairs, level, known if is_known else None)
+    return Ranking(criterion=criterion + TIES * is_known, rows=_for_choice(rows, scored, level))
+
+
+def _for_choice(rows: list[Rank], scored: Sequence[ScoredVersion], level: float) -> list[Rank]:
+    """Return the rows with what holds of a version that is chosen for what is known of all of them."""
+    rights = {each.table.name: each.bound.right for each in scored if each.bound.right is not None}
+    alone = {each.table.name: each.bound.accuracy for each in scored}
+    if len(rights) < len(scored):
+        return rows
+    table = scored[0].table
+    member, groups = table.audited.member, table.audited_groups
+    together, most = (each(rights, member, level, groups) for each in (simultaneous, worse_than_best))
+    return [
+        each.model_copy(
+            update={
+                "chosen": _wider(together[each.name], alone[each.name]),
+                "at_most_more": min(most[each.name], MOST_MORE),
+            }
+        )
+        for each in rows
+    ]
+
+
+def _wider(together: Estimate, alone: Estimate | Unmeasured) -> Estimate:
+    """Return the interval of all together, as low as that of one, which has paid for the choice of its threshold."""
+    low = together.low if isinstance(alone, Unmeasured) else min(together.low, alone.low)
+    return replace(together, low=low)
 
 
 def _metrics(scored: Sequence[ScoredVersion]) -> tuple[dict[str, Linear], str]:
@@ -53,6 +84,25 @@ def _exposures(scored: Sequence[ScoredVersion], metrics: Mapping[str, Linear], c
     if criterion == BETWEEN_TWINS:
         return {each.table.name: PairedReplicates().movement(each.table.audited).value for each in scored}
     return {name: metric.value for name, metric in metrics.items()}
+
+
+def contradicted(scored: Sequence[ScoredVersion], level: float) -> list[tuple[str, str]]:
+    """Return pairs of versions that exposure tells apart beyond doubt and the AUC between twins orders otherwise.
+
+    The first is less exposed by exposure. Of the orders that are stated by the AUC between twins; none otherwise.
+    """
+    if not scored or scored[0].table.about != "models" or any(map(_had_references, scored)):
+        return []
+    twins, tables = PairedReplicates(), {each.table.name: each.table.audited for each in scored}
+    table = scored[0].table
+    moved, areas = ({name: of(each) for name, each in tables.items()} for of in (twins.movement, twins.area))
+    apart = [
+        pair
+        for pair in compare_metrics(moved, table.audited.member, level, table.audited_groups)
+        if pair.adjusted <= 1 - level
+        and pair.estimate.value * (areas[pair.first].value - areas[pair.second].value) <= 0
+    ]
+    return [(each.second, each.first) if each.estimate.value > 0 else (each.first, each.second) for each in apart]
 
 
 def rank(

@@ -82,6 +82,7 @@ def score(
         settings.precision,
         full_precision,
         ids,
+        frozenset(spelling(attack) for attack in settings.attacks if attack.uses_references),
     )
 
 
@@ -120,4 +121,5 @@ def _bound(table: LossTable, settings: AnalysisSettings, *forms: Mapping[str, Sc
     }
     if not scores_by_name:
         return Bound(Unmeasured("no attack of this audit bounds security"), "")
-    return security_upper_bound(scores_by_name, table.audited.member, settings.level, settings.seed)
+    member, groups = table.audited.member, table.audited_groups
+    return security_upper_bound(scores_by_name, member, settings.level, settings.seed, groups)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quantmis.analysis.ranking import ranking
+from quantmis.analysis.ranking import contradicted, ranking
 from quantmis.analysis.scoring import ReferencesOf, score
 from quantmis.analysis.settings import AnalysisSettings
 from quantmis.analysis.versions import describe
@@ -30,6 +30,10 @@ class SubjectAnalysis:
     def ranking(self, level: float) -> Ranking:
         """Return its versions from the one that gives away least."""
         return ranking(self.scored, {each.name: each[DISTORTION] for each in self.records}, level)
+
+    def contradicted(self, level: float) -> list[tuple[str, str]]:
+        """Return pairs of versions that two numbers about twins order differently."""
+        return contradicted(self.scored, level)
 
 
 def analyse(

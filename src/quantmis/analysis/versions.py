@@ -32,14 +32,16 @@ def _measured(subject: Any, scored: ScoredVersion | AttackOutcome) -> dict[str, 
 
 def _attack(name: str, version: ScoredVersion) -> AttackResult:
     forms = (version.adaptive[name], version.transfer[name])
-    adaptive, transfer = (_outcome(scores, version) for scores in forms)
+    each_other = name in version.refer and version.table.about == "models"
+    adaptive, transfer = (_outcome(scores, version, each_other) for scores in forms)
     return AttackResult(adaptive=adaptive, transfer=transfer)
 
 
-def _outcome(scores: Scores | Unmeasured, version: ScoredVersion) -> AttackMetrics | Unmeasured:
+def _outcome(scores: Scores | Unmeasured, version: ScoredVersion, each_other: bool) -> AttackMetrics | Unmeasured:
     if isinstance(scores, Unmeasured):
         return scores
-    outcome = AttackOutcome(scores, version.table.audited.member, version.precision.level)
+    table = version.table
+    outcome = AttackOutcome(scores, table.audited.member, version.precision.level, table.audited_groups, each_other)
     curve = Curve(fpr=_for_drawing(outcome.metrics.fpr_points), tpr=_for_drawing(outcome.metrics.tpr_points))
     return AttackMetrics(measures=_measured("attack", outcome), roc=curve)
 

@@ -24,7 +24,8 @@ from quantmis.errors import require
 from quantmis.evidence import NO_TWIN, Evidence
 from quantmis.stats import Estimate
 from quantmis.stats.cluster import Linear, pair_id, spread
-from quantmis.stats.interval import quantile
+from quantmis.stats.groups import numbers_of, units_of
+from quantmis.stats.interval import quantile, wilson
 from quantmis.stats.metrics import clustering
 from quantmis.stats.roc import auc, tally
 
@@ -84,13 +85,21 @@ class PairedReplicates(Attack):
         """Return the net movement of probability towards membership, over all movement, with its interval.
 
         Between -1 and 1; 0 where nothing leaks. It ranks quantizers and is not the advantage of an attacker. From one
-        pair the interval is about these two models: how much trainings differ is not measurable with one pair.
+        pair the interval is about these two models: how much trainings differ is not measurable with one pair. It is
+        that of a proportion, narrower towards the ends, since few models near an end err towards the middle.
         """
         net = self.movement(table)
-        over = spread(net.influence, pair_id(table.member))
-        reach = quantile(level, over.freedom) * float(np.sqrt(over.variance))
-        low, high = max(net.value - reach, -1.0), min(net.value + reach, 1.0)
-        return Estimate(net.value, low, high, level, "net movement between twins; " + clustering(over))
+        numbers = numbers_of(table.groups, table.samples)
+        over = spread(net.influence / 2, pair_id(table.member), numbers)
+        share = min(max((1 + net.value) / 2, 0.0), 1.0)  # of all movement, how much is towards membership
+        low, high = (2 * end - 1 for end in wilson(share, over, level, units_of(numbers, table.samples)))
+        return Estimate(
+            net.value,
+            min(low, net.value),
+            max(high, net.value),
+            level,
+            "net movement between twins; " + clustering(over, table.groups is not None),
+        )
 
     def advantage(self, table: Evidence, level: float = 0.95) -> Estimate:
         """Return the advantage that LiRA or RMIA with 64 shadow models would have, predicted from twins alone.
@@ -100,10 +109,10 @@ class PairedReplicates(Attack):
         of a; the prediction itself misses by about 0.02 more (benchmarks/RESULTS.md, section fidelity).
         """
         area = auc(tally(_between_twins(table, -table.losses.astype(float)), table.member), table.member)
-        over = spread(area.influence, pair_id(table.member))
+        over = spread(area.influence, pair_id(table.member), numbers_of(table.groups, table.samples))
         reach = quantile(level, over.freedom) * float(np.sqrt(over.variance))
         value, low, high = (_advantage(area.value + step) for step in (0.0, -reach, reach))
-        return Estimate(value, low, high, level, "predicted from twins; " + clustering(over))
+        return Estimate(value, low, high, level, "predicted from twins; " + clustering(over, table.groups is not None))
 
 
 def _probability(losses: Float[np.ndarray, "models samples"]) -> Float[np.ndarray, "models samples"]:

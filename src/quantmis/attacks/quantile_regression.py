@@ -61,7 +61,7 @@ class QuantileRegression(Attack):
         """Return the standardised heights."""
         target, reference = _single(target), None if reference is None else _single(reference)
         features, signal = self._features_of(target, reference), target.signals.astype(float)
-        half = halves(signal, np.zeros_like(target.member))
+        half = halves(signal, np.zeros_like(target.member), groups=target.groups)
         middle, top = np.empty_like(signal), np.empty_like(signal)
         for side in (half, ~half):
             learn = ~target.member & ~side
@@ -111,4 +111,9 @@ def _reference_features(target: Evidence, reference: Evidence | None) -> Float[n
 
 def _single(table: Evidence) -> Evidence:
     """Round signals to single precision: trees tell apart what differs by rounding, so that must not differ."""
-    return Evidence(table.losses, table.member, signal=np.ascontiguousarray(table.signals, dtype=np.float32))
+    return Evidence(
+        table.losses,
+        table.member,
+        signal=np.ascontiguousarray(table.signals, dtype=np.float32),
+        groups=table.groups,
+    )

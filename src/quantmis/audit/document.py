@@ -163,6 +163,8 @@ def _data(parts: Analysed) -> Data:
         classes=None if classes is None else len(np.unique(classes)),
         digest=request.samples.digest(),
         notes=request.samples.notes,
+        groups=None if request.samples.groups is None else len(np.unique(request.samples.groups)),
+        copies=request.samples.copies.number,
     )
 
 

@@ -1,10 +1,12 @@
 """Samples that can only be remembered: copies with the targets of others, and random texts."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Int
 
+from quantmis.data.membership import joined
 from quantmis.data.samples import Samples
 from quantmis.data.tokens import PADDING
 from quantmis.errors import require
@@ -25,17 +27,25 @@ ALTERNATIVES = 255
 class Planted:
     """Hold samples, the last `canaries` of them canaries, and how often each stands in a training set that it is in.
 
-    `repeats` [samples] is 0 for what no model is trained on, and 1 for ordinary samples.
+    `repeats` [samples] is 0 for what no model is trained on, and 1 for ordinary samples; `plain` are those before the
+    canaries.
     """
 
     samples: Samples
     canaries: int
     repeats: Int[np.ndarray, " samples"]
+    plain: Samples
 
     @classmethod
     def none(cls, samples: Samples) -> "Planted":
         """Return samples without canaries."""
-        return cls(samples, 0, np.ones(len(samples), dtype=np.int64))
+        return cls(samples, 0, np.ones(len(samples), dtype=np.int64), samples)
+
+    @cached_property
+    def together(self) -> Int[np.ndarray, " samples"] | None:
+        """Groups, with copies of a sample in one; None where each sample is by itself, as every canary is."""
+        groups = joined(self.plain.groups, self.plain.copies.codes)
+        return None if groups is None else np.concatenate([groups, groups.max() + 1 + np.arange(self.canaries)])
 
 
 def with_canaries(samples: Samples, number: int, generator: np.random.Generator) -> Planted:
@@ -55,7 +65,7 @@ def with_canaries(samples: Samples, number: int, generator: np.random.Generator)
     chosen = generator.choice(len(samples), number, replace=False)
     others = _of_others(samples.y, chosen, generator)
     behind = samples.joined(samples.x[chosen], samples.y[others], [f"canary {each}" for each in range(number)])
-    return Planted(behind, number, np.ones(len(behind), dtype=np.int64))
+    return Planted(behind, number, np.ones(len(behind), dtype=np.int64), samples)
 
 
 def with_random_texts(samples: Samples, number: int, generator: np.random.Generator) -> Planted:
@@ -83,7 +93,8 @@ def with_random_texts(samples: Samples, number: int, generator: np.random.Genera
     y[:, 0] = LENGTH - 1
     wider = samples.replaced(x, samples.y)
     behind = wider.joined(canaries, y, [f"canary {each}" for each in range(len(repeats))])
-    return Planted(behind, len(repeats), np.concatenate([np.ones(len(samples), dtype=np.int64), repeats]))
+    often = np.concatenate([np.ones(len(samples), dtype=np.int64), repeats])
+    return Planted(behind, len(repeats), often, samples)
 
 
 def _of_others(y: np.ndarray, chosen: np.ndarray, generator: np.random.Generator) -> np.ndarray:

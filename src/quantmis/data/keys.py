@@ -20,7 +20,7 @@ GOES_WITH = {
     ".npz": {"file", "target", "features", *NAMED},
     "images": {"images", "size", "colour", "memory"},
     "function": {"function"},
-    "texts": {"texts", "by", "column", "at_most", "longest"},
+    "texts": {"texts", "by", "column", "groups", "at_most", "longest"},
 }
 KINDS = (".npz", ".csv", ".parquet")
 TABLES = (".csv", ".parquet")
@@ -38,7 +38,8 @@ class Data(BaseModel):
 
     For tables: `target` names the column that is predicted, `features` those that it is predicted from (by default all
     others but `id` and `groups`), `id` the one that names samples in the report, `groups` the one of the patient,
-    document or scaffold that a sample belongs to: those of one are in one training set. `categories`: how columns of
+    document or scaffold that a sample belongs to (of texts in other files than `.txt` too): those of one are in one
+    training set, and count as one. `categories`: how columns of
     text become numbers, "one-hot" or "ordinal"; `categorical` names columns of numbers that are categories too.
     `scale = "standard"` brings the other columns to mean 0 and variance 1. `columns` names those of a CSV file without
     a header, `separator` is what divides them, `decimal` and `thousands` the marks in its numbers.

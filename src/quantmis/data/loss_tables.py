@@ -22,8 +22,10 @@ from quantmis.registry import suggestion
 KEY = "the loss table"
 """What messages about files begin with."""
 
-LONG = ("model", "sample", "loss", "member", "signal", "entropy", "label")
-WHOLE = ("losses", "member", "signal", "entropy", "label")
+LONG = ("model", "sample", "loss", "member", "signal", "entropy", "label", "groups")
+WHOLE = ("losses", "member", "signal", "entropy", "label", "groups")
+OF_SAMPLES = ("label", "groups")
+"""What is the same for all models."""
 NAMES = ("model", "sample")
 """Columns that name rows and columns of the table."""
 
@@ -73,7 +75,7 @@ def arrays_of(
     ids: np.ndarray | None = None,
     samples: int | None = None,
 ) -> dict[str, Any]:
-    """Return the arrays of a loss table [models, samples] by the names of `Evidence`; `label` is [samples].
+    """Return the arrays of a loss table [models, samples] by the names of `Evidence`; `label`, `groups` are [samples].
 
     Arrays `named/min_k` and the like, as audits save them, are further signals. Where `ids` name the samples of an
     audit, or these are so many `samples`, the columns are put into their order, by the ids or row numbers in the long
@@ -90,7 +92,10 @@ def arrays_of(
     missing = next((name for name in needed if name not in tables), None)
     message = f"the loss table has no {missing}, only {', '.join(columns) or 'nothing'}"
     require(missing is None, message, hint=lambda: suggestion(str(missing), columns))
-    typed = {name: _labels(value) if name == "label" else _typed(name, value) for name, value in tables.items()}
+    of_samples = {"label": _labels, "groups": _groups}
+    typed = {
+        name: of_samples[name](value) if name in OF_SAMPLES else _typed(name, value) for name, value in tables.items()
+    }
     named = {name.removeprefix(NAMED): _typed(name, columns[name]) for name in columns if name.startswith(NAMED)}
     return typed | ({"named": named} if named else {})
 
@@ -142,6 +147,16 @@ def _labels(value: np.ndarray) -> np.ndarray:
     return value.astype(np.int64)
 
 
+def _groups(value: np.ndarray) -> np.ndarray:
+    """Return the groups of samples as numbers."""
+    require(value.ndim == 1, f"groups: expected the group of each sample, got shape {value.shape}")
+    plain = value.dtype.kind in "biuSU" or (
+        value.dtype.kind in "fO" and not any(each != each for each in value.tolist())
+    )
+    require(plain, f"groups: expected text or whole numbers, got {value.dtype}")
+    return np.unique(value.astype(str), return_inverse=True)[1]
+
+
 def _typed(name: str, value: np.ndarray) -> np.ndarray:
     rows = np.atleast_2d(value)
     if name != "member":
@@ -165,10 +180,10 @@ def _pivoted(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     )
     order, whole = np.argsort(place), (len(models), len(samples))
     tables = {PLURAL.get(name, name): columns[name][order].reshape(whole) for name in LONG[2:] if name in columns}
-    if "label" in tables:
-        same = bool((tables["label"] == tables["label"][0]).all())
-        require(same, "label: the models do not agree on the class of each sample")
-        tables["label"] = tables["label"][0]
+    for name in (each for each in OF_SAMPLES if each in tables):
+        same = bool((tables[name] == tables[name][0]).all())
+        require(same, f"{name}: the models do not agree on {'the class' if name == 'label' else 'that'} of each sample")
+        tables[name] = tables[name][0]
     return tables
 
 

@@ -43,7 +43,7 @@ def read_text(data: Data, folder: Path, distinct: bool) -> Texts:
     require_fitting(data)
     spelled = [data.texts] if isinstance(data.texts, str) else data.texts or []
     paths = [inside(folder, each, "data.texts") for each in spelled]
-    return read_texts(paths, data.by, data.column, data.at_most, distinct=distinct)
+    return read_texts(paths, data.by, data.column, data.at_most, distinct=distinct, groups=data.groups)
 
 
 def read(data: Data, folder: Path, besides: Sequence[str] = ()) -> Samples:

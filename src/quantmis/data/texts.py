@@ -40,6 +40,8 @@ NO_TEXT, TWICE = "without a text in that column", "there before"
 class Texts:
     """Hold texts, the name of each (its file and where it stands there, from 1), and notes on what was left out.
 
+    `groups`: the document that each is part of, where that is known.
+
     >>> texts = Texts.of(["to be", "or not to be"])
     >>> texts.names, len(texts)
     (('text:1', 'text:2'), 2)
@@ -48,14 +50,18 @@ class Texts:
     texts: tuple[str, ...]
     names: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    groups: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> "Texts":
-        """Return a list of strings as texts."""
+    def of(cls, texts: Sequence[str], groups: Sequence[str] | None = None) -> "Texts":
+        """Return a list of strings as texts; `groups` name the document that each is part of."""
+        count = len(texts if groups is None else groups)
+        require(count == len(texts), f"groups: expected one for each of {len(texts)} texts, got {count}")
         for number, text in enumerate(texts, 1):
             good = isinstance(text, str) and bool(text.strip())  # pyright: ignore[reportUnnecessaryIsInstance]
             require(good, f"texts: number {number} is no text but {str(text)[:40]!r}", hint="a list of strings")
-        return cls(tuple(texts), tuple(f"text:{number}" for number in range(1, len(texts) + 1)))
+        names = tuple(f"text:{number}" for number in range(1, len(texts) + 1))
+        return cls(tuple(texts), names, (), None if groups is None else tuple(groups))
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -69,22 +75,40 @@ def read_texts(
     seed: int = 0,
     distinct: bool = True,
     key: str = "data.texts",
+    groups: str | None = None,
 ) -> Texts:
     """Return at most `at_most` texts of each file, in their order, without those that are there twice.
 
     `by` says what a text of a `.txt` file is, "line" or "paragraph"; `column` names that of other files. `distinct`:
     whether a text that stands in two files is one too; else only one that stands in a file twice. `key` names the files
-    in errors. Raises `UserError` for files that are not there, of another kind, or without texts.
+    in errors. `groups` names the column or key of the document that a text is part of; `.txt` files have none. Raises
+    `UserError` for files that are not there, of another kind, or without texts, and for a text of no group.
     """
     require(by in WAYS, f"{key}: by must be one of {', '.join(WAYS)}, got {by!r}", hint=suggestion(by, WAYS))
     require(at_most > 0, f"{key}: at_most must be positive, got {at_most}")
     names = [printable(Path(path).name) for path in paths]
     require(names, f"{key}: name at least one file")
     require(len(set(names)) == len(names), f"{key}: two files have one name", hint="the report tells texts by it")
-    kept = [_kept(Path(path), by, column, at_most, seed, key) for path in paths]
+    source = _Source(by, column, groups, key)
+    kept = [_kept(Path(path), source, at_most, seed) for path in paths]
     for each in kept:
         require(each.texts, f"{key}: there is no text in {_note(each)}", hint="a text on each line, in UTF-8")
-    return _distinct(kept, distinct)
+    return _distinct(kept, distinct, groups is not None)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Say where texts are in a file: what one is in a `.txt` file, the columns of others; `key` names it in errors."""
+
+    by: str
+    column: str
+    groups: str | None
+    key: str
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are read: that of texts and, where one is named, that of groups."""
+        return [self.column, *([] if self.groups is None else [self.groups])]
 
 
 @dataclass(frozen=True)
@@ -92,21 +116,21 @@ class _Kept:
     """Hold the texts kept of one file by where they stand, how many there were, and what was left out by reason."""
 
     name: str
-    texts: dict[int, str]
+    texts: dict[int, "_Piece"]
     found: int
     left_out: Counter[str]
 
 
-def _kept(path: Path, by: str, column: str, at_most: int, seed: int, key: str) -> _Kept:
+def _kept(path: Path, source: _Source, at_most: int, seed: int) -> _Kept:
     """Keep the texts with the highest of random numbers, one drawn for each."""
     draw, left_out, found = seeds.generator(seed, "texts", path.name), Counter[str](), 0
-    heap: list[tuple[float, int, str]] = []
-    for place, text in enumerate(_stream(path, by, column, key), 1):
+    heap: list[tuple[float, int, _Piece]] = []
+    for place, text in enumerate(_stream(path, source), 1):
         if text.why:
             left_out[text.why] += 1
             continue
         found += 1
-        entry = (draw.random(), place, text.text)
+        entry = (draw.random(), place, text)
         heapq.heappush(heap, entry) if len(heap) < at_most else heapq.heappushpop(heap, entry)
     return _Kept(
         printable(path.name),
@@ -116,19 +140,20 @@ def _kept(path: Path, by: str, column: str, at_most: int, seed: int, key: str) -
     )
 
 
-def _distinct(kept: Sequence[_Kept], everywhere: bool) -> Texts:
-    texts, names, notes, seen = list[str](), list[str](), list[str](), set[str]()
+def _distinct(kept: Sequence[_Kept], everywhere: bool, in_groups: bool) -> Texts:
+    texts, names, groups, notes, seen = list[str](), list[str](), list[str](), list[str](), set[str]()
     for file in kept:
         seen = seen if everywhere else set()
-        for place, text in file.texts.items():
-            if text in seen:
+        for place, piece in file.texts.items():
+            if piece.text in seen:
                 file.left_out[TWICE] += 1
                 continue
-            seen.add(text)
-            texts.append(text)
+            seen.add(piece.text)
+            texts.append(piece.text)
+            groups.append(piece.group)
             names.append(f"{file.name}:{place}")
         notes.append(_note(file))
-    return Texts(tuple(texts), tuple(names), tuple(notes))
+    return Texts(tuple(texts), tuple(names), tuple(notes), tuple(groups) if in_groups else None)
 
 
 def _note(file: _Kept) -> str:
@@ -141,20 +166,27 @@ def _note(file: _Kept) -> str:
 
 
 class _Piece(NamedTuple):
-    """Hold a text, or why there is none."""
+    """Hold a text and the group that it is of, or why there is none."""
 
     text: str = ""
     why: str = ""
+    group: str = ""
 
 
-def _stream(path: Path, by: str, column: str, key: str) -> Iterator[_Piece]:
+def _stream(path: Path, source: _Source) -> Iterator[_Piece]:
+    key = source.key
     readers: dict[str, Callable[[], Iterator[_Piece]]] = {
-        ".txt": lambda: _lines(path, key) if by == "line" else _paragraphs(path, key),
-        ".jsonl": lambda: _json_lines(path, column, key),
-        ".csv": lambda: _csv_rows(path, column, key),
-        ".parquet": lambda: _parquet_rows(path, column, key),
+        ".txt": lambda: _lines(path, key) if source.by == "line" else _paragraphs(path, key),
+        ".jsonl": lambda: _json_lines(path, source),
+        ".csv": lambda: _csv_rows(path, source),
+        ".parquet": lambda: _parquet_rows(path, source),
     }
     kind = path.suffix.lower()
+    require(
+        kind != ".txt" or source.groups is None,
+        f"{key}: {path.name} has no column {source.groups!r}: a .txt file has no columns",
+        hint="groups go with .jsonl, .csv and .parquet files",
+    )
     require(kind in readers, f"{key}: texts are read from {', '.join(KINDS)}, got {path.name}")
     if kind != ".parquet":
         require_text(path, key)
@@ -220,7 +252,8 @@ def _cleaned(text: Any) -> _Piece:
     return _Piece(text) if text.strip() else _Piece(why=EMPTY)
 
 
-def _json_lines(path: Path, column: str, key: str) -> Iterator[_Piece]:
+def _json_lines(path: Path, source: _Source) -> Iterator[_Piece]:
+    key = source.key
     for number, piece in enumerate(_lines(path, key), 1):
         if piece.why:
             yield piece
@@ -230,12 +263,10 @@ def _json_lines(path: Path, column: str, key: str) -> Iterator[_Piece]:
         except (ValueError, RecursionError) as error:
             raise UserError(f"{key}: line {number} of {path.name} is no JSON: {error}") from error
         require(isinstance(record, dict), f"{key}: line {number} of {path.name} is no JSON object")
-        require(
-            number > 1 or column in record,
-            f"{key}: {path.name} has no column {column!r}",
-            hint=suggestion(column, [str(name) for name in record]),
-        )
-        yield _cleaned(record.get(column))
+        for column in source.columns if number == 1 else ():
+            known = [str(name) for name in record]
+            require(column in record, f"{key}: {path.name} has no column {column!r}", hint=suggestion(column, known))
+        yield _of_group(_cleaned(record.get(source.column)), record.get(source.groups), path, source)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -246,26 +277,40 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _csv_rows(path: Path, column: str, key: str) -> Iterator[_Piece]:
+def _of_group(piece: _Piece, group: Any, path: Path, source: _Source) -> _Piece:
+    """Return a text with the group that its row names; `UserError` where it names none."""
+    if source.groups is None or piece.why:
+        return piece
+    known = isinstance(group, str | int) and str(group).strip()
+    message = f"{source.key}: a text of {path.name} is of no group: {source.groups} holds {str(group)[:40]!r}"
+    require(known, message, hint="groups are text or whole numbers, one for each text")
+    return piece._replace(group=str(group))
+
+
+def _csv_rows(path: Path, source: _Source) -> Iterator[_Piece]:
+    key = source.key
     with opened(path, key) as raw, TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="") as file:
         rows = csv.reader(file)
         try:
             with fields_of(2 * LARGEST):
                 header = next(rows, [])
-            _require_column(header, column, path, key)
-            place = header.index(column)
+            for column in source.columns:
+                _require_column(header, column, path, key)
+            places = [header.index(column) for column in source.columns]
             while True:
                 with fields_of(2 * LARGEST):  # for one row at a time: the limit is that of the whole process
                     row = next(rows, None)
                 if row is None:
                     return
                 if row:
-                    yield _cleaned(row[place] if place < len(row) else None)
+                    found = [row[place] if place < len(row) else None for place in places]
+                    yield _of_group(_cleaned(found[0]), found[-1], path, source)
         except csv.Error as error:
             raise UserError(f"{key}: {path.name} is no CSV, at line {rows.line_num}: {error}") from error
 
 
-def _parquet_rows(path: Path, column: str, key: str) -> Iterator[_Piece]:
+def _parquet_rows(path: Path, source: _Source) -> Iterator[_Piece]:
+    key = source.key
     try:
         import pyarrow as arrow
         from pyarrow import parquet
@@ -273,9 +318,12 @@ def _parquet_rows(path: Path, column: str, key: str) -> Iterator[_Piece]:
         raise UserError(f"{key}: reading {path.name} needs pyarrow", hint="pip install 'quantmis[parquet]'") from error
     try:
         with opened(path, key) as stream, parquet.ParquetFile(stream) as file:
-            _require_column(file.schema_arrow.names, column, path, key)
-            for batch in file.iter_batches(batch_size=1024, columns=[column]):
-                yield from map(_cleaned, batch.column(0).to_pylist())
+            for column in source.columns:
+                _require_column(file.schema_arrow.names, column, path, key)
+            for batch in file.iter_batches(batch_size=1024, columns=source.columns):
+                read = [batch.column(column).to_pylist() for column in source.columns]
+                for text, group in zip(read[0], read[-1], strict=True):
+                    yield _of_group(_cleaned(text), group, path, source)
     except (ValueError, arrow.ArrowException) as error:
         why = (str(error) or "it is damaged").splitlines()[0]
         raise UserError(f"{key}: {path.name} is no Parquet file: {why}") from error

@@ -17,6 +17,7 @@ from quantmis.report.reading import rates
 from quantmis.report.words import clean
 from quantmis.results import AttackMetrics, Measured, Ranking, VersionResult
 from quantmis.stats import Estimate, Unmeasured
+from quantmis.stats.bound import security_of
 from quantmis.tables import FULL_PRECISION
 
 
@@ -37,7 +38,7 @@ def version_limits(bench: Bench, record: VersionResult, among: Among, policy: Po
     for key, (measure, direction) in limited().items():
         threshold: float | None = getattr(policy.limits, key)
         if threshold is not None:
-            measured, source = _held(measure, record, among.excluded, bench.level, direction)
+            measured, source = _held(measure, record, among, bench.level, direction)
             yield from bench.hold(f"limits.{key}", direction, threshold, measured, source)
     yield from _rates(bench, record, among.excluded, policy)
     yield from _ranking(bench, record, among, policy)
@@ -45,12 +46,12 @@ def version_limits(bench: Bench, record: VersionResult, among: Among, policy: Po
 
 
 def _held(
-    measure: Measure[Any], record: VersionResult, excluded: Collection[str], level: float, direction: Direction
+    measure: Measure[Any], record: VersionResult, among: Among, level: float, direction: Direction
 ) -> tuple[Measured, str]:
     """Return what a limit on a measure is held against, and the attack or class that it comes from."""
     if measure.subject == "attack":
-        return worst([(name, outcome[measure]) for name, outcome in _attacks(record, excluded)], direction)
-    value = record[measure]
+        return worst([(name, outcome[measure]) for name, outcome in _attacks(record, among.excluded)], direction)
+    value = _after_choice(measure, record, among.ranking)
     if isinstance(value, list):
         return _worst_part(cast("list[object]", value), direction)
     if record.name == FULL_PRECISION and measure in CHANGES and isinstance(value, Unmeasured):
@@ -60,6 +61,15 @@ def _held(
         return Estimate(float(value), float(value), float(value), level, "counted"), ""
     by = record.strongest_attack if measure in (ATTACK_ACCURACY, SECURITY_UPPER_BOUND) else ""
     return value, by
+
+
+def _after_choice(measure: Measure[Any], record: VersionResult, ranking: Ranking | Unmeasured) -> Any:
+    """Return what was measured, in the interval of all versions together where there is one: a version was chosen."""
+    rows, value = [] if isinstance(ranking, Unmeasured) else ranking.rows, record[measure]
+    chosen = next((row.chosen for row in rows if row.name == record.name), None)
+    if chosen is None or isinstance(value, Unmeasured) or measure not in (ATTACK_ACCURACY, SECURITY_UPPER_BOUND):
+        return value
+    return chosen if measure is ATTACK_ACCURACY else security_of(chosen)
 
 
 CHANGES = (ATTACK_ACCURACY_CHANGE, UTILITY_CHANGE)

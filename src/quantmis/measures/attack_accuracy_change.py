@@ -16,7 +16,8 @@ def attack_accuracy_change(version: ScoredVersion) -> Estimate | Unmeasured:
     after, before = version.bound.right, version.full_precision.bound.right
     if after is None or before is None:
         return Unmeasured("the upper bound on security was not measured")
-    return difference(after, before, pair_id(version.table.audited.member), version.precision.level)[0]
+    table, level = version.table, version.precision.level
+    return difference(after, before, pair_id(table.audited.member), level, table.audited_groups)[0]
 
 
 ATTACK_ACCURACY_CHANGE = Measure[Estimate](

@@ -29,7 +29,9 @@ def exposure_by_class(version: ScoredVersion) -> list[ClassExposure] | Unmeasure
         return Unmeasured("the samples have no classes")
     if len(np.unique(audited.label)) > MOST_CLASSES:
         return Unmeasured(f"there are more than {MOST_CLASSES} classes")
-    areas = by_class(scores, audited.member, audited.label, version.precision.level)
+    each_other = version.exposing_attack in version.refer and version.table.about == "models"
+    level = version.precision.level
+    areas = by_class(scores, audited.member, audited.label, level, audited.groups, each_other)
     return [ClassExposure(label=label, attack=version.exposing_attack, auc=auc) for label, auc in areas.items()]
 
 

@@ -21,13 +21,14 @@ def gain_over_constant_guess(version: ScoredVersion) -> Estimate | Unmeasured:
     if utilities is None or utilities.size == 0:
         return Unmeasured(NO_PREDICTIONS)
     if table.metric == "r2":
-        return average(utilities.astype(np.float64), table.evidence.member, level)
+        return average(utilities.astype(np.float64), table.evidence.member, level, groups=table.held_out_groups)
     if table.metric != "accuracy" or label is None:
         return Unmeasured(NO_GUESS)
     classes = label[table.is_held_out]
     values, counts = np.unique(classes, return_counts=True)
     guess = np.broadcast_to((classes == values[counts.argmax()]).astype(np.float64), utilities.shape)
-    return average_difference(utilities.astype(np.float64), guess, table.evidence.member, level)
+    groups = table.held_out_groups
+    return average_difference(utilities.astype(np.float64), guess, table.evidence.member, level, groups=groups)
 
 
 GAIN_OVER_CONSTANT_GUESS = Measure[Estimate](

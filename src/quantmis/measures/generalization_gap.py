@@ -17,7 +17,7 @@ def generalization_gap(version: ScoredVersion) -> Estimate | Unmeasured:
     if not member.any() or member.all():
         return Unmeasured("there are no members, or nothing but members")
     utilities, level = table.per_sample_utility[:, table.is_audited].astype(np.float64), version.precision.level
-    inside, outside = (average_among(utilities, each, level) for each in (member, ~member))
+    inside, outside = (average_among(utilities, each, level, table.audited_groups) for each in (member, ~member))
     down = float(np.hypot(inside.value - inside.low, outside.high - outside.value))
     up = float(np.hypot(inside.high - inside.value, outside.value - outside.low))
     value = inside.value - outside.value

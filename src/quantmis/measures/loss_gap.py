@@ -14,7 +14,7 @@ def loss_gap(version: ScoredVersion) -> Estimate | Unmeasured:
     if not table.member.any() or table.member.all():
         return Unmeasured("there are no members, or nothing but members")
     losses = table.losses.astype(np.float64)
-    members, non_members = (average_among(losses, each, level) for each in (table.member, ~table.member))
+    members, non_members = (average_among(losses, each, level, table.groups) for each in (table.member, ~table.member))
     down = float(np.hypot(non_members.value - non_members.low, members.high - members.value))
     up = float(np.hypot(non_members.high - non_members.value, members.value - members.low))
     value = non_members.value - members.value

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from quantmis.stats import Bound, Unmeasured, evaluate
 from quantmis.stats.metrics import Metrics
@@ -28,7 +28,7 @@ class ScoredVersion:
 
     An attack that could not be carried out has the reason in place of its scores. `full_precision` is the version that
     all are compared with, itself included. `lead_attack`: the attack that single numbers are told by. `ids` names the
-    samples, where they have names.
+    samples, where they have names. `refer` names the attacks that hold other models against a target.
     """
 
     table: LossTable
@@ -39,6 +39,7 @@ class ScoredVersion:
     precision: Precision
     reference: "ScoredVersion | None" = None
     ids: np.ndarray | None = None
+    refer: frozenset[str] = frozenset()
 
     @property
     def full_precision(self) -> "ScoredVersion":
@@ -64,13 +65,18 @@ class ScoredVersion:
 
 @dataclass(frozen=True, eq=False)
 class AttackOutcome:
-    """Hold the scores of one attack on one version, and who was a member."""
+    """Hold the scores of one attack on one version, who was a member, and which samples belong together.
+
+    `each_other`: the models are each other's references.
+    """
 
     scores: Scores
     member: Bool[np.ndarray, "models samples"]
     level: float
+    groups: Shaped[np.ndarray, " samples"] | None = None
+    each_other: bool = False
 
     @cached_property
     def metrics(self) -> Metrics:
         """Every metric of the scores, computed once."""
-        return evaluate(self.scores, self.member, self.level)
+        return evaluate(self.scores, self.member, self.level, groups=self.groups, each_other=self.each_other)

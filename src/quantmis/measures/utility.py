@@ -17,7 +17,9 @@ def utility(version: ScoredVersion) -> Estimate | Unmeasured:
     if utilities is None or utilities.size == 0:
         return Unmeasured(NO_PREDICTIONS)
     level = version.precision.level
-    return average(utilities.astype(np.float64), table.evidence.member, level, table.held_out_weight)
+    return average(
+        utilities.astype(np.float64), table.evidence.member, level, table.held_out_weight, table.held_out_groups
+    )
 
 
 UTILITY = Measure[Estimate](

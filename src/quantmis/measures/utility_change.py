@@ -19,7 +19,8 @@ def utility_change(version: ScoredVersion) -> Estimate | Unmeasured:
     if after is None or before is None or after.size == 0:
         return Unmeasured(NO_PREDICTIONS)
     both = after.astype(np.float64), before.astype(np.float64)
-    return average_difference(*both, table.evidence.member, version.precision.level, table.held_out_weight)
+    member, level = table.evidence.member, version.precision.level
+    return average_difference(*both, member, level, table.held_out_weight, table.held_out_groups)
 
 
 UTILITY_CHANGE = Measure[Estimate](

@@ -116,11 +116,12 @@ class Task:
         distinct: bool = True,
         seed: int = 0,
         reference: bool = True,
+        groups: str | None = None,
     ) -> Samples:
         """Return texts as the samples of a causal language model: paths of files, or `Texts.of` a list of strings.
 
-        `by`, `column`, `at_most`, `distinct` and `seed`: see `quantmis.data.texts.read_texts`. `longest`: how many
-        tokens of a text are read, by default 2,048 or as many as the model reads at once. `reference`: whether the
+        `by`, `column`, `groups`, `at_most`, `distinct` and `seed`: see `quantmis.data.texts.read_texts`. `longest`: how
+        many tokens of a text are read, by default 2,048 or as many as the model reads at once. `reference`: whether the
         model before fine-tuning, where it has weights to start from, is what the difference to a reference is taken
         from.
         """
@@ -132,10 +133,11 @@ class Task:
         )
         assert isinstance(maker, HuggingFace)  # noqa: S101 for the type checker
         paths = [texts] if isinstance(texts, str | Path) else texts
-        read = paths if isinstance(paths, Texts) else read_texts(paths, by, column, at_most, seed, distinct, "texts")
+        if not isinstance(paths, Texts):
+            paths = read_texts(paths, by, column, at_most, seed, distinct, "texts", groups)
         model = self.build(0)
         base = model if reference and maker.starts_from_weights else None
-        return samples_of(read, tokenizer_at(maker.place), model, base, longest)
+        return samples_of(paths, tokenizer_at(maker.place), model, base, longest)
 
     def build(self, seed: int) -> nn.Module:
         """Return a fresh module whose initial weights depend on `seed` alone."""

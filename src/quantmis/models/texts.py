@@ -70,7 +70,8 @@ def samples_of(
     notes = [*texts.notes, *_notes(len(whole) - len(long_enough), cut, limit), *tokens_of.notes(texts.texts)]
     by_text = [[len(row) - 1 for row in tokens], [len(zlib.compress(text.encode())) for text in written]]
     y = np.array([*by_text, *_losses(reference, x)], dtype=np.float32).T
-    return Samples(x, y, [texts.names[row] for row in long_enough], notes)
+    names = [texts.names[row] for row in long_enough]
+    return Samples(x, y, names, notes, None if texts.groups is None else [texts.groups[row] for row in long_enough])
 
 
 class _Tokens:

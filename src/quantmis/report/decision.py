@@ -53,7 +53,15 @@ def _ground(results: Results, record: VersionResult) -> str:
     least = least_exposed(view)
     which = "the most useful of the least exposed" if len(least) > 1 else "the least exposed"
     utility_words = ", where little exposure is worth its price" if baseline(view) else ""
-    return f"{name}, {which}{utility_words} ({exposed})"
+    return f"{name}, {which}{utility_words} ({exposed}{_at_most_more(view, record) if len(least) > 1 else ''})"
+
+
+def _at_most_more(view: Results, record: VersionResult) -> str:
+    """Say how much more the most useful of tied versions may give away than the least exposed."""
+    more = next((row.at_most_more for row in view.ranking.rows if row.name == record.name), None)
+    if more is None:
+        return ""
+    return f"; at most {fixed(100 * more, 1)} points more than about the least exposed, whichever of all that is"
 
 
 def _still_allowed(view: Results, record: VersionResult) -> str:
@@ -69,11 +77,14 @@ def _still_allowed(view: Results, record: VersionResult) -> str:
 
 
 def _exposure(view: Results, record: VersionResult) -> str:
-    right = attacker(record)
+    chosen = next((row.chosen for row in view.ranking.rows if row.name == record.name), None)
+    right = chosen or attacker(record)
     if isinstance(right, Unmeasured):
         return "how often an attacker is right was not measured"
     value, low, high = rate(right, rates_digits(view))
     sure = f"{percent(right.level)} interval {low.removesuffix(' %')} to {high}"
+    if chosen and len(view.ranking.rows) > 1:
+        sure += f", which holds for all {len(view.ranking.rows)} versions together"
     return f"an attacker is right {value} of the time, {sure}"
 
 

@@ -23,6 +23,8 @@ CODES = {
     "QM014": "Members and non-members that look alike",
     "QM015": "Samples on scales that lie far apart",
     "QM016": "Members do worse than other samples",
+    "QM017": "Samples that repeat others",
+    "QM018": "Two numbers about twins that disagree",
 }
 """What each code says, in the words of its page in the documentation."""
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from quantmis.measures import Record
 from quantmis.results.records import Measured, VersionResult
-from quantmis.stats import Unmeasured
+from quantmis.stats import Estimate, Unmeasured
 
 SCHEMA_VERSION = 2
 DASH = "\N{EN DASH}"
@@ -55,7 +55,8 @@ class Data(Record):
     """Describe the samples: `samples` were divided among the models, `held_out` were shown to none.
 
     `digest` is the SHA-256 of the bytes of inputs and labels, `features` the shape of one sample, `notes` how inputs
-    and labels were made, a sentence each.
+    and labels were made, a sentence each. `groups`: how many groups the user put them in; `copies`: how many samples
+    repeat an earlier one, by their bytes or but for rounding.
     """
 
     samples: int
@@ -65,6 +66,8 @@ class Data(Record):
     classes: int | None = None
     digest: str
     notes: tuple[str, ...] = ()
+    groups: int | None = None
+    copies: int = 0
 
 
 def standing(rank: int | None, tied: int) -> str:
@@ -81,12 +84,16 @@ def standing(rank: int | None, tied: int) -> str:
 class Rank(Record):
     """Place one quantizer: `rank` is 1 + the number of quantizers that gave away less beyond doubt.
 
-    `tied` names the quantizers that the data cannot tell from it.
+    `tied` names the quantizers that the data cannot tell from it. For whoever chooses it, for whatever reason: `chosen`
+    is how often an attacker is right, in an interval that holds for all versions together, and `at_most_more` how much
+    more often, at most, than about the version that gives away least, whichever that is.
     """
 
     rank: int
     name: str
     tied: list[str]
+    chosen: Estimate | None = None
+    at_most_more: float | None = Field(default=None, ge=0.0, le=0.5)
 
     def __str__(self) -> str:
         """Write the rank or the ranks that ties leave open, the name, and the quantizers tied with it."""

@@ -1,11 +1,12 @@
 """The mean of a table over models and samples, such as the utility of a quantizer."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 from quantmis.stats import interval
 from quantmis.stats.cluster import Spread, pair_id, spread
 from quantmis.stats.estimate import Estimate
+from quantmis.stats.groups import numbers_of, units_of
 from quantmis.stats.metrics import clustering
 
 
@@ -14,21 +15,23 @@ def average(
     member: Bool[np.ndarray, "models others"],
     level: float = 0.95,
     weight: Float[np.ndarray, " samples"] | None = None,
+    groups: Shaped[np.ndarray, " samples"] | None = None,
 ) -> Estimate:
     """Return the mean of `values` [models, samples], clustered by sample and by models of one draw.
 
     `member` [models, others] says which models were trained on the same or complementary samples; its columns need not
     be those of `values`. Zeros and ones get an interval within [0, 1], other numbers a symmetric one. `weight`
     [samples]: how much each sample counts, by default all alike; the mean is then a ratio, and its interval that of
-    its linearisation.
+    its linearisation. `groups` [samples]: which samples belong together and are one draw.
 
     >>> right = np.array([[1.0, 1.0, 0.0, 1.0]])
     >>> round(average(right, np.array([[True]])).value, 2)
     0.75
     """
     value, apart = _centred(values, weight)
-    over = spread(apart, pair_id(member))
-    return _estimate(value, over, level, values, weight is None and bool(np.isin(values, (0.0, 1.0)).all()))
+    numbers = numbers_of(groups, values.shape[1])
+    over = spread(apart, pair_id(member), numbers)
+    return _estimate(value, over, level, numbers, values, weight is None and bool(np.isin(values, (0.0, 1.0)).all()))
 
 
 def average_difference(
@@ -37,6 +40,7 @@ def average_difference(
     member: Bool[np.ndarray, "models others"],
     level: float = 0.95,
     weight: Float[np.ndarray, " samples"] | None = None,
+    groups: Shaped[np.ndarray, " samples"] | None = None,
 ) -> Estimate:
     """Return the mean of `first` minus `second`, paired over the same models and samples; arguments as of `average`.
 
@@ -49,35 +53,43 @@ def average_difference(
     """
     difference = first - second
     value, apart = _centred(difference, weight)
-    over, units = spread(apart, pair_id(member)), difference.shape[1]
+    numbers = numbers_of(groups, difference.shape[1])
+    over, units = spread(apart, pair_id(member), numbers), units_of(numbers, difference.shape[1])
     reach = interval.quantile(level, over.freedom) * float(np.sqrt(over.variance))
     if not difference.any() and np.isin(first, (0.0, 1.0)).all():
         reach = interval.wilson(0.0, over, level, units=units)[1]
-    return Estimate(value, value - reach, value + reach, level, "paired; " + clustering(over))
+    return Estimate(value, value - reach, value + reach, level, "paired; " + clustering(over, groups is not None))
 
 
 def average_among(
-    values: Float[np.ndarray, "models samples"], among: Bool[np.ndarray, "models samples"], level: float = 0.95
+    values: Float[np.ndarray, "models samples"],
+    among: Bool[np.ndarray, "models samples"],
+    level: float = 0.95,
+    groups: Shaped[np.ndarray, " samples"] | None = None,
 ) -> Estimate:
     """Return the mean of the entries of `values` that `among` marks, clustered by sample and by models of one draw.
 
-    `among` [models, samples] marks what models were trained on, say. Shares get an interval within [0, 1].
+    `among` [models, samples] marks what models were trained on, say. Shares get an interval within [0, 1]. `groups`
+    [samples]: which samples belong together and are one draw.
 
     >>> average_among(np.array([[1.0, 9.0], [9.0, 2.0]]), np.eye(2, dtype=bool)).value
     1.5
     """
     value = float(values[among].mean())
-    over = spread(np.where(among, values - value, 0.0) / among.sum(), pair_id(among))
-    return _estimate(value, over, level, values, bool(np.isin(values, (0.0, 1.0)).all()))
+    numbers = numbers_of(groups, values.shape[1])
+    over = spread(np.where(among, values - value, 0.0) / among.sum(), pair_id(among), numbers)
+    return _estimate(value, over, level, numbers, values, bool(np.isin(values, (0.0, 1.0)).all()))
 
 
-def _estimate(value: float, over: Spread, level: float, values: np.ndarray, is_share: bool) -> Estimate:
+def _estimate(
+    value: float, over: Spread, level: float, numbers: np.ndarray | None, values: np.ndarray, is_share: bool
+) -> Estimate:
     if is_share:
-        low, high = interval.wilson(value, over, level, units=values.shape[1])
+        low, high = interval.wilson(value, over, level, units=units_of(numbers, values.shape[1]))
     else:
         reach = interval.quantile(level, over.freedom) * float(np.sqrt(over.variance))
         low, high = value - reach, value + reach
-    return Estimate(value, low, high, level, clustering(over))
+    return Estimate(value, low, high, level, clustering(over, numbers is not None))
 
 
 def _centred(

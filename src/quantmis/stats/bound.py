@@ -65,7 +65,7 @@ def security_upper_bound(
     measured = first.chosen(right, HELD_OUT.replace("threshold", "attack, threshold"))
     names = dict.fromkeys(name for name, _ in chosen)
     is_reversed = any(threshold.is_reversed for _, threshold in chosen)
-    return Bound(_security(measured), ", ".join(names), right, measured, is_reversed)
+    return Bound(security_of(measured), ", ".join(names), right, measured, is_reversed)
 
 
 def _decide(
@@ -86,7 +86,7 @@ def _strongest(tables: Mapping[str, Table], columns: Bool[np.ndarray, " samples"
     return name, best[name][1]
 
 
-def _security(right: Estimate) -> Estimate:
-    """Turn the balanced accuracy (1 + advantage) / 2 into 1 - advantage."""
+def security_of(right: Estimate) -> Estimate:
+    """Turn the balanced accuracy (1 + advantage) / 2 of an attacker into 1 - advantage."""
     value, low, high = (min(2 - 2 * end, 1.0) for end in (right.value, right.high, right.low))
     return Estimate(value, low, high, right.level, right.method)

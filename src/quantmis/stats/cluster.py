@@ -82,6 +82,15 @@ def spread(
     return Spread(variance, freedom, len(influence))
 
 
+def between_rows(
+    influence: Float[np.ndarray, "models samples"],
+    cluster: Int[np.ndarray, " models"],
+    groups: Int[np.ndarray, " samples"] | None = None,
+) -> float:
+    """Return the variance of the sum of `influence`, clustered by rows alone, twins together."""
+    return _Sides.of(gather(gather_groups(influence, groups), cluster)).row
+
+
 def correlation(
     influences: Sequence[Float[np.ndarray, "models samples"]], cluster: Int[np.ndarray, " models"]
 ) -> Float[np.ndarray, "metrics metrics"]:

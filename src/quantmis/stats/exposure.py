@@ -3,13 +3,13 @@
 A model may be safe on the whole and give away its rare class or its odd samples. The exposure of a sample is the
 probability that a model trained on it scores it above a model that was not, ties counted half: 1/2 is nothing, 1 is
 always. Among many samples some look exposed by chance; intervals of single samples therefore hold for all samples
-together (Bonferroni).
+together (Bonferroni). What is said of a single sample is about models, so that groups of samples do not matter to it.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Integer
+from jaxtyping import Bool, Float, Integer, Shaped
 from scipy import stats
 
 from quantmis.errors import require
@@ -35,8 +35,13 @@ def by_class(
     member: Bool[np.ndarray, "models samples"],
     label: Integer[np.ndarray, " samples"],
     level: float = 0.95,
+    groups: Shaped[np.ndarray, " samples"] | None = None,
+    each_other: bool = False,
 ) -> dict[int, Estimate | Unmeasured]:
     """Return the AUC within each class; classes with few members or non-members are unmeasured.
+
+    `groups` [samples]: which samples belong together and are one draw. `each_other`: the models are each other's
+    references.
 
     >>> member = np.arange(80)[None] % 2 == 0
     >>> areas = by_class(1.0 * member, member, np.array([0] * 77 + [1] * 3))
@@ -45,7 +50,10 @@ def by_class(
     """
     require(label.shape == scores.shape[1:], f"label: expected {scores.shape[1]} labels, got {label.shape}")
     classes = ((each, label == each) for each in np.unique(label).tolist())
-    return {each: _area(scores[:, chosen], member[:, chosen], level) for each, chosen in classes}
+    return {
+        each: _area(scores[:, chosen], member[:, chosen], level, None if groups is None else groups[chosen], each_other)
+        for each, chosen in classes
+    }
 
 
 def most_exposed(
@@ -79,13 +87,17 @@ def most_exposed(
 
 
 def _area(
-    scores: Float[np.ndarray, "models samples"], member: Bool[np.ndarray, "models samples"], level: float
+    scores: Float[np.ndarray, "models samples"],
+    member: Bool[np.ndarray, "models samples"],
+    level: float,
+    groups: Shaped[np.ndarray, " samples"] | None,
+    each_other: bool,
 ) -> Estimate | Unmeasured:
     members, non_members = int(member.sum()), int((~member).sum())
     if min(members, non_members) < SAMPLES_NEEDED:
         counted = f"{non_members} non-members and {members} members"
         return Unmeasured(f"not resolvable with {counted}: {SAMPLES_NEEDED} of each are needed")
-    table = Table.of(scores, member, level)
+    table = Table.of(scores, member, level, groups=groups, each_other=each_other)
     return table.proportion(auc(table.counts, member), "ties counted half; ")
 
 

@@ -27,6 +27,16 @@ def group_numbers(groups: Shaped[np.ndarray, " samples"], samples: int) -> Int[n
     return np.unique(groups, return_inverse=True)[1]
 
 
+def numbers_of(groups: Shaped[np.ndarray, " samples"] | None, samples: int) -> Int[np.ndarray, " samples"] | None:
+    """Return what `group_numbers` does, None where there are no groups."""
+    return None if groups is None else group_numbers(groups, samples)
+
+
+def units_of(numbers: Int[np.ndarray, " samples"] | None, samples: int) -> int:
+    """Return how many draws samples are: as many as there are groups, or samples where there are none."""
+    return samples if numbers is None else int(numbers.max()) + 1
+
+
 def require_groups(groups: Shaped[np.ndarray, " samples"], member: Bool[np.ndarray, "models samples"]) -> None:
     """Raise `UserError` for groups that say nothing, and for one that is partly trained on.
 

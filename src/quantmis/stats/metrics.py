@@ -13,13 +13,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
 from quantmis.stats import heldout, interval
-from quantmis.stats.cluster import Linear, Spread, pair_id, spread
+from quantmis.stats.cluster import Linear, Spread, between_rows, pair_id, spread
 from quantmis.stats.estimate import Estimate, Unmeasured
-from quantmis.stats.groups import group_numbers
+from quantmis.stats.groups import numbers_of, units_of
 from quantmis.stats.roc import FALSE_POSITIVES_NEEDED, Tally, auc, points, tally, true_positive_rate
 
 FALSE_POSITIVE_RATES = (0.1, 0.01, 0.001)
 SAMPLES_NEEDED = 8
+FADES = 2.0
+"""Standard errors from nothing beyond which what models are to each other as references matters less."""
+
 HELD_OUT = "threshold and direction chosen on one half of the samples, measured on the other; "
 
 
@@ -50,6 +53,7 @@ class Table:
     half: Bool[np.ndarray, " samples"]
     level: float
     groups: Int[np.ndarray, " samples"] | None = None
+    each_other: bool = False
 
     @classmethod
     def of(
@@ -59,24 +63,37 @@ class Table:
         level: float,
         seed: int = 0,
         groups: Shaped[np.ndarray, " samples"] | None = None,
+        each_other: bool = False,
     ) -> "Table":
-        """Tally `scores` and divide their samples into halves; samples of one of `groups` stay together."""
-        numbers = None if groups is None else group_numbers(groups, scores.shape[1])
+        """Tally `scores` and divide their samples into halves; samples of one of `groups` stay together.
+
+        `each_other`: the models are each other's references, see `proportion`.
+        """
+        numbers = numbers_of(groups, scores.shape[1])
         half = heldout.halves(scores, member, seed, numbers)
-        return cls(tally(scores, member), member, pair_id(member), half, level, numbers)
+        return cls(tally(scores, member), member, pair_id(member), half, level, numbers, each_other)
 
     @property
     def units(self) -> int:
         """How many independent draws of samples there are: the samples, or their groups."""
-        return self.member.shape[1] if self.groups is None else int(self.groups.max()) + 1
+        return units_of(self.groups, self.member.shape[1])
 
     def spread(self, influence: Float[np.ndarray, "models samples"]) -> Spread:
         """Return the clustered variance of a metric with this `influence`."""
         return spread(influence, self.cluster, self.groups)
 
-    def proportion(self, linear: Linear, how: str = "") -> Estimate:
-        """Return a number in [0, 1] with its interval."""
+    def proportion(self, linear: Linear, how: str = "", nothing: float = 0.5) -> Estimate:
+        """Return a number in [0, 1] with its interval; it is `nothing` where scores say nothing.
+
+        Influences count what a model is as a target. Where little is given away, what it is as a reference of the
+        others varies as much: if the models are `each_other`'s references, the variance between them counts twice
+        there. The more a number stands out, the less does it depend on the references, which find what there is.
+        """
         over, value = self.spread(linear.influence), min(max(linear.value, 0.0), 1.0)
+        if self.each_other and over.variance > 0:
+            beyond = max(abs(value - nothing) / math.sqrt(over.variance) - FADES, 0.0)
+            between = between_rows(linear.influence, self.cluster, self.groups)
+            over = replace(over, variance=over.variance + between / (1 + beyond**2))
         low, high = interval.wilson(value, over, self.level, units=self.units)
         return Estimate(value, low, high, self.level, how + clustering(over, self.groups is not None))
 
@@ -94,11 +111,13 @@ def evaluate(
     level: float = 0.95,
     false_positive_rates: Sequence[float] = FALSE_POSITIVE_RATES,
     groups: Shaped[np.ndarray, " samples"] | None = None,
+    each_other: bool = False,
 ) -> Metrics:
     """Return every metric of the scores of an attack, higher = more member-like.
 
     `groups` [samples]: which samples belong together (a patient's, a document's); they are one draw, not several.
-    Raises `UserError` for NaN, for unequal shapes, and where there are only members or only non-members.
+    `each_other`: the models are each other's references, as where shadow models attack each other. Raises `UserError`
+    for NaN, for unequal shapes, and where there are only members or only non-members.
 
     >>> draw = np.random.default_rng(0)
     >>> member = np.tile(np.arange(400) % 2 == 0, (1, 1))
@@ -106,7 +125,7 @@ def evaluate(
     >>> metrics.auc.low < 0.76 < metrics.auc.high, metrics.tpr[0.001].reason
     (True, 'not resolvable with 200 non-members: 0.2 false positives expected, 10 needed')
     """
-    table = Table.of(scores, member, level, groups=groups)
+    table = Table.of(scores, member, level, groups=groups, each_other=each_other)
     fpr, tpr = points(table.counts.curve)
     balanced = balanced_accuracy(table)
     return Metrics(
@@ -150,14 +169,14 @@ def epsilon(table: Table) -> Estimate | Unmeasured:
 
 def too_few(table: Table) -> Unmeasured | None:
     """Say so where the halves hold too few members or non-members to choose a threshold and to measure it."""
-    sides = (table.half, ~table.half)
-    counted = [kind[:, side].sum() for side in sides for kind in (table.member, ~table.member)]
+    first = slice(None) if table.groups is None else np.unique(table.groups, return_index=True)[1]
+    member, half = table.member[:, first], table.half[first]
+    counted = [kind[:, side].sum() for side in (half, ~half) for kind in (member, ~member)]
     if min(counted) >= SAMPLES_NEEDED // 2:
         return None
-    members, non_members = table.counts.trials
-    return Unmeasured(
-        f"not resolvable with {non_members} non-members and {members} members: {SAMPLES_NEEDED} of each are needed"
-    )
+    among = "" if table.groups is None else "groups of "
+    found = f"{(~member).sum()} {among}non-members and {member.sum()} {among}members"
+    return Unmeasured(f"not resolvable with {found}: {SAMPLES_NEEDED} of each are needed")
 
 
 def clustering(over: Spread, grouped: bool = False) -> str:
@@ -181,7 +200,7 @@ def _true_positive_rate(table: Table, fpr: float) -> Estimate | Unmeasured:
     if fpr * non_members < FALSE_POSITIVES_NEEDED - 1e-9:
         expected = f"{fpr * non_members:.2g} false positives expected, {FALSE_POSITIVES_NEEDED} needed"
         return Unmeasured(f"not resolvable with {non_members} non-members: {expected}")
-    return table.proportion(true_positive_rate(table.counts, table.member, fpr), "threshold at this rate; ")
+    return table.proportion(true_positive_rate(table.counts, table.member, fpr), "threshold at this rate; ", fpr)
 
 
 def _exact_epsilon(table: Table, accepted: Bool[np.ndarray, "models samples"]) -> Estimate:
@@ -207,4 +226,10 @@ def _clustered_epsilon(table: Table, accepted: Bool[np.ndarray, "models samples"
         interval.quantile(table.level, over.freedom) * math.sqrt(over.variance),
     )
     value = max(raw, 0.0)
-    return Estimate(value, max(value - reach, 0.0), value + reach, table.level, HELD_OUT + clustering(over))
+    return Estimate(
+        value,
+        max(value - reach, 0.0),
+        value + reach,
+        table.level,
+        HELD_OUT + clustering(over, table.groups is not None),
+    )

@@ -8,7 +8,7 @@ comparisons with the best): of versions that are tied, the most useful one may b
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import permutations
+from itertools import combinations
 from statistics import NormalDist
 
 import numpy as np
@@ -20,7 +20,7 @@ from quantmis.seeds import generator
 from quantmis.stats.cluster import Linear, correlation, pair_id, spread
 from quantmis.stats.compare import moderated
 from quantmis.stats.estimate import Estimate
-from quantmis.stats.groups import gather_groups, group_numbers
+from quantmis.stats.groups import gather_groups, numbers_of, units_of
 from quantmis.stats.interval import wilson
 from quantmis.stats.metrics import clustering
 
@@ -45,7 +45,7 @@ def level_of_all(
     (0.95, 0.97)
     """
     require(len(influences) > 0, "intervals of all together need at least one metric, got none")
-    numbers = None if groups is None else group_numbers(groups, member.shape[1])
+    numbers = numbers_of(groups, member.shape[1])
     joint = correlation([gather_groups(each, numbers) for each in influences], pair_id(member))
     if len(joint) == 1:
         return level
@@ -70,15 +70,21 @@ def simultaneous(
     >>> all_together.high - all_together.low > 2 * 1.96 * 0.95 * 0.05
     True
     """
-    numbers = None if groups is None else group_numbers(groups, member.shape[1])
+    numbers = numbers_of(groups, member.shape[1])
     together = level_of_all([each.influence for each in metrics.values()], member, level, groups)
-    units = member.shape[1] if numbers is None else int(numbers.max()) + 1
+    units = units_of(numbers, member.shape[1])
 
     def estimate(metric: Linear) -> Estimate:
         over = spread(metric.influence, pair_id(member), numbers)
         value = min(max(metric.value, 0.0), 1.0)
         low, high = wilson(value, over, together, units)
-        return Estimate(value, low, high, level, f"holds for all {len(metrics)} versions together; {clustering(over)}")
+        return Estimate(
+            value,
+            low,
+            high,
+            level,
+            f"holds for all {len(metrics)} versions together; {clustering(over, numbers is not None)}",
+        )
 
     return {name: estimate(metric) for name, metric in metrics.items()}
 
@@ -98,12 +104,12 @@ def worse_than_best(
     >>> worse_than_best(metrics, member)["a"], 0.4 < worse_than_best(metrics, member)["b"] < 0.7
     (0.0, True)
     """
-    pairs = list(permutations(metrics, 2))
-    differences = [metrics[a].influence - metrics[b].influence for a, b in pairs]
-    spreads = moderated(differences, len(metrics), member, groups)
-    tail = (1 - level) / max(len(pairs), 1)
+    pairs = list(combinations(metrics, 2))
+    spreads = moderated([*metrics.values()], [*combinations(range(len(metrics)), 2)], member, groups)
+    tail = (1 - level) / max(2 * len(pairs), 1)
     most = dict.fromkeys(metrics, 0.0)
     for (first, second), over in zip(pairs, spreads, strict=True):
         reach = float(stats.t.isf(tail, over.freedom) * np.sqrt(over.variance))
-        most[first] = max(most[first], metrics[first].value - metrics[second].value + reach)
+        apart = metrics[first].value - metrics[second].value
+        most[first], most[second] = max(most[first], apart + reach), max(most[second], reach - apart)
     return most

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
-from quantmis.evidence import Evidence
+from quantmis.evidence import Evidence, where_any_is_shared
 from quantmis.files import private_folder, write_atomically
 from quantmis.tables.traits import VersionTraits
 from quantmis.tensor_files import entry
@@ -77,6 +77,20 @@ class LossTable:
         return self.evidence.columns(self.is_audited)
 
     @property
+    def audited_groups(self) -> Shaped[np.ndarray, " audited"] | None:
+        """Which samples belong together where attacks are tried; None where each is by itself."""
+        return self._groups_of(self.is_audited)
+
+    @property
+    def held_out_groups(self) -> Shaped[np.ndarray, " held_out"] | None:
+        """Which samples that no model was trained on belong together; None where each is by itself."""
+        return self._groups_of(self.is_held_out)
+
+    def _groups_of(self, columns: Bool[np.ndarray, " samples"]) -> Shaped[np.ndarray, " chosen"] | None:
+        groups = self.evidence.groups
+        return None if groups is None else where_any_is_shared(groups[columns])
+
+    @property
     def canaries(self) -> Evidence:
         """The columns of the canaries that models were trained on."""
         return self.evidence.columns(self.is_canary & np.any(self.evidence.member, axis=0))
@@ -131,6 +145,7 @@ class LossTable:
             "weight": self.weight,
             "repeats": self.repeats,
             "origin": np.array(json.dumps(dict(self.origin), sort_keys=True)) if self.origin else None,
+            "groups": evidence.groups,
         }
         arrays |= {f"{NAMED}{name}": signal for name, signal in evidence.named.items()}
         arrays |= {f"{EXTRACTED}{decoding}": hits for decoding, hits in self.extracted.items()}

@@ -27,6 +27,7 @@ def _table(work: Work, number: int, groups: list[Group]) -> LossTable:
             entropy=arrays.get("entropy"),
             label=work.task.loss.classes(work.samples.y),
             named=beginning(NAMED, arrays),
+            groups=work.together,
         ),
         per_sample_utility=arrays.get("per_sample_utility"),
         earlier=arrays.get("earlier"),

@@ -16,8 +16,7 @@ from quantmis.audit.settings import Settings
 from quantmis.audit.target.target import Target
 from quantmis.data import complementary_halves
 from quantmis.data.canaries import Planted, with_canaries, with_random_texts
-from quantmis.data.membership import halvable, hold_out, joined, require_apart, require_groups
-from quantmis.data.overlap import copies
+from quantmis.data.membership import halvable, hold_out, require_apart, require_groups
 from quantmis.errors import UserError
 from quantmis.models import CausalLM, Recipe, Task
 from quantmis.models.engine import ENGINES, Engine, choose_engine, cores
@@ -57,6 +56,7 @@ def plan(request: AuditRequest, member: np.ndarray, store: Store | None) -> Work
         repeats=behind.repeats if texts else None,
         scope=scope,
         outside=observed.digests(),
+        together=behind.together,
     )
 
 
@@ -108,7 +108,7 @@ def membership(behind: Planted, settings: Settings, target: Target | None) -> Bo
     _check_groups(behind, target)
     if not settings.models:
         return member
-    groups, plain = _together(behind), whole - behind.canaries
+    groups, plain = behind.together, whole - behind.canaries
     may = np.zeros(whole, dtype=bool)
     may[_kept(plain, settings, target, None if groups is None else groups[:plain])] = True
     may[plain:] = True
@@ -129,24 +129,15 @@ def _divided(may: np.ndarray, plain: int, groups: np.ndarray | None) -> list[Int
 
 def _check_groups(behind: Planted, target: Target | None) -> None:
     """Raise `UserError` for groups that say nothing, and for groups in both members and non-members."""
-    if behind.samples.groups is None:
+    groups = behind.plain.groups
+    if groups is None:
         return
-    groups = behind.samples.groups[: len(behind.samples) - behind.canaries]
     require_groups(groups)
     if target is not None:
         require_apart(groups, target.members, target.non_members, "members and non-members")
         known = target.known(len(groups))
         apart = (np.flatnonzero(known), np.flatnonzero(~known))
         require_apart(groups, *apart, "members or non-members and the others, which are held out")
-
-
-def _together(behind: Planted) -> Int[np.ndarray, " samples"] | None:
-    """Return the groups, with copies of a sample in one; None where each sample is by itself. Canaries are."""
-    samples, plain = behind.samples, len(behind.samples) - behind.canaries
-    named = None if samples.groups is None else samples.groups[:plain]
-    found = samples.copies if plain == len(samples) else copies(samples.x[:plain], samples.y[:plain])
-    groups = joined(named, found.codes)
-    return None if groups is None else np.concatenate([groups, groups.max() + 1 + np.arange(behind.canaries)])
 
 
 def _kept(

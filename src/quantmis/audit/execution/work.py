@@ -43,7 +43,8 @@ class Work:
     indicator. `keep_weights`: whether the weights of the full-precision models are kept. `canaries`: how many samples,
     the last, are canaries, and `repeats` [samples] how often each stands in the training sets that it is in.
     `calibrate_on`: "held_out" or "members", what quantizers that look at data are shown. `scope` is the hash of the
-    functions that train, `outside` what they read while they were tried, as digests.
+    functions that train, `outside` what they read while they were tried, as digests. `together` [samples]: which
+    samples are one group, or copies of one sample.
     """
 
     task: Task
@@ -60,6 +61,7 @@ class Work:
     repeats: Int[np.ndarray, " samples"] | None = None
     scope: str = ""
     outside: Mapping[str, str] = field(default_factory=dict[str, str])
+    together: Int[np.ndarray, " samples"] | None = None
 
     @property
     def steps(self) -> int:

@@ -55,7 +55,8 @@ def blind_baseline(
     """
     if groups is not None:
         require_groups(groups, member[None])
-        _require_folds(groups, member)
+        few = too_few_groups(groups, member)
+        require(few is None, f"groups: {few}", hint="give samples of more groups")
     chosen = _chosen(member, seed)
     together = None if groups is None else groups[chosen]
     features = _features(samples.take(chosen), None if classes is None else classes[chosen])
@@ -115,14 +116,13 @@ def _widened(measured: Estimate) -> Estimate:
     return replace(measured, low=max(low, 0.0), high=min(high, 1.0))
 
 
-def _require_folds(groups: np.ndarray, member: np.ndarray) -> None:
+def too_few_groups(groups: Shaped[np.ndarray, " samples"], member: Bool[np.ndarray, " samples"]) -> str | None:
+    """Say so where the members or the non-members are of fewer groups than there are folds."""
     for name, kind in (("members", member), ("non-members", ~member)):
         count = len(np.unique(groups[kind]))
-        require(
-            count >= FOLDS,
-            f"groups: the {name} are of {count} groups; {FOLDS} are needed to compare the two sets without the model",
-            hint="give samples of more groups",
-        )
+        if count < FOLDS:
+            return f"the {name} are of {count} groups; {FOLDS} are needed to compare the two sets without the model"
+    return None
 
 
 def _chosen(member: np.ndarray, seed: int) -> np.ndarray:

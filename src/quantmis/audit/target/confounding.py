@@ -3,8 +3,9 @@
 import numpy as np
 
 from quantmis.audit.request import AuditRequest
-from quantmis.audit.target.blind_baseline import blind_baseline
+from quantmis.audit.target.blind_baseline import blind_baseline, too_few_groups
 from quantmis.errors import UserError
+from quantmis.evidence import where_any_is_shared
 from quantmis.results import BlindBaseline
 from quantmis.stats import Estimate, Unmeasured
 
@@ -20,9 +21,13 @@ def blind(request: AuditRequest, level: float | None = None) -> BlindBaseline | 
     chosen, member = request.samples.take(rows), request.target.is_member(len(request.samples))[rows]
     loss, settings = request.task.loss, request.settings
     seen, classes = loss.without_models(chosen), loss.classes(chosen.y)
-    return blind_baseline(
-        seen, classes, member, settings.options.level if level is None else level, settings.options.seed
-    )
+    groups = request.target.groups(request.samples)
+    together = None if groups is None else where_any_is_shared(groups[rows])
+    few = None if together is None else too_few_groups(together, member)
+    if few is not None:
+        return Unmeasured(few)
+    sure = settings.options.level if level is None else level
+    return blind_baseline(seen, classes, member, sure, settings.options.seed, together)
 
 
 def check_confounded(request: AuditRequest) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from quantmis.audit.target.weights import Artefact, Weights, dequantized, file_of, filled, format_of, from_file
 from quantmis.data import Samples
+from quantmis.data.membership import joined
 from quantmis.data.overlap import Overlap, overlap
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
@@ -179,6 +180,14 @@ class Target:
     def is_measured(self, samples: int) -> Bool[np.ndarray, " samples"]:
         """Return which of the samples are non-members: those that the utility is measured on."""
         return _marked(self.non_members, samples)
+
+    def groups(self, samples: Samples) -> Int[np.ndarray, " samples"] | None:
+        """Return which samples belong together, by their groups or as copies; None where each is by itself.
+
+        Copies that are on both sides are apart: a group is of members, or not.
+        """
+        together = joined(samples.groups, samples.copies.codes)
+        return None if together is None else 2 * together + self.is_member(len(samples))
 
 
 def disjoint(target: Target, samples: Samples) -> Target:

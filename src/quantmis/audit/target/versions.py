@@ -39,14 +39,16 @@ def tables_of(request: AuditRequest, member: Bool[np.ndarray, "models samples"])
     """Return the table of each version of the target, full precision first; none where there is no target.
 
     Attacks are tried on the members and non-members that the trained models, if any, have `member` of. Non-members that
-    a quantizer is calibrated on are left out of the attacks on all versions.
+    a quantizer is calibrated on are left out of the attacks on all versions, and with them those of their groups.
     """
     if request.target is None:
         return []
     everything = np.ones(len(request.samples), dtype=bool)
     shown = np.any(member[:, : len(request.samples)], axis=0) if len(member) else everything
-    calibrated = calibration_rows(request.target, request.settings, shown)
-    shown[np.setdiff1d(calibrated, request.target.members)] = False
+    groups = request.target.groups(request.samples)
+    calibrated = calibration_rows(request.target, request.settings, shown, groups)
+    seen = np.setdiff1d(calibrated, request.target.members)
+    shown[seen if groups is None else np.isin(groups, groups[seen])] = False
     return list(_tables(request, request.target, shown, calibrated))
 
 
@@ -92,15 +94,30 @@ def _made(request: AuditRequest, target: Target, seen: Tensor | None) -> Iterato
         yield target.called(spelling(quantizer)), _quantized(quantizer, module, seen, request.settings.options.seed)
 
 
-def calibration_rows(target: Target, settings: Settings, shown: np.ndarray) -> Int[np.ndarray, " rows"]:
-    """Return the rows to calibrate on, where any quantizer is: non-members not attacked or a quarter, or members."""
+def calibration_rows(
+    target: Target, settings: Settings, shown: np.ndarray, groups: Int[np.ndarray, " samples"] | None = None
+) -> Int[np.ndarray, " rows"]:
+    """Return the rows to calibrate on, where any quantizer is: non-members not attacked or a quarter, or members.
+
+    A quarter is of whole `groups` [samples], one at least.
+    """
     if not any(map(needs_calibration, settings.quantizers)):
         return np.empty(0, dtype=np.int64)
     if settings.options.calibrate_on == "members":
         return target.members[:CALIBRATION]
     spare = target.non_members[~shown[target.non_members]]
-    quarter = target.non_members[: len(target.non_members) // 4]
+    quarter = _quarter(target.non_members, groups)
     return (spare if len(spare) >= len(quarter) else quarter)[:CALIBRATION]
+
+
+def _quarter(rows: Int[np.ndarray, " rows"], groups: Int[np.ndarray, " samples"] | None) -> Int[np.ndarray, " some"]:
+    count = len(rows) // 4
+    if groups is None:
+        return rows[:count]
+    _, first, number = np.unique(groups[rows], return_index=True, return_inverse=True)
+    group = np.sort(first[number])  # of each row, where rows of a group stand behind each other
+    whole = group[:count][~np.isin(group[:count], group[count:])]
+    return rows[np.isin(first[number], whole if len(whole) else group[:1])]
 
 
 def _quantized(quantizer: Quantizer, module: nn.Module, seen: Tensor | None, seed: int) -> Quantized:
@@ -162,6 +179,7 @@ def _table(
             entropy=None if computed.entropy is None else computed.entropy[None],
             label=task.loss.classes(samples.y),
             named={each: signal[None] for each, signal in computed.named.items()},
+            groups=target.groups(samples),
         ),
         per_sample_utility=None if computed.per_sample_utility is None else computed.per_sample_utility[None],
         earlier=None,
