@@ -1,10 +1,13 @@
-"""The record of one version: every measure of it, and what each attack achieved."""
+"""The records of one version and of a release set: every measure of it, and what each attack achieved."""
 
 from typing import Any
 
-from quantmis.measures import AttackOutcome, ScoredVersion, measures_of
+import numpy as np
+from jaxtyping import Bool
+
+from quantmis.measures import AttackOutcome, ScoredRelease, ScoredVersion, measures_of
 from quantmis.measures.scored import Scores
-from quantmis.results import AttackMetrics, AttackResult, Curve, VersionResult
+from quantmis.results import AttackMetrics, AttackResult, Curve, ReleaseResult, VersionResult
 from quantmis.stats import Unmeasured
 
 
@@ -25,7 +28,18 @@ def describe(version: ScoredVersion) -> VersionResult:
     )
 
 
-def _measured(subject: Any, scored: ScoredVersion | AttackOutcome) -> dict[str, Any]:
+def describe_release(release: ScoredRelease) -> ReleaseResult:
+    """Return all that is said about versions that are released together."""
+    return ReleaseResult(
+        versions=list(release.names),
+        strongest_attack=release.together.attack,
+        strongest_alone=release.alone.attack,
+        measures=_measured("release set", release),
+        attacks={name: _metrics(scores, release.member, release.level) for name, scores in release.joint.items()},
+    )
+
+
+def _measured(subject: Any, scored: ScoredVersion | ScoredRelease | AttackOutcome) -> dict[str, Any]:
     values = {name: measure.compute(scored) for name, measure in measures_of(subject).items()}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -37,9 +51,15 @@ def _attack(name: str, version: ScoredVersion) -> AttackResult:
 
 
 def _outcome(scores: Scores | Unmeasured, version: ScoredVersion) -> AttackMetrics | Unmeasured:
+    return _metrics(scores, version.table.audited.member, version.precision.level)
+
+
+def _metrics(
+    scores: Scores | Unmeasured, member: Bool[np.ndarray, "models samples"], level: float
+) -> AttackMetrics | Unmeasured:
     if isinstance(scores, Unmeasured):
         return scores
-    outcome = AttackOutcome(scores, version.table.audited.member, version.precision.level)
+    outcome = AttackOutcome(scores, member, level)
     curve = Curve(fpr=_for_drawing(outcome.metrics.fpr_points), tpr=_for_drawing(outcome.metrics.tpr_points))
     return AttackMetrics(measures=_measured("attack", outcome), roc=curve)
 

@@ -90,6 +90,7 @@ def settings_of(results: Results, saved: Saved) -> AnalysisSettings:
         seed=config.seed,
         level=config.level,
         canaries=int(planted.sum()) if saved.algorithm else 0,
+        release=None if config.release is None else tuple(map(tuple, config.release)),
     )
 
 
@@ -117,6 +118,7 @@ def recompute(results: Results, saved: Saved) -> Results:
             "controls": tested,
             "data": data,
             "target": target,
+            "releases": list(leading.releases),
             "warnings": findings.find(versions, tested, agreements, settings, {}, [], data, target, subjects),
         }
     )
@@ -170,6 +172,7 @@ def _target(
 ) -> TargetResult | Unmeasured:
     target = results.target
     if isinstance(target, Unmeasured) or not this_model.tables:
+            "releases": list(leading.releases),
         return NO_TARGET
     given, *others = this_model.tables
     apart = bool(algorithm.tables)
