@@ -87,7 +87,9 @@ def test_a_single_model_is_attacked_by_weights_learned_on_half_of_the_samples():
     right, alone = release_attack_accuracy(release), release_strongest_alone(release)
     assert isinstance(right, Estimate)
     assert isinstance(alone, Estimate)
-    assert right.low < accuracy(GAP, (1.0, 1.0), 10**6) < right.high  # a level common to all samples needs no references
+    assert (
+        right.low < accuracy(GAP, (1.0, 1.0), 10**6) < right.high
+    )  # a level common to all samples needs no references
     assert alone.low < accuracy(GAP, (1.0,), 10**6) < alone.high
 
 
@@ -176,5 +178,7 @@ def test_tables_that_say_nothing_together_are_refused():
     refused("299 ids of 300", {"a": first, "b": second}, {"a": number, "b": number[1:]})
     refused("named twice", {"a": first, "b": second}, {"a": number, "b": np.maximum(number, 1)})
     refused("it lacks 0", {"a": first, "b": second}, {"a": number, "b": number + 1})
-    labelled = [Evidence(each.losses, each.member, label=label) for each, label in ((first, number), (second, number * 2))]
+    labelled = [
+        Evidence(each.losses, each.member, label=label) for each, label in ((first, number), (second, number * 2))
+    ]
     refused("labels differ", {"a": labelled[0], "b": labelled[1]})

@@ -4,8 +4,8 @@ At each sample the signals under all versions are one vector. Those of the refer
 and those of the others, are taken for normal with one covariance, and the score is the log-likelihood ratio. Of ten
 versions and thirty references a side a covariance of its own would be mostly chance, so each is *shrunken*: variances
 as in LiRA (`quantmis.attacks.moments`), one for both sides, and correlations to those that all samples have in common;
-and the gap between the two means is drawn, in the directions in which versions err independently, towards the usual one by
-as much as gaps vary beyond their own errors. With the twin of a target left out, as everywhere.
+and the gap between the two means is drawn, in the directions in which versions err independently, towards the usual one
+by as much as gaps vary beyond their own errors. With the twin of a target left out, as everywhere.
 """
 
 from collections.abc import Sequence

@@ -51,11 +51,11 @@ class Measure(Generic[T]):
     values: `Estimate`, a number that was counted, or a list of records. `span`: the least and the largest value; where
     `bounded`, the ends of its interval lie there too. `better`: which direction protects or is worth more. `subject`:
     whether it is computed of a version, of an attack on one, or of versions released together. `shown`: the tables of
-    the report that have a column of it. `order`: its place among the others, low first. `limits`: the directions in which a policy may limit it;
-    `chance`: what guessing gives, below which no policy may limit it. `glossary`: whether the report explains it.
-    `compute`: from scored loss tables to a value, or the reason why there is none; None where the measure has no
-    meaning for the audit, as perplexity has none for images. `numbers`: the plain numbers in a value that is a list, by
-    what is added to the name.
+    the report that have a column of it. `order`: its place among the others, low first. `limits`: the directions in
+    which a policy may limit it; `chance`: what guessing gives, below which no policy may limit it. `glossary`: whether
+    the report explains it. `compute`: from scored loss tables to a value, or the reason why there is none; None where
+    the measure has no meaning for the audit, as perplexity has none for images. `numbers`: the plain numbers in a value
+    that is a list, by what is added to the name.
     """
 
     name: str
