@@ -21,6 +21,7 @@ from quantmis.stats import Estimate, Unmeasured, evaluate
 GAP = 0.6
 
 
+@pytest.mark.slow
 def test_the_gain_of_independent_noises_is_covered_as_often_as_stated():
     pairs, noises, worlds = 8, (1.0, 1.0), 60
     truth = accuracy(GAP, noises, pairs) - accuracy(GAP, noises[:1], pairs)
@@ -137,6 +138,7 @@ def test_differences_of_versions_are_those_of_their_signals():
     assert np.array_equal(np.argsort(size.ravel()), np.argsort(np.abs(change).ravel()))
 
 
+@pytest.mark.slow
 def test_ten_versions_of_64_models_at_1198_samples_are_attacked_in_seconds():
     versions = world(np.random.default_rng(0), GAP, np.linspace(0.5, 2, 10), pairs=32, samples=1198)
     release_of = (LossThreshold(), LiRA(), RMIA())

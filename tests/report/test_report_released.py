@@ -11,8 +11,9 @@ from documents import SPARSE, document, given, released, with_releases
 from quantmis import results as documents_of
 from quantmis.documents import Source, dpia, markdown, summary
 from quantmis.documents import csv as table_file
-from quantmis.report import render, verdict
+from quantmis.report import render
 from quantmis.report.released import adds_most, told
+from quantmis.report.verdict import verdict
 from quantmis.results import Results, TargetResult
 from quantmis.tracking import metrics
 

@@ -69,7 +69,8 @@ def _another(member: Bool[np.ndarray, "models samples"], seed: int) -> Bool[np.n
 def shuffled_release(tables: Sequence[LossTable], settings: AnalysisSettings) -> list[Control]:
     """Run every joint attack on the first release set with the memberships of another plan: none may beat a coin."""
     by_name = {table.name: table.audited for table in tables}
-    attacks = [each for each in settings.attacks if not each.uses_references or each == settings.lead_attack]
+    own = [each for each in settings.attacks if each.bounds_security]
+    attacks = [each for each in own if not each.uses_references or each == settings.lead_attack]
     found = list[Control]()
     for names in release_sets(list(by_name), settings.release)[:1]:
         other = _another(by_name[names[0]].member, settings.seed)

@@ -53,10 +53,20 @@ def _subject(subject: ResultSubject, notes: Notes) -> ReleasedTogether:
         for measure in shown
     ]
     columns += [("Strongest joint attack", [Cell(words.clean(each.strongest_attack) or words.NONE) for each in sets])]
-    columns += [("Strongest alone", [Cell(words.clean(each.strongest_alone, 120) or words.NONE) for each in sets])]
+    columns += [("Strongest alone", [Cell(_alone(each) or words.NONE) for each in sets])]
     caption = f"Versions of {subject.about} that are released together"
     table = assemble(caption, "Released together", [called(each, subject) for each in sets], columns)
     return ReleasedTogether(subject.about, table, tuple(_section(each, subject, notes) for each in sets))
+
+
+def _alone(release: ReleaseResult) -> str:
+    """Return the attack and the version that a gain is held against, in words."""
+    end = f" on {words.BASELINE}"
+    named = [
+        f"{each.removesuffix(end)} on {words.title(words.BASELINE)}" if each.endswith(end) else each
+        for each in release.strongest_alone.split(", ")
+    ]
+    return words.clean(", ".join(named), 120)
 
 
 def _written(unit: str, values: Sequence[Estimate | Unmeasured], notes: Notes, is_accuracy: bool) -> list[Cell]:
