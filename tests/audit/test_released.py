@@ -14,7 +14,8 @@ from quantmis.audit.options import AuditOptions
 from quantmis.audit.request import audit_request
 from quantmis.measures.release_attack_accuracy import RELEASE_ATTACK_ACCURACY
 from quantmis.measures.release_without import RELEASE_WITHOUT
-from quantmis.stats import Estimate
+from quantmis.results import TargetResult
+from quantmis.stats import Estimate, Unmeasured
 from quantmis.verify import verify
 
 
@@ -93,6 +94,20 @@ def test_an_as_is_audit_measures_all_versions_of_the_target_together(tmp_path: P
     [release] = result.document.releases
     assert release.versions == ["identity", "uniform(bits=4)", "sign", "other"]
     assert isinstance(release[RELEASE_ATTACK_ACCURACY], Estimate)
+    assert verify(tmp_path).edited == []
+
+
+def test_the_versions_of_a_target_are_attacked_by_what_was_learned_from_models_of_ones_own(tmp_path: Path):
+    options = {"quantizers": QUANTIZERS, "attacks": ["loss_threshold", "lira"], "shadows": 8, "progress": False}
+    sets = [["identity", "sign"], ["sign", "other"]]
+    result = qm.audit(TASK, samples(), target=target(other=net()), release=sets, out=tmp_path, **options)
+    assert isinstance(result.document.target, TargetResult)
+    assert [each.versions for each in result.document.releases] == sets[:1]
+    known, elsewhere = result.document.target.releases
+    assert [known.versions, elsewhere.versions] == sets
+    assert not isinstance(known.attacks["joint_lira"], Unmeasured)
+    assert isinstance(elsewhere.attacks["joint_lira"], Unmeasured)  # nobody knows what the other version is like
+    assert all(isinstance(each[RELEASE_ATTACK_ACCURACY], Estimate) for each in (known, elsewhere))
     assert verify(tmp_path).edited == []
 
 

@@ -73,10 +73,22 @@ class _Sums:
 
     @classmethod
     def total(cls, parts: "Sequence[_Sums]") -> "_Sums":
-        return cls(*(sum(values[1:], start=values[0]) for values in zip(*map(_fields, parts), strict=True)))
+        return cls(
+            sum(each.entries for each in parts),
+            sum(each.members for each in parts),
+            np.sum([each.feature for each in parts], axis=0),
+            np.sum([each.among_members for each in parts], axis=0),
+            np.sum([each.product for each in parts], axis=0),
+        )
 
     def without(self, part: "_Sums") -> "_Sums":
-        return _Sums(*(whole - own for whole, own in zip(_fields(self), _fields(part), strict=True)))
+        return _Sums(
+            self.entries - part.entries,
+            self.members - part.members,
+            self.feature - part.feature,
+            self.among_members - part.among_members,
+            self.product - part.product,
+        )
 
     def weights(self) -> Float[np.ndarray, " features"]:
         """Return the weights of the features: (covariance + penalty)^-1 (mean of members - mean of all)."""
@@ -85,7 +97,3 @@ class _Sums:
         penalty = PENALTY + PENALTY_OF_FEW / self.entries
         towards = self.among_members / max(self.members, 1) - mean
         return np.linalg.solve(covariance + penalty * np.eye(len(mean)), towards)
-
-
-def _fields(sums: _Sums) -> tuple[int, int, np.ndarray, np.ndarray, np.ndarray]:
-    return sums.entries, sums.members, sums.feature, sums.among_members, sums.product
