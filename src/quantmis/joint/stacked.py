@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from quantmis.errors import require
 from quantmis.stats.cluster import pair_id
@@ -27,12 +27,17 @@ def over_pairs(features: Sequence[Scores], member: Bool[np.ndarray, "models samp
     pair = pair_id(member)
     pairs = int(pair.max()) + 1
     require(pairs >= FEWEST_PAIRS, "the weights of features are learned on other pairs of models, and there is one")
-    stacked, scores = np.stack(features), np.empty(member.shape)
-    parts = [_Sums.of(stacked[:, pair == each], member[pair == each]) for each in range(pairs)]
-    every = _Sums.total(parts)
-    for each, part in enumerate(parts):
-        scores[pair == each] = np.tensordot(every.without(part).weights(), stacked[:, pair == each], 1)
+    rows = [np.flatnonzero(pair == each) for each in range(pairs)]
+    parts = [_Sums.of(_of_rows(features, each), member[each]) for each in rows]
+    every, scores = _Sums.total(parts), np.empty(member.shape)
+    for each, part in zip(rows, parts, strict=True):
+        scores[each] = np.tensordot(every.without(part).weights(), _of_rows(features, each), 1)
     return scores
+
+
+def _of_rows(features: Sequence[Scores], rows: Int[np.ndarray, " rows"]) -> Float[np.ndarray, "features rows samples"]:
+    """Return all features of some models: of all models at once they would stand in memory twice."""
+    return np.stack([each[rows] for each in features])
 
 
 def from_references(
