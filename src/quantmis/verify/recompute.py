@@ -172,7 +172,6 @@ def _target(
 ) -> TargetResult | Unmeasured:
     target = results.target
     if isinstance(target, Unmeasured) or not this_model.tables:
-            "releases": list(leading.releases),
         return NO_TARGET
     given, *others = this_model.tables
     apart = bool(algorithm.tables)
@@ -188,6 +187,7 @@ def _target(
             "blind": _blind(target.blind),
             "versions": list(this_model.records) if apart else [],
             "ranking": this_model.ranking(settings.level) if apart else SEE_DOCUMENT,
+            "releases": list(this_model.releases) if apart else [],
         }
     )
 
