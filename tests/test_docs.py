@@ -21,6 +21,7 @@ PAGES = (
     "guides/audit-a-molecular-model.md",
     "guides/audit-a-quantized-fine-tune.md",
     "guides/audit-a-quantized-file.md",
+    "guides/audit-a-release.md",
     "guides/audit-your-own-model.md",
     "guides/write-a-quantizer.md",
     "guides/write-an-attack.md",

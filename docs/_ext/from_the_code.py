@@ -62,11 +62,14 @@ def _parameter(parameter: Any) -> str:
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
+ABOUT = {"version": "a version", "attack": "an attack on a version", "release set": "versions released together"}
+
+
 def measures() -> str:
     """Return a section for every measure, from its declaration."""
-    from quantmis.measures import measures_of
+    from quantmis.measures import SUBJECTS, measures_of
 
-    every = [*measures_of("version").values(), *measures_of("attack").values()]
+    every = [measure for subject in SUBJECTS for measure in measures_of(subject).values()]
     return "\n\n".join(map(_measure, every)) + "\n"
 
 
@@ -74,7 +77,7 @@ def _measure(measure: Any) -> str:
     limits = ", ".join(f"`{measure.name}_{end}`" for end in measure.limits) or "none"
     low, high = (f"{end:g}" for end in measure.span)
     facts = [
-        f"about: {'a version' if measure.subject == 'version' else 'an attack on a version'}",
+        f"about: {ABOUT[measure.subject]}",
         f"unit: {measure.unit}",
         f"range: {low} to {high}"
         if measure.span[1] < 1e100

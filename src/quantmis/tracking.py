@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from quantmis.documents.measures import numbers
+from quantmis.documents.measures import numbers, of_release
 from quantmis.documents.source import audited
 from quantmis.errors import UserError
 from quantmis.measures import Number
@@ -73,6 +73,12 @@ def metrics(results: Results) -> dict[str, float]:
         for record, slug in zip(subject.versions, slugs([each.name for each in subject.versions]), strict=True)
         for name, number in _numbers(record).items()
         for end, value in _ends(number).items()
+    } | {
+        f"{_about(subject)}/released_together_{number}/{slugs([name])[0]}{end}": value
+        for subject in audited(results)
+        for number, release in enumerate(subject.releases, 1)
+        for name, found in of_release(release).items()
+        for end, value in _ends(found).items()
     }
 
 
@@ -124,6 +130,11 @@ def tags(results: Results) -> dict[str, str]:
     given = results.target.versions if isinstance(results.target, TargetResult) else []
     spelled |= {
         f"quantmis.this_model.{slug}": name for name, slug in _slugged([record.name for record in given]).items()
+    }
+    spelled |= {
+        f"quantmis.released_together.{_about(subject)}.{number}": release.name
+        for subject in audited(results)
+        for number, release in enumerate(subject.releases, 1)
     }
     codes = ", ".join(sorted({finding.code for finding in results.warnings}))
     whole = {DATA: results.data.digest, "quantmis.findings": codes, **spelled}

@@ -13,6 +13,7 @@ from scipy.special import ndtr, ndtri
 from quantmis.measures.auc import AUC
 from quantmis.measures.exposure_by_class import ClassExposure
 from quantmis.measures.most_exposed_samples import SampleExposure
+from quantmis.measures.release_without import LeftOut
 from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
 from quantmis.measures.tpr_at_fpr import RateAt, UnresolvedAt
 from quantmis.measures.utility import UTILITY
@@ -30,6 +31,7 @@ from quantmis.results import (
     Finding,
     Rank,
     Ranking,
+    ReleaseResult,
     Reproduce,
     Results,
     TargetResult,
@@ -328,3 +330,33 @@ def as_is(*, differs: bool = False) -> Results:
     config = results.config.model_copy(update={"depth": "as-is", "shadows": 0, "replicates": 0})
     target = results.target.model_copy(update={"versions": [], "ranking": results.ranking})
     return results.model_copy(update={"config": config, "target": target, "versions": records, "agreement": []})
+
+
+def released(
+    versions: Sequence[str] = ("identity", "sign"), *, gain: float = 0.02, reach: float = 0.005, adds: float = 0.03
+) -> ReleaseResult:
+    """Build what versions give away together: the first of them adds `adds`, the others nothing."""
+    left = [
+        LeftOut(
+            version=name, attack_accuracy=around(0.6, 0.01), adds=around(adds if name == versions[0] else 0.0, 0.01)
+        )
+        for name in versions
+    ]
+    measures = {
+        "release_attack_accuracy": around(0.64 + gain, 0.01),
+        "release_strongest_alone": around(0.64, 0.01),
+        "release_gain": around(gain, reach),
+        "release_without": left,
+    }
+    attacks = {"joint_lira": Unmeasured("too few models"), "stacked": metrics(0.8), "stacked(lira)": metrics(0.7)}
+    return ReleaseResult(
+        versions=list(versions),
+        strongest_attack="stacked",
+        strongest_alone="lira on identity",
+        measures=measures,
+        attacks=attacks,
+    )
+
+
+def with_releases(results: Results, *sets: ReleaseResult) -> Results:
+    return results.model_copy(update={"releases": list(sets)})

@@ -1,10 +1,11 @@
 """Tests of the audit itself, whose true answers are known, and controls that say what a number means.
 
 *Shuffled membership*: memberships drawn anew, so that there is nothing to find; every attack must come out at a coin's
-AUC. *Planted leak*: the losses of members are lowered in a copy of the table; every attack must find it. *Canaries*:
-wrongly labelled copies, trained on like other samples on request, which a model can only fit by remembering. *Matched
-noise*: Gaussian noise of the same size in each layer as a quantizer's error, to tell "low precision protects" from
-"any perturbation of that size protects"; it has no right answer and is there to be read.
+AUC, and so must the joint attacks on several versions. *Planted leak*: the losses of members are lowered in a copy of
+the table; every attack must find it. *Canaries*: wrongly labelled copies, trained on like other samples on
+request, which a model can only fit by remembering. *Matched noise*: Gaussian noise of the same size in each layer as a
+quantizer's error, to tell "low precision protects" from "any perturbation of that size protects"; it has no right
+answer and is there to be read.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Shaped
 
 from quantmis import seeds
+from quantmis.analysis.release import joint_scores, release_sets
 from quantmis.analysis.settings import AnalysisSettings
 from quantmis.attacks import Attack
 from quantmis.data.membership import complementary_halves
@@ -35,6 +37,7 @@ def controls(tables: Sequence[LossTable], noises: Sequence[LossTable], settings:
     return [
         *shuffled_membership(tables[0], settings),
         *planted_leak(tables[0], settings),
+        *shuffled_release(tables, settings),
         *canaries(tables, settings),
         *matched_noise(tables, noises, settings),
     ]
@@ -71,6 +74,31 @@ def _another(
         return generator.permuted(member, axis=1)
     _, first, number = np.unique(groups, return_index=True, return_inverse=True)
     return generator.permuted(member[:, first], axis=1)[:, number]
+
+
+def shuffled_release(tables: Sequence[LossTable], settings: AnalysisSettings) -> list[Control]:
+    """Run every joint attack on the first release set with the memberships of another plan: none may beat a coin."""
+    by_name = {table.name: table.audited for table in tables}
+    own = [each for each in settings.attacks if each.bounds_security]
+    attacks = [each for each in own if not each.uses_references or each == settings.lead_attack]
+    found = list[Control]()
+    for names in release_sets(list(by_name), settings.release)[:1]:
+        other = _another(by_name[names[0]].member, settings.seed)
+        scores = joint_scores({name: by_name[name].relabelled(other) for name in names}, attacks, settings)
+        areas = {
+            name: evaluate(each, other, LEVEL).auc for name, each in scores.items() if not isinstance(each, Unmeasured)
+        }
+        found += [
+            _judged(
+                f"shuffled membership, {name} on {len(names)} versions together",
+                names[0],
+                "AUC 0.5: who was a member is drawn anew, so that several versions have nothing to give away together",
+                area,
+                area.low <= 0.5 <= area.high,
+            )
+            for name, area in areas.items()
+        ]
+    return found
 
 
 def planted_leak(table: LossTable, settings: AnalysisSettings) -> list[Control]:

@@ -12,7 +12,8 @@ class AnalysisSettings:
     """Hold the attacks and how measures are taken.
 
     `shadows` and `replicates`: how many models attack each other, and how many of them the indicator compares.
-    `canaries`: how many wrongly labelled copies, or random texts at each count, were trained on.
+    `canaries`: how many wrongly labelled copies, or random texts at each count, were trained on. `release`: which
+    versions are released together; None for all of a subject.
     """
 
     attacks: tuple[Attack, ...]
@@ -21,6 +22,7 @@ class AnalysisSettings:
     seed: int
     level: float
     canaries: int = 0
+    release: tuple[tuple[str, ...], ...] | None = None
 
     @property
     def depth(self) -> str:

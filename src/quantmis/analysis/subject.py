@@ -10,22 +10,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from quantmis.analysis.ranking import contradicted, ranking
+from quantmis.analysis.release import release_sets, score_release
 from quantmis.analysis.scoring import ReferencesOf, score
 from quantmis.analysis.settings import AnalysisSettings
-from quantmis.analysis.versions import describe
+from quantmis.analysis.versions import describe, describe_release
 from quantmis.measures import ScoredVersion
 from quantmis.measures.distortion import DISTORTION
-from quantmis.results import Ranking, VersionResult
+from quantmis.results import Ranking, ReleaseResult, VersionResult
 from quantmis.tables import LossTable
 
 
 @dataclass(frozen=True, eq=False)
 class SubjectAnalysis:
-    """Hold the tables of one subject and what was measured on each, in one order."""
+    """Hold the tables of one subject and what was measured on each, in one order, and on release sets of them."""
 
     tables: Sequence[LossTable] = ()
     scored: Sequence[ScoredVersion] = ()
     records: Sequence[VersionResult] = ()
+    releases: Sequence[ReleaseResult] = ()
 
     def ranking(self, level: float) -> Ranking:
         """Return its versions from the one that gives away least."""
@@ -49,4 +51,15 @@ def analyse(
         scored.append(score(table, references(table), settings, scored[0] if scored else None, ids))
         records.append(describe(scored[-1]))
         tick(1)
-    return SubjectAnalysis(tables, scored, records)
+    return SubjectAnalysis(tables, scored, records, _releases(scored, references, settings))
+
+
+def _releases(
+    scored: Sequence[ScoredVersion], references: ReferencesOf, settings: AnalysisSettings
+) -> list[ReleaseResult]:
+    by_name = {each.table.name: each for each in scored}
+    sets = [[by_name[name] for name in names] for names in release_sets(list(by_name), settings.release)]
+    return [
+        describe_release(score_release(each, [references(version.table) for version in each], settings))
+        for each in sets
+    ]

@@ -1,10 +1,10 @@
-"""The record of one version: every measure of it, and what each attack achieved."""
+"""The records of one version and of a release set: every measure of it, and what each attack achieved."""
 
 from typing import Any
 
-from quantmis.measures import AttackOutcome, ScoredVersion, measures_of
+from quantmis.measures import AttackOutcome, ScoredRelease, ScoredVersion, measures_of
 from quantmis.measures.scored import Scores
-from quantmis.results import AttackMetrics, AttackResult, Curve, VersionResult
+from quantmis.results import AttackMetrics, AttackResult, Curve, ReleaseResult, VersionResult
 from quantmis.stats import Unmeasured
 
 
@@ -25,7 +25,18 @@ def describe(version: ScoredVersion) -> VersionResult:
     )
 
 
-def _measured(subject: Any, scored: ScoredVersion | AttackOutcome) -> dict[str, Any]:
+def describe_release(release: ScoredRelease) -> ReleaseResult:
+    """Return all that is said about versions that are released together."""
+    return ReleaseResult(
+        versions=list(release.names),
+        strongest_attack=release.together.attack,
+        strongest_alone=release.alone.attack,
+        measures=_measured("release set", release),
+        attacks={name: _of_release(scores, release) for name, scores in release.joint.items()},
+    )
+
+
+def _measured(subject: Any, scored: ScoredVersion | ScoredRelease | AttackOutcome) -> dict[str, Any]:
     values = {name: measure.compute(scored) for name, measure in measures_of(subject).items()}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -41,7 +52,18 @@ def _outcome(scores: Scores | Unmeasured, version: ScoredVersion, each_other: bo
     if isinstance(scores, Unmeasured):
         return scores
     table = version.table
-    outcome = AttackOutcome(scores, table.audited.member, version.precision.level, table.audited_groups, each_other)
+    return _metrics(
+        AttackOutcome(scores, table.audited.member, version.precision.level, table.audited_groups, each_other)
+    )
+
+
+def _of_release(scores: Scores | Unmeasured, release: ScoredRelease) -> AttackMetrics | Unmeasured:
+    if isinstance(scores, Unmeasured):
+        return scores
+    return _metrics(AttackOutcome(scores, release.member, release.level, release.groups, release.each_other))
+
+
+def _metrics(outcome: AttackOutcome) -> AttackMetrics:
     curve = Curve(fpr=_for_drawing(outcome.metrics.fpr_points), tpr=_for_drawing(outcome.metrics.tpr_points))
     return AttackMetrics(measures=_measured("attack", outcome), roc=curve)
 

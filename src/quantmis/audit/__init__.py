@@ -37,6 +37,7 @@ def audit(
     checkpoint_every: int | None = None,
     keep_weights: bool = False,
     canaries: int = 0,
+    release: "Sequence[Sequence[str]] | None" = None,
     calibrate_on: str = "held_out",
     engine: str = "auto",
     executor: str = "local",

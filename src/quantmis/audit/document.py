@@ -108,6 +108,7 @@ def document(parts: Analysed, clock: Clock) -> Results:
         ),
         reproduce=_reproduce(parts),
         target=target,
+        releases=list(subject.releases),
     )
 
 
@@ -129,6 +130,7 @@ def _target(parts: Analysed) -> TargetResult | Unmeasured:
         near_duplicates=target.near_duplicates,
         file=files[target.baseline],
         files={name: files[name] for name in target.versions if files[name]},
+        releases=list(parts.this_model.releases) if apart else [],
     )
 
 
@@ -147,6 +149,7 @@ def _config(request: AuditRequest) -> Config:
         lead_attack=spelling(settings.analysis.lead_attack),
         level=settings.options.level,
         calibrate_on=settings.options.calibrate_on,
+        release=None if settings.release is None else [list(each) for each in settings.release],
     )
 
 

@@ -62,6 +62,9 @@ class AuditOptions(Section):
     """Whether to keep the weights of the models that were trained."""
     canaries: int = 0
     """How many wrongly labelled copies to train on; of a causal-lm, random texts at each of a few counts."""
+    release: list[list[str]] | None = None
+    """Which versions are released together, a list of names for each set: what they give away jointly is measured; by
+    default all that are audited are one set. An empty list measures none."""
     calibrate_on: Annotated[str, OneOf(*CALIBRATE_ON)] = "held_out"
     """What quantizers that look at data are shown: held_out samples or, to measure what that leaks, members."""
     engine: Annotated[str, OneOf("auto", "stacked", "im2col", "loop")] = "auto"
@@ -79,6 +82,9 @@ class AuditOptions(Section):
     def _known(self) -> "AuditOptions":
         if self.depth is not None and self.depth not in DEPTHS:
             raise ValueError(f"unknown depth {self.depth!r}: {suggestion(self.depth, DEPTHS)}")
+        small = [each for each in self.release or [] if len(set(each)) < max(2, len(each))]
+        if small:
+            raise ValueError(f"a release set is two different versions or more, got {small[0]}")
         return self
 
     @classmethod

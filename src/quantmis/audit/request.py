@@ -1,11 +1,12 @@
 """What was asked for, as one object that the whole audit is handed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from quantmis.attacks import Attack
 from quantmis.audit.options import AuditOptions
+from quantmis.audit.released import released
 from quantmis.audit.settings import Settings, attacks_of, models_of, quantizers_of
 from quantmis.audit.target.target import Target
 from quantmis.data import Samples
@@ -52,4 +53,5 @@ def audit_request(
         replicates=models.replicates,
         options=options,
     )
+    settings = replace(settings, release=released(options.release, settings, target))
     return AuditRequest(task, samples, settings, out, command, target)

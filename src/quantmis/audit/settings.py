@@ -39,7 +39,7 @@ class Settings:
     """Hold what to audit with: the `options` of the audit, and what those that stand for objects mean.
 
     `shadows`: the models of the attacks. `replicates`: how many of them, from the first, are the candidates of the
-    indicator. Raises `UserError` for what cannot be.
+    indicator. `release`: the names of versions released together. Raises `UserError` for what cannot be.
     """
 
     quantizers: tuple[Quantizer, ...]
@@ -47,6 +47,7 @@ class Settings:
     shadows: int
     replicates: int
     options: AuditOptions
+    release: tuple[tuple[str, ...], ...] | None = None
 
     def __post_init__(self):
         enough = self.replicates >= 2 or self.depth == "as-is"
@@ -78,7 +79,13 @@ class Settings:
         """What the numbers depend on, once the loss tables are there."""
         options = self.options
         return AnalysisSettings(
-            self.attacks, self.shadows, self.replicates, options.seed, options.level, options.canaries
+            self.attacks,
+            self.shadows,
+            self.replicates,
+            options.seed,
+            options.level,
+            options.canaries,
+            self.release,
         )
 
     @property

@@ -6,7 +6,7 @@ intervals do not tell apart are not ordered, and a change is written with its un
 
 from collections.abc import Callable
 
-from quantmis.documents.markdown import bits, plain, share, table
+from quantmis.documents.markdown import bits, plain, share, table, together
 from quantmis.documents.source import audited
 from quantmis.measures import NOT_IN_DOCUMENT
 from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
@@ -113,6 +113,12 @@ def _points(change: Estimate) -> str:
     digits = words.clear(told, words.places(words.reach(told) / 10, most=1))
     value, low, high = (words.fixed(each, digits) for each in (told.value, told.low, told.high))
     return f"{value} percentage points, between {low} and {high}"
+
+
+def released_together(results: Results) -> str:
+    """Say what several versions give away together."""
+    parts = [together(subject) for subject in audited(results)]
+    return "\n\n".join(filter(None, parts)) or "Not measured: no versions were attacked together."
 
 
 def private_training(results: Results) -> str:

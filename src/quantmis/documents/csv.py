@@ -1,5 +1,7 @@
 """The ranking as a table for spreadsheets and data frames: a row per version, every number with its interval.
 
+In the file, versions that are released together have a row too.
+
 A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@`, in full width too, for a formula, and a name comes
 from the user: text that begins so is given an apostrophe in front, which spreadsheets show as text (OWASP, "CSV
 Injection"). So is what stands behind a semicolon or a bar, where spreadsheets of some countries begin another cell;
@@ -9,8 +11,9 @@ tabs and new lines have become spaces by then.
 import csv
 import io
 import re
+from collections.abc import Mapping
 
-from quantmis.documents.measures import counted, numbers, plain
+from quantmis.documents.measures import counted, numbers, of_release, plain
 from quantmis.documents.source import Source, audited
 from quantmis.measures import Number
 from quantmis.report.words import clean
@@ -25,7 +28,7 @@ EXACT = ("", "_reason")
 
 def render(source: Source) -> bytes:
     """Return the ranking of an audit as CSV (RFC 4180) in UTF-8."""
-    rows = table(source.results)
+    rows = [*table(source.results), *together(source.results)]
     head = list(dict.fromkeys(name for row in rows for name in row))
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, head, restval="")
@@ -37,6 +40,15 @@ def render(source: Source) -> bytes:
 def table(results: Results) -> list[dict[str, str | float | int]]:
     """Return a row per version, cells by the names of columns: a number, the ends of its interval, or its reason."""
     return [row for subject in audited(results) for row in _rows(subject)]
+
+
+def together(results: Results) -> list[dict[str, str | float | int]]:
+    """Return a row per release set: its versions under `version`, its numbers in columns of their own."""
+    return [
+        {"about": f"{subject.about}, released together", "version": text(release.name), **_plain(of_release(release))}
+        for subject in audited(results)
+        for release in subject.releases
+    ]
 
 
 def _rows(subject: ResultSubject) -> list[dict[str, str | float | int]]:
@@ -54,8 +66,12 @@ def _rows(subject: ResultSubject) -> list[dict[str, str | float | int]]:
 
 
 def _columns(record: VersionResult) -> dict[str, str | float]:
+    return _plain(numbers(record))
+
+
+def _plain(found: Mapping[str, Number]) -> dict[str, str | float]:
     cells: dict[str, str | float] = {}
-    for name, number in numbers(record).items():
+    for name, number in found.items():
         parts = _cells(number, EXACT if name in counted() else PARTS)
         cells |= {text(name + part): cell for part, cell in parts.items()}
     return cells

@@ -21,7 +21,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from quantmis.documents.measures import counted, meanings, numbers
+from quantmis.documents.measures import counted, meanings, numbers, of_release
 from quantmis.documents.source import Source, audited, file_digest
 from quantmis.errors import UserError
 from quantmis.measures import Number
@@ -79,6 +79,11 @@ def _metrics(subject: ResultSubject) -> list[dict[str, Any]]:
         _metric(name, found, f"{subject.about}; version {clean(record.name, SHORT)}")
         for _, record, _ in subject.ordered
         for name, found in numbers(record).items()
+        if isinstance(found, Estimate)
+    ] + [
+        _metric(name, found, f"{subject.about}; released together {clean(release.name, SHORT)}")
+        for release in subject.releases
+        for name, found in of_release(release).items()
         if isinstance(found, Estimate)
     ]
 

@@ -15,6 +15,7 @@ from quantmis.documents.answers import (
     gained,
     groups_of_people,
     private_training,
+    released_together,
     right,
     single_records,
     trust,
@@ -144,6 +145,11 @@ QUESTIONS = (
         "Does quantizing the model reduce the risk, and what does it cost?",
         gained,
         "whether the reduction is enough, and measures other than quantizing.",
+    ),
+    Question(
+        "What do several versions of the model give away that are released together?",
+        released_together,
+        "versions that were published but not audited, and versions that others make of those that were.",
     ),
     Question(
         "Was the training differentially private, and with which epsilon?",

@@ -10,13 +10,17 @@ from collections.abc import Sequence
 from quantmis.documents.source import Source, audited
 from quantmis.measures.bits_per_weight import BITS_PER_WEIGHT
 from quantmis.measures.distortion import DISTORTION
+from quantmis.measures.release_attack_accuracy import RELEASE_ATTACK_ACCURACY
+from quantmis.measures.release_gain import RELEASE_GAIN
+from quantmis.measures.release_strongest_alone import RELEASE_STRONGEST_ALONE
 from quantmis.measures.utility import UTILITY
 from quantmis.report import words
 from quantmis.report.cells import Cell, rights
 from quantmis.report.gaps import gaps
 from quantmis.report.reading import attacker, metric, ordered, shown
+from quantmis.report.released import adds_most, called, points
 from quantmis.report.verdict import verdict
-from quantmis.results import Finding, Results, ResultSubject, VersionResult, standing
+from quantmis.results import Finding, ReleaseResult, Results, ResultSubject, VersionResult, standing
 from quantmis.stats import Estimate, Unmeasured
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]#!|~$^])")
@@ -38,6 +42,7 @@ def body(source: Source, level: int) -> str:
         f"**{plain(source.broken)}. What follows may not be what the audit measured.**" if source.broken else "",
         sentences(results),
         *(_ranking(subject, heading) for subject in audited(results)),
+        *(together(subject, heading) for subject in audited(results)),
         _findings(results.warnings, heading),
         _not_measured(results),
         _origin(source),
@@ -100,6 +105,23 @@ def _ranking(subject: ResultSubject, heading: str) -> str:
     ]
     title = f"{heading} The versions of {subject.about}, {ordered(subject.versions)}"
     return f"{title}\n\n{table([head[0], *map(plain, head[1:])], rows)}"
+
+
+def together(subject: ResultSubject, heading: str = "") -> str:
+    """Return what the release sets of a subject give away, as Markdown; an empty text without any."""
+    if not subject.releases:
+        return ""
+    head = ["Released together", "An attacker with all is right", "With the strongest alone", "Gained, points"]
+    rows = [[plain(called(each, subject)), *_of_set(each)] for each in subject.releases]
+    title = f"{heading} Versions of {subject.about} released together\n\n" if heading else ""
+    most = [plain(said) for each in subject.releases if (said := adds_most(each))]
+    return f"{title}{table(head, rows)}" + "".join(f"\n\n{each}" for each in most)
+
+
+def _of_set(release: ReleaseResult) -> list[str]:
+    gain = release[RELEASE_GAIN]
+    gained = plain(gain.reason, 200) if isinstance(gain, Unmeasured) else points(gain)
+    return [share(release[RELEASE_ATTACK_ACCURACY]), share(release[RELEASE_STRONGEST_ALONE]), gained]
 
 
 def _right(record: VersionResult, found: Cell) -> str:

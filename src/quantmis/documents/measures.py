@@ -6,15 +6,16 @@ everywhere.
 """
 
 from quantmis.measures import Number, measures_of
-from quantmis.results import VersionResult
+from quantmis.results import ReleaseResult, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 FORMS = ("adaptive", "transfer")
 
 
 def meanings() -> dict[str, str]:
-    """Return what the measures of a version mean, by name."""
-    return {name: measure.sentence for name, measure in measures_of("version").items()}
+    """Return what the measures of a version and of a release set mean, by name."""
+    every = {**measures_of("version"), **measures_of("release set")}
+    return {name: measure.sentence for name, measure in every.items()}
 
 
 def counted() -> set[str]:
@@ -25,6 +26,15 @@ def counted() -> set[str]:
 def numbers(record: VersionResult) -> dict[str, Number]:
     """Return every number of a version, and of each attack in both forms, such as `lira.adaptive.tpr_at_fpr_0.01`."""
     return {**dict(record.numbers()), **_by_attack(record)}
+
+
+def of_release(release: ReleaseResult) -> dict[str, Number]:
+    """Return every number of versions that are released together, and of each joint attack, such as `stacked.auc`."""
+    columns = dict(release.numbers())
+    for attack, outcome in release.attacks.items():
+        own = [("auc", outcome)] if isinstance(outcome, Unmeasured) else outcome.numbers()
+        columns |= {f"{attack}.{name}": number for name, number in own}
+    return columns
 
 
 def _by_attack(record: VersionResult) -> dict[str, Number]:

@@ -7,6 +7,7 @@ from quantmis.errors import require
 from quantmis.gate.audits import audit_limits
 from quantmis.gate.names import same_name
 from quantmis.gate.policy import Policy
+from quantmis.gate.releases import release_limits
 from quantmis.gate.shipped import Shipped
 from quantmis.gate.verdict import Bench, Judgement, Verdict
 from quantmis.gate.versions import Among, version_limits
@@ -40,6 +41,7 @@ def judge(
             for subject in judged
             for verdict in _subject_limits(subject, _asked_of(subject, names, policy, judged), policy, excluded)
         ),
+        *(verdict for subject in judged if not subject.reason for verdict in release_limits(subject, policy)),
     ]
     notes = [
         f"{subject.about} was not judged: {clean(subject.reason, 300)}" for subject in measured if subject not in judged

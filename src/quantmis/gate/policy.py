@@ -62,19 +62,39 @@ def _ends(measure: Measure[Any]) -> tuple[float, float]:
     return (measure.span[0] if measure.chance is None else measure.chance), measure.span[1]
 
 
+DIRECTIONS: dict[str, Direction] = {"at_most": "at most", "at_least": "at least"}
+OF_A_SET = "release_"
+"""What the names of measures of a release set begin with, which the section [release] says already."""
+
+
 def limited() -> dict[str, tuple[Measure[Any], Direction]]:
-    """Return every limit that a policy can name: a measure, and the direction in which it may be limited."""
+    """Return every limit on versions that a policy can name: a measure, and in which direction it may be limited."""
     every = {**measures_of("version"), **measures_of("attack")}
-    directions: dict[str, Direction] = {"at_most": "at most", "at_least": "at least"}
-    return {f"{name}_{end}": (each, directions[end]) for name, each in every.items() for end in each.limits}
+    return {f"{name}_{end}": (each, DIRECTIONS[end]) for name, each in every.items() for end in each.limits}
 
 
-_KEYS: dict[str, Any] = {
-    key: (_limit_of(measure), Field(default=None, description=f"{measure.title}, {direction}. {measure.sentence}"))
-    for key, (measure, direction) in limited().items()
-}
-MeasureLimits: Any = pydantic.create_model("MeasureLimits", __base__=Section, **_KEYS)
+def limited_together() -> dict[str, tuple[Measure[Any], Direction]]:
+    """Return every limit on release sets that the section [release] of a policy can name."""
+    every = measures_of("release set")
+    return {
+        f"{name.removeprefix(OF_A_SET)}_{end}": (each, DIRECTIONS[end])
+        for name, each in every.items()
+        for end in each.limits
+    }
+
+
+def _keys(limits: Mapping[str, tuple[Measure[Any], Direction]]) -> dict[str, Any]:
+    return {
+        key: (_limit_of(measure), Field(default=None, description=f"{measure.title}, {direction}. {measure.sentence}"))
+        for key, (measure, direction) in limits.items()
+    }
+
+
+MeasureLimits: Any = pydantic.create_model("MeasureLimits", __base__=Section, **_keys(limited()))
 """A limit for every measure that is declared to have one, in its own units."""
+
+SetLimits: Any = pydantic.create_model("SetLimits", __base__=Section, **_keys(limited_together()))
+"""The same for measures of versions that are released together."""
 
 
 def example() -> str:
@@ -98,6 +118,10 @@ class Limits(MeasureLimits):  # pyright: ignore[reportUntypedBaseClass] it is ma
 
     tpr: list[RateLimit] = Field(default_factory=list[RateLimit])
     """The share of members found (TPR) by the share of non-members taken for members (FPR)."""
+
+
+class ReleaseLimits(SetLimits):  # pyright: ignore[reportUntypedBaseClass] it is made of the declarations of measures
+    """Limit what versions that are released together give away, each release set of the audit."""
 
 
 class RankingLimits(Section):
@@ -140,6 +164,7 @@ class Policy(Section):
     about: list[About] | None = None
     """What must have been measured: this very model, its training algorithm, or both; whichever was, by default."""
     limits: Limits = Limits()
+    release: ReleaseLimits = ReleaseLimits()
     ranking: RankingLimits = RankingLimits()
     evidence: Evidence = Evidence()
 
@@ -164,6 +189,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "": Policy,
     "limits": Limits,
     "limits.tpr": RateLimit,
+    "release": ReleaseLimits,
     "ranking": RankingLimits,
     "evidence": Evidence,
 }

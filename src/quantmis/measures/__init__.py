@@ -13,18 +13,20 @@ from pkgutil import iter_modules
 from typing import Any
 
 from quantmis.errors import UserError
-from quantmis.measures.measure import NOT_IN_DOCUMENT, Measure, Number, Place, Subject
+from quantmis.measures.measure import NOT_IN_DOCUMENT, SUBJECTS, Measure, Number, Place, Subject
 from quantmis.measures.record import Record
-from quantmis.measures.scored import AttackOutcome, Precision, ScoredVersion
+from quantmis.measures.scored import AttackOutcome, Precision, ScoredRelease, ScoredVersion
 
 __all__ = [
     "NOT_IN_DOCUMENT",
+    "SUBJECTS",
     "AttackOutcome",
     "Measure",
     "Number",
     "Place",
     "Precision",
     "Record",
+    "ScoredRelease",
     "ScoredVersion",
     "Subject",
     "measures_of",

@@ -9,11 +9,11 @@ a policy can name and the reference page are derived from these fields and from 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast, get_args
 
 from pydantic import ConfigDict, TypeAdapter
 
-from quantmis.measures.scored import AttackOutcome, ScoredVersion
+from quantmis.measures.scored import AttackOutcome, ScoredRelease, ScoredVersion
 from quantmis.stats import Estimate, Unmeasured
 
 Unit = Literal[
@@ -31,8 +31,9 @@ Unit = Literal[
 """How a value is written: shares in per cent, their differences in percentage points, a utility in its own metric."""
 
 Better = Literal["lower", "higher", "neither"]
-Subject = Literal["version", "attack"]
-Place = Literal["ranking", "this model", "theory", "attacks"]
+Subject = Literal["version", "attack", "release set"]
+SUBJECTS: tuple[Subject, ...] = get_args(Subject)
+Place = Literal["ranking", "this model", "theory", "attacks", "release"]
 Number = Estimate | Unmeasured | float | int
 
 T = TypeVar("T")
@@ -49,12 +50,12 @@ class Measure(Generic[T]):
     `title`: the heading where people read; `sentence`: its meaning for a non-specialist. `kind`: the type of its
     values: `Estimate`, a number that was counted, or a list of records. `span`: the least and the largest value; where
     `bounded`, the ends of its interval lie there too. `better`: which direction protects or is worth more. `subject`:
-    whether it is computed of a version or of an attack on one. `shown`: the tables of the report that have a column of
-    it. `order`: its place among the others, low first. `limits`: the directions in which a policy may limit it;
-    `chance`: what guessing gives, below which no policy may limit it. `glossary`: whether the report explains it.
-    `compute`: from scored loss tables to a value, or the reason why there is none; None where the measure has no
-    meaning for the audit, as perplexity has none for images. `numbers`: the plain numbers in a value that is a list, by
-    what is added to the name.
+    whether it is computed of a version, of an attack on one, or of versions released together. `shown`: the tables of
+    the report that have a column of it. `order`: its place among the others, low first. `limits`: the directions in
+    which a policy may limit it; `chance`: what guessing gives, below which no policy may limit it. `glossary`: whether
+    the report explains it. `compute`: from scored loss tables to a value, or the reason why there is none; None where
+    the measure has no meaning for the audit, as perplexity has none for images. `numbers`: the plain numbers in a value
+    that is a list, by what is added to the name.
     """
 
     name: str
@@ -93,3 +94,4 @@ class Measure(Generic[T]):
 
 VersionMeasure = Callable[[ScoredVersion], T | Unmeasured | None]
 AttackMeasure = Callable[[AttackOutcome], T | Unmeasured | None]
+ReleaseMeasure = Callable[[ScoredRelease], T | Unmeasured | None]

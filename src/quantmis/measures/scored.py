@@ -64,6 +64,27 @@ class ScoredVersion:
 
 
 @dataclass(frozen=True, eq=False)
+class ScoredRelease:
+    """Hold versions that are released together, with what somebody makes of them who has them all.
+
+    `joint`: the scores of attacks on all of them at once, or why one could not be carried out. `together`: the bound
+    that these give; `alone`: that of the strongest attack on whichever single version is strongest; `without`: that of
+    the attacks on all the others, by the name of the version that is left out. `groups`: which samples belong together;
+    `each_other`: the models are each other's references.
+    """
+
+    names: tuple[str, ...]
+    member: Bool[np.ndarray, "models samples"]
+    joint: dict[str, Scores | Unmeasured]
+    together: Bound
+    alone: Bound
+    without: dict[str, Bound]
+    level: float
+    groups: Shaped[np.ndarray, " samples"] | None = None
+    each_other: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class AttackOutcome:
     """Hold the scores of one attack on one version, who was a member, and which samples belong together.
 

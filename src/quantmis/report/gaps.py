@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from quantmis.measures import NOT_IN_DOCUMENT, measures_of
+from quantmis.measures import NOT_IN_DOCUMENT, SUBJECTS, measures_of
 from quantmis.measures.canary_exposure import CanaryExposure
 from quantmis.measures.exposure_by_class import ClassExposure
 from quantmis.measures.tpr_at_fpr import RateAt, UnresolvedAt
@@ -32,6 +32,10 @@ WORDS = {
     "attack_accuracy_change": "change against full precision",
     "perplexity": "perplexity",
     "tpr_at_fpr": "members found",
+    "releases": "released together",
+    "release_attack_accuracy": "how often an attacker with all of them is right",
+    "release_strongest_alone": "how often an attacker with the strongest alone is right",
+    "release_gain": "what is gained by having all of them",
 }
 """Words for the steps of a path that are no measures, and for measures whose title makes sense only over a column."""
 
@@ -83,7 +87,7 @@ def _words(path: Path) -> str:
 
 def _word(step: str) -> str:
     """Return a step of a path in words: a measure by its title, as it is written within a sentence."""
-    measures = {**measures_of("version"), **measures_of("attack")}
+    measures = {name: each for subject in SUBJECTS for name, each in measures_of(subject).items()}
     if step in measures and step not in WORDS:
         heading = measures[step].title
         return heading if heading[1:2].isupper() else heading[:1].lower() + heading[1:]

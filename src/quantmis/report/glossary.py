@@ -3,7 +3,7 @@
 Measures are explained by their own declarations, and attacks by their authors; here is what is neither.
 """
 
-from quantmis.measures import measures_of
+from quantmis.measures import SUBJECTS, measures_of
 
 WORDS = {
     "Membership inference": "Deciding of one record whether a model was trained on it. Where that can be done, the "
@@ -34,7 +34,7 @@ WORDS = {
 
 def glossary() -> dict[str, str]:
     """Return the words of the report and the titles of measures with what they mean."""
-    measures = [*measures_of("version").values(), *measures_of("attack").values()]
+    measures = [each for subject in SUBJECTS for each in measures_of(subject).values()]
     return {**WORDS, **{each.title: each.sentence for each in measures if each.glossary}}
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
-from quantmis.report import canaries, exposed, glossary, tables, words
+from quantmis.report import canaries, exposed, glossary, released, tables, words
 from quantmis.report.cautions import blind, hinted
 from quantmis.report.choices import choices
 from quantmis.report.findings import linked, shown
@@ -67,6 +67,7 @@ def render(results: Results, document: bytes | None = None) -> str:
         "choices": choices(results, notes),
         "ranking": tables.ranking(results, notes),
         "attacks": tables.attacks(results, notes),
+        "releases": released.released(results, notes),
         "agreements": tables.agreements(results, notes),
         "silent": words.some(tables.silent_agreements(results), most=6),
         "theory": exposed.theory(results, notes),
@@ -119,7 +120,10 @@ def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
             opening=next((index for index, each in enumerate(said) if each.kind == "detail"), len(said)),
             depth=DEPTHS[results.config.depth],
             glossary=glossary.glossary(),
-            attack_words=glossary.attack_words({name: each.description for name, each in results.attacks.items()}),
+            attack_words={
+                **glossary.attack_words({name: each.description for name, each in results.attacks.items()}),
+                **released.joint_words(results),
+            },
             target=results.target if isinstance(results.target, TargetResult) else None,
             blind=blind(results),
             hinted=hinted(results),

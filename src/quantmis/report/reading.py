@@ -19,7 +19,7 @@ from quantmis.measures.utility import UTILITY
 from quantmis.measures.utility_change import UTILITY_CHANGE
 from quantmis.report import words
 from quantmis.report.words import BASELINE
-from quantmis.results import AttackMetrics, Results, VersionResult, standing
+from quantmis.results import AttackMetrics, Results, TargetResult, VersionResult, standing
 from quantmis.stats import Estimate, Unmeasured
 
 COIN = 0.5
@@ -53,7 +53,9 @@ def about_model(results: Results) -> Results | None:
         return None
     records, ranking = found
     config = results.config.model_copy(update={"depth": "as-is"})
-    return results.model_copy(update={"config": config, "versions": records, "ranking": ranking, "agreement": []})
+    sets = results.target.releases if isinstance(results.target, TargetResult) else []
+    own = {"versions": records, "ranking": ranking, "releases": sets}
+    return results.model_copy(update={"config": config, "agreement": [], **own})
 
 
 def lead(results: Results) -> Results:

@@ -27,6 +27,7 @@ from quantmis.report.decision import decision, worst_off
 from quantmis.report.headline import gained, headline, nothing_gained, trained_alike, undecided
 from quantmis.report.price import bargain, contrary, price
 from quantmis.report.reading import lead
+from quantmis.report.released import together
 from quantmis.results import Results
 
 Kind = Literal["alarm", "headline", "decision", "detail", "caution"]
@@ -68,6 +69,7 @@ RULES: tuple[tuple[Kind, Rule], ...] = (
     ("detail", trained_alike),
     ("detail", most_exposed),
     ("detail", worst_off),
+    ("detail", together),
     ("detail", leading(unmeasured)),
     ("caution", about_what),
     ("caution", leading(no_better_than_a_coin)),

@@ -24,6 +24,7 @@ from quantmis.results.records import (
     Curve,
     Measured,
     MeasuredRecord,
+    ReleaseResult,
     VersionResult,
 )
 from quantmis.results.subjects import THIS_MODEL, TRAINING_ALGORITHM, ResultSubject, subjects
@@ -47,6 +48,7 @@ __all__ = [
     "MeasuredRecord",
     "Rank",
     "Ranking",
+    "ReleaseResult",
     "Reproduce",
     "ResultSubject",
     "Results",

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from quantmis.measures import Record
-from quantmis.results.records import Measured, VersionResult
+from quantmis.results.records import Measured, ReleaseResult, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 SCHEMA_VERSION = 2
@@ -18,7 +18,10 @@ DASH = "\N{EN DASH}"
 
 
 class Config(Record):
-    """Say what was asked for, in the words of the user; `lead_attack` is the attack that is shown where one is."""
+    """Say what was asked for, in the words of the user; `lead_attack` is the attack that is shown where one is.
+
+    `release`: the versions of each release set, where it was said which are released together.
+    """
 
     model: str
     loss: str
@@ -32,6 +35,7 @@ class Config(Record):
     lead_attack: str
     level: float
     calibrate_on: str = "held_out"
+    release: list[list[str]] | None = None
 
 
 class Environment(Record):
@@ -166,7 +170,8 @@ class TargetResult(Record):
     measured is about this model, and stands in `versions` of the document. `stated`: the utility that its owner
     knows of it, with which what was measured agreed. `near_duplicates`: how many members look like a non-member.
     `file`: the SHA-256 of the bytes of the file that the weights came from, where they came from one; `files`: the same
-    of each version that was read from a file.
+    of each version that was read from a file. `releases`: what its versions give away together, at the depths where
+    `versions` are here.
     """
 
     name: str
@@ -180,6 +185,7 @@ class TargetResult(Record):
     near_duplicates: int = 0
     file: str = ""
     files: dict[str, str] = Field(default_factory=dict)
+    releases: list[ReleaseResult] = Field(default_factory=list[ReleaseResult])
 
 
 class Reproduce(Record):
@@ -209,12 +215,15 @@ class Results(Record):
     warnings: list[Finding]
     reproduce: Reproduce
     target: TargetResult | Unmeasured = NO_TARGET
+    releases: list[ReleaseResult] = Field(default_factory=list[ReleaseResult])
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Results":
         _require_agree(self.versions, self.ranking)
         if isinstance(self.target, TargetResult) and isinstance(self.target.ranking, Ranking):
             _require_agree(self.target.versions or self.versions, self.target.ranking)
+        for records, sets in _released(self):
+            _require_measured(records, sets)
         return self
 
     @property
@@ -230,6 +239,19 @@ class Results(Record):
     def version(self, name: str) -> VersionResult:
         """Return the record of the version that users call `name`."""
         return next(record for record in self.versions if record.name == name)
+
+
+def _released(results: Results) -> list[tuple[list[VersionResult], list[ReleaseResult]]]:
+    target = results.target
+    own = [(target.versions, target.releases)] if isinstance(target, TargetResult) else []
+    return [(results.versions, results.releases), *own]
+
+
+def _require_measured(records: list[VersionResult], sets: list[ReleaseResult]) -> None:
+    names = {record.name for record in records}
+    for each in sets:
+        if len(set(each.versions)) < max(2, len(each.versions)) or not set(each.versions) <= names:
+            raise ValueError("a release set is not of two versions or more that were measured")
 
 
 def _require_agree(records: list[VersionResult], ranking: Ranking) -> None:

@@ -108,6 +108,26 @@ class AttackResult(Record):
     transfer: AttackMetrics | Unmeasured
 
 
+class ReleaseResult(MeasuredRecord):
+    """Hold what several versions give away together: the `versions` of a release set.
+
+    `strongest_attack` gave the joint attack accuracy, `strongest_alone` is the attack and the version that the gain is
+    held against; two names where the halves of the samples chose differently. `attacks`: what each joint attack
+    achieved.
+    """
+
+    subject: ClassVar[Subject] = "release set"
+    versions: list[str]
+    strongest_attack: str = ""
+    strongest_alone: str = ""
+    attacks: dict[str, AttackMetrics | Unmeasured] = Field(default_factory=dict[str, AttackMetrics | Unmeasured])
+
+    @property
+    def name(self) -> str:
+        """What the set is called: the names of its versions."""
+        return " + ".join(self.versions)
+
+
 class VersionResult(MeasuredRecord):
     """Hold everything that was measured about one version.
 

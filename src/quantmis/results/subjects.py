@@ -1,10 +1,10 @@
 """What an audit is about: *this model*, the very one that was given, and *this training algorithm*."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from quantmis.results.document import Ranking, Results
-from quantmis.results.records import VersionResult
+from quantmis.results.document import Ranking, Results, TargetResult
+from quantmis.results.records import ReleaseResult, VersionResult
 from quantmis.stats import Unmeasured
 
 About = Literal["this model", "this training algorithm"]
@@ -15,12 +15,16 @@ NOTHING_TRAINED = "an as-is audit trains no models, and so measures this model a
 
 @dataclass(frozen=True)
 class ResultSubject:
-    """Hold the versions of one subject, which are ranked with each other; `reason` says why there are none."""
+    """Hold the versions of one subject, which are ranked with each other; `reason` says why there are none.
+
+    `releases`: what several of them give away together.
+    """
 
     about: About
     versions: list[VersionResult]
     ranking: Ranking | Unmeasured
     reason: str = ""
+    releases: list[ReleaseResult] = field(default_factory=list[ReleaseResult])
 
     @property
     def ordered(self) -> list[tuple[int | None, VersionResult, list[str]]]:
@@ -31,15 +35,21 @@ class ResultSubject:
         return [*ranked, *((None, record, list[str]()) for record in by_name.values())]
 
 
+def _releases_of_target(results: Results) -> list[ReleaseResult]:
+    if results.config.depth == "as-is":
+        return results.releases
+    return results.target.releases if isinstance(results.target, TargetResult) else []
+
+
 def subjects(results: Results) -> list[ResultSubject]:
     """Return both subjects, the very model first; one that was not measured has a reason and no versions."""
     given = results.this_model
     if isinstance(given, Unmeasured):
         this_model = ResultSubject(THIS_MODEL, [], given, given.reason)
     else:
-        this_model = ResultSubject(THIS_MODEL, *given)
+        this_model = ResultSubject(THIS_MODEL, *given, releases=_releases_of_target(results))
     if results.config.depth == "as-is":
         algorithm = ResultSubject(TRAINING_ALGORITHM, [], Unmeasured(NOTHING_TRAINED), NOTHING_TRAINED)
     else:
-        algorithm = ResultSubject(TRAINING_ALGORITHM, results.versions, results.ranking)
+        algorithm = ResultSubject(TRAINING_ALGORITHM, results.versions, results.ranking, releases=results.releases)
     return [this_model, algorithm]

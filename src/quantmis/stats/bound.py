@@ -55,8 +55,13 @@ def security_upper_bound(
     ('good', True)
     """
     require(scores, "the upper bound on security needs the scores of at least one attack, got none")
-    tables = {name: Table.of(each, member, level, seed, groups) for name, each in sorted(scores.items())}
+    return strongest({name: Table.of(each, member, level, seed, groups) for name, each in sorted(scores.items())})
+
+
+def strongest(tables: Mapping[str, Table]) -> Bound:
+    """Return the bound that scores already tallied give, by the name of the attack; all over one table of members."""
     first = next(iter(tables.values()))
+    member = first.member
     why = too_few(first)
     if why:
         return Bound(why, ", ".join(tables), accuracy=why)

@@ -90,6 +90,7 @@ def settings_of(results: Results, saved: Saved) -> AnalysisSettings:
         seed=config.seed,
         level=config.level,
         canaries=int(planted.sum()) if saved.algorithm else 0,
+        release=None if config.release is None else tuple(map(tuple, config.release)),
     )
 
 
@@ -117,6 +118,7 @@ def recompute(results: Results, saved: Saved) -> Results:
             "controls": tested,
             "data": data,
             "target": target,
+            "releases": list(leading.releases),
             "warnings": findings.find(versions, tested, agreements, settings, {}, [], data, target, subjects),
         }
     )
@@ -185,6 +187,7 @@ def _target(
             "blind": _blind(target.blind),
             "versions": list(this_model.records) if apart else [],
             "ranking": this_model.ranking(settings.level) if apart else SEE_DOCUMENT,
+            "releases": list(this_model.releases) if apart else [],
         }
     )
 

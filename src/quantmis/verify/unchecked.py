@@ -20,7 +20,15 @@ RAN = {"QM004", "QM007"}
 """Findings about the run itself, of which the tables know nothing."""
 
 ASKED = Unchecked(
-    ("config.model", "config.loss", "config.recipe", "config.calibrate_on", "environment", "reproduce"),
+    (
+        "config.model",
+        "config.loss",
+        "config.recipe",
+        "config.calibrate_on",
+        "config.release",
+        "environment",
+        "reproduce",
+    ),
     "what was asked for and where it ran; the seal alone covers them",
 )
 DATA = Unchecked(("data.digest", "data.features", "data.notes", "the ids of samples"), "they are in the data")

@@ -14,7 +14,7 @@ from quantmis.audit.run import checked, run
 from quantmis.audit.target.target import Target
 from quantmis.audit.target.versions import tables_of
 from quantmis.data import Samples
-from quantmis.errors import printable, require
+from quantmis.errors import UserError, printable, require
 from quantmis.models import Task
 
 UNSPOKEN = ("engine", "fresh")
@@ -62,8 +62,17 @@ def _described(file: AuditFile, folder: Path) -> tuple[Task, Samples, Target | N
     return task_of(file, folder), samples, target_of(file, samples, folder)
 
 
+def _checked(path: Path, options: dict[str, Any]) -> AuditOptions:
+    """Return the options of a file; `UserError` for release sets that are none."""
+    try:
+        return AuditOptions.of(**options)
+    except UserError as error:
+        raise UserError(f"{path}: [release] sets: {error}", hint=error.hint) from error
+
+
 def _read(path: Path, given: dict[str, Any]) -> tuple[AuditFile, AuditOptions]:
     file = read(path)
-    options = file.audit.model_copy(update={name: value for name, value in given.items() if value is not None})
+    chosen = {name: value for name, value in given.items() if value is not None}
+    options = _checked(path, {**file.audit.model_dump(), "release": file.release.sets}).model_copy(update=chosen)
     require_recipe(file, options)
     return file, options

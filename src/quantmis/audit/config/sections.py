@@ -122,6 +122,13 @@ class Target(Section):
         return self
 
 
+class Release(Section):
+    """Say which versions are published together, so that what they give away jointly is measured."""
+
+    sets: list[list[str]] | None = None
+    """The names of the versions of each release set; by default all that are audited are one, and `[]` is none."""
+
+
 CAUSAL = {"transformers": CAUSAL_LM, "loss": "causal_lm"}
 """What the kind causal-lm says of the model."""
 
@@ -139,6 +146,8 @@ class AuditFile(Section):
     """How a model is trained; without it nothing is."""
     target: Target | None = None
     """The very model that is to ship, and who was trained on."""
+    release: Release = Release()
+    """What is published together."""
     audit: AuditOptions = AuditOptions()
     """What to measure."""
 
@@ -152,6 +161,12 @@ class AuditFile(Section):
             if model.get(key, value) != value:
                 raise ValueError(f"model.{key} of a causal-lm is {value!r}, not {model[key]!r}: leave it out")
         return {**content, "model": {**model, **CAUSAL}}
+
+    @model_validator(mode="after")
+    def _released(self) -> "AuditFile":
+        if self.audit.release is not None:
+            raise ValueError("audit.release: it has a section of its own: [release] with sets = [[...]]")
+        return self
 
     @model_validator(mode="after")
     def _texts(self) -> "AuditFile":

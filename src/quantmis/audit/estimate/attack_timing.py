@@ -12,13 +12,16 @@ from jaxtyping import Bool
 
 from quantmis import seeds
 from quantmis.analysis import AnalysisSettings, analyse
-from quantmis.analysis.controls import matched_noise, planted_leak, shuffled_membership
+from quantmis.analysis.controls import matched_noise, planted_leak, shuffled_membership, shuffled_release
 from quantmis.analysis.scoring import each_other
 from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.work import Group, Work
 from quantmis.tables import LossTable
 
 EVERY = 4
+RELEASE = 2
+"""Attacks on all versions together take about as long as the control that shuffles their memberships."""
+
 ENOUGH = 200
 """Attacked samples below which all are tried."""
 
@@ -36,9 +39,10 @@ def attack_seconds(work: Work, group: Group, settings: AnalysisSettings, quantiz
     analyse(own[:2], each_other(own[:2]), settings, None, lambda done: ticks.append(time.perf_counter()))
     first, other = np.diff(ticks)[[0, -1]]
     once = _seconds(lambda: [*shuffled_membership(own[0], settings), *planted_leak(own[0], settings)])
+    together = RELEASE * _seconds(lambda: shuffled_release(own, settings))
     against = _seconds(lambda: matched_noise(own, noises[:1], settings))
     columns = int(tables[0].is_audited.sum()), int(np.any(work.member, axis=0).sum()) - work.canaries
-    whole = first + other * (len(own) - 1 + given) + once + against * len(noises)
+    whole = first + other * (len(own) - 1 + given) + once + together + against * len(noises)
     return float(whole) * columns[1] / columns[0]
 
 
