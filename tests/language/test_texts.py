@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from quantmis.data import Samples
-from quantmis.data.texts import GIGANTIC, LARGEST, Texts, read_texts
+from quantmis.data.text_files import GIGANTIC, LARGEST
+from quantmis.data.texts import Texts, read_texts
 from quantmis.errors import UserError
 from quantmis.models import CausalLM
 

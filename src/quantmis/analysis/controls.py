@@ -83,10 +83,13 @@ def shuffled_release(tables: Sequence[LossTable], settings: AnalysisSettings) ->
     attacks = [each for each in own if not each.uses_references or each == settings.lead_attack]
     found = list[Control]()
     for names in release_sets(list(by_name), settings.release)[:1]:
-        other = _another(by_name[names[0]].member, settings.seed)
+        groups = by_name[names[0]].groups
+        other = _another(by_name[names[0]].member, settings.seed, groups)
         scores = joint_scores({name: by_name[name].relabelled(other) for name in names}, attacks, settings)
         areas = {
-            name: evaluate(each, other, LEVEL).auc for name, each in scores.items() if not isinstance(each, Unmeasured)
+            name: evaluate(each, other, LEVEL, groups=groups).auc
+            for name, each in scores.items()
+            if not isinstance(each, Unmeasured)
         }
         found += [
             _judged(

@@ -20,26 +20,29 @@ QM017  samples repeat others, and nobody said which belong together
 QM018  two numbers about twins order versions differently
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from quantmis.analysis.data_findings import (
+    Found,
+    confounded,
+    members_do_worse,
+    near_duplicates,
+    other_size,
+    repeated_samples,
+    scales_far_apart,
+)
 from quantmis.analysis.settings import AnalysisSettings
 from quantmis.analysis.subject import SubjectAnalysis
-from quantmis.attacks.moments import spread_of_scales
 from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS
 from quantmis.measures.indicator import INDICATOR
 from quantmis.measures.security import SECURITY
 from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
 from quantmis.measures.utility import UTILITY
-from quantmis.results import Agreement, BlindBaseline, Control, Data, Finding, TargetResult, VersionResult
+from quantmis.results import Agreement, Control, Data, Finding, TargetResult, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 SHADOWS_ADVISED = 32
 MOST_NAMED = 4
-FARTHEST = 1e3
-"""How many times as far as those of a typical sample the signals of one may vary between models."""
-
-MOST_APART = 1.25
-"""How many times the training set of the shadow models may be that of the target, or the other way round."""
 
 
 def find(
@@ -56,15 +59,15 @@ def find(
     """Return what must be said beside the numbers of an audit, the gravest first; `subjects` are all it analysed."""
     found = [
         *_failed_controls(controls),
-        *_confounded(target),
-        *_reversed(subjects),
-        *_alike(target),
-        *_far_apart(subjects),
-        *_repeated(data),
+        *confounded(target),
+        *members_do_worse(subjects),
+        *near_duplicates(target),
+        *scales_far_apart(subjects),
+        *repeated_samples(data),
         *_hardly_learned(versions, settings, target),
         *_shallow(settings),
         *_few_shadows(settings),
-        *_other_size(settings, data, target),
+        *other_size(settings, data, target),
         *_not_counted(settings),
         *_untouched(versions),
         *_slow(engines_refused),
@@ -75,9 +78,6 @@ def find(
         *_damaged(damaged),
     ]
     return [Finding(code=code, text=text) for code, text in found]
-
-
-Found = Iterator[tuple[str, str]]
 
 
 def _failed_controls(controls: Sequence[Control]) -> Found:
@@ -92,78 +92,6 @@ def _failed_controls(controls: Sequence[Control]) -> Found:
             )
 
 
-def _confounded(target: TargetResult | Unmeasured) -> Found:
-    if isinstance(target, TargetResult) and isinstance(target.blind, BlindBaseline) and target.blind.differs:
-        auc = target.blind.auc
-        how_well = f"AUC {auc.value:.2f}, at least {auc.low:.2f}" if isinstance(auc, Estimate) else auc.reason
-        yield (
-            "QM011",
-            (
-                f"Members can be told from non-members without the model ({how_well}): the two sets differ by "
-                "themselves, in when, where or how they were collected. Every number about this model may show that "
-                "difference rather than what the model remembers. Draw both sets at random from one pool."
-            ),
-        )
-
-
-def _alike(target: TargetResult | Unmeasured) -> Found:
-    if isinstance(target, TargetResult) and target.near_duplicates:
-        yield (
-            "QM014",
-            (
-                f"{target.near_duplicates:,} members look like a non-member: pictures saved again, or texts edited. "
-                "Where they are the same thing twice, every attack on them is a coin, and more is given away than "
-                'measured. Look at them, or leave both out: [target] overlap = "drop".'
-            ),
-        )
-
-
-def _reversed(subjects: Sequence[SubjectAnalysis]) -> Found:
-    bounds = {each.table.name: each.bound for subject in subjects for each in subject.scored}
-    names = [
-        name
-        for name, bound in bounds.items()
-        if bound.is_reversed and isinstance(bound.accuracy, Estimate) and bound.accuracy.low > 0.5
-    ]
-    if names:
-        yield (
-            "QM016",
-            (
-                f"The strongest attack on {', '.join(names)} tells members by scores that are lower than those of "
-                "non-members: the model does worse on its members. Are the two sets exchanged? Do they differ by "
-                "themselves? Is it the model that was trained on them? Where all is as it should be, this gives "
-                "members away like any other difference."
-            ),
-        )
-
-
-def _far_apart(subjects: Sequence[SubjectAnalysis]) -> Found:
-    spreads = {table.name: spread_of_scales(table.audited.signals) for each in subjects for table in each.tables}
-    far = {name: factor for name, factor in spreads.items() if factor >= FARTHEST}
-    if far:
-        yield (
-            "QM015",
-            (
-                f"Between models the signals of one sample vary {max(far.values()):,.0f} times as far as those of a "
-                f"typical one ({', '.join(far)}). A target written as 99,999, or two units in one column, does that. "
-                "No attack lets one sample decide for others, but the mean loss and the training itself do."
-            ),
-        )
-
-
-def _repeated(data: Data) -> Found:
-    if data.copies and data.groups is None:
-        yield (
-            "QM017",
-            (
-                f"{data.copies:,} samples repeat an earlier one, by their bytes or but for rounding. Copies were kept "
-                "on one side and counted as one. Do more samples belong together, as those of one patient, document or "
-                "scaffold? Then the intervals are too narrow: name their column, [data] groups, or "
-                "qm.Samples(groups=...)."
-            ),
-        )
-
-
 def _shallow(settings: AnalysisSettings) -> Found:
     if settings.depth == "as-is":
         yield (
@@ -174,30 +102,6 @@ def _shallow(settings: AnalysisSettings) -> Found:
                 "measured here; and r_Q and MIS, which compare several trainings, are not measured."
             ),
         )
-
-
-def _other_size(settings: AnalysisSettings, data: Data, target: TargetResult | Unmeasured) -> Found:
-    if settings.depth != "shadow" or isinstance(target, Unmeasured):
-        return
-    if not 1 / MOST_APART < data.members_per_model / target.members < MOST_APART:
-        yield (
-            "QM012",
-            (
-                f"The shadow models were trained on {data.members_per_model:,} samples and this model on "
-                f"{target.members:,}. Models of less data remember more of each sample, so the attacks on this model "
-                f"are weaker than they could be. {_remedy(target)}"
-            ),
-        )
-
-
-def _remedy(target: TargetResult) -> str:
-    """Say what would make the shadow models as large as the target: as many non-members, or fewer samples held out."""
-    if not 1 / MOST_APART < target.non_members / target.members < MOST_APART:
-        return "Give as many non-members as members."
-    return (
-        "Part of the samples was held out from them: set a smaller held_out, or give 100 samples or more that are "
-        "neither members nor non-members, which are held out then."
-    )
 
 
 def _hardly_learned(

@@ -49,7 +49,8 @@ def _for_choice(rows: list[Rank], scored: Sequence[ScoredVersion], level: float)
         return rows
     table = scored[0].table
     member, groups = table.audited.member, table.audited_groups
-    together, most = (each(rights, member, level, groups) for each in (simultaneous, worse_than_best))
+    together = simultaneous(rights, member, level, groups)
+    most = worse_than_best(rights, member, level, groups)
     return [
         each.model_copy(
             update={

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from quantmis.data.samples import Samples
-from quantmis.errors import UserError, require
+from quantmis.errors import require
+from quantmis.models.loss_checks import label_hint, require_labels, require_outputs
 from quantmis.models.outputs import OUTPUTS, Outputs, log_odds, log_probabilities
 from quantmis.registry import Registry, suggestion
 
@@ -115,10 +116,10 @@ class CrossEntropy(Loss):
         require(
             y.ndim == 1 and y.dtype.kind in "biu",
             f"cross_entropy expects one integer label per sample, got {y.dtype} of shape {y.shape}",
-            hint=_label_hint(y),
+            hint=label_hint(y),
         )
-        _require_outputs(self.name, outputs, len(y), "classes")
-        _require_labels(y, outputs[1])
+        require_outputs(self.name, outputs, len(y), "classes")
+        require_labels(y, outputs[1])
 
     def targets(self, y: np.ndarray) -> Tensor:
         """Return labels as 64-bit integers."""
@@ -161,7 +162,7 @@ class SquaredError(Loss):
         """Refuse outputs of another width than the targets, and targets that do not vary."""
         require(y.ndim <= 2, f"mse expects targets [samples] or [samples, outputs], got shape {y.shape}")
         width = 1 if y.ndim == 1 else y.shape[1]
-        _require_outputs(self.name, outputs, len(y), f"{width}", width)
+        require_outputs(self.name, outputs, len(y), f"{width}", width)
         require(
             bool((np.ptp(y, axis=0) > 0).all()), "mse: a target is the same for every sample, there is nothing to learn"
         )
@@ -222,7 +223,7 @@ class MultiLabel(Loss):
         """Refuse soft labels and outputs of another width than the targets."""
         good = y.ndim == 2 and bool(np.isin(y, (0, 1)).all())
         require(good, "multi_label expects rows of 0 and 1, [samples, labels]", hint="soft labels are not supported")
-        _require_outputs(self.name, outputs, len(y), "labels", y.shape[1])
+        require_outputs(self.name, outputs, len(y), "labels", y.shape[1])
 
     def targets(self, y: np.ndarray) -> Tensor:
         """Return targets as float32."""
@@ -271,37 +272,3 @@ def _pick(table: Tensor, y: Tensor) -> Tensor:
 def _without(table: Tensor, y: Tensor, fill: float = -torch.inf) -> Tensor:
     index = y.expand(table.shape[:-1]).unsqueeze(-1)
     return table.scatter(-1, index, fill)
-
-
-def _require_outputs(name: str, outputs: tuple[int, ...], samples: int, what: str, width: int | None = None) -> None:
-    good = len(outputs) == 2 and outputs[0] == samples and width in (None, outputs[1])
-    require(
-        good,
-        f"{name} expects the model to return [{samples}, {what}] for {samples} samples, it returned {list(outputs)}",
-        hint="keep the outputs' own dimension: leave out squeeze(-1)"
-        if len(outputs) == 1
-        else "the model's last layer decides its width; flatten what comes before it",
-    )
-
-
-def _label_hint(y: np.ndarray) -> str:
-    if y.ndim == 2 and y.shape[1] == 1:
-        return "a column is not a list: y.ravel()"
-    if y.ndim == 1 and (y == np.round(y)).all():
-        return "whole numbers as floats: y.astype(int)"
-    return (
-        "soft labels have no single class whose probability a signal could read; give the hard labels, "
-        'or use loss="mse" for real numbers and loss="multi_label" for rows of 0 and 1'
-    )
-
-
-def _require_labels(y: np.ndarray, classes: int) -> None:
-    if classes < 2:
-        hint = "one output cannot be two classes: give the model two outputs"
-        raise UserError(f"cross_entropy needs at least 2 outputs, the model has {classes}", hint=hint)
-    low, high = int(y.min()), int(y.max())
-    require(
-        low >= 0 and high < classes,
-        f"labels run from {low} to {high}, the model's {classes} outputs mean 0 to {classes - 1}",
-        hint=f"number the labels from 0, or give the model {high + 1} outputs",
-    )

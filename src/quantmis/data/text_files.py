@@ -1,0 +1,210 @@
+"""The texts of one file, one after the other: a line, a paragraph, or a column of each row, or why it is none."""
+
+import csv
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from quantmis.data.delimited import fields_of, require_text
+from quantmis.errors import UserError, require
+from quantmis.files import opened, unreadable
+from quantmis.registry import suggestion
+
+LARGEST = 2**20
+"""Bytes of one text; a longer line is no text but a file that went astray."""
+
+WAYS = ("line", "paragraph")
+KINDS = (".txt", ".jsonl", ".csv", ".parquet")
+
+EMPTY, FOREIGN, GIGANTIC = "empty", "no UTF-8", "longer than a megabyte"
+BINARY = "with NUL in them"
+NO_TEXT = "without a text in that column"
+
+
+@dataclass(frozen=True)
+class TextSource:
+    """Say where texts are in a file: what one is in a `.txt` file, the columns of others; `key` names it in errors."""
+
+    by: str
+    column: str
+    groups: str | None
+    key: str
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that are read: that of texts and, where one is named, that of groups."""
+        return [self.column, *([] if self.groups is None else [self.groups])]
+
+
+class Piece(NamedTuple):
+    """Hold a text and the group that it is of, or why there is none."""
+
+    text: str = ""
+    why: str = ""
+    group: str = ""
+
+
+def stream(path: Path, source: TextSource) -> Iterator[Piece]:
+    """Yield the texts of a file one after the other, each or why it is none; `UserError` for files of another kind."""
+    key = source.key
+    readers: dict[str, Callable[[], Iterator[Piece]]] = {
+        ".txt": lambda: _lines(path, key) if source.by == "line" else _paragraphs(path, key),
+        ".jsonl": lambda: _json_lines(path, source),
+        ".csv": lambda: _csv_rows(path, source),
+        ".parquet": lambda: _parquet_rows(path, source),
+    }
+    kind = path.suffix.lower()
+    require(
+        kind != ".txt" or source.groups is None,
+        f"{key}: {path.name} has no column {source.groups!r}: a .txt file has no columns",
+        hint="groups go with .jsonl, .csv and .parquet files",
+    )
+    require(kind in readers, f"{key}: texts are read from {', '.join(KINDS)}, got {path.name}")
+    if kind != ".parquet":
+        require_text(path, key)
+    try:
+        yield from readers[kind]()
+    except OSError as error:
+        raise unreadable(path, key, error) from error
+
+
+def _lines(path: Path, key: str) -> Iterator[Piece]:
+    with opened(path, key) as file:
+        while line := file.readline(LARGEST + 1):
+            if len(line) <= LARGEST:
+                yield _decoded(line)
+                continue
+            while line and not line.endswith(b"\n"):  # the rest of it, a piece at a time
+                line = file.readline(LARGEST)
+            yield Piece(why=GIGANTIC)
+
+
+def _paragraphs(path: Path, key: str) -> Iterator[Piece]:
+    """Yield what stands between empty lines; one bad line spoils its paragraph."""
+    for empty, pieces in itertools.groupby(_lines(path, key), key=lambda piece: piece.why == EMPTY):
+        if not empty:
+            yield _joined(pieces)
+
+
+def _joined(pieces: Iterator[Piece]) -> Piece:
+    """Return the lines of a paragraph as one text, holding no more of it than a text may have."""
+    held, size, why = list[str](), 0, ""
+    for piece in pieces:
+        size += len(piece.text) + 1
+        why = why or piece.why or (GIGANTIC if size > LARGEST else "")
+        if why:
+            held.clear()
+        else:
+            held.append(piece.text)
+    return Piece(why=why) if why else Piece("\n".join(held))
+
+
+BLANK = Piece(why=EMPTY)
+
+
+def _decoded(line: bytes) -> Piece:
+    if line in (b"\n", b"\r\n"):  # a file may be nothing else
+        return BLANK
+    try:
+        return _cleaned(line.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return Piece(why=FOREIGN)
+
+
+def _cleaned(text: Any) -> Piece:
+    if not isinstance(text, str):
+        return Piece(why=NO_TEXT)
+    text = text.rstrip("\r\n")
+    if len(text) > LARGEST:
+        return Piece(why=GIGANTIC)
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        return Piece(why=FOREIGN)
+    if "\0" in text:
+        return Piece(why=BINARY)
+    return Piece(text) if text.strip() else Piece(why=EMPTY)
+
+
+def _json_lines(path: Path, source: TextSource) -> Iterator[Piece]:
+    key = source.key
+    for number, piece in enumerate(_lines(path, key), 1):
+        if piece.why:
+            yield piece
+            continue
+        try:
+            record = json.loads(piece.text, object_pairs_hook=_once)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{key}: line {number} of {path.name} is no JSON: {error}") from error
+        require(isinstance(record, dict), f"{key}: line {number} of {path.name} is no JSON object")
+        for column in source.columns if number == 1 else ():
+            known = [str(name) for name in record]
+            require(column in record, f"{key}: {path.name} has no column {column!r}", hint=suggestion(column, known))
+        yield _of_group(_cleaned(record.get(source.column)), record.get(source.groups), path, source)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; `ValueError` where it says a key twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("it says a key twice")
+    return found
+
+
+def _of_group(piece: Piece, group: Any, path: Path, source: TextSource) -> Piece:
+    """Return a text with the group that its row names; `UserError` where it names none."""
+    if source.groups is None or piece.why:
+        return piece
+    known = isinstance(group, str | int) and str(group).strip()
+    message = f"{source.key}: a text of {path.name} is of no group: {source.groups} holds {str(group)[:40]!r}"
+    require(known, message, hint="groups are text or whole numbers, one for each text")
+    return piece._replace(group=str(group))
+
+
+def _csv_rows(path: Path, source: TextSource) -> Iterator[Piece]:
+    key = source.key
+    with opened(path, key) as raw, TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="") as file:
+        rows = csv.reader(file)
+        try:
+            with fields_of(2 * LARGEST):
+                header = next(rows, [])
+            for column in source.columns:
+                _require_column(header, column, path, key)
+            places = [header.index(column) for column in source.columns]
+            while True:
+                with fields_of(2 * LARGEST):  # for one row at a time: the limit is that of the whole process
+                    row = next(rows, None)
+                if row is None:
+                    return
+                if row:
+                    found = [row[place] if place < len(row) else None for place in places]
+                    yield _of_group(_cleaned(found[0]), found[-1], path, source)
+        except csv.Error as error:
+            raise UserError(f"{key}: {path.name} is no CSV, at line {rows.line_num}: {error}") from error
+
+
+def _parquet_rows(path: Path, source: TextSource) -> Iterator[Piece]:
+    key = source.key
+    try:
+        import pyarrow as arrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UserError(f"{key}: reading {path.name} needs pyarrow", hint="pip install 'quantmis[parquet]'") from error
+    try:
+        with opened(path, key) as stream, parquet.ParquetFile(stream) as file:
+            for column in source.columns:
+                _require_column(file.schema_arrow.names, column, path, key)
+            for batch in file.iter_batches(batch_size=1024, columns=source.columns):
+                read = [batch.column(column).to_pylist() for column in source.columns]
+                for text, group in zip(read[0], read[-1], strict=True):
+                    yield _of_group(_cleaned(text), group, path, source)
+    except (ValueError, arrow.ArrowException) as error:
+        why = (str(error) or "it is damaged").splitlines()[0]
+        raise UserError(f"{key}: {path.name} is no Parquet file: {why}") from error
+
+
+def _require_column(names: Sequence[str], column: str, path: Path, key: str) -> None:
+    require(column in names, f"{key}: {path.name} has no column {column!r}", hint=lambda: suggestion(column, names))
+    require(list(names).count(column) == 1, f"{key}: {path.name} names the column {column!r} twice")
