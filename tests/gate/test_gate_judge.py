@@ -399,7 +399,7 @@ def test_an_unknown_version_cannot_be_judged():
 
 def test_every_limit_has_a_verdict_in_the_order_of_the_measures():
     limits = list(limited())
-    policy = 'version = "sign"\n[limits]\n' + "".join(f"{key} = 0.5\n" for key in limits)
+    policy = 'version = "sign"\n[limits]\n' + "".join(f"{key} = 1.0\n" for key in limits)
     policy += "[[limits.tpr]]\nat_fpr = 0.01\nat_most = 1.0\n[ranking]\nrank_at_most = 9\nindicator_rank_at_most = 9\n"
     policy += '[evidence]\nattacks = ["lira"]\n'
     found = [each.limit for each in judged(policy).verdicts if each.version == "sign"]

@@ -79,19 +79,23 @@ def unnamed(folder: Path, results: Results) -> list[str]:
 
 
 def settings_of(results: Results, saved: Saved) -> AnalysisSettings:
-    """Return what the audit was asked to do, as far as numbers depend on it."""
+    """Return what the audit was asked to do, as far as numbers depend on it; no more models than the tables have."""
     config = results.config
     leading = (saved.algorithm or saved.this_model)[0]
     planted = leading.is_canary if leading.repeats is None else leading.is_canary & (leading.repeats == 1)
     return AnalysisSettings(
         attacks=tuple(ATTACKS.parse(name) for name in config.attacks),
-        shadows=config.shadows,
-        replicates=config.replicates,
+        shadows=min(config.shadows, _trained(saved)),
+        replicates=min(config.replicates, _trained(saved)),
         seed=config.seed,
         level=config.level,
         canaries=int(planted.sum()) if saved.algorithm else 0,
         release=None if config.release is None else tuple(map(tuple, config.release)),
     )
+
+
+def _trained(saved: Saved) -> int:
+    return len(saved.algorithm[0].evidence.member) if saved.algorithm else 0
 
 
 def recompute(results: Results, saved: Saved) -> Results:
@@ -131,12 +135,14 @@ def _like(saved: Saved) -> dict[str, str | None]:
 
 def _config(results: Results, settings: AnalysisSettings, saved: Saved) -> Config:
     """Return what was asked for, as far as it shows in the tables."""
-    models = len((saved.algorithm or saved.this_model)[0].evidence.member) if saved.algorithm else 0
+    models = _trained(saved)
     found: dict[str, object] = {
         "depth": settings.depth,
         "quantizers": _quantizers(saved),
         "attacks": settings.attack_names,
         "lead_attack": spelling(settings.lead_attack),
+        "shadows": settings.shadows,
+        "replicates": settings.replicates,
     }
     if max(settings.shadows, settings.replicates) != models:
         largest = "shadows" if settings.shadows >= settings.replicates else "replicates"
