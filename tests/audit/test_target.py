@@ -341,6 +341,11 @@ def test_a_target_that_makes_no_sense_is_refused(changes: dict[str, object], mes
         ({"versions": {"ours": 3}}, {}, "ours: a int is no version"),
         ({"versions": {"ours": lambda x: x[:, :1]}}, {}, "ours cannot compute the samples"),
         ({"versions": {"ours": nn.Linear(3, 2)}}, {}, "ours cannot compute the samples"),
+        (
+            {"versions": {"ours": lambda x: torch.zeros(len(x), 11)}},
+            {},
+            "it returns [11] for one of them, the model of",
+        ),
         ({}, {"attacks": ["lira"]}, "lira needs other models than the one that was given"),
         ({}, {"attacks": ["paired_replicates"]}, "paired_replicates needs other models"),
         ({}, {"depth": "deep"}, "unknown depth 'deep'"),

@@ -1,5 +1,6 @@
 """Claims about what is tried on every model before anything is spent."""
 
+import random
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from quantmis.audit.checks import check
 from quantmis.audit.target.versions import loss_row
 from quantmis.data import Samples
 from quantmis.errors import UserError
-from quantmis.models import CrossEntropy, MultiLabel, Task
+from quantmis.models import CrossEntropy, MultiLabel, Task, streams
 from quantmis.models.outputs import log_odds, log_probabilities
 from quantmis.models.probes import settled, steadiness
 from quantmis.models.rehearsal import rehearse
@@ -56,6 +57,17 @@ def test_a_model_that_seldom_draws_is_refused(digits: Samples):
     with pytest.raises(UserError, match=r"when it is asked again, in .*SeldomDraws itself"):
         check(Task(SeldomDraws), digits)
     check(Task(DrawsForNothing), digits)
+
+
+def test_what_is_drawn_beside_a_model_is_none_of_its_draws():
+    x = torch.zeros(3, 64)
+    for model, drawn in ((Body(), False), (WithNoise(), True)):
+        with streams.listening(model) as heard:
+            model(x)
+            random.random()
+            model(x)
+        assert heard == [drawn, drawn]
+        assert not model._forward_hooks
 
 
 def test_samples_that_are_alike_at_the_start_hide_no_dependence_on_the_batch(digits: Samples):

@@ -102,3 +102,12 @@ def test_members_that_all_have_one_target_are_no_error():
     samples.y[:60] = 0.0
     target = qm.Target(line(), np.arange(60), np.arange(60, 120))
     qm.audit(qm.Task(line, "mse"), samples, quantizers=["sign"], target=target)
+
+
+def test_a_version_without_the_dimension_of_outputs_is_refused():
+    """Its errors would be those of every prediction against every target."""
+    samples, model = with_outlier(), line()
+    versions = {"flat": lambda x: model(x).squeeze(-1)}
+    target = qm.Target(model, np.arange(60), np.arange(60, 120), versions=versions)
+    with pytest.raises(UserError, match=r"flat cannot compute the samples: it returns \[\] for one of them"):
+        qm.audit(qm.Task(line, "mse"), samples, quantizers=["sign"], target=target)

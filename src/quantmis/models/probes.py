@@ -80,11 +80,11 @@ def steadiness(
     `typical`: whether most samples must differ, as of a quantized model, where one rounding of an activation may go
     either way; by default one is enough. Raises `UserError` for a module that takes no sample alone.
     """
-    before = streams.state()
-    whole = forward(module, x, samples_at_once)
+    with streams.listening(module) as drawn:
+        whole = forward(module, x, samples_at_once)
     close = _Close(module, whole, typical)
     by_company = False
-    draws = streams.moved(before) and _differs(module, x, samples_at_once)
+    draws = any(drawn) and _differs(module, x, samples_at_once)
     if not draws and not close(forward(module, x.flip(0), samples_at_once).flip(0), whole):
         draws = not close(forward(module, x, samples_at_once), whole)
         by_company = not draws

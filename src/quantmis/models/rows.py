@@ -21,7 +21,8 @@ CHUNK = 8192
 class LossRow:
     """Hold what one model makes of each sample: its loss, membership signal and, where known, worth and entropy.
 
-    `named` holds further membership signals by name.
+    `named` holds further membership signals by name. `outputs`: the shape of what the model returns for a sample, None
+    where only losses are known.
     """
 
     losses: Float[np.ndarray, " samples"]
@@ -29,6 +30,7 @@ class LossRow:
     per_sample_utility: Float[np.ndarray, " samples"] | None
     entropy: Float[np.ndarray, " samples"] | None
     named: Mapping[str, Float[np.ndarray, " samples"]] = field(default_factory=dict[str, np.ndarray])
+    outputs: tuple[int, ...] | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what is known, by name; further signals as `named/min_k`."""
@@ -78,7 +80,7 @@ def row_of(
 
     Raises `UserError` for what a loss of the user's own raises, and for losses and signals that are not finite.
     """
-    with users_errors(f"the loss {loss.name} failed on the outputs of {name}"):
+    with users_errors(f"{name} cannot compute the samples: the loss {loss.name} fails on its outputs"):
         made = _made(outputs, loss, y, None if is_measured is None else torch.from_numpy(is_measured))
     finite = bool(np.isfinite(made.losses).all() and np.isfinite(made.signals).all())
     hint = "scale the targets: a square that float32 cannot hold counts as infinite"
@@ -94,6 +96,7 @@ def _made(outputs: Tensor, loss: Loss, y: Tensor, measured: Tensor | None) -> Lo
         per_sample_utility=None if measured is None else loss.utility_measured(outputs, y, measured).numpy(),
         entropy=None if entropy is None else entropy.numpy(),
         named={each: signal.numpy() for each, signal in loss.named(outputs, y).items()},
+        outputs=tuple(outputs.shape[1:]),
     )
 
 

@@ -154,14 +154,27 @@ def kept() -> Generator[None]:
         _set_others(before)
 
 
-def state() -> tuple[Any, ...]:
-    """Return the states of the streams of torch, NumPy and Python that everything shares, for `moved`."""
-    return torch.get_rng_state(), *_others()
+@contextmanager
+def listening(module: nn.Module) -> Generator[list[bool]]:
+    """Yield a list of whether anything was drawn from the shared streams, of each call of `module` while this lasts.
 
+    Only what the module itself draws counts, not what stands around its calls.
+    """
+    drawn, before = list[bool](), list[tuple[Any, ...]]()
 
-def moved(before: tuple[Any, ...]) -> bool:
-    """Whether anything was drawn from these streams since their state was that of `before`."""
-    return not torch.equal(torch.get_rng_state(), before[0]) or _others_moved((before[1], before[2]))
+    def begin(*_: Any) -> None:
+        before.append((torch.get_rng_state(), _others()))
+
+    def end(*_: Any) -> None:
+        own, others = before.pop()
+        drawn.append(not torch.equal(torch.get_rng_state(), own) or _others_moved(others))
+
+    handles = [module.register_forward_pre_hook(begin), module.register_forward_hook(end, prepend=True)]
+    try:
+        yield drawn
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def seed_all(seed: int) -> None:

@@ -12,6 +12,8 @@ from quantmis.data.samples import FEWEST
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.models.calling import users_errors
+from quantmis.models.rows import LossRow, forward
+from quantmis.models.task import inputs
 from quantmis.quantizers import Quantized
 from quantmis.registry import suggestion
 from quantmis.stats.average import average
@@ -32,7 +34,8 @@ def check_target(request: AuditRequest) -> None:
     few = samples.take(np.concatenate([target.members, target.non_members])[:FEWEST])
     given = target.given(task)
     module = given.model if isinstance(given, Quantized) else given
-    _require_computes(lambda: loss_row(module, task, few, target.name), target.name)
+    shape = tuple(forward(task.build(0), inputs(few)[:1], task.samples_at_once).shape[1:])
+    _require_computes(lambda: loss_row(module, task, few, target.name), target.name, shape)
     task.loss.require_measurable(samples.y[target.non_members])
     check_utility(request, target, module)
     if target.quantized and len(request.settings.quantizers) > 1:
@@ -42,7 +45,7 @@ def check_target(request: AuditRequest) -> None:
     _require_like(target.name, target.like, request)
     require(len(set(paths)) == len(paths), f"two versions have names too alike: {', '.join(target.versions)}")
     for name, version in target.versions.items():
-        _check_version(name, version, target, request)
+        _check_version(name, version, target, request, shape)
 
 
 def check_utility(request: AuditRequest, target: Target, module: nn.Module) -> None:
@@ -70,11 +73,13 @@ def check_utility(request: AuditRequest, target: Target, module: nn.Module) -> N
     )
 
 
-def _check_version(name: str, version: Version, target: Target, request: AuditRequest) -> None:
+def _check_version(
+    name: str, version: Version, target: Target, request: AuditRequest, outputs: tuple[int, ...]
+) -> None:
     _require_like(name, version.like, request)
     if not isinstance(version.source, Evidence):
         few = request.samples.take(np.arange(len(request.samples))[:FEWEST])
-        _require_computes(lambda: made_elsewhere(version, target, request.task, few, name), name)
+        _require_computes(lambda: made_elsewhere(version, target, request.task, few, name), name, outputs)
         return
     shape = version.source.losses.shape
     require(
@@ -90,7 +95,17 @@ def _require_like(name: str, like: str | None, request: AuditRequest) -> None:
     require(there, f"{name}: there is no quantizer {like!r} in this audit", hint=suggestion(str(like), known))
 
 
-def _require_computes(compute: Callable[[], object], name: str) -> None:
+def _require_computes(compute: Callable[[], tuple[LossRow, object]], name: str, outputs: tuple[int, ...]) -> None:
+    """Raise `UserError` unless what computes a row does so, from `outputs`, the shape of a sample's, like the model's.
+
+    A class more, or a dimension less, would be another number without a word.
+    """
     hint = "it takes inputs as the model of the audit does, and returns its outputs"
     with users_errors(f"{name} cannot compute the samples", hint):
-        compute()
+        found = compute()[0].outputs
+    require(
+        found in (None, outputs),
+        f"{name} cannot compute the samples: it returns {list(found or ())} for one of them, the model of the audit "
+        f"{list(outputs)}",
+        hint=hint,
+    )
