@@ -33,8 +33,10 @@ from quantmis.tables import VersionTraits
 
 pytestmark = pytest.mark.slow
 
-PROGRAM = Path(__file__).with_name("resumable.py")
+PROGRAM = Path(__file__).parents[1] / "helpers" / "resumable.py"
 PATIENCE = 120
+DIVERGES = qm.Recipe(epochs=5, learning_rate=1e15, optimizer="sgd")
+"""A recipe by which the first steps are possible, which are tried before anything is trained."""
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +258,7 @@ def test_a_model_travels_to_other_processes_wherever_it_is_defined(digits: qm.Sa
 
 
 def test_an_error_of_the_users_arrives_whole_from_another_process():
-    broken = work(engine="loop", recipe=qm.Recipe(epochs=1, learning_rate=1e30, optimizer="sgd"), checkpoint_every=None)
+    broken = work(engine="loop", recipe=DIVERGES, checkpoint_every=None)
     broken = replace(broken, engine=replace(broken.engine, workers=2))
     with pytest.raises(qm.UserError, match=r"seed address shadow/\d+ diverged") as refused:
         collect(broken, Local(), None, tick=lambda done: None)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import corpus
+import hostile_files
 import pytest
 
 from quantmis import results
@@ -50,45 +50,45 @@ def table(path: Path) -> Any:
         raise UserError(str(why)) from why
 
 
-@pytest.mark.parametrize("name", corpus.HEADS)
+@pytest.mark.parametrize("name", hostile_files.HEADS)
 def test_a_head_that_does_not_fit_is_refused(tmp_path: Path, name: str):
-    path = corpus.file("model.safetensors", corpus.HEADS[name])(tmp_path)
+    path = hostile_files.file("model.safetensors", hostile_files.HEADS[name])(tmp_path)
     for read in (head_of, shipped, read_weights, read_quantized):
         refused(read, path)
 
 
-@pytest.mark.parametrize("name", corpus.BLOCKS)
+@pytest.mark.parametrize("name", hostile_files.BLOCKS)
 def test_a_gguf_file_that_claims_more_than_it_holds_is_refused(tmp_path: Path, name: str):
-    refused(read_quantized, corpus.file("model.gguf", corpus.BLOCKS[name])(tmp_path))
+    refused(read_quantized, hostile_files.file("model.gguf", hostile_files.BLOCKS[name])(tmp_path))
 
 
-@pytest.mark.parametrize("name", corpus.PICKLES)
+@pytest.mark.parametrize("name", hostile_files.PICKLES)
 def test_an_archive_of_other_things_than_plain_tensors_is_refused(tmp_path: Path, name: str):
-    refused(read_weights, corpus.file("model.pt", corpus.PICKLES[name]())(tmp_path))
+    refused(read_weights, hostile_files.file("model.pt", hostile_files.PICKLES[name]())(tmp_path))
 
 
-@pytest.mark.parametrize("name", corpus.ARRAYS)
+@pytest.mark.parametrize("name", hostile_files.ARRAYS)
 def test_an_array_that_claims_more_than_it_holds_is_refused(tmp_path: Path, name: str):
-    path = corpus.file("table.npz", corpus.ARRAYS[name])(tmp_path)
+    path = hostile_files.file("table.npz", hostile_files.ARRAYS[name])(tmp_path)
     for read in (table, Evidence.from_table):
         refused(read, path)
 
 
-@pytest.mark.parametrize("name", corpus.TABLES)
+@pytest.mark.parametrize("name", hostile_files.TABLES)
 def test_a_table_of_settings_that_is_none_is_refused(tmp_path: Path, name: str):
-    path = corpus.file("audit.toml", corpus.TABLES[name])(tmp_path)
+    path = hostile_files.file("audit.toml", hostile_files.TABLES[name])(tmp_path)
     for read in (audit_file.read, policy.read):
         refused(read, path)
 
 
-@pytest.mark.parametrize("name", corpus.DOCUMENTS)
+@pytest.mark.parametrize("name", hostile_files.DOCUMENTS)
 def test_a_document_that_is_none_is_refused(tmp_path: Path, name: str):
-    refused(results.read, corpus.file("results.json", corpus.DOCUMENTS[name])(tmp_path))
+    refused(results.read, hostile_files.file("results.json", hostile_files.DOCUMENTS[name])(tmp_path))
 
 
-@pytest.mark.parametrize("name", corpus.FOLDERS)
+@pytest.mark.parametrize("name", hostile_files.FOLDERS)
 def test_a_folder_that_asks_for_more_than_it_may_is_refused(tmp_path: Path, name: str):
-    refused(require_sound, corpus.FOLDERS[name](tmp_path))
+    refused(require_sound, hostile_files.FOLDERS[name](tmp_path))
 
 
 READERS: dict[str, Read] = {
@@ -110,9 +110,9 @@ OF_FOLDERS = {"digest", "format", "shipped"}
 
 
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("place", corpus.PLACES)
+@pytest.mark.parametrize("place", hostile_files.PLACES)
 def test_what_is_no_file_is_never_waited_for(tmp_path: Path, place: str, reader: str):
-    path = corpus.PLACES[place](tmp_path)
+    path = hostile_files.PLACES[place](tmp_path)
     if place == "a folder" and reader in OF_FOLDERS:
         READERS[reader](path)  # an empty one holds nothing
         return

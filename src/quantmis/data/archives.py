@@ -7,6 +7,7 @@ import lzma
 import math
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -110,7 +111,9 @@ def _array(stream: Stream, size: int) -> np.ndarray:
     version = np.lib.format.read_magic(stream)
     if version not in HEADERS:
         raise ValueError(f"its format is {version}, not one of plain arrays")
-    shape, by_columns, dtype = HEADERS[version](stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that Python 2 wrote it
+        shape, by_columns, dtype = HEADERS[version](stream)
     if dtype.hasobject:
         raise ValueError("it holds objects")
     needed = math.prod(shape) * dtype.itemsize
