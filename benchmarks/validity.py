@@ -30,7 +30,7 @@ DEVELOPMENT, FRESH = 1000, 90_000
 """The first seed of either; a round adds one."""
 
 MODELS, FEW = (1, 2, 4, 8, 16, 64), (2, 4, 8, 16)
-SAMPLES, ROUND, POPULATION = 400, 4, (60, 2000)
+SAMPLES, ROUND, POPULATION, NOISY = 400, 4, (400, 300, 60), (60, 10_000)
 EQUAL = (1.0,) * 10
 ORDERED = (0.0, 0.1, 0.3, 0.6, 0.9, 1.2, 1.6, 2.2, 3.0)
 TRAINING = {0.05: 1.25, 0.1: 2, 0.2: 5}
@@ -73,8 +73,8 @@ def truth_of(world: World, effects: Effects | None, rng: np.random.Generator) ->
     """Return the truth about models of these effects, or about all models of the world."""
     if effects is not None:
         return Truth([world.draw(effects, 20_000, rng)])
-    models, samples = POPULATION
-    return Truth([world.table(models, samples, rng) for _ in range(6)])
+    models, samples, tables = POPULATION
+    return Truth([world.table(models, samples, rng) for _ in range(tables)])
 
 
 def contains(estimate: Estimate, truth: float) -> float:
@@ -204,9 +204,8 @@ def add_statements(name: str, models: int, rng: np.random.Generator, hits: Hits)
 def all_truths() -> dict[str, Truth]:
     rng = np.random.default_rng(5)
     truths = {name: truth_of(world, None, rng) for name, world in WORLDS.items()}
-    models, samples = POPULATION
     for noise in sorted({*ORDERED, *EQUAL}):
-        truths[f"noise {noise}"] = Truth(Versions(WORLDS["mild"], (noise,), 0.1).draw(models, 5 * samples, rng))
+        truths[f"noise {noise}"] = Truth(Versions(WORLDS["mild"], (noise,), 0.1).draw(*NOISY, rng))
     return truths
 
 

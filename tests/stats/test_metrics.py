@@ -22,7 +22,8 @@ from quantmis.stats.cluster import Linear, Spread, pair_id, spread
 from quantmis.stats.compare import difference
 from quantmis.stats.heldout import halves
 from quantmis.stats.interval import clopper_pearson, wilson
-from quantmis.stats.metrics import Metrics
+from quantmis.stats.metrics import Metrics, Table
+from quantmis.stats.roc import true_positive_rate
 from quantmis.testing import leaky_table
 
 TABLE = leaky_table()
@@ -331,3 +332,19 @@ def test_exposure_needs_models():
 def test_metrics_are_values():
     assert dataclasses.is_dataclass(evaluate(SCORES, MEMBER))
     assert evaluate(SCORES, MEMBER) == evaluate(SCORES, MEMBER)
+
+
+def test_a_rate_that_is_the_upper_end_of_a_step_reaches_down_from_its_lower_end():
+    member = np.arange(400)[None] % 2 == 0
+    scores = np.random.default_rng(0).normal(size=(1, 400)) + member
+    non_members = np.sort(scores[~member])[::-1]
+    between = (scores[member] > non_members[20]) & (scores[member] < non_members[19])  # one step, at 20 of 200
+    assert between.any()
+    found = evaluate(scores, member, false_positive_rates=(0.1,)).tpr
+    upper = found[0.1]
+    assert isinstance(upper, Estimate)
+    assert upper.value == pytest.approx((scores[member] > non_members[20]).mean())
+    table = Table.of(scores, member, 0.95)
+    alone = table.proportion(true_positive_rate(table.counts, member, 0.1))
+    assert upper.low == pytest.approx(alone.low - between.mean())
+    assert upper.high == alone.high

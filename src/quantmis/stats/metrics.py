@@ -16,7 +16,7 @@ from quantmis.stats import heldout, interval
 from quantmis.stats.cluster import Linear, Spread, between_rows, pair_id, spread
 from quantmis.stats.estimate import Estimate, Unmeasured
 from quantmis.stats.groups import numbers_of, units_of
-from quantmis.stats.roc import FALSE_POSITIVES_NEEDED, Tally, auc, points, tally, true_positive_rate
+from quantmis.stats.roc import FALSE_POSITIVES_NEEDED, Tally, auc, points, step_at, tally, true_positive_rate
 
 FALSE_POSITIVE_RATES = (0.1, 0.01, 0.001)
 SAMPLES_NEEDED = 8
@@ -200,7 +200,8 @@ def _true_positive_rate(table: Table, fpr: float) -> Estimate | Unmeasured:
     if fpr * non_members < FALSE_POSITIVES_NEEDED - 1e-9:
         expected = f"{fpr * non_members:.2g} false positives expected, {FALSE_POSITIVES_NEEDED} needed"
         return Unmeasured(f"not resolvable with {non_members} non-members: {expected}")
-    return table.proportion(true_positive_rate(table.counts, table.member, fpr), "threshold at this rate; ", fpr)
+    found = table.proportion(true_positive_rate(table.counts, table.member, fpr), "threshold at this rate; ", fpr)
+    return replace(found, low=max(found.low - step_at(table.counts.curve, fpr), 0.0))  # the number is the upper end
 
 
 def _exact_epsilon(table: Table, accepted: Bool[np.ndarray, "models samples"]) -> Estimate:

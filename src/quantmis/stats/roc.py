@@ -108,6 +108,16 @@ def rate_at(curve: Curve, fpr: float) -> float:
     return float(low + (high - low) * (fpr - left) / (right - left))
 
 
+def step_at(curve: Curve, fpr: float) -> float:
+    """Return the height of the step at a false positive rate, of which `rate_at` is the upper end; 0 without one.
+
+    >>> step_at(roc(np.array([[4.0, 3.0, 2.0, 1.0]]), np.array([[False, True, True, False]])), 0.5)
+    1.0
+    """
+    before, after = (int(np.searchsorted(curve.fpr, fpr, side=side)) for side in ("left", "right"))
+    return float(curve.tpr[after - 1] - curve.tpr[before]) if after > before else 0.0
+
+
 def auc(counts: Tally, member: Bool[np.ndarray, "models samples"]) -> Linear:
     """Return the probability that a member scores above a non-member, ties counted half."""
     members, non_members = counts.trials
