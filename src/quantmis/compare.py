@@ -69,11 +69,11 @@ def notes(first: Path, second: Path) -> list[str]:
     """Say what stands in one of the two audits only, and whether they are of the same data."""
     one, other = _audit_in(first), _audit_in(second)
     same = one.document.data.digest == other.document.data.digest
-    said = [] if same else ["the two audits are of different data: their numbers come from different samples"]
+    sentences = [] if same else ["the two audits are of different data: their numbers come from different samples"]
     for name, side, rest in (("A", one, other), ("B", other, one)):
         alone = [f"{each} ({about})" for about, each in side.records if (about, each) not in rest.records]
-        said += [f"only in {name}: {', '.join(alone)}"] if alone else []
-    return said
+        sentences += [f"only in {name}: {', '.join(alone)}"] if alone else []
+    return sentences
 
 
 def _audit_in(folder: Path) -> ComparedAudit:
@@ -108,8 +108,8 @@ def _compared(key: tuple[str, str], one: ComparedAudit, other: ComparedAudit) ->
     records = [side.records[key] for side in (one, other)]
     attack = _attack(records)
     before, after = (_area(record, attack) for record in records)
-    known = isinstance(before, Estimate) and isinstance(after, Estimate)
-    paired = _paired(attack, key, (one, other)) if known else None
+    both_measured = isinstance(before, Estimate) and isinstance(after, Estimate)
+    paired = _paired(attack, key, (one, other)) if both_measured else None
     return Compared(
         *key,
         attack,
@@ -119,8 +119,8 @@ def _compared(key: tuple[str, str], one: ComparedAudit, other: ComparedAudit) ->
 
 
 def _area(record: VersionResult, attack: str) -> Difference:
-    found = record.attacks[attack].adaptive
-    return found[AUC] if isinstance(found, AttackMetrics) else found
+    outcome = record.attacks[attack].adaptive
+    return outcome[AUC] if isinstance(outcome, AttackMetrics) else outcome
 
 
 def _paired(attack: str, key: tuple[str, str], sides: tuple[ComparedAudit, ComparedAudit]) -> Estimate | None:
@@ -130,12 +130,12 @@ def _paired(attack: str, key: tuple[str, str], sides: tuple[ComparedAudit, Compa
     before, after = _scored(attack, key, sides[0]), _scored(attack, key, sides[1])
     if before is None or after is None:
         return None
-    (first, table, shown), (second, other, also) = before, after
-    if not np.array_equal(table.member, other.member) or not np.array_equal(shown, also):
+    (first, table, columns), (second, other, also) = before, after
+    if not np.array_equal(table.member, other.member) or not np.array_equal(columns, also):
         return None
     [pair] = compare({"0": first, "1": second}, table.member, groups=table.groups)
-    found = pair.estimate
-    return Estimate(-found.value, -found.high, -found.low, found.level, found.method)
+    estimate = pair.estimate
+    return Estimate(-estimate.value, -estimate.high, -estimate.low, estimate.level, estimate.method)
 
 
 def _scored(attack: str, key: tuple[str, str], side: ComparedAudit) -> tuple[np.ndarray, Evidence, np.ndarray] | None:
@@ -146,15 +146,15 @@ def _scored(attack: str, key: tuple[str, str], side: ComparedAudit) -> tuple[np.
     path, runs = side.folder / side.records[key].table, ATTACKS.parse(attack)
     if not path.is_file():
         return None
-    whole, shown = _table(path)
+    whole, columns = _table(path)
     reference = None
     if key[0] == THIS_MODEL and runs.uses_references:
         trained = side.records.get((TRAINING_ALGORITHM, key[1]))
         if trained is None or not (side.folder / trained.table).is_file():
             return None
-        reference = _table(side.folder / trained.table)[0].columns(shown)
-    chosen = whole.columns(shown)
-    return runs.score(chosen, reference), chosen, shown
+        reference = _table(side.folder / trained.table)[0].columns(columns)
+    evidence = whole.columns(columns)
+    return runs.score(evidence, reference), evidence, columns
 
 
 def _table(path: Path) -> tuple[Evidence, np.ndarray]:
@@ -180,20 +180,20 @@ def table(rows: list[Compared]) -> Table:
     attacks = list(dict.fromkeys(row.attack for row in rows))
     one = len(attacks) == 1
     area = f"AUC of {attacks[0]}" if one else "AUC"
-    shown = Table("version", "about", area, "change", "utility", "change", box=None, pad_edge=False)
+    grid = Table("version", "about", area, "change", "utility", "change", box=None, pad_edge=False)
     for row in rows:
         exposure = _both(row.exposure) + ("" if one else f" ({row.attack})")
-        cells = [exposure, _said(row.exposure[2]), _both(row.utility), _said(row.utility[2])]
-        shown.add_row(escape(row.name), row.about, *cells)
-    return shown
+        cells = [exposure, _text(row.exposure[2]), _both(row.utility), _text(row.utility[2])]
+        grid.add_row(escape(row.name), row.about, *cells)
+    return grid
 
 
 def _both(pair: tuple[Difference, Difference, Difference]) -> str:
     return " to ".join("?" if isinstance(each, Unmeasured) else f"{each.value:.3f}" for each in pair[:2])
 
 
-def _said(found: Difference) -> str:
-    if isinstance(found, Unmeasured):
-        return found.reason
-    paired = "" if found.method == "of independent audits" else ", paired"
-    return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}{paired})"
+def _text(difference: Difference) -> str:
+    if isinstance(difference, Unmeasured):
+        return difference.reason
+    paired = "" if difference.method == "of independent audits" else ", paired"
+    return f"{difference.value:+.3f} ({difference.low:+.3f} to {difference.high:+.3f}{paired})"

@@ -28,8 +28,8 @@ def printable(text: str) -> str:
     if len(text) > LONGEST:
         text = f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
     line = re.sub(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*", " ", text.strip())
-    shown = line if line.isprintable() else "".join(_escaped(letter) for letter in line)
-    return shown.replace(COMMAND, "## [")
+    visible = line if line.isprintable() else "".join(_escaped(letter) for letter in line)
+    return visible.replace(COMMAND, "## [")
 
 
 def _escaped(letter: str) -> str:

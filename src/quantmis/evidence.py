@@ -125,8 +125,8 @@ class Evidence:
         self, part: Callable[[np.ndarray], np.ndarray], label: np.ndarray | None, groups: np.ndarray | None
     ) -> "Evidence":
         tables = {name: part(table) for name, table in self._tables()}
-        named = {name: part(table) for name, table in self.named.items()}
-        return Evidence(**tables, named=named, label=label, groups=groups)
+        named_signals = {name: part(table) for name, table in self.named.items()}
+        return Evidence(**tables, named=named_signals, label=label, groups=groups)
 
 
 def where_any_is_shared(groups: np.ndarray | None) -> np.ndarray | None:

@@ -46,9 +46,9 @@ def opened(path: Path, what: str = "") -> BufferedReader:
     return open(handle, "rb")
 
 
-def _require_regular(found: os.stat_result, path: Path, called: str) -> None:
-    kind = KINDS.get(stat.S_IFMT(found.st_mode), "no file")
-    require(stat.S_ISREG(found.st_mode), f"{called}{path} is {kind}", hint="name a file")
+def _require_regular(status: os.stat_result, path: Path, called: str) -> None:
+    kind = KINDS.get(stat.S_IFMT(status.st_mode), "no file")
+    require(stat.S_ISREG(status.st_mode), f"{called}{path} is {kind}", hint="name a file")
 
 
 def unreadable(path: Path, what: str, error: Exception) -> UserError:

@@ -75,8 +75,8 @@ class Registry(Generic[T]):
 
     def _value(self, node: ast.expr) -> Any:
         """Return what a parameter is set to: another registered object, or a number, a word, a list."""
-        named = isinstance(node, ast.Name | ast.Call | ast.Attribute)
-        return self._build(node) if named else ast.literal_eval(node)
+        is_object = isinstance(node, ast.Name | ast.Call | ast.Attribute)
+        return self._build(node) if is_object else ast.literal_eval(node)
 
     def _construct(self, cls: type[T], arguments: dict[str, Any]) -> T:
         signature = inspect.signature(cls)
@@ -84,23 +84,25 @@ class Registry(Generic[T]):
             signature.bind(**arguments)
             return TypeAdapter(cls).validate_python(arguments)
         except (TypeError, ValidationError) as error:
-            known = ", ".join(map(str, signature.parameters.values()))
+            parameters = ", ".join(map(str, signature.parameters.values()))
             name = cls.name  # pyright: ignore[reportAttributeAccessIssue]
-            raise UserError(f"{self._kind} {name}: {_why(error)}", hint=f"its parameters: {known or 'none'}") from error
+            raise UserError(
+                f"{self._kind} {name}: {_why(error)}", hint=f"its parameters: {parameters or 'none'}"
+            ) from error
 
     def _loaded(self, point: EntryPoint) -> type[T]:
         """Return the class that a third party's entry point names; `UserError` for one that cannot be imported."""
         owner = f" of {point.dist.name}" if point.dist is not None else ""
         hint = f"it is the entry point {point.value!r}{owner}; repair or uninstall that package"
-        found: Any
+        plugin: Any
         try:
-            found = point.load()
+            plugin = point.load()
         except Exception as error:  # whatever a third party's module does when it is imported
             raise UserError(f"the {self._kind} {point.name!r} cannot be loaded: {error}", hint=hint) from error
-        good = isinstance(found, type) and is_dataclass(found) and hasattr(found, "name")
+        good = isinstance(plugin, type) and is_dataclass(plugin) and hasattr(plugin, "name")
         if not good:
-            raise UserError(f"the {self._kind} {point.name!r} is no dataclass with a name but {found!r}", hint=hint)
-        return cast("type[T]", found)
+            raise UserError(f"the {self._kind} {point.name!r} is no dataclass with a name but {plugin!r}", hint=hint)
+        return cast("type[T]", plugin)
 
     def _points(self) -> Iterable[EntryPoint]:
         return entry_points(group=self._group)
@@ -116,8 +118,8 @@ def _why(error: TypeError | ValidationError) -> str:
 def spelling(thing: Any) -> str:
     """Write a registered object as users write it: its name and the parameters that differ from their defaults."""
     words = ((field, getattr(thing, field.name)) for field in fields(thing) if field.init and field.repr)
-    given = [f"{field.name}={_spell(value)}" for field, value in words if value != field.default]
-    return f"{thing.name}({', '.join(given)})" if given else thing.name
+    arguments = [f"{field.name}={_spell(value)}" for field, value in words if value != field.default]
+    return f"{thing.name}({', '.join(arguments)})" if arguments else thing.name
 
 
 def _spell(value: Any) -> str:
@@ -126,22 +128,22 @@ def _spell(value: Any) -> str:
     return spelling(value) if hasattr(value, "name") else repr(value)
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, names: Iterable[str]) -> str:
     """Say which known names are nearest to a misspelled one, and all that exist.
 
     >>> suggestion("lirra", ["lira", "rmia"])
     "did you mean 'lira'? known: lira, rmia"
     """
-    known = list(known)
-    near = _near(name, known)
+    names = list(names)
+    near = _near(name, names)
     question = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-    rest = f" and {len(known) - SHOWN:,} more" if len(known) > SHOWN else ""
-    return f"{question}known: {', '.join(known[:SHOWN])}{rest}"
+    rest = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
+    return f"{question}known: {', '.join(names[:SHOWN])}{rest}"
 
 
-def _near(name: str, known: list[str]) -> list[str]:
+def _near(name: str, names: list[str]) -> list[str]:
     """Return the names that are nearest; the time it takes is bounded, whatever a file calls its columns."""
     if len(name) > WORD:
         return []
-    short = [each for each in known[:NEAR] if len(each) <= WORD]
+    short = [each for each in names[:NEAR] if len(each) <= WORD]
     return difflib.get_close_matches(name, short, n=2, cutoff=0.5)

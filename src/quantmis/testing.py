@@ -50,8 +50,8 @@ def margins(margin: np.ndarray, member: np.ndarray) -> Evidence:
     """Return the table of binary classifiers with these margins (the log-odds of the right class)."""
     losses, other = np.logaddexp(0, -margin), np.logaddexp(0, margin)
     entropy = losses * np.exp(-other) + losses * np.exp(-other)  # both classes give the same term when there are two
-    named = {name: margin for name in ATTACKS.names() if issubclass(ATTACKS.find(name), TextSignal)}
-    return Evidence(losses, member, margin, entropy, label=np.arange(margin.shape[1]) % 2, named=named)
+    text_signals = {name: margin for name in ATTACKS.names() if issubclass(ATTACKS.find(name), TextSignal)}
+    return Evidence(losses, member, margin, entropy, label=np.arange(margin.shape[1]) % 2, named=text_signals)
 
 
 class AttackContract:
@@ -92,9 +92,9 @@ class AttackContract:
     def test_full_precision_selves_are_left_out(self):
         """The transfer attacker's table holds the target's own full-precision self, and learns nothing from it."""
         table, reference = leaky_table(), leaky_table()
-        changed = reference.signals.copy()
-        changed[:2, 3] += 50.0
-        before, after = (self.attack.score(table, each) for each in (reference, margins(changed, reference.member)))
+        signals = reference.signals.copy()
+        signals[:2, 3] += 50.0
+        before, after = (self.attack.score(table, each) for each in (reference, margins(signals, reference.member)))
         np.testing.assert_allclose(after[:2, 3], before[:2, 3], rtol=1e-6, atol=1e-6)
 
     def test_the_order_of_samples_does_not_matter(self):

@@ -58,10 +58,10 @@ def _log(mlflow: Any, run: str, result: "AuditResult") -> None:
 
 def _require_same(logged: Any, results: Results) -> None:
     """Refuse a run that holds another audit, before anything is written to it: MLflow keeps the first parameters."""
-    held, mine = {**logged.tags, **logged.params}, {DATA: results.data.digest, **parameters(results)}
+    theirs, mine = {**logged.tags, **logged.params}, {DATA: results.data.digest, **parameters(results)}
     for name, value in mine.items():
-        if held.get(name, str(value)) != str(value):
-            message = f"the run has another {name} already: {held[name]}, and that of this audit is {value}"
+        if theirs.get(name, str(value)) != str(value):
+            message = f"the run has another {name} already: {theirs[name]}, and that of this audit is {value}"
             raise UserError(message, hint="log each audit to a run of its own: with mlflow.start_run(): ...")
 
 
@@ -77,8 +77,8 @@ def metrics(results: Results) -> dict[str, float]:
         f"{_about(subject)}/released_together_{number}/{slugs([name])[0]}{end}": value
         for subject in audited(results)
         for number, release in enumerate(subject.releases, 1)
-        for name, found in of_release(release).items()
-        for end, value in _ends(found).items()
+        for name, quantity in of_release(release).items()
+        for end, value in _ends(quantity).items()
     }
 
 
@@ -87,8 +87,8 @@ def _about(subject: ResultSubject) -> str:
 
 
 def _numbers(record: VersionResult) -> dict[str, Number]:
-    named = dict(zip(slugs(list(record.attacks)), record.attacks.values(), strict=True))
-    return numbers(record.model_copy(update={"attacks": named}))
+    attacks = dict(zip(slugs(list(record.attacks)), record.attacks.values(), strict=True))
+    return numbers(record.model_copy(update={"attacks": attacks}))
 
 
 def _ends(number: Number) -> dict[str, float]:
@@ -103,22 +103,22 @@ def slugs(names: list[str]) -> list[str]:
     >>> slugs(["uniform(bits=4)", "uniform[bits 4]", "sign"])
     ['uniform_bits_4', 'uniform_bits_4_2', 'sign']
     """
-    taken: dict[str, None] = {}
+    unique: dict[str, None] = {}
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9.-]+", "_", name).strip("_.")[:LONGEST_NAME] or "version"
         numbered = (plain, *(f"{plain}_{number}" for number in range(2, len(names) + 2)))
-        taken[next(each for each in numbered if each not in taken)] = None
-    return list(taken)
+        unique[next(each for each in numbered if each not in unique)] = None
+    return list(unique)
 
 
 def parameters(results: Results) -> dict[str, str | float | int]:
     """Return what was asked for."""
     config = results.config
-    asked = {"model": config.model, "loss": config.loss, "depth": config.depth, "seed": config.seed}
+    choices = {"model": config.model, "loss": config.loss, "depth": config.depth, "seed": config.seed}
     counted = {"shadows": config.shadows, "replicates": config.replicates, "level": config.level}
     recipe = {f"recipe.{slug}": config.recipe[name] for name, slug in _slugged(list(config.recipe)).items()}
-    named = {**asked, **counted, **recipe}
-    return {name: value[:LONGEST_PARAMETER] if isinstance(value, str) else value for name, value in named.items()}
+    values = {**choices, **counted, **recipe}
+    return {name: value[:LONGEST_PARAMETER] if isinstance(value, str) else value for name, value in values.items()}
 
 
 def tags(results: Results) -> dict[str, str]:
@@ -127,9 +127,9 @@ def tags(results: Results) -> dict[str, str]:
         f"quantmis.version.{slug}": name
         for name, slug in _slugged([record.name for record in results.versions]).items()
     }
-    given = results.target.versions if isinstance(results.target, TargetResult) else []
+    versions = results.target.versions if isinstance(results.target, TargetResult) else []
     spelled |= {
-        f"quantmis.this_model.{slug}": name for name, slug in _slugged([record.name for record in given]).items()
+        f"quantmis.this_model.{slug}": name for name, slug in _slugged([record.name for record in versions]).items()
     }
     spelled |= {
         f"quantmis.released_together.{_about(subject)}.{number}": release.name

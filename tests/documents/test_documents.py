@@ -205,7 +205,7 @@ def test_the_spreadsheet_holds_every_number_of_the_audit_exactly():
     results = measured_in_full()
     found = rows(results)
     assert [row["about"] for row in found] == [THIS_MODEL] * 2 + [TRAINING_ALGORITHM] * 10
-    written = json.loads(schema.written(results))
+    written = json.loads(schema.to_bytes(results))
     for row in found:
         versions = written["target"]["versions"] if row["about"] == THIS_MODEL else written["versions"]
         (version,) = (each for each in versions if each["name"] == row["version"])
@@ -270,7 +270,7 @@ def test_report_json_holds_the_verdict_and_its_numbers():
     by_name = {(each["about"], each["version"]): each for each in found["versions"]}
     sign = by_name[THIS_MODEL, "sign"]["numbers"]["attack_accuracy"]
     assert set(sign) == {"value", "low", "high", "level"}
-    (version,) = (each for each in json.loads(schema.written(given()))["target"]["versions"] if each["name"] == "sign")
+    (version,) = (each for each in json.loads(schema.to_bytes(given()))["target"]["versions"] if each["name"] == "sign")
     assert sign == {part: version["measures"]["attack_accuracy"][part] for part in sign}
     assert found["not_measured"][0].keys() == {"reason", "what"}
 

@@ -12,7 +12,7 @@ from quantmis import results as documents_of
 from quantmis.documents import Source, dpia, markdown, summary
 from quantmis.documents import csv as table_file
 from quantmis.report import render
-from quantmis.report.released import adds_most, told
+from quantmis.report.released import adds_most, gain_sentence
 from quantmis.report.verdict import verdict
 from quantmis.results import Results, TargetResult
 from quantmis.tracking import metrics
@@ -27,7 +27,7 @@ def audited(**numbers: float) -> Results:
 
 
 def test_versions_that_give_away_more_together_are_told_with_the_gain():
-    said = told(released(gain=0.02, reach=0.005), "both")
+    said = gain_sentence(released(gain=0.02, reach=0.005), "both")
     assert said is not None
     assert said.startswith(
         "Whoever has both is right 66 % of the time (65 to 67 %), with the strongest of them alone 64 %"
@@ -39,7 +39,7 @@ def test_versions_that_give_away_more_together_are_told_with_the_gain():
     ("gain", "words"), [(0.001, "nothing shows that they give away more together"), (-0.02, "weaker here")]
 )
 def test_a_gain_that_the_interval_leaves_open_is_not_claimed(gain: float, words: str):
-    assert words in str(told(released(gain=gain), "both"))
+    assert words in str(gain_sentence(released(gain=gain), "both"))
 
 
 def test_the_version_that_adds_most_is_named_and_none_where_chance_allows_all():

@@ -63,7 +63,7 @@ def test_a_document_that_was_harmed_is_refused(written: Path, old: str, new: str
 
 
 def edited(change: Callable[[dict[str, Any]], None]) -> bytes:
-    content = json.loads(results.written(document()))
+    content = json.loads(results.to_bytes(document()))
     change(content)
     return json.dumps(content).encode()
 
@@ -128,7 +128,7 @@ def test_numbers_that_no_audit_writes_are_refused(change: Callable[[dict[str, An
 
 
 def test_the_place_of_a_fault_is_printed_without_what_cannot_be_seen():
-    harmed = json.loads(results.written(document({"evil\u202ename": 0.5})))
+    harmed = json.loads(results.to_bytes(document({"evil\u202ename": 0.5})))
     harmed["versions"][0]["measures"]["utility"].update(value=5, low=4, high=6)
     with pytest.raises(UserError, match=r"versions\.evil\?name\.measures\.utility"):
         results.parse(json.dumps(harmed).encode())
@@ -141,9 +141,9 @@ def test_a_symmetric_interval_may_reach_beyond_what_is_possible():
 
 def test_a_seal_is_intact_broken_or_missing():
     whole = sealed(document())
-    assert sealing(whole, results.written(whole)) == "intact"
-    assert sealing(whole, results.written(whole).replace(b"DigitsMLP", b"Another")) == "broken"
-    assert sealing(document(), results.written(document())) == "missing"
+    assert sealing(whole, results.to_bytes(whole)) == "intact"
+    assert sealing(whole, results.to_bytes(whole).replace(b"DigitsMLP", b"Another")) == "broken"
+    assert sealing(document(), results.to_bytes(document())) == "missing"
 
 
 def test_a_truncated_document_is_refused(written: Path):

@@ -29,10 +29,10 @@ def catalogue(what: str) -> Table:
         raise UserError(f"there is no list of {what!r}", hint=suggestion(what, [*REGISTRIES, "recipes"]))
     registry = REGISTRIES[what]
     head = QUANTIZERS_HEAD if what == "quantizers" else HEAD
-    return _table(what.removesuffix("s"), head, [(name, _found(registry, name)) for name in registry.names()])
+    return _table(what.removesuffix("s"), head, [(name, _class_or_error(registry, name)) for name in registry.names()])
 
 
-def _found(registry: Any, name: str) -> Any:
+def _class_or_error(registry: Any, name: str) -> Any:
     """Return the class of a name, or what is wrong with the one that a third party registered."""
     try:
         return registry.find(name)
@@ -62,7 +62,7 @@ def _cells(cls: Any) -> dict[str, str]:
 def _needs(cls: type[Quantizer]) -> str:
     """Say what a quantizer needs beside weights: data to look at, randomness, a library."""
     wants = {"calibration": cls.needs_calibration, "a seed": cls.needs_generator, f"[{cls.extra}]": cls.library}
-    return ", ".join(word for word, wanted in wants.items() if wanted)
+    return ", ".join(word for word, is_needed in wants.items() if is_needed)
 
 
 def _parameter(field: "Field[Any]") -> str:

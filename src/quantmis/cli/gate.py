@@ -25,7 +25,7 @@ def gate(
     from quantmis.gate import running
 
     sheet = running.sheet(example, schema)
-    written, within = running.run(folder, policy, form, weights) if sheet is None else (sheet, True)
-    print(written, end="")  # noqa: T201
+    output, within = running.run(folder, policy, form, weights) if sheet is None else (sheet, True)
+    print(output, end="")  # noqa: T201
     if not within:
         raise typer.Exit(EXCEEDED)

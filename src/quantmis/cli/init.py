@@ -23,8 +23,8 @@ def init(
     """Write a commented audit file for the data, the model and the weights in DIR; asks where there is a choice."""
     from quantmis.audit.config.draft import draft
 
-    given = {"data": data, "target": target, "model": model, "weights": weights}
-    path = draft(folder, name, _ask, {key: value for key, value in given.items() if value is not None})
+    answers = {"data": data, "target": target, "model": model, "weights": weights}
+    path = draft(folder, name, _ask, {key: value for key, value in answers.items() if value is not None})
     print(f"{path}: read it, then run: quantmis audit {path}")  # noqa: T201
 
 

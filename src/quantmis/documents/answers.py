@@ -41,15 +41,15 @@ def _right(subject: ResultSubject) -> str:
 
 def few_false_alarms(results: Results) -> str:
     """Say how many members are found by an attacker who hardly ever accuses a non-member."""
-    return _each(results, _found)
+    return _each(results, _rate_sentence)
 
 
-def _found(record: VersionResult, name: str) -> str:
-    found = adaptive(record, name)
-    if isinstance(found, Unmeasured):
-        return _why(found)
-    fpr = smallest_rate(found)
-    resolved = rate_at(found, fpr)
+def _rate_sentence(record: VersionResult, name: str) -> str:
+    metrics = adaptive(record, name)
+    if isinstance(metrics, Unmeasured):
+        return _why(metrics)
+    fpr = smallest_rate(metrics)
+    resolved = rate_at(metrics, fpr)
     if resolved is None:
         return "not measured: too few records that no model was trained on"
     often = f"{share(resolved)} of the members, with false alarms on {words.probability(fpr)} of the others"
@@ -64,18 +64,18 @@ def groups_of_people(results: Results) -> str:
 
 
 def _classes(record: VersionResult) -> str:
-    found = record[EXPOSURE_BY_CLASS]
-    if isinstance(found, Unmeasured):
-        return _why(found)
-    known = [(each.label, each.auc) for each in found if isinstance(each.auc, Estimate)]
-    if not known:
+    exposures = record[EXPOSURE_BY_CLASS]
+    if isinstance(exposures, Unmeasured):
+        return _why(exposures)
+    aucs = [(each.label, each.auc) for each in exposures if isinstance(each.auc, Estimate)]
+    if not aucs:
         return "not measured for any class"
-    known.sort(key=lambda each: -each[1].value)
-    shown = known if len(known) <= MOST_SHOWN else [*known[: MOST_SHOWN - 1], known[-1]]
-    said = "; ".join(f"class {label} {plain(words.number(auc))}" for label, auc in shown)
-    if max(auc.low for _, auc in known) <= min(auc.high for _, auc in known):
-        return f"the intervals do not tell the classes apart; AUC, where 0.5 is a coin: {said}"
-    return f"some more than others; AUC, where 0.5 is a coin, from the most exposed class to the least: {said}"
+    aucs.sort(key=lambda each: -each[1].value)
+    selection = aucs if len(aucs) <= MOST_SHOWN else [*aucs[: MOST_SHOWN - 1], aucs[-1]]
+    listing = "; ".join(f"class {label} {plain(words.number(auc))}" for label, auc in selection)
+    if max(auc.low for _, auc in aucs) <= min(auc.high for _, auc in aucs):
+        return f"the intervals do not tell the classes apart; AUC, where 0.5 is a coin: {listing}"
+    return f"some more than others; AUC, where 0.5 is a coin, from the most exposed class to the least: {listing}"
 
 
 def single_records(results: Results) -> str:
@@ -84,14 +84,14 @@ def single_records(results: Results) -> str:
 
 
 def _records(record: VersionResult) -> str:
-    found = record[MOST_EXPOSED_SAMPLES]
-    if isinstance(found, Unmeasured):
-        return _why(found)
-    beyond = [each for each in found if each.exposure.low > COIN]
+    exposures = record[MOST_EXPOSED_SAMPLES]
+    if isinstance(exposures, Unmeasured):
+        return _why(exposures)
+    beyond = [each for each in exposures if each.exposure.low > COIN]
     if not beyond:
         return f"no record is shown to stand out beyond what chance allows, with {record.models} models"
-    said = "; ".join(f"record {plain(each.id, 60)} {share(each.exposure)}" for each in beyond[:MOST_SHOWN])
-    return f"a model trained on it stands out, more often than chance allows: {said}"
+    listing = "; ".join(f"record {plain(each.id, 60)} {share(each.exposure)}" for each in beyond[:MOST_SHOWN])
+    return f"a model trained on it stands out, more often than chance allows: {listing}"
 
 
 def gained(results: Results) -> str:
@@ -109,9 +109,9 @@ def _change(record: VersionResult) -> str:
 
 
 def _points(change: Estimate) -> str:
-    told = words.scaled(change, 100)
-    digits = words.clear(told, words.places(words.reach(told) / 10, most=1))
-    value, low, high = (words.fixed(each, digits) for each in (told.value, told.low, told.high))
+    points = words.scaled(change, 100)
+    digits = words.clear(points, words.places(words.reach(points) / 10, most=1))
+    value, low, high = (words.fixed(each, digits) for each in (points.value, points.low, points.high))
     return f"{value} percentage points, between {low} and {high}"
 
 
@@ -127,8 +127,8 @@ def private_training(results: Results) -> str:
 
 
 def _epsilon(record: VersionResult, name: str) -> str:
-    found = adaptive(record, name)
-    epsilon = found if isinstance(found, Unmeasured) else found[EPSILON_LOWER_BOUND]
+    metrics = adaptive(record, name)
+    epsilon = metrics if isinstance(metrics, Unmeasured) else metrics[EPSILON_LOWER_BOUND]
     if isinstance(epsilon, Unmeasured):
         return _why(epsilon)
     return f"epsilon is at least {words.significant(max(0.0, epsilon.low))}"
@@ -138,23 +138,23 @@ def trust(results: Results) -> str:
     """Say what the audit's own checks found, and what it warns of."""
     passed = sum(control.passed is True for control in results.controls)
     failed = [control for control in results.controls if control.passed is False]
-    said = [f"{passed} of its own checks with a known answer passed, {len(failed)} failed."]
-    said += [f"- **{plain(each.code)}** {plain(each.text)}" for each in results.warnings]
-    return "\n\n".join([said[0], "\n".join(said[1:])]).strip()
+    lines = [f"{passed} of its own checks with a known answer passed, {len(failed)} failed."]
+    lines += [f"- **{plain(each.code)}** {plain(each.text)}" for each in results.warnings]
+    return "\n\n".join([lines[0], "\n".join(lines[1:])]).strip()
 
 
 def blind(results: Results) -> str:
     """Say whether members and others differ without the model."""
     target = results.target
-    found = target if isinstance(target, Unmeasured) else target.blind
-    if isinstance(found, Unmeasured):
-        return plain(f"Not measured: {found.reason}.")
-    auc = plain(words.number(found.auc))
-    if found.differs:
-        told = f"Yes: {plain(found.method)} tells them apart without the model, AUC {auc}."
-        return f"{told} The figures about this model mix both."
+    blind_baseline = target if isinstance(target, Unmeasured) else target.blind
+    if isinstance(blind_baseline, Unmeasured):
+        return plain(f"Not measured: {blind_baseline.reason}.")
+    auc = plain(words.number(blind_baseline.auc))
+    if blind_baseline.differs:
+        answer = f"Yes: {plain(blind_baseline.method)} tells them apart without the model, AUC {auc}."
+        return f"{answer} The figures about this model mix both."
     hint = hinted(results)
-    return f"Not shown by {plain(found.method)}, AUC {auc}, where 0.5 is a coin. {plain(hint) if hint else ''}".strip()
+    return f"Not shown by {plain(blind_baseline.method)}, AUC {auc}, where 0.5 is a coin. {plain(hint) if hint else ''}".strip()
 
 
 def untested(_: Results) -> str:

@@ -69,9 +69,9 @@ def _columns(record: VersionResult) -> dict[str, str | float]:
     return _plain(numbers(record))
 
 
-def _plain(found: Mapping[str, Number]) -> dict[str, str | float]:
+def _plain(quantities: Mapping[str, Number]) -> dict[str, str | float]:
     cells: dict[str, str | float] = {}
-    for name, number in found.items():
+    for name, number in quantities.items():
         parts = _cells(number, EXACT if name in counted() else PARTS)
         cells |= {text(name + part): cell for part, cell in parts.items()}
     return cells

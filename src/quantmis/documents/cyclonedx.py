@@ -47,7 +47,7 @@ LIMITATIONS = (
 
 def render(source: Source) -> bytes:
     """Return the bill of materials as JSON; `UserError` where a file of weights cannot be read."""
-    bom = json.loads(_written(source))
+    bom = json.loads(_bill(source))
     bom["metadata"]["component"]["modelCard"] = model_card(source.results)
     if source.broken:
         considerations = bom["metadata"]["component"]["modelCard"]["considerations"]
@@ -70,34 +70,34 @@ def model_card(results: Results) -> dict[str, Any]:
 
 def _task(results: Results) -> dict[str, str]:
     """Return what the model is for where the loss tells; a loss of the user's own does not."""
-    known = TASKS.get(results.config.loss) or ("classification" if results.data.classes else "")
-    return {"task": known} if known else {}
+    task = TASKS.get(results.config.loss) or ("classification" if results.data.classes else "")
+    return {"task": task} if task else {}
 
 
 def _metrics(subject: ResultSubject) -> list[dict[str, Any]]:
     return [
-        _metric(name, found, f"{subject.about}; version {clean(record.name, SHORT)}")
+        _metric(name, number, f"{subject.about}; version {clean(record.name, SHORT)}")
         for _, record, _ in subject.ordered
-        for name, found in numbers(record).items()
-        if isinstance(found, Estimate)
+        for name, number in numbers(record).items()
+        if isinstance(number, Estimate)
     ] + [
-        _metric(name, found, f"{subject.about}; released together {clean(release.name, SHORT)}")
+        _metric(name, number, f"{subject.about}; released together {clean(release.name, SHORT)}")
         for release in subject.releases
-        for name, found in of_release(release).items()
-        if isinstance(found, Estimate)
+        for name, number in of_release(release).items()
+        if isinstance(number, Estimate)
     ]
 
 
-def _metric(name: str, found: Estimate, part: str) -> dict[str, Any]:
-    interval = {"lowerBound": repr(found.low), "upperBound": repr(found.high)}
-    return {"type": clean(name, SHORT), "value": repr(found.value), "slice": part, "confidenceInterval": interval}
+def _metric(name: str, estimate: Estimate, part: str) -> dict[str, Any]:
+    interval = {"lowerBound": repr(estimate.low), "upperBound": repr(estimate.high)}
+    return {"type": clean(name, SHORT), "value": repr(estimate.value), "slice": part, "confidenceInterval": interval}
 
 
 def _considerations(results: Results) -> dict[str, Any]:
-    said = verdict(results)
+    sentences = verdict(results)
     findings = [f"{finding.code}: {clean(finding.text, 1000)}" for finding in results.warnings]
-    traded = [sentence.text for sentence in said if sentence.kind == "detail"]
-    risk = " ".join(sentence.text for sentence in said if sentence.kind in {"alarm", "headline", "decision"})
+    traded = [sentence.text for sentence in sentences if sentence.kind == "detail"]
+    risk = " ".join(sentence.text for sentence in sentences if sentence.kind in {"alarm", "headline", "decision"})
     return {
         "technicalLimitations": [*LIMITATIONS, *findings],
         "performanceTradeoffs": traded,
@@ -105,7 +105,7 @@ def _considerations(results: Results) -> dict[str, Any]:
     }
 
 
-def _written(source: Source) -> str:
+def _bill(source: Source) -> str:
     """Return the bill without the model card, as the library writes it."""
     model = _model(source)
     data = _component(DATA, "training data", ComponentType.DATA, source.results.data.digest)
@@ -126,13 +126,13 @@ def _written(source: Source) -> str:
 
 def _model(source: Source) -> Component:
     results, target = source.results, source.results.target
-    known = isinstance(target, TargetResult)
+    has_target = isinstance(target, TargetResult)
     model = _component(
-        MODEL, results.config.model, ComponentType.MACHINE_LEARNING_MODEL, target.digest if known else ""
+        MODEL, results.config.model, ComponentType.MACHINE_LEARNING_MODEL, target.digest if has_target else ""
     )
-    model.properties.update(_properties({"hash": HASHED if known else "none: the training algorithm was audited"}))
-    asked = {"depth": results.config.depth, "level": repr(results.config.level)}
-    model.properties.update(_properties({**asked, "loss": clean(results.config.loss, SHORT)}))
+    model.properties.update(_properties({"hash": HASHED if has_target else "none: the training algorithm was audited"}))
+    settings = {"depth": results.config.depth, "level": repr(results.config.level)}
+    model.properties.update(_properties({**settings, "loss": clean(results.config.loss, SHORT)}))
     model.properties.update(_properties({f"metric:{name}": meaning for name, meaning in meanings().items()}))
     model.external_references.add(_evidence(source))
     return model
@@ -144,21 +144,21 @@ def _component(reference: str, name: str, kind: ComponentType, digest: str) -> C
 
 def _versions(results: Results) -> list[Component]:
     """Return a component for each quantized version of what leads the report, the least exposed first."""
-    found: list[Component] = []
+    components: list[Component] = []
     files = _files_of_versions(results)
     for number, (rank, record, tied) in enumerate(audited(results)[0].ordered, 1):
         digest = files.get(record.name, "")
         version = _component(f"version:{number}", title(record.name), ComponentType.MACHINE_LEARNING_MODEL, digest)
-        told = {"version": clean(record.name, SHORT), "rank": standing(rank, len(tied))}
-        told["hash"] = FILED if digest else UNHASHED
-        known = {name: repr(number) for name, number in record.numbers() if name in counted() and _known(number)}
+        properties = {"version": clean(record.name, SHORT), "rank": standing(rank, len(tied))}
+        properties["hash"] = FILED if digest else UNHASHED
+        counts = {name: repr(number) for name, number in record.numbers() if name in counted() and _is_number(number)}
         losses = {"losses_sha256": record.table_digest} if record.table_digest else {}
-        version.properties.update(_properties({**told, **known, **losses}))
-        found.append(version)
-    return found
+        version.properties.update(_properties({**properties, **counts, **losses}))
+        components.append(version)
+    return components
 
 
-def _known(number: Number) -> bool:
+def _is_number(number: Number) -> bool:
     return isinstance(number, int | float)
 
 
@@ -194,17 +194,17 @@ def _tool(source: Source) -> Component:
     return Component(type=ComponentType.APPLICATION, bom_ref="quantmis", name="quantmis", version=version)
 
 
-def _properties(named: dict[str, str]) -> list[Property]:
-    return [Property(name=f"quantmis:{name}", value=value) for name, value in named.items()]
+def _properties(values: dict[str, str]) -> list[Property]:
+    return [Property(name=f"quantmis:{name}", value=value) for name, value in values.items()]
 
 
 def _moment(results: Results) -> datetime:
     try:
-        found = datetime.fromisoformat(results.environment.started)
+        moment = datetime.fromisoformat(results.environment.started)
     except ValueError as error:
         message = f"environment.started is no time: {clean(results.environment.started)}"
         raise UserError(message, hint="the file was edited; run the audit again") from error
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _require_valid(text: str) -> None:

@@ -46,7 +46,7 @@ Answer = Callable[[Results], str]
 class Question:
     """Hold a question of an assessment, what this audit says of it, and what it leaves open."""
 
-    asked: str
+    text: str
     answer: Answer
     open: str
 
@@ -72,12 +72,12 @@ def _part_a(source: Source) -> str:
         "Purpose of the processing, recipients, retention": BLANK,
         "Versions of the model": plain(words.some([words.title(name) for name in results.config.quantizers], most=20)),
         "How deep the audit looked": _depth(results),
-        "The very model that is shipped": _given(results),
+        "The very model that is shipped": _target(results),
         "Digest of the data (SHA-256)": f"`{plain(results.data.digest)}`",
         "Digest of results.json (SHA-256)": f"`{source.digest}`",
         "When": plain(words.moment(results.environment.started)),
     }
-    rows = [[asked, answer] for asked, answer in facts.items()]
+    rows = [[name, answer] for name, answer in facts.items()]
     return f"## A. What is processed (Article 35(7)(a))\n\n{table(['', ''], rows)}"
 
 
@@ -94,7 +94,7 @@ def _depth(results: Results) -> str:
     }[config.depth]
 
 
-def _given(results: Results) -> str:
+def _target(results: Results) -> str:
     target = results.target
     if isinstance(target, TargetResult):
         return f"{plain(target.name)}, SHA-256 of its tensors `{plain(target.digest)}`"
@@ -102,11 +102,11 @@ def _given(results: Results) -> str:
 
 
 def _part_b(results: Results) -> str:
-    asked = "\n\n".join(
-        f"### {number}. {question.asked}\n\n{question.answer(results)}\n\n*Left open:* {question.open}"
+    questions = "\n\n".join(
+        f"### {number}. {question.text}\n\n{question.answer(results)}\n\n*Left open:* {question.open}"
         for number, question in enumerate(QUESTIONS, 1)
     )
-    return f"## B. Risks to the people in the data, and measures (Article 35(7)(c) and (d))\n\n{asked}"
+    return f"## B. Risks to the people in the data, and measures (Article 35(7)(c) and (d))\n\n{questions}"
 
 
 def _part_c() -> str:
@@ -115,8 +115,8 @@ def _part_c() -> str:
 
 
 def _part_d(source: Source) -> str:
-    said = "\n\n".join(plain(sentence.text) for sentence in verdict(source.results))
-    return f"## D. The verdict of the audit, in full\n\n{said}"
+    sentences = "\n\n".join(plain(sentence.text) for sentence in verdict(source.results))
+    return f"## D. The verdict of the audit, in full\n\n{sentences}"
 
 
 QUESTIONS = (

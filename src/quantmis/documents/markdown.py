@@ -17,7 +17,7 @@ from quantmis.measures.utility import UTILITY
 from quantmis.report import words
 from quantmis.report.cells import Cell, rights
 from quantmis.report.gaps import gaps
-from quantmis.report.reading import attacker, metric, ordered, shown
+from quantmis.report.reading import attacker, displayed_utility, metric, ordered
 from quantmis.report.released import adds_most, called, points
 from quantmis.report.verdict import verdict
 from quantmis.results import Finding, ReleaseResult, Results, ResultSubject, VersionResult, standing
@@ -56,8 +56,8 @@ def plain(text: str, limit: int = TEXT_LIMIT) -> str:
     >>> plain("ping @me [x](http://y)"), plain("a|b")
     ('ping @<!-- -->me \\[x\\](http:<!-- -->//y)', 'a\\|b')
     """
-    seen = words.clean(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return LINKS.sub(_broken, SPECIAL.sub(r"\\\1", seen))
+    safe = words.clean(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return LINKS.sub(_broken, SPECIAL.sub(r"\\\1", safe))
 
 
 def _broken(link: re.Match[str]) -> str:
@@ -114,7 +114,7 @@ def together(subject: ResultSubject, heading: str = "") -> str:
     head = ["Released together", "An attacker with all is right", "With the strongest alone", "Gained, points"]
     rows = [[plain(called(each, subject)), *_of_set(each)] for each in subject.releases]
     title = f"{heading} Versions of {subject.about} released together\n\n" if heading else ""
-    most = [plain(said) for each in subject.releases if (said := adds_most(each))]
+    most = [plain(sentence) for each in subject.releases if (sentence := adds_most(each))]
     return f"{title}{table(head, rows)}" + "".join(f"\n\n{each}" for each in most)
 
 
@@ -124,9 +124,9 @@ def _of_set(release: ReleaseResult) -> list[str]:
     return [share(release[RELEASE_ATTACK_ACCURACY]), share(release[RELEASE_STRONGEST_ALONE]), gained]
 
 
-def _right(record: VersionResult, found: Cell) -> str:
+def _right(record: VersionResult, cell: Cell) -> str:
     right = attacker(record)
-    return share(right) if isinstance(right, Unmeasured) else f"{found.text} ({found.interval})"
+    return share(right) if isinstance(right, Unmeasured) else f"{cell.text} ({cell.interval})"
 
 
 def share(quantity: Estimate | Unmeasured, digits: int | None = None) -> str:
@@ -146,7 +146,7 @@ def _utility(record: VersionResult) -> str:
     utility = record[UTILITY]
     if isinstance(utility, Unmeasured) or words.is_share(record.utility_metric):
         return share(utility)
-    return plain(words.number(shown(record)))
+    return plain(words.number(displayed_utility(record)))
 
 
 def _distortion(record: VersionResult) -> str:
@@ -156,25 +156,25 @@ def _distortion(record: VersionResult) -> str:
 
 def bits(record: VersionResult) -> str:
     """Write the bits per weight as Markdown."""
-    found = record[BITS_PER_WEIGHT]
-    return plain(found.reason, 200) if isinstance(found, Unmeasured) else f"{found:.3g}"
+    value = record[BITS_PER_WEIGHT]
+    return plain(value.reason, 200) if isinstance(value, Unmeasured) else f"{value:.3g}"
 
 
-def _findings(found: Sequence[Finding], heading: str) -> str:
-    if not found:
+def _findings(findings: Sequence[Finding], heading: str) -> str:
+    if not findings:
         return ""
-    listed = "\n".join(f"- **{plain(each.code)}** {plain(each.text)}" for each in found)
+    listed = "\n".join(f"- **{plain(each.code)}** {plain(each.text)}" for each in findings)
     return f"{heading} Keep in mind\n\n{listed}"
 
 
 def _not_measured(results: Results) -> str:
-    found = gaps(results)
-    if not found:
+    all_gaps = gaps(results)
+    if not all_gaps:
         return ""
-    shown = [f"- {plain(gap.reason)}: {plain('; '.join(gap.places))}" for gap in found[:MOST_GAPS]]
-    more = [f"- and {len(found) - MOST_GAPS} other reasons, in the report"] if len(found) > MOST_GAPS else []
-    summary = f"<summary>What was not measured, and why: {len(found)}</summary>"
-    return "\n".join(["<details>", summary, "", *shown, *more, "", "</details>"])
+    lines = [f"- {plain(gap.reason)}: {plain('; '.join(gap.places))}" for gap in all_gaps[:MOST_GAPS]]
+    more = [f"- and {len(all_gaps) - MOST_GAPS} other reasons, in the report"] if len(all_gaps) > MOST_GAPS else []
+    summary = f"<summary>What was not measured, and why: {len(all_gaps)}</summary>"
+    return "\n".join(["<details>", summary, "", *lines, *more, "", "</details>"])
 
 
 def _origin(source: Source) -> str:

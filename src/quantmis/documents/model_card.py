@@ -64,10 +64,10 @@ def merged(card: str, section: str, name: str = "the card") -> str:
     hint = "leave one line of each, in order, or remove them all"
     require(sound, f"{name} has {counts[0]} beginnings and {counts[1]} ends of a privacy audit", hint=hint)
     ending = "\r\n" if 2 * card.count("\r\n") > card.count("\n") else "\n"
-    written = section.replace("\n", ending)
+    block = section.replace("\n", ending)
     if counts == (1, 1):
-        return card[: card.index(BEGIN)] + written + card[card.index(END) + len(END) :]
-    return f"{card}{_gap(card, ending)}{written}{ending}"
+        return card[: card.index(BEGIN)] + block + card[card.index(END) + len(END) :]
+    return f"{card}{_gap(card, ending)}{block}{ending}"
 
 
 def _gap(card: str, ending: str) -> str:

@@ -59,8 +59,8 @@ def styled(html: str) -> str:
     style = (
         f"<style>text {{ font-family: 'Liberation Sans', 'DejaVu Sans', sans-serif; }}{_on_paper(rules, css)}</style>"
     )
-    drawn = re.sub(r"<svg\b[^>]*>", lambda opening: opening[0] + style, html)
-    return drawn.replace("</head>", f"<style>{SHEET}</style></head>", 1)
+    document = re.sub(r"<svg\b[^>]*>", lambda opening: opening[0] + style, html)
+    return document.replace("</head>", f"<style>{SHEET}</style></head>", 1)
 
 
 def _on_paper(rules: str, css: str) -> str:

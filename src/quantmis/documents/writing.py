@@ -42,12 +42,12 @@ class DocumentRequest:
         return self.into or self.out or self.folder / form(self.name).file
 
 
-def write_document(asked: DocumentRequest) -> Source:
+def write_document(request: DocumentRequest) -> Source:
     """Write the document, whole or not at all, and return what it was made from."""
-    source = Source.read(asked.folder, asked.weights)
-    content = render(asked.name, source) if asked.into is None else merge_into_card(asked.into, source)
-    if asked.path == STANDARD_OUTPUT:
+    source = Source.read(request.folder, request.weights)
+    content = render(request.name, source) if request.into is None else merge_into_card(request.into, source)
+    if request.path == STANDARD_OUTPUT:
         sys.stdout.buffer.write(content)
     else:
-        write_atomically(asked.path, content, private=form(asked.name).private)
+        write_atomically(request.path, content, private=form(request.name).private)
     return source

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from quantmis.gate.names import same_name
 from quantmis.gate.policy import Policy
 from quantmis.gate.shipped import Shipped
-from quantmis.gate.verdict import AUDIT, Bench, Verdict, told
+from quantmis.gate.verdict import AUDIT, Bench, Verdict, with_interval
 from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS
 from quantmis.report.words import clean, listing
 from quantmis.results import BlindBaseline, Results, TargetResult
@@ -33,55 +33,59 @@ def _blind(bench: Bench, results: Results, policy: Policy) -> Iterator[Verdict]:
     if isinstance(results.target, Unmeasured):
         return
     limit, blind = "evidence.blind_baseline", results.target.blind
-    asked = "members not to be told from non-members without the model"
+    requirement = "members not to be told from non-members without the model"
     if isinstance(blind, Unmeasured):
-        yield bench.state(limit, asked, "not measured", within=False, reason=blind.reason)
+        yield bench.state(limit, requirement, "not measured", within=False, reason=blind.reason)
     else:
         confounded = "the two sets differ in distribution, and every number about this model may show just that"
-        yield bench.state(limit, asked, _how_well(blind), not blind.differs, confounded)
+        yield bench.state(limit, requirement, _how_well(blind), not blind.differs, confounded)
     auc = blind if isinstance(blind, Unmeasured) else blind.auc
     yield from bench.hold(f"{limit}_at_most", "at most", policy.evidence.blind_baseline_at_most, auc)
 
 
 def _how_well(blind: BlindBaseline) -> str:
-    auc = f"AUC {told(blind.auc)}" if isinstance(blind.auc, Estimate) else f"AUC not measured ({blind.auc.reason})"
+    auc = (
+        f"AUC {with_interval(blind.auc)}"
+        if isinstance(blind.auc, Estimate)
+        else f"AUC not measured ({blind.auc.reason})"
+    )
     return f"{'told apart' if blind.differs else 'not told apart'} by {clean(blind.method)}: {auc}"
 
 
-def _learned(bench: Bench, results: Results, asked: str) -> Iterator[Verdict]:
+def _learned(bench: Bench, results: Results, rule: str) -> Iterator[Verdict]:
     """Ask always whether what was audited is better than a constant guess: else it gives nothing away, or is another.
 
     That its owner knows what it is worth, and the audit measured just that, is enough.
     """
     target = results.target
-    known = isinstance(target, TargetResult) and target.stated is not None
+    is_stated = isinstance(target, TargetResult) and target.stated is not None
     records = target.versions if isinstance(target, TargetResult) and target.versions else results.versions
     over = records[0][GAIN_OVER_CONSTANT_GUESS]
-    if asked == "allow" or known or isinstance(over, Unmeasured):
+    if rule == "allow" or is_stated or isinstance(over, Unmeasured):
         return
-    wanted, found = "better than a constant guess beyond doubt", f"{told(over)} above the guess"
+    requirement, outcome = "better than a constant guess beyond doubt", f"{with_interval(over)} above the guess"
     why = "a model that learned nothing gives nothing away; or it was not trained on these columns in this order"
-    yield bench.state("evidence.hardly_learned", wanted, found, over.low > 0, why)
+    yield bench.state("evidence.hardly_learned", requirement, outcome, over.low > 0, why)
 
 
 def _controls(bench: Bench, results: Results, most: int) -> Verdict:
     failed = [f"{clean(each.name)} on {clean(each.version)}" for each in results.controls if each.passed is False]
     passed = sum(each.passed is True for each in results.controls)
-    asked = f"at most {most} failed"
-    found = f"{len(failed)} failed, {passed} passed"
+    requirement = f"at most {most} failed"
+    outcome = f"{len(failed)} failed, {passed} passed"
     limit = "evidence.failed_controls_at_most"
     if not failed and not passed:
-        return bench.state(limit, asked, found, within=False, reason="the audit was not tested by any control")
-    return bench.state(limit, asked, found, len(failed) <= most, listing(failed))
+        return bench.state(limit, requirement, outcome, within=False, reason="the audit was not tested by any control")
+    return bench.state(limit, requirement, outcome, len(failed) <= most, listing(failed))
 
 
 def _depth(bench: Bench, results: Results, policy: Policy) -> Iterator[Verdict]:
-    asked, config = policy.evidence, results.config
-    if asked.depth is not None:
-        deep = DEPTHS.index(config.depth) >= DEPTHS.index(asked.depth)
-        yield bench.state("evidence.depth", f"at least {asked.depth}", config.depth, deep)
-    if asked.shadows_at_least is not None:
-        least = asked.shadows_at_least
+    limits, config = policy.evidence, results.config
+    if limits.depth is not None:
+        deep = DEPTHS.index(config.depth) >= DEPTHS.index(limits.depth)
+        yield bench.state("evidence.depth", f"at least {limits.depth}", config.depth, deep)
+    if limits.shadows_at_least is not None:
+        least = limits.shadows_at_least
         yield bench.state(
             "evidence.shadows_at_least", f"at least {least}", str(config.shadows), config.shadows >= least
         )
@@ -90,48 +94,48 @@ def _depth(bench: Bench, results: Results, policy: Policy) -> Iterator[Verdict]:
 def _age(bench: Bench, results: Results, most: float | None, now: datetime) -> Iterator[Verdict]:
     if most is None:
         return
-    limit, asked, started = "evidence.age_in_days_at_most", f"at most {most:g} days", results.environment.started
+    limit, requirement, started = "evidence.age_in_days_at_most", f"at most {most:g} days", results.environment.started
     try:
         began = datetime.fromisoformat(started)
     except ValueError:
-        yield bench.state(limit, asked, "not known", within=False, reason=f"{clean(started)!r} is no date")
+        yield bench.state(limit, requirement, "not known", within=False, reason=f"{clean(started)!r} is no date")
         return
     began = began if began.tzinfo else began.replace(tzinfo=UTC)
     days = (now - began).total_seconds() / A_DAY
     reason = "it begins in the future" if days < 0 else ""
-    yield bench.state(limit, asked, f"{days:.1f} days, begun {clean(started)}", 0 <= days <= most, reason)
+    yield bench.state(limit, requirement, f"{days:.1f} days, begun {clean(started)}", 0 <= days <= most, reason)
 
 
-def _weights(bench: Bench, results: Results, asked: str | None) -> Iterator[Verdict]:
-    if asked is None:
+def _weights(bench: Bench, results: Results, digest: str | None) -> Iterator[Verdict]:
+    if digest is None:
         return
-    limit, wanted = "evidence.weights", _digest(asked)
+    limit, requirement = "evidence.weights", _digest(digest)
     if not isinstance(results.target, TargetResult):
         why = results.target.reason
-        yield bench.state(limit, wanted, "no weights were audited", within=False, reason=why)
+        yield bench.state(limit, requirement, "no weights were audited", within=False, reason=why)
         return
-    found = results.target.digest
+    audited_digest = results.target.digest
     reason = "other weights were audited than those that are asked for"
-    yield bench.state(limit, wanted, clean(found, 80), _digest(found) == wanted, reason)
+    yield bench.state(limit, requirement, clean(audited_digest, 80), _digest(audited_digest) == requirement, reason)
 
 
 def _ships(bench: Bench, results: Results, judged: Sequence[str] | None, ships: Shipped | None) -> Iterator[Verdict]:
     """Ask whether the file that ships was audited, and as something that is judged."""
     if ships is None:
         return
-    limit, asked = "--weights", f"{clean(ships.name, 80)} to be what was audited"
+    limit, requirement = "--weights", f"{clean(ships.name, 80)} to be what was audited"
     if not isinstance(results.target, TargetResult):
-        yield bench.state(limit, asked, "no weights were audited", within=False, reason=results.target.reason)
+        yield bench.state(limit, requirement, "no weights were audited", within=False, reason=results.target.reason)
         return
     same, copies = _same(results.target, ships), _copies(results.target, ships)
     if same is None and not copies:
-        known = results.target.file or "not known; they came from no file"
-        reason = f"other weights were audited: SHA-256 of the file {known}, of its tensors {results.target.digest}"
-        yield bench.state(limit, asked, f"SHA-256 {ships.file}", within=False, reason=reason)
+        file = results.target.file or "not known; they came from no file"
+        reason = f"other weights were audited: SHA-256 of the file {file}, of its tensors {results.target.digest}"
+        yield bench.state(limit, requirement, f"SHA-256 {ships.file}", within=False, reason=reason)
         return
     agree = judged is None or any(_stands_for(each, results.target, copies, same) for each in judged)
-    found = same or f"the same bytes as {listing([clean(name) for name in copies])}"
-    yield bench.state(limit, asked, found, agree, "the policy judges versions that have other files")
+    outcome = same or f"the same bytes as {listing([clean(name) for name in copies])}"
+    yield bench.state(limit, requirement, outcome, agree, "the policy judges versions that have other files")
 
 
 def _copies(target: TargetResult, ships: Shipped) -> list[str]:
@@ -153,5 +157,5 @@ def _same(target: TargetResult, ships: Shipped) -> str | None:
     return "the same tensors" if ships.tensors is not None and ships.tensors == target.digest else None
 
 
-def _digest(written: str) -> str:
-    return written.lower().removeprefix("sha256:")
+def _digest(text: str) -> str:
+    return text.lower().removeprefix("sha256:")

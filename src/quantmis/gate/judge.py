@@ -64,27 +64,27 @@ def _asked_of(
 
 def _elsewhere(judged: Sequence[ResultSubject]) -> set[str]:
     """Return the names that this model has and its algorithm, measured too, has not: no shadow model went there."""
-    held = {subject.about: {record.name for record in subject.versions} for subject in judged}
-    return held.get(THIS_MODEL, set()) - held[TRAINING_ALGORITHM] if TRAINING_ALGORITHM in held else set()
+    names = {subject.about: {record.name for record in subject.versions} for subject in judged}
+    return names.get(THIS_MODEL, set()) - names[TRAINING_ALGORITHM] if TRAINING_ALGORITHM in names else set()
 
 
 def _made_elsewhere(names: Sequence[str], judged: Sequence[ResultSubject], policy: Policy) -> list[str]:
-    found = [clean(name) for name in names if policy.about is None and name in _elsewhere(judged)]
+    elsewhere = [clean(name) for name in names if policy.about is None and name in _elsewhere(judged)]
     about = "made elsewhere, and so judged for this model alone: no shadow model can be put through what made it"
-    return [f"{listing(found)}: {about}"] if found else []
+    return [f"{listing(elsewhere)}: {about}"] if elsewhere else []
 
 
 def _versions(policy: Policy, measured: Sequence[ResultSubject]) -> list[str]:
     """Return the names of the versions to judge, as the audit writes them."""
-    known = list(dict.fromkeys(record.name for subject in measured for record in subject.versions))
+    measured_names = list(dict.fromkeys(record.name for subject in measured for record in subject.versions))
     if policy.versions is None:
-        return known
+        return measured_names
     names = list[str]()
-    for asked in policy.versions:
-        found = [name for name in known if same_name(name, asked)]
-        message = f"the audit holds no version {clean(asked)!r}"
-        require(found, message, hint=suggestion(clean(asked), [clean(name) for name in known]))
-        names += found
+    for spelling in policy.versions:
+        matches = [name for name in measured_names if same_name(name, spelling)]
+        message = f"the audit holds no version {clean(spelling)!r}"
+        require(matches, message, hint=suggestion(clean(spelling), [clean(name) for name in measured_names]))
+        names += matches
     return list(dict.fromkeys(names))
 
 

@@ -100,10 +100,10 @@ SetLimits: Any = pydantic.create_model("SetLimits", __base__=Section, **_keys(li
 def example() -> str:
     """Return a policy to begin with: the file beside this one, with a line for each limit that it does not name."""
     text = files("quantmis.gate").joinpath("example.toml").read_text(encoding="utf-8")
-    known, mark, rest = text.partition("\n[[limits.tpr]]")
-    others = [(key, measure) for key, (measure, _) in limited().items() if key not in known]
+    head, mark, rest = text.partition("\n[[limits.tpr]]")
+    others = [(key, measure) for key, (measure, _) in limited().items() if key not in head]
     lines = [f"# {key} = {min(max(0.0, _ends(each)[0]), _ends(each)[1])}  # {each.title}\n" for key, each in others]
-    return "".join([known, *lines, mark, rest])
+    return "".join([head, *lines, mark, rest])
 
 
 EXAMPLE = example()
@@ -173,16 +173,16 @@ class Policy(Section):
         limits = self.model_dump(exclude_defaults=True, exclude={"version", "about"})
         if not any(limits.values()):
             raise ValueError("it sets no limit, and so would pass every model")
-        for name, given in (("version", self.version), ("about", self.about)):
-            if given is not None and len(given) == 0:
+        for name, value in (("version", self.version), ("about", self.about)):
+            if value is not None and len(value) == 0:
                 raise ValueError(f"{name} names nothing: leave it out to judge all")
         return self
 
     @property
     def versions(self) -> list[str] | None:
         """The versions to judge, each once; None for all."""
-        given = [self.version] if isinstance(self.version, str) else self.version
-        return None if given is None else list(dict.fromkeys(given))
+        names = [self.version] if isinstance(self.version, str) else self.version
+        return None if names is None else list(dict.fromkeys(names))
 
 
 SECTIONS: Mapping[str, type[Section]] = {

@@ -26,11 +26,11 @@ def release_limits(subject: ResultSubject, policy: Policy) -> Iterator[Verdict]:
             bench = Bench(subject.about, None, level)
             yield bench.state(limit, f"{direction} {threshold:g}", "not measured", within=False, reason=NO_SET)
         for each in subject.releases:
-            measured, attack = _held(measure, each, direction)
+            measured, attack = _quantity(measure, each, direction)
             yield from Bench(subject.about, each.name, level).hold(limit, direction, threshold, measured, attack)
 
 
-def _held(measure: Measure[Any], release: ReleaseResult, direction: Direction) -> tuple[Measured, str]:
+def _quantity(measure: Measure[Any], release: ReleaseResult, direction: Direction) -> tuple[Measured, str]:
     """Return what is held: of attack accuracies the worse, because whoever has all versions can attack one alone."""
     if measure is not RELEASE_ATTACK_ACCURACY:
         return release[measure], ""

@@ -83,32 +83,32 @@ class Bench:
         """Hold a measured quantity against `threshold`; nothing where there is none. `source` names the attack."""
         if threshold is None:
             return
-        asked = f"{direction} {short(threshold)}"
+        requirement = f"{direction} {short(threshold)}"
         why = too_little(measured, self.level)
         if isinstance(measured, Unmeasured) or why:
-            found = "not measured" if isinstance(measured, Unmeasured) else told(measured, source)
-            yield Verdict(limit, self.about, self.version, asked, found, False, why, threshold)
+            outcome = "not measured" if isinstance(measured, Unmeasured) else with_interval(measured, source)
+            yield Verdict(limit, self.about, self.version, requirement, outcome, False, why, threshold)
             return
         judged = measured.high if direction == "at most" else measured.low
         within = judged <= threshold if direction == "at most" else judged >= threshold
-        found = f"{told(measured, source)}, judged at {apart(judged, threshold)}"
-        yield Verdict(limit, self.about, self.version, asked, found, within, "", threshold, measured, judged)
+        outcome = f"{with_interval(measured, source)}, judged at {apart(judged, threshold)}"
+        yield Verdict(limit, self.about, self.version, requirement, outcome, within, "", threshold, measured, judged)
 
     def place(self, limit: str, threshold: int | None, rank: "Standing | Unmeasured") -> Iterator[Verdict]:
         """Hold a place in a ranking against `threshold`; nothing where there is none."""
         if threshold is None:
             return
-        asked = f"at most {threshold}"
+        requirement = f"at most {threshold}"
         if isinstance(rank, Unmeasured):
-            yield Verdict(limit, self.about, self.version, asked, "not ranked", False, rank.reason, threshold)
+            yield Verdict(limit, self.about, self.version, requirement, "not ranked", False, rank.reason, threshold)
             return
-        found = f"place {rank.best}" + (f", and at worst {rank.worst}: ties" if rank.worst > rank.best else "")
+        outcome = f"place {rank.best}" + (f", and at worst {rank.worst}: ties" if rank.worst > rank.best else "")
         good = rank.worst <= threshold
-        yield Verdict(limit, self.about, self.version, asked, found, good, "", threshold, judged=rank.worst)
+        yield Verdict(limit, self.about, self.version, requirement, outcome, good, "", threshold, judged=rank.worst)
 
-    def state(self, limit: str, asked: str, found: str, within: bool, reason: str = "") -> Verdict:
+    def state(self, limit: str, requirement: str, outcome: str, within: bool, reason: str = "") -> Verdict:
         """Judge what is no number."""
-        return Verdict(limit, self.about, self.version, asked, found, within, "" if within else reason)
+        return Verdict(limit, self.about, self.version, requirement, outcome, within, "" if within else reason)
 
 
 @dataclass(frozen=True)
@@ -132,10 +132,10 @@ def too_little(measured: Measured, level: float) -> str:
     return ""
 
 
-def told(measured: Estimate, source: str = "") -> str:
+def with_interval(measured: Estimate, source: str = "") -> str:
     """Write an estimate with its interval, in the units of the policy.
 
-    >>> told(Estimate(0.58134, 0.5591, 0.61), "lira")
+    >>> with_interval(Estimate(0.58134, 0.5591, 0.61), "lira")
     '0.5813 (0.5591 to 0.61 at level 0.95; lira)'
     """
     by = f"; {clean(source)}" if source else ""

@@ -12,7 +12,7 @@ from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
 from quantmis.measures.indicator import INDICATOR
 from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
 from quantmis.measures.utility_change import UTILITY_CHANGE
-from quantmis.report.gaps import named
+from quantmis.report.gaps import item_name
 from quantmis.report.reading import rates
 from quantmis.report.words import clean
 from quantmis.results import AttackMetrics, Measured, Ranking, VersionResult
@@ -38,14 +38,14 @@ def version_limits(bench: Bench, record: VersionResult, among: Among, policy: Po
     for key, (measure, direction) in limited().items():
         threshold: float | None = getattr(policy.limits, key)
         if threshold is not None:
-            measured, source = _held(measure, record, among, bench.level, direction)
+            measured, source = _quantity(measure, record, among, bench.level, direction)
             yield from bench.hold(f"limits.{key}", direction, threshold, measured, source)
     yield from _rates(bench, record, among.excluded, policy)
     yield from _ranking(bench, record, among, policy)
     yield from _carried_out(bench, record, policy.evidence.attacks)
 
 
-def _held(
+def _quantity(
     measure: Measure[Any], record: VersionResult, among: Among, level: float, direction: Direction
 ) -> tuple[Measured, str]:
     """Return what a limit on a measure is held against, and the attack or class that it comes from."""
@@ -66,10 +66,10 @@ def _held(
 def _after_choice(measure: Measure[Any], record: VersionResult, ranking: Ranking | Unmeasured) -> Any:
     """Return what was measured, in the interval of all versions together where there is one: a version was chosen."""
     rows, value = [] if isinstance(ranking, Unmeasured) else ranking.rows, record[measure]
-    chosen = next((row.chosen for row in rows if row.name == record.name), None)
-    if chosen is None or isinstance(value, Unmeasured) or measure not in (ATTACK_ACCURACY, SECURITY_UPPER_BOUND):
+    simultaneous = next((row.chosen for row in rows if row.name == record.name), None)
+    if simultaneous is None or isinstance(value, Unmeasured) or measure not in (ATTACK_ACCURACY, SECURITY_UPPER_BOUND):
         return value
-    return chosen if measure is ATTACK_ACCURACY else security_of(chosen)
+    return simultaneous if measure is ATTACK_ACCURACY else security_of(simultaneous)
 
 
 CHANGES = (ATTACK_ACCURACY_CHANGE, UTILITY_CHANGE)
@@ -88,18 +88,18 @@ def _parts(value: Sequence[object]) -> Iterator[tuple[str, Measured]]:
     """Yield the estimates in a value that is a list, each by the words of the report for its item."""
     for index, item in enumerate(value):
         fields = [item] if isinstance(item, Estimate | Unmeasured) else vars(item).values()
-        yield from ((named(item, index), each) for each in fields if isinstance(each, Estimate | Unmeasured))
+        yield from ((item_name(item, index), each) for each in fields if isinstance(each, Estimate | Unmeasured))
 
 
 def _rates(bench: Bench, record: VersionResult, excluded: Collection[str], policy: Policy) -> Iterator[Verdict]:
     for limit in policy.limits.tpr:
         outcomes = list(_attacks(record, excluded))
         resolved = [(name, rate) for name, each in outcomes for rate in rates(each) if rate.fpr == limit.at_fpr]
-        held, attack = worst(resolved, "at most")
+        quantity, attack = worst(resolved, "at most")
         if not resolved and outcomes:
             fprs = sorted({rate.fpr for _, each in outcomes for rate in rates(each)}, reverse=True)
-            held = Unmeasured(f"the audit measured it at {', '.join(f'{fpr:g}' for fpr in fprs)}")
-        yield from bench.hold(f"limits.tpr at {limit.at_fpr:g}", "at most", limit.at_most, held, attack)
+            quantity = Unmeasured(f"the audit measured it at {', '.join(f'{fpr:g}' for fpr in fprs)}")
+        yield from bench.hold(f"limits.tpr at {limit.at_fpr:g}", "at most", limit.at_most, quantity, attack)
 
 
 def _ranking(bench: Bench, record: VersionResult, among: Among, policy: Policy) -> Iterator[Verdict]:
@@ -110,14 +110,14 @@ def _ranking(bench: Bench, record: VersionResult, among: Among, policy: Policy) 
     )
 
 
-def _carried_out(bench: Bench, record: VersionResult, asked: Sequence[str]) -> Iterator[Verdict]:
-    for name in asked:
-        found = record.attacks.get(name)
-        adaptive = Unmeasured("it is none of the attacks of this audit") if found is None else found.adaptive
+def _carried_out(bench: Bench, record: VersionResult, names: Sequence[str]) -> Iterator[Verdict]:
+    for name in names:
+        result = record.attacks.get(name)
+        adaptive = Unmeasured("it is none of the attacks of this audit") if result is None else result.adaptive
         done = isinstance(adaptive, AttackMetrics)
         reason = "" if done else adaptive.reason
-        said = "carried out" if done else "not carried out"
-        yield bench.state("evidence.attacks", f"{clean(name)} to be carried out", said, done, reason)
+        outcome = "carried out" if done else "not carried out"
+        yield bench.state("evidence.attacks", f"{clean(name)} to be carried out", outcome, done, reason)
 
 
 def _attacks(record: VersionResult, excluded: Collection[str]) -> Iterator[tuple[str, AttackMetrics]]:
@@ -125,25 +125,27 @@ def _attacks(record: VersionResult, excluded: Collection[str]) -> Iterator[tuple
     for name, result in record.attacks.items():
         if name in excluded:
             continue
-        for form, found in (("adaptive", result.adaptive), ("transfer", result.transfer)):
-            if isinstance(found, AttackMetrics):
-                yield f"{name}, {form}", found
+        for form, metrics in (("adaptive", result.adaptive), ("transfer", result.transfer)):
+            if isinstance(metrics, AttackMetrics):
+                yield f"{name}, {form}", metrics
 
 
-def worst(found: Sequence[tuple[str, Measured]], direction: Direction) -> tuple[Measured, str]:
+def worst(quantities: Sequence[tuple[str, Measured]], direction: Direction) -> tuple[Measured, str]:
     """Return the quantity whose interval reaches farthest against the limit, with its name.
 
     Where none was measured, it is the first reason.
 
-    >>> found = [("lira", Estimate(0.6, 0.5, 0.7)), ("rmia", Estimate(0.6, 0.4, 0.65))]
-    >>> [worst(found, direction)[1] for direction in ("at most", "at least")]
+    >>> quantities = [("lira", Estimate(0.6, 0.5, 0.7)), ("rmia", Estimate(0.6, 0.4, 0.65))]
+    >>> [worst(quantities, direction)[1] for direction in ("at most", "at least")]
     ['lira', 'rmia']
     """
-    known = [(name, each) for name, each in found if isinstance(each, Estimate)]
-    if known:
-        name, measured = max(known, key=lambda pair: pair[1].high if direction == "at most" else -pair[1].low)
+    estimates = [(name, each) for name, each in quantities if isinstance(each, Estimate)]
+    if estimates:
+        name, measured = max(estimates, key=lambda pair: pair[1].high if direction == "at most" else -pair[1].low)
         return measured, name
-    return (found[0][1] if found else Unmeasured("no attack that an attacker could carry out was measured")), ""
+    return (
+        quantities[0][1] if quantities else Unmeasured("no attack that an attacker could carry out was measured")
+    ), ""
 
 
 def _rank(record: VersionResult, ranking: Ranking | Unmeasured) -> Standing | Unmeasured:

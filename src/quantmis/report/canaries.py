@@ -16,12 +16,12 @@ def planted(results: Results, notes: Notes) -> ReportTable:
     listed = [place for place in places(results) if not isinstance(place.record[CANARY_EXPOSURE], Unmeasured)]
     if not listed:
         return assemble("", "Version", [], [])
-    found = [_by_repeats(place.record[CANARY_EXPOSURE]) for place in listed]
+    by_repeats = [_by_repeats(place.record[CANARY_EXPOSURE]) for place in listed]
     columns = [
         column
         for field, heading in MEASURES
-        for often in found[0]
-        for column in [_column([each[often] for each in found], field, f"{heading}, {_times(often)}", notes)]
+        for often in by_repeats[0]
+        for column in [_column([each[often] for each in by_repeats], field, f"{heading}, {_times(often)}", notes)]
     ]
     return numbered("Random texts planted in the training set, by how often each stood there", listed, columns)
 
@@ -30,8 +30,8 @@ def _by_repeats(canaries: list[CanaryExposure] | Unmeasured) -> dict[int, Canary
     return {} if isinstance(canaries, Unmeasured) else {each.repeats: each for each in canaries}
 
 
-def _column(found: list[CanaryExposure], field: str, heading: str, notes: Notes) -> Column:
-    values: list[Quantity] = [getattr(each, field) for each in found]
+def _column(exposures: list[CanaryExposure], field: str, heading: str, notes: Notes) -> Column:
+    values: list[Quantity] = [getattr(each, field) for each in exposures]
     return heading, _bits(values, notes) if field == "exposure_bits" else rates(values, notes)
 
 

@@ -29,23 +29,25 @@ def failed_controls(results: Results) -> str | None:
 
 def _failure(control: Control) -> str:
     name, version = words.plainly(control.name), title(control.version)
-    found = words.number(control.found)
-    return f"“{name}” on {version} (expected {words.clean(control.expected, 200)}, found {found})"
+    number = words.number(control.found)
+    return f"“{name}” on {version} (expected {words.clean(control.expected, 200)}, found {number})"
 
 
 def blind(results: Results) -> BlindBaseline | None:
     """Return what can be told of the given members and non-members without any model, where that was measured."""
     target = results.target
-    found = target.blind if isinstance(target, TargetResult) else None
-    return found if isinstance(found, BlindBaseline) else None
+    blind_baseline = target.blind if isinstance(target, TargetResult) else None
+    return blind_baseline if isinstance(blind_baseline, BlindBaseline) else None
 
 
 def confounded(results: Results) -> str | None:
     """Warn where the members and non-members that were given differ without any model."""
-    found = blind(results)
-    if found is None or not found.differs:
+    blind_baseline = blind(results)
+    if blind_baseline is None or not blind_baseline.differs:
         return None
-    area = f" (AUC {words.number(found.auc)}; 0.5 is a coin)" if isinstance(found.auc, Estimate) else ""
+    area = (
+        f" (AUC {words.number(blind_baseline.auc)}; 0.5 is a coin)" if isinstance(blind_baseline.auc, Estimate) else ""
+    )
     return (
         "The members and non-members that were given differ from each other: a classifier that never saw the model "
         f"tells them apart{area}. Every figure about this very model may show that difference instead of what the "
@@ -55,8 +57,8 @@ def confounded(results: Results) -> str | None:
 
 def hinted(results: Results) -> str | None:
     """Say where a classifier that never saw the model beats a coin though it does not tell the sets apart."""
-    found = blind(results)
-    right = None if found is None or found.differs else found.balanced_accuracy
+    blind_baseline = blind(results)
+    right = None if blind_baseline is None or blind_baseline.differs else blind_baseline.balanced_accuracy
     if not isinstance(right, Estimate) or right.low <= COIN:
         return None
     return (
@@ -82,8 +84,8 @@ def understated(results: Results) -> str | None:
 
 def hardly_learned(results: Results) -> str | None:
     """Repeat the finding that the models hardly learned: what learned nothing gives nothing away."""
-    found = [finding.text for finding in results.warnings if finding.code == "QM010"]
-    return words.clean(found[0], 400) if found else None
+    texts = [finding.text for finding in results.warnings if finding.code == "QM010"]
+    return words.clean(texts[0], 400) if texts else None
 
 
 def most_exposed(results: Results) -> str | None:
@@ -91,10 +93,10 @@ def most_exposed(results: Results) -> str | None:
     view = lead(results)
     attack, fpr, whole = lead_attack(view), _smallest_rate(view), baseline(view)
     records = [*([whole] if whole else []), *recommended(results)]
-    found = {record.name: rate for record in records if (rate := rate_at(adaptive(record, str(attack)), fpr))}
-    if not found:
+    rates = {record.name: rate for record in records if (rate := rate_at(adaptive(record, str(attack)), fpr))}
+    if not rates:
         return None
-    (first, rate), *others = found.items()
+    (first, rate), *others = rates.items()
     shares = [f"{_share(rate)} of the members against {title(first)}"]
     shares += [f"{_share(rate)} against {title(name)}" for name, rate in others]
     alarm, coin = f"With one false alarm in {1 / fpr:,.0f}", f"a coin finds {words.probability(fpr)}"
@@ -102,8 +104,8 @@ def most_exposed(results: Results) -> str | None:
 
 
 def _smallest_rate(results: Results) -> float:
-    found = [adaptive(record, str(lead_attack(results))) for record in results.versions]
-    return max((smallest_rate(each) for each in found), default=1.0)
+    outcomes = [adaptive(record, str(lead_attack(results))) for record in results.versions]
+    return max((smallest_rate(each) for each in outcomes), default=1.0)
 
 
 def _share(rate: Estimate) -> str:

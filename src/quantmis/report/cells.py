@@ -85,8 +85,8 @@ def _column(
 
     def one(quantity: Quantity) -> Cell:
         measured = isinstance(quantity, Estimate)
-        told = words.clear(words.scaled(quantity, factor), digits, factor * apart) if measured else digits
-        return cell(quantity, notes, lambda value: write(value, told))
+        places = words.clear(words.scaled(quantity, factor), digits, factor * apart) if measured else digits
+        return cell(quantity, notes, lambda value: write(value, places))
 
     return [one(each) for each in quantities]
 

@@ -67,16 +67,18 @@ def single(name: str, heading: str, marks: Sequence[Mark], across: Axis, up: Axi
     return _scatter(name, heading, marks, across, up, styles, "panel", NARROW)
 
 
-def told(marks: Sequence[Mark], across: Axis, up: Axis) -> str:
+def description(marks: Sequence[Mark], across: Axis, up: Axis) -> str:
     """Say in words which points lie farthest out, for those who cannot see them."""
     ends = dict.fromkeys([min(marks, key=lambda mark: mark.x.value), max(marks, key=lambda mark: mark.x.value)])
     ends |= dict.fromkeys(mark for mark in marks if mark.role != "other")
-    said = [f"{title(mark.name)}: {_spoken(mark.x, across)} across, {_spoken(mark.y, up)} up" for mark in [*ends][:5]]
-    return f"{across.label} against {up.label}. {'; '.join(said)}"
+    phrases = [
+        f"{title(mark.name)}: {_spoken(mark.x, across)} across, {_spoken(mark.y, up)} up" for mark in [*ends][:5]
+    ]
+    return f"{across.label} against {up.label}. {'; '.join(phrases)}"
 
 
-def _spoken(found: Estimate, axis: Axis) -> str:
-    value = math.exp(-found.value) if axis.perplexity else found.value
+def _spoken(estimate: Estimate, axis: Axis) -> str:
+    value = math.exp(-estimate.value) if axis.perplexity else estimate.value
     return percent(value, 1) if axis.share else significant(value)
 
 
@@ -96,9 +98,9 @@ def _scatter(
         for role in reversed(MARKER):
             _points(axes, [mark for mark in marks if mark.role == role], role)
         _scale(axes, across, up, marks)
-        taken = _coin(axes) if across.share else []
-        _label(figure, axes, marks, css_class == "wide", taken)
-        return inline(figure, heading, styles, css_class, told(marks, across, up))
+        coin_boxes = _coin(axes) if across.share else []
+        _label(figure, axes, marks, css_class == "wide", coin_boxes)
+        return inline(figure, heading, styles, css_class, description(marks, across, up))
 
 
 def blank(size: tuple[int, int], left: int, bottom: int, top: int = 12) -> "tuple[Figure, Axes]":
@@ -142,8 +144,8 @@ def _tick(axes: "Axes", side: Any, axis: Axis) -> None:
     low, high = map(float, side.get_view_interval())
     even = MaxNLocator(nbins=max(2, room), steps=[1, 2, 5, 10])
     if axis.perplexity:
-        found = [-math.log(each) for each in _decades(math.exp(-high), math.exp(-low), max(2, room))]
-        side.set_major_locator(FixedLocator(found) if len(found) > 1 else even)
+        ticks = [-math.log(each) for each in _decades(math.exp(-high), math.exp(-low), max(2, room))]
+        side.set_major_locator(FixedLocator(ticks) if len(ticks) > 1 else even)
     else:
         side.set_major_locator(FixedLocator(_decades(low, high, max(2, room))) if axis.log else even)
 
@@ -197,14 +199,14 @@ def _coin(axes: "Axes") -> list[Box]:
     return [Box(float(x) + 19, float(y) + 6, 38, 13)]
 
 
-def _label(figure: "Figure", axes: "Axes", marks: Sequence[Mark], names: bool, taken: Sequence[Box]) -> None:
+def _label(figure: "Figure", axes: "Axes", marks: Sequence[Mark], names: bool, coin_boxes: Sequence[Box]) -> None:
     points = [_box(axes, mark, 11) for mark in marks]
     bars = [bar for mark in marks for bar in _bars(axes, mark)]
     x, y, width, height = map(float, axes.get_window_extent().bounds)
     area = Box(x + width / 2, y + height / 2, width, height)
-    named, numbered = [_named(mark) for mark in marks], [str(mark.number) for mark in marks]
-    wordings = ([named] if names else []) + [numbered]
-    blocked = ([*bars, *taken], taken)
+    titles, numbered = [_numbered_title(mark) for mark in marks], [str(mark.number) for mark in marks]
+    wordings = ([titles] if names else []) + [numbered]
+    blocked = ([*bars, *coin_boxes], coin_boxes)
     tries = [(texts, nearest, clear) for texts in wordings for nearest in (True, False) for clear in blocked]
     for texts, nearest, obstacles in tries:
         placed = arrange(points, [(LETTER * len(text) + 4, 13) for text in texts], area, obstacles, nearest)
@@ -225,7 +227,7 @@ def _bars(axes: "Axes", mark: Mark) -> list[Box]:
     return [across, Box(middle.x, float(low + high) / 2, 1, float(high - low))]
 
 
-def _named(mark: Mark) -> str:
+def _numbered_title(mark: Mark) -> str:
     return f"{mark.number} {ascii_only(title(mark.name))}"
 
 

@@ -15,19 +15,19 @@ MOST_LEADERS = 3
 
 def choices(results: Results, notes: Notes) -> ReportTable:
     """Return the versions that a decision is most likely between: least exposed, best at no price, full precision."""
-    chosen, view = _chosen(results), lead(results)
-    records = [view.version(name) for name in chosen]
+    reasons, view = _reasons(results), lead(results)
+    records = [view.version(name) for name in reasons]
     columns = [
         ("An attacker is right", rights([attacker(record) for record in records], notes, rates_digits(view))),
         (utility_heading(records), utilities(records, notes)),
         measured(BITS_PER_WEIGHT, records, notes),
-        ("Why it is here", [Cell(why) for why in chosen.values()]),
+        ("Why it is here", [Cell(why) for why in reasons.values()]),
     ]
     about = "" if view is results else ": versions of this very model"
-    return assemble(f"The choice in short{about}", "Version", list(map(words.title, chosen)), columns)
+    return assemble(f"The choice in short{about}", "Version", list(map(words.title, reasons)), columns)
 
 
-def _chosen(results: Results) -> dict[str, str]:
+def _reasons(results: Results) -> dict[str, str]:
     """Return why each chosen version was chosen."""
     view = lead(results)
     least, best, whole = least_exposed(view), bargains(results), baseline(view)

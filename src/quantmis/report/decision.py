@@ -37,11 +37,11 @@ def decision(results: Results) -> str | None:
         return f"{MAY}: none can be named, because the audit failed its own checks."
     if confounded(results):
         return f"{MAY}: none can be named, because members and non-members differ without the model."
-    chosen, view = recommended(results), lead(results)
-    if not chosen:
+    candidates, view = recommended(results), lead(results)
+    if not candidates:
         alike = "full precision" if baseline(view) else "any other"
         return f"{MAY}: what they give away speaks for no version over {alike}; choose by size and utility. {GATE}"
-    return f"{MAY}: {'; or '.join(_ground(results, record) for record in reversed(chosen))}. {GATE}"
+    return f"{MAY}: {'; or '.join(_ground(results, record) for record in reversed(candidates))}. {GATE}"
 
 
 def _ground(results: Results, record: VersionResult) -> str:
@@ -77,28 +77,28 @@ def _still_allowed(view: Results, record: VersionResult) -> str:
 
 
 def _exposure(view: Results, record: VersionResult) -> str:
-    chosen = next((row.chosen for row in view.ranking.rows if row.name == record.name), None)
-    right = chosen or attacker(record)
+    simultaneous = next((row.chosen for row in view.ranking.rows if row.name == record.name), None)
+    right = simultaneous or attacker(record)
     if isinstance(right, Unmeasured):
         return "how often an attacker is right was not measured"
     value, low, high = rate(right, rates_digits(view))
     sure = f"{percent(right.level)} interval {low.removesuffix(' %')} to {high}"
-    if chosen and len(view.ranking.rows) > 1:
+    if simultaneous and len(view.ranking.rows) > 1:
         sure += f", which holds for all {len(view.ranking.rows)} versions together"
     return f"an attacker is right {value} of the time, {sure}"
 
 
 def worst_off(results: Results) -> str | None:
     """Say how exposed the most exposed single record is under the versions that the choice is between."""
-    known = {record.name: record for record in results.versions}
-    found = [known[each.name] for each in recommended(results) if each.name in known]
-    worst = {record.name: each for record in found if (each := _worst(record))}
+    by_name = {record.name: record for record in results.versions}
+    candidates = [by_name[each.name] for each in recommended(results) if each.name in by_name]
+    worst = {record.name: each for record in candidates if (each := _worst(record))}
     by_chance = [name for name, each in worst.items() if each.low <= COIN]
-    said = [f"under {title(name)} {_stands_out(each)}" for name, each in worst.items() if name not in by_chance]
+    phrases = [f"under {title(name)} {_stands_out(each)}" for name, each in worst.items() if name not in by_chance]
     if by_chance:
-        names, models = some(list(map(title, by_chance))), known[by_chance[0]].models
-        said.append(f"under {names} no single record could be shown to be exposed beyond chance ({models} models)")
-    return f"The worst-off record: {'; '.join(said)}." if said else None
+        names, models = some(list(map(title, by_chance))), by_name[by_chance[0]].models
+        phrases.append(f"under {names} no single record could be shown to be exposed beyond chance ({models} models)")
+    return f"The worst-off record: {'; '.join(phrases)}." if phrases else None
 
 
 def _worst(record: VersionResult) -> Estimate | None:

@@ -33,9 +33,9 @@ MORE = Unmeasured("this version was not among those measured")
 
 def compared(results: Results) -> list[VersionResult]:
     """Return the versions that exposure is shown for: full precision and those that the choice is between."""
-    whole, known = baseline(results), {record.name: record for record in results.versions}
-    chosen = [known[each.name] for each in recommended(results) if each.name in known]
-    return [*([whole] if whole else []), *chosen] or results.versions[:1]
+    whole, by_name = baseline(results), {record.name: record for record in results.versions}
+    candidates = [by_name[each.name] for each in recommended(results) if each.name in by_name]
+    return [*([whole] if whole else []), *candidates] or results.versions[:1]
 
 
 def by_class(results: Results) -> dict[str, dict[int, Quantity]]:
@@ -54,18 +54,18 @@ def shown_classes(results: Results) -> list[int]:
     return sorted(order[:MOST_CLASSES])
 
 
-def _value(found: Quantity) -> float:
-    return found.value if isinstance(found, Estimate) else -1.0
+def _value(quantity: Quantity) -> float:
+    return quantity.value if isinstance(quantity, Estimate) else -1.0
 
 
 def classes(results: Results, notes: Notes) -> ReportTable:
     """Return the AUC of the lead attack within each class."""
-    found, labels = by_class(results), shown_classes(results)
-    count = len(next(iter(found.values()), {}))
+    aucs, labels = by_class(results), shown_classes(results)
+    count = len(next(iter(aucs.values()), {}))
     of = "" if len(labels) == count else f"; the {len(labels)} most exposed of {count} classes"
     columns = [
         (f"AUC, {words.title(name)}", areas([of_class.get(label, MORE) for label in labels], notes))
-        for name, of_class in found.items()
+        for name, of_class in aucs.items()
     ]
     return assemble(
         f"How well members of a class are told from its non-members{of}", "Class", list(map(str, labels)), columns
@@ -74,27 +74,27 @@ def classes(results: Results, notes: Notes) -> ReportTable:
 
 def samples(results: Results, notes: Notes) -> ReportTable:
     """Return the samples that the versions give away most, by identifier."""
-    found = {
+    exposures = {
         record.name: {each.id: each for each in exposed}
         for record in compared(results)
         if not isinstance(exposed := record[MOST_EXPOSED_SAMPLES], Unmeasured)
     }
-    rows = {key: each.sample for listed in found.values() for key, each in listed.items()}
-    digits = decimals([each.exposure for listed in found.values() for each in listed.values()])
-    named = any(key != str(row) for key, row in rows.items())
-    columns = [("Row in the data", [Cell(str(row)) for row in rows.values()])] * named + [
+    rows = {key: each.sample for listed in exposures.values() for key, each in listed.items()}
+    digits = decimals([each.exposure for listed in exposures.values() for each in listed.values()])
+    has_ids = any(key != str(row) for key, row in rows.items())
+    columns = [("Row in the data", [Cell(str(row)) for row in rows.values()])] * has_ids + [
         (f"Exposure, {words.title(name)}", [_exposure(listed.get(key), digits) for key in rows])
-        for name, listed in found.items()
+        for name, listed in exposures.items()
     ]
     caption = "How often a model that was trained on the sample scores it above a model that was not: 0.5 is a coin"
-    return assemble(caption, "Sample" if named else "Row in the data", [words.clean(key) for key in rows], columns)
+    return assemble(caption, "Sample" if has_ids else "Row in the data", [words.clean(key) for key in rows], columns)
 
 
-def _exposure(found: SampleExposure | None, digits: int) -> Cell:
-    if found is None:
+def _exposure(sample: SampleExposure | None, digits: int) -> Cell:
+    if sample is None:
         return Cell("not among its most exposed")
-    three = (found.exposure.value, found.exposure.low, found.exposure.high)
-    clear = words.clear(found.exposure, max(1, digits), apart=COIN)
+    three = (sample.exposure.value, sample.exposure.low, sample.exposure.high)
+    clear = words.clear(sample.exposure, max(1, digits), apart=COIN)
     value, low, high = (words.fixed(each, clear) for each in three)
     return Cell(value, f"{low} to {high}")
 
@@ -107,22 +107,24 @@ def by_chance(results: Results) -> bool:
 
 def controls(results: Results, notes: Notes) -> tuple[ReportTable, ReportTable]:
     """Return the checks whose right answer is known, and those that have none and are to be read."""
-    known = [control for control in results.controls if control.passed is not None or not _is_read(control)]
+    with_answer = [control for control in results.controls if control.passed is not None or not _is_read(control)]
     checks = [
-        ("Outcome", [Cell(outcome(control)) for control in known]),
-        ("Version", [Cell(words.title(control.version)) for control in known]),
-        ("Expected", [Cell(words.clean(control.expected, 200)) for control in known]),
-        ("Found", [_found(control, notes) for control in known]),
+        ("Outcome", [Cell(outcome(control)) for control in with_answer]),
+        ("Version", [Cell(words.title(control.version)) for control in with_answer]),
+        ("Expected", [Cell(words.clean(control.expected, 200)) for control in with_answer]),
+        ("Found", [_number_cell(control, notes) for control in with_answer]),
     ]
-    read = [control for control in results.controls if control not in known]
-    told = [
+    read = [control for control in results.controls if control not in with_answer]
+    comparisons = [
         ("Version", [Cell(words.title(control.version)) for control in read]),
         ("Difference of AUC", column([control.found for control in read], notes)),
         ("Meaning", [Cell(_meaning(control.found)) for control in read]),
     ]
     return (
-        assemble("Checks whose right answer is known beforehand", "Check", [_plain(each) for each in known], checks),
-        assemble("Comparisons without a right answer", "Comparison", [_plain(each) for each in read], told),
+        assemble(
+            "Checks whose right answer is known beforehand", "Check", [_plain(each) for each in with_answer], checks
+        ),
+        assemble("Comparisons without a right answer", "Comparison", [_plain(each) for each in read], comparisons),
     )
 
 
@@ -134,16 +136,18 @@ def _plain(control: Control) -> str:
     return words.plainly(control.name)
 
 
-def _found(control: Control, notes: Notes) -> Cell:
+def _number_cell(control: Control, notes: Notes) -> Cell:
     (only,) = column([control.found], notes, apart=COIN)
     return only
 
 
-def _meaning(found: Quantity) -> str:
-    if isinstance(found, Unmeasured) or found.low <= 0 <= found.high:
+def _meaning(difference: Quantity) -> str:
+    if isinstance(difference, Unmeasured) or difference.low <= 0 <= difference.high:
         return "not told from noise of the same size"
     return (
-        "protects more than noise of the same size" if found.high < 0 else "protects less than noise of the same size"
+        "protects more than noise of the same size"
+        if difference.high < 0
+        else "protects less than noise of the same size"
     )
 
 
@@ -164,9 +168,9 @@ def without_classes(results: Results) -> str:
     return _reason([record[EXPOSURE_BY_CLASS] for record in compared(results)])
 
 
-def _reason(found: Sequence[object]) -> str:
-    reasons = [each.reason for each in found if isinstance(each, Unmeasured)]
-    return reasons[0] if reasons and len(reasons) == len(found) else ""
+def _reason(values: Sequence[object]) -> str:
+    reasons = [each.reason for each in values if isinstance(each, Unmeasured)]
+    return reasons[0] if reasons and len(reasons) == len(values) else ""
 
 
 def versions(results: Results, notes: Notes) -> ReportTable | None:

@@ -77,9 +77,11 @@ def _utility_axis(metric: str) -> Axis:
 
 
 def _counted(marks: Sequence[Mark], listed: Sequence[Place]) -> str:
-    left = len(listed) - len(marks)
+    missing = len(listed) - len(marks)
     return (
-        f"{len(marks)} versions" + (f" ({left} not measured)" if left else "") + "; the ranking table has the numbers"
+        f"{len(marks)} versions"
+        + (f" ({missing} not measured)" if missing else "")
+        + "; the ranking table has the numbers"
     )
 
 
@@ -107,14 +109,14 @@ def indicator(results: Results, styles: Styles) -> Figure:
     return Figure(charts.scatter("indicator", heading, marks, across, up, styles), caption)
 
 
-def _resolved(found: Measured) -> TypeGuard[Estimate]:
+def _resolved(quantity: Measured) -> TypeGuard[Estimate]:
     """Return whether a quantity has a value rather than a bound alone, which would be drawn where it is not."""
-    return isinstance(found, Estimate) and not found.reason
+    return isinstance(quantity, Estimate) and not quantity.reason
 
 
-def _bounds_only(results: Results, drawn: int) -> str:
-    left = len(results.versions) - drawn
-    return f" {left} of {len(results.versions)} versions, not resolved, are left out." if left else ""
+def _bounds_only(results: Results, count: int) -> str:
+    missing = len(results.versions) - count
+    return f" {missing} of {len(results.versions)} versions, not resolved, are left out." if missing else ""
 
 
 def security(results: Results, styles: Styles) -> Figure:
@@ -139,11 +141,11 @@ def security(results: Results, styles: Styles) -> Figure:
 
 def classes(results: Results, styles: Styles, name: str = "classes") -> Figure:
     """Draw how well members are told from non-members within each class."""
-    found, labels = exposed.by_class(results), exposed.shown_classes(results)
+    aucs, labels = exposed.by_class(results), exposed.shown_classes(results)
     roles = {place.record.name: role(place) for place in places(results)}
     series = [
         Series(each, roles[each], {label: auc for label, auc in of_class.items() if isinstance(auc, Estimate)})
-        for each, of_class in found.items()
+        for each, of_class in aucs.items()
     ]
     if not any(each.values for each in series):
         return Figure("", exposed.without_classes(results) or "No class has members and non-members enough.")
@@ -166,15 +168,15 @@ def rocs(
 
 
 def _panel(listed: Sequence[Place], attack: str, name: str, strokes: Mapping[str, str], styles: Styles) -> Figure:
-    found = [(place, adaptive(place.record, attack)) for place in listed]
-    measured = [(place, each) for place, each in found if isinstance(each, AttackMetrics)]
+    outcomes = [(place, adaptive(place.record, attack)) for place in listed]
+    measured = [(place, each) for place, each in outcomes if isinstance(each, AttackMetrics)]
     if not measured:
         return Figure("", f"{words.clean(attack)} was measured against no version.")
-    drawn = _spread(measured, strokes)
-    curves = [Line(place.record.name, strokes.get(place.record.name, "other"), each.roc) for place, each in drawn]
+    selection = _spread(measured, strokes)
+    curves = [Line(place.record.name, strokes.get(place.record.name, "other"), each.roc) for place, each in selection]
     resolved = max(smallest_rate(each) for _, each in measured)
     heading = f"ROC curves of {words.clean(attack)} against {len(curves)} versions, logarithmic axes"
-    return Figure(lines.curves(name, heading, curves, resolved, styles), _drawn(drawn, len(measured)))
+    return Figure(lines.curves(name, heading, curves, resolved, styles), _selection_note(selection, len(measured)))
 
 
 def _strokes(results: Results) -> dict[str, str]:
@@ -183,12 +185,12 @@ def _strokes(results: Results) -> dict[str, str]:
     return {words.BASELINE: "baseline", **dict(zip(names, ("first", "second"), strict=False))}
 
 
-def _drawn(drawn: Sequence[tuple[Place, AttackMetrics]], measured: int) -> str:
+def _selection_note(selection: Sequence[tuple[Place, AttackMetrics]], measured: int) -> str:
     """Name the versions that are drawn where not all are, by their numbers in the ranking."""
-    if len(drawn) == measured:
+    if len(selection) == measured:
         return ""
-    numbers = words.ranges([place.position for place, _ in drawn])
-    return f"{len(drawn)} of {measured} versions are drawn, by their numbers in the ranking: {numbers}."
+    numbers = words.ranges([place.position for place, _ in selection])
+    return f"{len(selection)} of {measured} versions are drawn, by their numbers in the ranking: {numbers}."
 
 
 def _spread(
@@ -197,5 +199,5 @@ def _spread(
     """Keep what stands out, the first, the last and an even choice of the others, about `MOST_CURVES`."""
     others = [each for each in measured if each[0].record.name not in strokes]
     step = max(1, -(-len(others) // max(1, MOST_CURVES - len(strokes))))
-    kept = [*others[::step], *others[-1:]]
-    return [each for each in measured if each[0].record.name in strokes or each in kept]
+    choice = [*others[::step], *others[-1:]]
+    return [each for each in measured if each[0].record.name in strokes or each in choice]

@@ -39,7 +39,7 @@ class Shown:
     place: str
 
 
-def shown(findings: Sequence[Finding]) -> list[Shown]:
+def finding_entries(findings: Sequence[Finding]) -> list[Shown]:
     """Return the findings in their order; the first of each known code has a place of its own."""
     first = {finding.code: index for index, finding in reversed(list(enumerate(findings)))}
     return [
@@ -55,7 +55,7 @@ def shown(findings: Sequence[Finding]) -> list[Shown]:
 
 def linked(sentence: str, findings: Sequence[Finding]) -> str:
     """Return a sentence that is HTML already with a link at each code that the page shows."""
-    known = {finding.code for finding in findings} & CODES.keys()
+    codes = {finding.code for finding in findings} & CODES.keys()
     return re.sub(
-        r"\bQM\d{3}\b", lambda code: f'<a href="#{code[0]}">{code[0]}</a>' if code[0] in known else code[0], sentence
+        r"\bQM\d{3}\b", lambda code: f'<a href="#{code[0]}">{code[0]}</a>' if code[0] in codes else code[0], sentence
     )

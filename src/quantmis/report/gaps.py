@@ -50,18 +50,20 @@ class Gap:
 
 def gaps(results: Results) -> list[Gap]:
     """Return every reason of the document, each once, with all its places."""
-    found: dict[str, dict[str, list[str]]] = {}
+    by_reason: dict[str, dict[str, list[str]]] = {}
     for path, reason in _reasons(results, ()):
         version, rest = _split(path)
         what = _words(rest)
-        found.setdefault(reason, {}).setdefault(what, []).append(version)
+        by_reason.setdefault(reason, {}).setdefault(what, []).append(version)
     count = len(results.versions)
-    return [Gap(reason, _capped([_place(*each, count) for each in where.items()])) for reason, where in found.items()]
+    return [
+        Gap(reason, _capped([_place(*each, count) for each in where.items()])) for reason, where in by_reason.items()
+    ]
 
 
 def _capped(places: list[str]) -> tuple[str, ...]:
-    left = len(places) - MOST_PLACES
-    return tuple(places) if left <= 1 else (*places[:MOST_PLACES], f"{left} further quantities")
+    rest = len(places) - MOST_PLACES
+    return tuple(places) if rest <= 1 else (*places[:MOST_PLACES], f"{rest} further quantities")
 
 
 def _split(path: Path) -> tuple[str, Path]:
@@ -112,7 +114,7 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, dict):
         yield from value.items()
     elif isinstance(value, list):
-        yield from ((named(item, index), item) for index, item in enumerate(value))
+        yield from ((item_name(item, index), item) for index, item in enumerate(value))
 
 
 def _absent(record: MeasuredRecord) -> Iterator[tuple[str, Unmeasured]]:
@@ -122,7 +124,7 @@ def _absent(record: MeasuredRecord) -> Iterator[tuple[str, Unmeasured]]:
             yield name, NOT_IN_DOCUMENT
 
 
-def named(item: Any, index: int) -> str:
+def item_name(item: Any, index: int) -> str:
     """Return the words for an item of a list, its number where it has no name."""
     if isinstance(item, RateAt | UnresolvedAt):
         return f"at {probability(item.fpr)} false alarms"

@@ -40,8 +40,8 @@ def headline(results: Results) -> str:
         whole = ", full precision among them," if baseline(results) else ""
         every = f"The {count} versions of {subject(results)}{whole} cannot be told apart by what they give away"
         return f"{every}: {_rightness(first, results)}."
-    told = [record for record in [baseline(results)] if record] or first
-    return f"{_of(results)}, none gives away measurably less than full precision: {_rightness(told, results)}."
+    records = [record for record in [baseline(results)] if record] or first
+    return f"{_of(results)}, none gives away measurably less than full precision: {_rightness(records, results)}."
 
 
 def subject(results: Results) -> str:
@@ -76,14 +76,14 @@ def _rightness(records: Sequence[VersionResult], results: Results) -> str:
 
 def rightness(records: Sequence[VersionResult], results: Results) -> str | None:
     """Say how often an attacker is right about some versions, and how often at most; None where it was not measured."""
-    known = [each for each in map(attacker, records) if isinstance(each, Estimate)]
-    if not known:
+    accuracies = [each for each in map(attacker, records) if isinstance(each, Estimate)]
+    if not accuracies:
         return None
     digits = rates_digits(results)
-    lowest = rate(min(known, key=lambda each: each.value), digits)[0]
-    highest = rate(max(known, key=lambda each: each.value), digits)[0]
+    lowest = rate(min(accuracies, key=lambda each: each.value), digits)[0]
+    highest = rate(max(accuracies, key=lambda each: each.value), digits)[0]
     span = lowest if lowest == highest else f"{lowest.removesuffix(' %')} to {highest}"
-    return f"right {span} of the time (at most {rate(max(known, key=lambda each: each.high), digits)[2]})"
+    return f"right {span} of the time (at most {rate(max(accuracies, key=lambda each: each.high), digits)[2]})"
 
 
 def _against_baseline(records: Sequence[VersionResult], results: Results) -> str:
@@ -130,10 +130,10 @@ def nothing_gained(results: Results) -> str | None:
 def undecided(results: Results) -> str | None:
     """Name the versions that are tied with the least exposed and yet not told from full precision."""
     least, first = least_exposed(results), leaders(results)
-    left = [record for record in first if record not in least and not exposes(results, record)]
-    if baseline(results) is None or not least or not left or least != [record for record in first if record in least]:
+    others = [record for record in first if record not in least and not exposes(results, record)]
+    if baseline(results) is None or not least or not others or least != [record for record in first if record in least]:
         return None
-    names = some([title(record.name) for record in left])
+    names = some([title(record.name) for record in others])
     them = title(least[0].name) if len(least) == 1 else "them"
     return f"{names} cannot be told apart from {them}, and neither from full precision."
 

@@ -19,11 +19,11 @@ from markupsafe import Markup, escape
 from quantmis.report import canaries, exposed, glossary, released, tables, words
 from quantmis.report.cautions import blind, hinted
 from quantmis.report.choices import choices
-from quantmis.report.findings import linked, shown
+from quantmis.report.findings import finding_entries, linked
 from quantmis.report.gaps import gaps
 from quantmis.report.reading import about_model, numbers
 from quantmis.report.verdict import verdict
-from quantmis.results import Results, TargetResult, written
+from quantmis.results import Results, TargetResult, to_bytes
 from quantmis.results.seal import SAID, sealing
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def render(results: Results, document: bytes | None = None) -> str:
     from quantmis.report import figures  # brings matplotlib, which only rendering should wait for
     from quantmis.report.svg import Styles
 
-    styles, found = Styles(), gaps(results)
-    notes = {gap.reason: number for number, gap in enumerate(found, 1)}
-    drawn = {
+    styles, all_gaps = Styles(), gaps(results)
+    notes = {gap.reason: number for number, gap in enumerate(all_gaps, 1)}
+    drawings = {
         "front": figures.front(results, styles),
         "indicator": figures.indicator(results, styles),
         "security": figures.security(results, styles),
@@ -79,9 +79,9 @@ def render(results: Results, document: bytes | None = None) -> str:
         "without_samples": exposed.without_samples(results),
         "loss_tables": exposed.tables_of(results, notes),
     }
-    whole = written(results)
+    whole = to_bytes(results)
     origin = {"digest": sha256(whole).hexdigest(), "broken": SAID[sealing(results, document or whole)]}
-    return _page(results, {**drawn, **listed, **origin, "gaps": found, "notes": notes}, styles.sheet())
+    return _page(results, {**drawings, **listed, **origin, "gaps": all_gaps, "notes": notes}, styles.sheet())
 
 
 def _own(results: Results, styles: "Styles", notes: tables.Notes) -> dict[str, Any] | None:
@@ -109,15 +109,15 @@ def renderer() -> str:
 
 
 def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
-    said = verdict(results)
+    sentences = verdict(results)
     style, script = f"{_asset('report.css')}\n{figure_styles}\n", _asset("report.js")
     return (
         _environment()
         .get_template("report.html")
         .render(
             results=results,
-            sentences=[(each.kind, _said(each.text, results)) for each in said],
-            opening=next((index for index, each in enumerate(said) if each.kind == "detail"), len(said)),
+            sentences=[(each.kind, _sentence_markup(each.text, results)) for each in sentences],
+            opening=next((index for index, each in enumerate(sentences) if each.kind == "detail"), len(sentences)),
             depth=DEPTHS[results.config.depth],
             glossary=glossary.glossary(),
             attack_words={
@@ -131,7 +131,7 @@ def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
             script=Markup(script),  # noqa: S704 -- our own file
             policy=policy(style, script),
             renderer=renderer(),
-            findings=shown(results.warnings),
+            findings=finding_entries(results.warnings),
             **parts,
         )
     )
@@ -178,7 +178,7 @@ def _unbroken(sentence: str) -> str:
     return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
-def _said(sentence: str, results: Results) -> Markup:
+def _sentence_markup(sentence: str, results: Results) -> Markup:
     """Return a sentence with commands as code, and with links from the codes of findings to where these stand."""
     safe = str(escape(words.clean(_unbroken(sentence), TEXT_LIMIT * 3)))
     coded = re.sub(r"`(quantmis \w+)`", r"<code>\1</code>", safe)
@@ -187,8 +187,8 @@ def _said(sentence: str, results: Results) -> Markup:
 
 def _breakable(name: str) -> Markup:
     """Let a name break where its parameters begin rather than in the middle of a word."""
-    shown = str(escape(_disarmed(name))).replace("&#34;", '"').replace("(", "(<wbr>")
-    return Markup(shown)  # noqa: S704 -- escaped above; a quotation mark in a text ends nothing
+    text = str(escape(_disarmed(name))).replace("&#34;", '"').replace("(", "(<wbr>")
+    return Markup(text)  # noqa: S704 -- escaped above; a quotation mark in a text ends nothing
 
 
 def _command(text: str) -> Markup:

@@ -52,11 +52,11 @@ def arrange(
     placed: list[Box] = []
     middles = np.array([point[:2] for point in points], dtype=float).reshape(-1, 2)
     for index, (point, size) in enumerate(zip(points, sizes, strict=True)):
-        taken = np.array([*points, *placed, *obstacles], dtype=float)
+        boxes = np.array([*points, *placed, *obstacles], dtype=float)
         free = (
             box
             for box in _around(point, size)
-            if box.within(area) and _is_free(box, taken) and (not nearest or _is_nearest(box, index, middles))
+            if box.within(area) and _is_free(box, boxes) and (not nearest or _is_nearest(box, index, middles))
         )
         if (box := next(free, None)) is None:
             return None
@@ -64,8 +64,8 @@ def arrange(
     return placed
 
 
-def _is_free(box: Box, taken: Float[np.ndarray, "boxes 4"]) -> bool:
-    apart = 2 * np.abs(taken[:, :2] - box[:2]) >= taken[:, 2:] + box[2:]
+def _is_free(box: Box, boxes: Float[np.ndarray, "boxes 4"]) -> bool:
+    apart = 2 * np.abs(boxes[:, :2] - box[:2]) >= boxes[:, 2:] + box[2:]
     return bool(apart.any(axis=1).all())
 
 

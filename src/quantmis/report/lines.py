@@ -54,8 +54,8 @@ def curves(name: str, heading: str, lines: Sequence[Line], resolved: float, styl
         axes.minorticks_off()
         write_along(axes, Axis("non-members taken for members", share=True), Axis("members found", share=True))
         legend(axes, loc="lower right")
-        told = f"Curves of {listing(list(dict.fromkeys(_named_line(line) for line in lines)))}"
-        return inline(figure, heading, styles, "panel", told)
+        description = f"Curves of {listing(list(dict.fromkeys(_named_line(line) for line in lines)))}"
+        return inline(figure, heading, styles, "panel", description)
 
 
 def _curve(axes: "Axes", line: Line, low: float) -> None:
@@ -91,7 +91,7 @@ class Series:
 
 def strips(name: str, heading: str, series: Sequence[Series], labels: Sequence[int], up: Axis, styles: Styles) -> str:
     """Draw estimates with intervals beside each other for each label, for wide and for narrow pages."""
-    drawn: list[str] = []
+    drawings: list[str] = []
     for size, (width, height) in {"wide": (760, 300), "narrow": NARROW}.items():
         columns = 2 if size == "wide" else 1
         top = 14 + 15 * -(-(len(series) + 1) // columns)
@@ -107,18 +107,18 @@ def strips(name: str, heading: str, series: Sequence[Series], labels: Sequence[i
             axes.set_xlabel("class")
             axes.set_ylabel(up.label)
             legend(axes, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
-            drawn.append(inline(figure, heading, styles, size, _extremes(series)))
-    return "".join(drawn)
+            drawings.append(inline(figure, heading, styles, size, _extremes(series)))
+    return "".join(drawings)
 
 
 def _extremes(series: Sequence[Series]) -> str:
     """Say of each version in which class it is highest and lowest."""
-    said: list[str] = []
+    phrases: list[str] = []
     for each in series:
         order = sorted(each.values, key=lambda label: each.values[label].value)
         ends = [f"class {label} {each.values[label].value:.2f}" for label in dict.fromkeys([*order[:1], *order[-1:]])]
-        said.append(f"{title(each.name)}: {' to '.join(ends) or 'not measured'}")
-    return "; ".join(said)
+        phrases.append(f"{title(each.name)}: {' to '.join(ends) or 'not measured'}")
+    return "; ".join(phrases)
 
 
 def _looks(series: Sequence[Series]) -> list[tuple[str, str]]:
@@ -129,9 +129,9 @@ def _looks(series: Sequence[Series]) -> list[tuple[str, str]]:
 
 def _strip(axes: "Axes", series: Series, labels: Sequence[int], shift: float, looks: tuple[str, str]) -> None:
     shape, colour = looks
-    known = [(place + shift, series.values[label]) for place, label in enumerate(labels) if label in series.values]
-    bars = [(place, end) for place, each in known for end in (each.low, each.high, math.nan)]
+    points = [(place + shift, series.values[label]) for place, label in enumerate(labels) if label in series.values]
+    bars = [(place, end) for place, each in points for end in (each.low, each.high, math.nan)]
     axes.plot(*np.array(bars).reshape(-1, 2).T, color=COLOUR[colour], linewidth=1)
-    values = np.array([(place, each.value) for place, each in known]).reshape(-1, 2)
+    values = np.array([(place, each.value) for place, each in points]).reshape(-1, 2)
     label = ascii_only(title(series.name))
     axes.plot(*values.T, shape, color=COLOUR[colour], markersize=6, markeredgecolor=COLOUR["paper"], label=label)

@@ -73,9 +73,11 @@ def difference(change: Estimate, name: str) -> str:
         return _times(change)
     share = words.is_share(name)
     factor, unit = (100, " points") if share else (1, "")
-    told = words.scaled(change, factor)
-    digits = words.clear(told, words.places(words.reach(told) / 10, most=1 if share else 4))
-    value, low, high = (words.fixed(each, digits) for each in (told.value, told.low, told.high))
+    scaled_change = words.scaled(change, factor)
+    digits = words.clear(scaled_change, words.places(words.reach(scaled_change) / 10, most=1 if share else 4))
+    value, low, high = (
+        words.fixed(each, digits) for each in (scaled_change.value, scaled_change.low, scaled_change.high)
+    )
     return f"{value}{unit} of {words.plainly(name)}, between {low} and {high}"
 
 
@@ -85,9 +87,9 @@ def _times(change: Estimate) -> str:
     >>> _times(Estimate(0.1, 0.09, 0.11))
     'a factor of 1.105 in perplexity, between 1.094 and 1.116'
     """
-    told = Estimate(math.exp(change.value), math.exp(change.low), math.exp(change.high))
-    digits = words.clear(told, words.places(words.reach(told) / 10))
-    value, low, high = (words.fixed(each, digits) for each in (told.value, told.low, told.high))
+    factor = Estimate(math.exp(change.value), math.exp(change.low), math.exp(change.high))
+    digits = words.clear(factor, words.places(words.reach(factor) / 10))
+    value, low, high = (words.fixed(each, digits) for each in (factor.value, factor.low, factor.high))
     return f"a factor of {value} in perplexity, between {low} and {high}"
 
 
@@ -115,12 +117,12 @@ def bargain(results: Results) -> str | None:
     if all(record in best for record in least):
         return None
     among = f"Of those whose {name} the data do not tell from that of full precision{_too(results) or ','}"
-    alone = [record.name for record in front(view, kept(results))] == [record.name for record in best]
+    alone = [record.name for record in front(view, without_shown_loss(results))] == [record.name for record in best]
     less = "least" if alone else "less than full precision"
     alike, verb = (" and cannot be told apart", "give") if len(best) > 1 else ("", "gives")
     often = rightness(best, view)
-    said = f"{among} {some([title(record.name) for record in best])} {verb} away {less}{alike}"
-    return f"{said}{f': the attacker is {often}' if often else ''}.{_tied_with(results, best)}"
+    sentence = f"{among} {some([title(record.name) for record in best])} {verb} away {less}{alike}"
+    return f"{sentence}{f': the attacker is {often}' if often else ''}.{_tied_with(results, best)}"
 
 
 def _too(results: Results) -> str:
@@ -132,7 +134,7 @@ def _tied_with(results: Results, best: Sequence[VersionResult]) -> str:
     view = lead(results)
     others = [
         title(record.name)
-        for record in kept(results)
+        for record in without_shown_loss(results)
         if record not in best and all(tied(view, record, each) for each in best) and not protects(view, record)
     ]
     them = "it" if len(best) == 1 else "them"
@@ -142,14 +144,14 @@ def _tied_with(results: Results, best: Sequence[VersionResult]) -> str:
 def _no_bargain(results: Results, whole: VersionResult, name: str) -> str:
     of = f"No version whose {name} the data do not tell from that of full precision{_too(results)}"
     none = f"{of} gives away measurably less than it does"
-    alike = [title(record.name) for record in kept(results) if tied(lead(results), record, whole)]
+    alike = [title(record.name) for record in without_shown_loss(results) if tied(lead(results), record, whole)]
     if not alike:
         return f"{none}."
     give = "they give" if len(alike) > 1 else "it gives"
     return f"{none}: {some(alike)} cannot be told apart from full precision by what {give} away."
 
 
-def kept(results: Results) -> list[VersionResult]:
+def without_shown_loss(results: Results) -> list[VersionResult]:
     """Return the quantized versions that lead the report and are not shown to lose utility, here or in like models."""
     view = lead(results)
     whole = baseline(view)
@@ -161,8 +163,8 @@ def kept(results: Results) -> list[VersionResult]:
 
 def lost_alike(results: Results, record: VersionResult) -> Estimate | None:
     """Return what a version of models trained like the very model loses in utility beyond doubt, None for nothing."""
-    known = {each.name: each for each in results.versions}
-    mine, whole = known.get(record.name), baseline(results)
+    by_name = {each.name: each for each in results.versions}
+    mine, whole = by_name.get(record.name), baseline(results)
     change = utility_change(mine, whole) if mine and whole else None
     return words.scaled(change, -1) if isinstance(change, Estimate) and change.high < 0 else None
 
@@ -173,12 +175,12 @@ def contrary(results: Results) -> str | None:
     whole = baseline(view)
     if view is results or whole is None:
         return None
-    said = [
+    losses = [
         f"{difference(lost, metric([record]))}, under {title(record.name)}"
         for record in most_useful(least_exposed(view))[:1]
         if keeps(record, whole) and (lost := lost_alike(results, record))
     ]
-    return f"One model alone hardly shows such a loss: models trained like it lose {said[0]}." if said else None
+    return f"One model alone hardly shows such a loss: models trained like it lose {losses[0]}." if losses else None
 
 
 def bargains(results: Results) -> list[VersionResult]:
@@ -187,10 +189,10 @@ def bargains(results: Results) -> list[VersionResult]:
     Where the data cannot tell some of them apart, they are all returned, in the order of the ranking.
     """
     view = lead(results)
-    return front(view, [record for record in kept(results) if protects(view, record)])
+    return front(view, [record for record in without_shown_loss(results) if protects(view, record)])
 
 
 def recommended(results: Results) -> list[VersionResult]:
     """Return the versions that a decision is between: the most useful of the least exposed, and that at no price."""
-    found = [*most_useful(least_exposed(lead(results)))[:1], *most_useful(bargains(results))[:1]]
-    return list({record.name: record for record in found}.values())
+    records = [*most_useful(least_exposed(lead(results)))[:1], *most_useful(bargains(results))[:1]]
+    return list({record.name: record for record in records}.values())

@@ -48,10 +48,10 @@ def attacker(record: VersionResult) -> Estimate | Unmeasured:
 
 def about_model(results: Results) -> Results | None:
     """Return what an audit of a training algorithm says of the very model that was given, as an as-is audit would."""
-    found = results.this_model
-    if results.config.depth == "as-is" or isinstance(found, Unmeasured):
+    this_model = results.this_model
+    if results.config.depth == "as-is" or isinstance(this_model, Unmeasured):
         return None
-    records, ranking = found
+    records, ranking = this_model
     config = results.config.model_copy(update={"depth": "as-is"})
     sets = results.target.releases if isinstance(results.target, TargetResult) else []
     own = {"versions": records, "ranking": ranking, "releases": sets}
@@ -78,8 +78,8 @@ def rate(right: Estimate, digits: int) -> tuple[str, str, str]:
 def numbers(results: Results) -> dict[str, int]:
     """Return the number of each version, the same in every table and figure: its position in the ranking table."""
     ranked = [row.name for row in results.ranking.rows]
-    left = [record.name for record in results.versions if record.name not in ranked]
-    return {name: number for number, name in enumerate([*ranked, *left], 1)}
+    unranked = [record.name for record in results.versions if record.name not in ranked]
+    return {name: number for number, name in enumerate([*ranked, *unranked], 1)}
 
 
 def places(results: Results, number: Mapping[str, int] | None = None) -> list[Place]:
@@ -92,19 +92,19 @@ def places(results: Results, number: Mapping[str, int] | None = None) -> list[Pl
         number.setdefault(name, len(number) + 1)
     least = least_exposed(results)
     rows = {row.name: row for row in results.ranking.rows}
-    found: list[Place] = []
+    entries: list[Place] = []
     for name in numbers(results):
         record, row = results.version(name), rows.get(name)
         tied_with = tuple(sorted(number[other] for other in (row.tied if row else ())))
         rank = standing(row.rank if row else None, len(tied_with))
-        found.append(Place(number[name], rank, record in least, record, attacker(record), tied_with))
-    return found
+        entries.append(Place(number[name], rank, record in least, record, attacker(record), tied_with))
+    return entries
 
 
 def ordered(records: Sequence[VersionResult]) -> str:
     """Say in which order versions are listed: by what is told of them, and where that leaves ties, by distortion."""
-    known = all(isinstance(record[DISTORTION], float) for record in records)
-    return "the least exposed first" + ("; where tied, the most distorted" if known else "")
+    has_distortion = all(isinstance(record[DISTORTION], float) for record in records)
+    return "the least exposed first" + ("; where tied, the most distorted" if has_distortion else "")
 
 
 def leaders(results: Results) -> list[VersionResult]:
@@ -168,8 +168,8 @@ def least_exposed(results: Results) -> list[VersionResult]:
     first = leaders(results)
     if baseline(results) is None:
         return first if len(first) < len(results.versions) else []
-    known = [record for record in results.versions if protects(results, record)]
-    return [record for record in first if record in known] or front(results, known)
+    protective = [record for record in results.versions if protects(results, record)]
+    return [record for record in first if record in protective] or front(results, protective)
 
 
 def front(results: Results, records: Sequence[VersionResult]) -> list[VersionResult]:
@@ -210,7 +210,7 @@ def most_useful(records: Sequence[VersionResult]) -> list[VersionResult]:
     return sorted(records, key=lambda record: -utility_value(record))
 
 
-def shown(record: VersionResult) -> Estimate | Unmeasured:
+def displayed_utility(record: VersionResult) -> Estimate | Unmeasured:
     """Return the utility of a version as people are shown it: of a language model its perplexity."""
     return record[PERPLEXITY if PERPLEXITY.name in record.measures else UTILITY]
 

@@ -47,10 +47,10 @@ def released(results: Results, notes: Notes) -> list[ReleasedTogether]:
 
 
 def _subject(subject: ResultSubject, notes: Notes) -> ReleasedTogether:
-    sets, shown = subject.releases, measures_shown("release")
+    sets, measures = subject.releases, measures_shown("release")
     columns = [
-        (measure.title, _written(measure.unit, [each[measure] for each in sets], notes, measure is not RELEASE_GAIN))
-        for measure in shown
+        (measure.title, _cells(measure.unit, [each[measure] for each in sets], notes, measure is not RELEASE_GAIN))
+        for measure in measures
     ]
     columns += [("Strongest joint attack", [Cell(words.clean(each.strongest_attack) or words.NONE) for each in sets])]
     columns += [("Strongest alone", [Cell(_alone(each) or words.NONE) for each in sets])]
@@ -62,14 +62,14 @@ def _subject(subject: ResultSubject, notes: Notes) -> ReleasedTogether:
 def _alone(release: ReleaseResult) -> str:
     """Return the attack and the version that a gain is held against, in words."""
     end = f" on {words.BASELINE}"
-    named = [
+    names = [
         f"{each.removesuffix(end)} on {words.title(words.BASELINE)}" if each.endswith(end) else each
         for each in release.strongest_alone.split(", ")
     ]
-    return words.clean(", ".join(named), 120)
+    return words.clean(", ".join(names), 120)
 
 
-def _written(unit: str, values: Sequence[Estimate | Unmeasured], notes: Notes, is_accuracy: bool) -> list[Cell]:
+def _cells(unit: str, values: Sequence[Estimate | Unmeasured], notes: Notes, is_accuracy: bool) -> list[Cell]:
     return rights(values, notes) if is_accuracy else column_of(unit, values, notes)  # pyright: ignore[reportArgumentType]
 
 
@@ -81,13 +81,13 @@ def called(release: ReleaseResult, subject: ResultSubject) -> str:
 
 
 def _section(release: ReleaseResult, subject: ResultSubject, notes: Notes) -> ReleaseSection:
-    said = filter(None, (told(release, called(release, subject)), adds_most(release)))
+    sentences = filter(None, (gain_sentence(release, called(release, subject)), adds_most(release)))
     return ReleaseSection(
-        words.capital(called(release, subject)), tuple(said), _left_out(release, notes), _attacks(release, notes)
+        words.capital(called(release, subject)), tuple(sentences), _left_out(release, notes), _attacks(release, notes)
     )
 
 
-def told(release: ReleaseResult, name: str) -> str | None:
+def gain_sentence(release: ReleaseResult, name: str) -> str | None:
     """Say how often an attacker is right who has all versions of a set, and what having all of them gains."""
     right, alone, gain = (release[each] for each in (RELEASE_ATTACK_ACCURACY, RELEASE_STRONGEST_ALONE, RELEASE_GAIN))
     if isinstance(right, Unmeasured) or isinstance(alone, Unmeasured) or isinstance(gain, Unmeasured):
@@ -108,10 +108,10 @@ def told(release: ReleaseResult, name: str) -> str | None:
 
 def adds_most(release: ReleaseResult) -> str | None:
     """Say which version adds most to what the others give away, where one can be shown to add anything."""
-    left = release[RELEASE_WITHOUT]
-    known = [] if isinstance(left, Unmeasured) else [(each.version, each.adds) for each in left]
-    adding = [(name, adds) for name, adds in known if isinstance(adds, Estimate) and adds.low > 0]
-    if not known:
+    exclusions = release[RELEASE_WITHOUT]
+    contributions = [] if isinstance(exclusions, Unmeasured) else [(each.version, each.adds) for each in exclusions]
+    adding = [(name, adds) for name, adds in contributions if isinstance(adds, Estimate) and adds.low > 0]
+    if not contributions:
         return None
     if not adding:
         return "No single version can be shown to add to what the others give away: leaving one out would not help."
@@ -128,28 +128,28 @@ def points(change: Estimate) -> str:
 
 
 def _left_out(release: ReleaseResult, notes: Notes) -> ReportTable | None:
-    left = release[RELEASE_WITHOUT]
-    if isinstance(left, Unmeasured):
+    exclusions = release[RELEASE_WITHOUT]
+    if isinstance(exclusions, Unmeasured):
         return None
     columns: list[Column] = [
-        ("With all others, an attacker is right", rights([each.attack_accuracy for each in left], notes)),
-        ("It adds, points", differences([each.adds for each in left], notes)),
-        ("Meaning", [Cell(_meaning(each)) for each in left]),
+        ("With all others, an attacker is right", rights([each.attack_accuracy for each in exclusions], notes)),
+        ("It adds, points", differences([each.adds for each in exclusions], notes)),
+        ("Meaning", [Cell(_meaning(each)) for each in exclusions]),
     ]
     caption = "What is left when one version is not released; the intervals of what each adds hold together"
-    return assemble(caption, "Left out", [words.title(each.version) for each in left], columns)
+    return assemble(caption, "Left out", [words.title(each.version) for each in exclusions], columns)
 
 
-def _meaning(left: LeftOut) -> str:
-    if isinstance(left.adds, Unmeasured) or left.adds.low <= 0 <= left.adds.high:
+def _meaning(exclusion: LeftOut) -> str:
+    if isinstance(exclusion.adds, Unmeasured) or exclusion.adds.low <= 0 <= exclusion.adds.high:
         return "nothing shown to be added"
-    return "adds to what the others give away" if left.adds.low > 0 else "the attack is weaker with it"
+    return "adds to what the others give away" if exclusion.adds.low > 0 else "the attack is weaker with it"
 
 
 def _attacks(release: ReleaseResult, notes: Notes) -> ReportTable:
     outcomes = list(release.attacks.values())
-    found = [each if isinstance(each, Unmeasured) else each[AUC] for each in outcomes]
-    columns: list[Column] = [("AUC", areas(found, notes))]
+    aucs = [each if isinstance(each, Unmeasured) else each[AUC] for each in outcomes]
+    columns: list[Column] = [("AUC", areas(aucs, notes))]
     columns += [
         (
             f"Members found at {words.probability(fpr)} false alarms",
@@ -180,5 +180,5 @@ def together(results: Results) -> str | None:
         for release in subject.releases:
             gain = release[RELEASE_GAIN]
             if isinstance(gain, Estimate) and gain.low > 0:
-                return told(release, f"{called(release, subject)} of {subject.about}")
+                return gain_sentence(release, f"{called(release, subject)} of {subject.about}")
     return None

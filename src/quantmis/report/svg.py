@@ -71,17 +71,17 @@ class Styles:
         return "\n".join(f".{name}{{{style}}}" for style, name in self.classes.items())
 
 
-def inline(figure: "Figure", title: str, styles: Styles, css_class: str, told: str = "") -> str:
-    """Return the figure as an `<svg>` element that says `title`, and what was `told`, to those who cannot see it."""
+def inline(figure: "Figure", title: str, styles: Styles, css_class: str, description: str = "") -> str:
+    """Return the figure as an `<svg>` element that says `title`, and its `description`, to those who cannot see it."""
     with io.BytesIO() as stream:
         figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
         root = ElementTree.fromstring(stream.getvalue())  # noqa: S314 -- written by matplotlib one line above
     _prune(root)
-    used = set(re.findall(r"#(\w+)", " ".join(_references(root))))
+    ids = set(re.findall(r"#(\w+)", " ".join(_references(root))))
     for element in root.iter():
-        _restyle(element, styles, used)
+        _restyle(element, styles, ids)
     _unwrap(root)
-    label = f"{title}. {told}" if told else title
+    label = f"{title}. {description}" if description else title
     root.attrib = {"viewBox": root.attrib["viewBox"], "class": f"chart {css_class}", "role": "img", "aria-label": label}
     ElementTree.register_namespace("", SVG)
     return ElementTree.tostring(root, encoding="unicode").replace(f' xmlns="{SVG}"', "", 1)
@@ -113,10 +113,10 @@ def _references(root: ElementTree.Element) -> Iterator[str]:
         yield element.get(LINK, "")
 
 
-def _restyle(element: ElementTree.Element, styles: Styles, used: set[str]) -> None:
+def _restyle(element: ElementTree.Element, styles: Styles, ids: set[str]) -> None:
     if (style := element.attrib.pop("style", None)) is not None:
         element.set("class", styles.of(style))
-    if element.get("id") not in used:
+    if element.get("id") not in ids:
         element.attrib.pop("id", None)
     if (link := element.attrib.pop(LINK, None)) is not None:
         element.set("href", link)

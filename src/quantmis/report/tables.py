@@ -34,12 +34,12 @@ from quantmis.report.headline import subject
 from quantmis.report.reading import (
     Place,
     adaptive,
+    displayed_utility,
     lead_attack,
     metric,
     ordered,
     places,
     rates_digits,
-    shown,
 )
 from quantmis.report.reading import rates as rates_of
 from quantmis.results import Agreement, AttackMetrics, Results, VersionResult
@@ -162,11 +162,11 @@ def without_empty(table: ReportTable) -> ReportTable:
         for index, cells in enumerate(columns)
         if len(cells) == 1 and (cell := next(iter(cells))).text == MISSING and cell.note
     }
-    kept = [index for index in range(len(columns)) if index not in empty]
+    indices = [index for index in range(len(columns)) if index not in empty]
     return replace(
         table,
-        head=(table.head[0], *(table.head[1 + index] for index in kept)),
-        rows=tuple(replace(row, cells=tuple(row.cells[index] for index in kept)) for row in table.rows),
+        head=(table.head[0], *(table.head[1 + index] for index in indices)),
+        rows=tuple(replace(row, cells=tuple(row.cells[index] for index in indices)) for row in table.rows),
         missing=tuple((table.head[1 + index], note) for index, note in empty.items()),
     )
 
@@ -193,8 +193,8 @@ def agreements(results: Results, notes: Notes) -> ReportTable:
         ("Kendall's tau", numbers([pair.tau for pair in pairs], notes)),
         ("Meaning", [Cell(_alike(pair.tau)) for pair in pairs]),
     ]
-    asked = "Do two measures order the versions alike? 1 is the same order, 0 no relation."
-    return assemble(asked, "Measures", list(map(_pair, pairs)), columns)
+    caption = "Do two measures order the versions alike? 1 is the same order, 0 no relation."
+    return assemble(caption, "Measures", list(map(_pair, pairs)), columns)
 
 
 def silent_agreements(results: Results) -> list[str]:
@@ -221,6 +221,6 @@ def _alike(tau: Quantity) -> str:
 
 def utilities(records: Sequence[VersionResult], notes: Notes) -> list[Cell]:
     """Return the column of what the versions are worth."""
-    values, name = [shown(record) for record in records], words.plainly(metric(records)).replace(" ", "_")
+    values, name = [displayed_utility(record) for record in records], words.plainly(metric(records)).replace(" ", "_")
     digits = decimals(values)
     return [cell(each, notes, lambda value: words.utility_text(value, name, digits)) for each in values]

@@ -40,17 +40,17 @@ def table(results: Results, width: int | None = None) -> Table:
     """Return the ranking for a terminal of `width` characters (by default this one), ties shown as ties."""
     listed = places(results)
     wide = shutil.get_terminal_size().columns if width is None else width
-    drawn = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
-    drawn.add_column("rank", justify="right", no_wrap=True)
-    drawn.add_column("version", overflow="fold", min_width=SHORTEST, max_width=LONGEST if wide < 120 else None)
-    chosen = [column for column in _columns(results, listed) if column.width <= wide]
-    for column in chosen:
-        drawn.add_column(column.heading, overflow="fold")
-    drawn.caption, drawn.caption_justify = ordered(results.versions), "left"
+    grid = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
+    grid.add_column("rank", justify="right", no_wrap=True)
+    grid.add_column("version", overflow="fold", min_width=SHORTEST, max_width=LONGEST if wide < 120 else None)
+    columns = [column for column in _columns(results, listed) if column.width <= wide]
+    for column in columns:
+        grid.add_column(column.heading, overflow="fold")
+    grid.caption, grid.caption_justify = ordered(results.versions), "left"
     for index, place in enumerate(listed):
-        cells = (place.rank, words.title(place.record.name), *(column.cells[index] for column in chosen))
-        drawn.add_row(*map(Text, cells), style=STYLES[tables.role(place)])
-    return drawn
+        cells = (place.rank, words.title(place.record.name), *(column.cells[index] for column in columns))
+        grid.add_row(*map(Text, cells), style=STYLES[tables.role(place)])
+    return grid
 
 
 def _columns(results: Results, listed: Sequence[Place]) -> list[Column]:

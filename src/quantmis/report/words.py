@@ -29,8 +29,8 @@ def clean(text: str, limit: int = NAME_LIMIT) -> str:
     ('tern\ufffdary', 'aaaa…')
     """
     line = re.sub(r"[ \t\r\n\f\v]+", " ", text[: 4 * limit])
-    seen = "".join("\ufffd" if unicodedata.category(letter) in UNSEEN else letter for letter in line)
-    return seen if len(seen) <= limit and len(text) <= 4 * limit else seen[: limit - 1] + "…"
+    visible = "".join("\ufffd" if unicodedata.category(letter) in UNSEEN else letter for letter in line)
+    return visible if len(visible) <= limit and len(text) <= 4 * limit else visible[: limit - 1] + "…"
 
 
 def title(name: str) -> str:
@@ -53,8 +53,8 @@ def some(words: Sequence[str], most: int = 4) -> str:
     >>> some(["a", "b", "c", "d"], most=2)
     'a, b and 2 others'
     """
-    left = len(words) - most
-    return listing(words) if left <= 1 else listing([*words[:most], f"{left} others"])
+    rest = len(words) - most
+    return listing(words) if rest <= 1 else listing([*words[:most], f"{rest} others"])
 
 
 def ranges(numbers: Sequence[int]) -> str:

@@ -17,7 +17,7 @@ from quantmis.results.document import (
     TargetResult,
     standing,
 )
-from quantmis.results.files import contents, json_schema, parse, read, write, written
+from quantmis.results.files import contents, json_schema, parse, read, to_bytes, write
 from quantmis.results.records import (
     AttackMetrics,
     AttackResult,
@@ -60,6 +60,6 @@ __all__ = [
     "read",
     "standing",
     "subjects",
+    "to_bytes",
     "write",
-    "written",
 ]

@@ -17,14 +17,14 @@ DOCUMENT = "results.json"
 LONGEST = 300
 
 
-def written(results: Results) -> bytes:
+def to_bytes(results: Results) -> bytes:
     """Return the document as the bytes of `results.json`."""
     return results.model_dump_json(indent=1, exclude_none=True).encode() + b"\n"
 
 
 def write(results: Results, path: Path) -> None:
     """Write the document at `path`, whole or not at all."""
-    write_atomically(path, written(results))
+    write_atomically(path, to_bytes(results))
 
 
 def read(path: Path) -> Results:
@@ -54,17 +54,17 @@ def parse(document: bytes, source: str = "results.json") -> Results:
     try:
         version = _Versioned.model_validate_json(document).schema_version
         _refuse_other_version(version, source)
-        found = Results.model_validate_json(document)
+        results = Results.model_validate_json(document)
     except EstimateError as error:
         raise _invalid(source, str(error)) from error
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the document"
         raise _invalid(source, f"{place}: {first['msg']}") from error
-    fault = next(faults(found), None)
+    fault = next(faults(results), None)
     if fault is not None:
         raise _invalid(source, fault)
-    return found
+    return results
 
 
 def _invalid(source: str, why: str) -> UserError:

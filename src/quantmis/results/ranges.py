@@ -77,14 +77,14 @@ def _faults(value: Any, path: str, name: str, span: Span) -> Iterator[str]:
         yield from (f"{path}: {fault}" for fault in _of_curve(value))
     elif isinstance(value, BaseModel | dict | list | tuple):
         for step, field, child, within in _children(value, name, span):
-            yield from _faults(child, f"{path}.{_shown(step)}".lstrip("."), field, within)
+            yield from _faults(child, f"{path}.{_printable(step)}".lstrip("."), field, within)
         if isinstance(value, VersionResult) and not 1 <= value.distinct <= value.models:
             yield f"{path}: {value.distinct} different models of {value.models} are not possible"
     elif (fault := _of_plain(value, name)) is not None:
         yield f"{path}: {fault}"
 
 
-def _shown(step: object) -> str:
+def _printable(step: object) -> str:
     """Return a step of a path as it may be printed: names come from whoever wrote the document."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(step)[:60])
 
@@ -115,21 +115,21 @@ def _as_estimate(value: Any) -> Any:
 
 def _span(measure: Measure[Any], record: MeasuredRecord) -> Span:
     metric = record.utility_metric if isinstance(record, VersionResult) else ""
-    known = UTILITIES.get("accuracy" if metric.endswith("accuracy") else metric, {})
-    return known.get(measure.unit, (*measure.span, measure.bounded))
+    spans = UTILITIES.get("accuracy" if metric.endswith("accuracy") else metric, {})
+    return spans.get(measure.unit, (*measure.span, measure.bounded))
 
 
-def _of_estimate(found: Estimate | Unmeasured, span: Span) -> Iterator[str]:
-    if isinstance(found, RateAt | UnresolvedAt) and not 0 < found.fpr < 1:
-        yield f"a false positive rate lies between 0 and 1, this is {found.fpr:g}"
-    if not isinstance(found, Estimate):
+def _of_estimate(quantity: Estimate | Unmeasured, span: Span) -> Iterator[str]:
+    if isinstance(quantity, RateAt | UnresolvedAt) and not 0 < quantity.fpr < 1:
+        yield f"a false positive rate lies between 0 and 1, this is {quantity.fpr:g}"
+    if not isinstance(quantity, Estimate):
         return
     low, high, bounded = span
     slack = 0.0 if bounded else min(high - low, LARGEST)
-    if not low - ALMOST <= found.value <= high + ALMOST:
-        yield f"a value between {low:g} and {high:g} is expected, this is {found.value:g}"
-    elif found.low < low - slack - ALMOST or found.high > high + slack + ALMOST:
-        yield f"an interval between {low:g} and {high:g} is expected, this is {found.low:g} to {found.high:g}"
+    if not low - ALMOST <= quantity.value <= high + ALMOST:
+        yield f"a value between {low:g} and {high:g} is expected, this is {quantity.value:g}"
+    elif quantity.low < low - slack - ALMOST or quantity.high > high + slack + ALMOST:
+        yield f"an interval between {low:g} and {high:g} is expected, this is {quantity.low:g} to {quantity.high:g}"
 
 
 def _of_curve(curve: Curve) -> Iterator[str]:

@@ -31,14 +31,14 @@ class MeasuredRecord(Record):
     def _declared(cls, values: Any) -> dict[str, Any]:
         if not isinstance(values, Mapping):
             raise ValueError("expected measures by name")  # noqa: TRY004 pydantic takes ValueError for what is wrong
-        known = measures_of(cls.subject)
-        unknown = [name for name in values if name not in known]
+        measures = measures_of(cls.subject)
+        unknown = [name for name in values if name not in measures]
         if unknown:
-            raise ValueError(f"unknown measure {unknown[0]!r}: {suggestion(str(unknown[0]), known)}")
-        return {name: known[name].parse(values[name]) for name in known if name in values}
+            raise ValueError(f"unknown measure {unknown[0]!r}: {suggestion(str(unknown[0]), measures)}")
+        return {name: measures[name].parse(values[name]) for name in measures if name in values}
 
     @field_serializer("measures", mode="wrap")
-    def _written(self, values: dict[str, Any], write: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    def _as_plain(self, values: dict[str, Any], write: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
         """Leave out what is None: only what has no number, or is a bound, has a reason."""
         return _without_none(write(values))
 
@@ -61,8 +61,8 @@ class MeasuredRecord(Record):
     def __getitem__(self, measure: Measure[Any] | str) -> Any:
         """Return the value of a measure, or of the one of that name."""
         name = measure if isinstance(measure, str) else measure.name
-        if isinstance(measure, str) and name not in (known := measures_of(self.subject)):
-            raise UserError(f"there is no measure {name!r}: {suggestion(name, known)}")
+        if isinstance(measure, str) and name not in (measures := measures_of(self.subject)):
+            raise UserError(f"there is no measure {name!r}: {suggestion(name, measures)}")
         return self.measures.get(name, NOT_IN_DOCUMENT)
 
     def numbers(self) -> Iterator[tuple[str, Number]]:

@@ -43,11 +43,11 @@ def _releases_of_target(results: Results) -> list[ReleaseResult]:
 
 def subjects(results: Results) -> list[ResultSubject]:
     """Return both subjects, the very model first; one that was not measured has a reason and no versions."""
-    given = results.this_model
-    if isinstance(given, Unmeasured):
-        this_model = ResultSubject(THIS_MODEL, [], given, given.reason)
+    parts = results.this_model
+    if isinstance(parts, Unmeasured):
+        this_model = ResultSubject(THIS_MODEL, [], parts, parts.reason)
     else:
-        this_model = ResultSubject(THIS_MODEL, *given, releases=_releases_of_target(results))
+        this_model = ResultSubject(THIS_MODEL, *parts, releases=_releases_of_target(results))
     if results.config.depth == "as-is":
         algorithm = ResultSubject(TRAINING_ALGORITHM, [], Unmeasured(NOTHING_TRAINED), NOTHING_TRAINED)
     else:

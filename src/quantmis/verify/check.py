@@ -40,8 +40,8 @@ def verify(folder: Path, weights: Path | None = None) -> Checked:
         return Checked(tables, 0, [*edited, *saved.damaged, *page_edited], unchecked)
     numbers, differing = _numbers(document, saved)
     edited += [*differing, *_newer(document)] if differing else []
-    named = [*unchecked, *lines(document, weights is not None)]
-    return Checked(tables, numbers, [*edited, *unnamed(folder, document), *page_edited], named)
+    unchecked_parts = [*unchecked, *lines(document, weights is not None)]
+    return Checked(tables, numbers, [*edited, *unnamed(folder, document), *page_edited], unchecked_parts)
 
 
 def _unknown(document: Results, content: bytes) -> Iterator[str]:
@@ -51,27 +51,27 @@ def _unknown(document: Results, content: bytes) -> Iterator[str]:
 
 
 def _weights(document: Results, weights: Path) -> list[str]:
-    target, found = document.target, shipped(weights)
+    target, candidate = document.target, shipped(weights)
     if not isinstance(target, TargetResult):
-        return [f"{found.name}: no weights were audited"]
-    same = found.file in (target.file, *target.files.values()) or found.tensors == target.digest
-    return [] if same else [f"{found.name} is not a file that was audited: its SHA-256 is {found.file}"]
+        return [f"{candidate.name}: no weights were audited"]
+    same = candidate.file in (target.file, *target.files.values()) or candidate.tensors == target.digest
+    return [] if same else [f"{candidate.name} is not a file that was audited: its SHA-256 is {candidate.file}"]
 
 
 def _numbers(document: Results, saved: Saved) -> tuple[int, list[str]]:
-    written = document.model_dump(mode="json", exclude_none=True)
+    original = document.model_dump(mode="json", exclude_none=True)
     try:
-        found = recompute(document, saved).model_dump(mode="json", exclude_none=True)
+        recomputation = recompute(document, saved).model_dump(mode="json", exclude_none=True)
     except UserError as error:
         raise UserError(f"cannot compute the numbers again: {error}", hint=error.hint) from error
-    for each in (written, found):
+    for each in (original, recomputation):
         leave_out(each, document)
-    return count(found), list(differences(written, found))
+    return count(recomputation), list(differences(original, recomputation))
 
 
 def _newer(document: Results) -> list[str]:
-    made = document.environment.versions.get("quantmis", "an unknown version")
+    writer = document.environment.versions.get("quantmis", "an unknown version")
     here = version("quantmis")
-    if made == here:
+    if writer == here:
         return []
-    return [f"the document was written by quantmis {made}, this is {here}: that may be why numbers differ"]
+    return [f"the document was written by quantmis {writer}, this is {here}: that may be why numbers differ"]

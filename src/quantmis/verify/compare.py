@@ -8,24 +8,24 @@ TOLERANCE = 1e-9
 SHOWN = 60
 
 
-def differences(written: Any, computed: Any, path: str = "") -> Iterator[str]:
+def differences(document: Any, computed: Any, path: str = "") -> Iterator[str]:
     """Yield a line for everything in which `computed` is not what was `written`; both as plain JSON.
 
     >>> list(differences({"auc": {"value": 0.6}}, {"auc": {"value": 0.5}}))
     ['auc.value: 0.6 in the document, 0.5 computed from the tables']
     """
-    if isinstance(written, dict) and isinstance(computed, dict):
-        yield from _of_dicts(written, computed, path)
-    elif isinstance(written, list) and isinstance(computed, list) and len(written) == len(computed):
-        for index, (one, other) in enumerate(zip(written, computed, strict=True)):
+    if isinstance(document, dict) and isinstance(computed, dict):
+        yield from _of_dicts(document, computed, path)
+    elif isinstance(document, list) and isinstance(computed, list) and len(document) == len(computed):
+        for index, (one, other) in enumerate(zip(document, computed, strict=True)):
             yield from differences(one, other, f"{path}.{_name(one, index)}")
-    elif not _same(written, computed):
-        yield f"{path.lstrip('.')}: {_brief(written)} in the document, {_brief(computed)} computed from the tables"
+    elif not _same(document, computed):
+        yield f"{path.lstrip('.')}: {_brief(document)} in the document, {_brief(computed)} computed from the tables"
 
 
-def _of_dicts(written: dict[str, Any], computed: dict[str, Any], path: str) -> Iterator[str]:
-    for key in dict.fromkeys([*written, *computed]):
-        yield from differences(written.get(key), computed.get(key), f"{path}.{key}".lstrip("."))
+def _of_dicts(document: dict[str, Any], computed: dict[str, Any], path: str) -> Iterator[str]:
+    for key in dict.fromkeys([*document, *computed]):
+        yield from differences(document.get(key), computed.get(key), f"{path}.{key}".lstrip("."))
 
 
 def count(document: Any) -> int:
@@ -48,8 +48,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _name(item: Any, index: int) -> str:
-    named = item.get("name", index) if isinstance(item, dict) else index
-    return str(named)[:SHOWN]
+    name = item.get("name", index) if isinstance(item, dict) else index
+    return str(name)[:SHOWN]
 
 
 def _brief(value: Any) -> str:

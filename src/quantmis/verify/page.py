@@ -20,15 +20,15 @@ def rendered(folder: Path, document: Results, content: bytes) -> tuple[list[str]
     path = folder / PAGE
     if not path.is_file():
         return [], [f"{PAGE}: there is none in the folder", *unchecked]
-    found = content_of(path)
-    if found == render(document, content).encode():
+    page = content_of(path)
+    if page == render(document, content).encode():
         return [], unchecked
-    if (by := _renderer(found)) != renderer():
+    if (by := _renderer(page)) != renderer():
         return [], [f"{PAGE}: it was rendered by {by}, this is {renderer()}; write it again to compare", *unchecked]
     return [f"{PAGE} is not the page that results.json gives; `quantmis report` writes it again"], unchecked
 
 
 def _renderer(page: bytes) -> str:
     """Return by which versions a page says that it was rendered, in characters that can be printed."""
-    said = re.search(r'<meta name="generator" content="([^"<>]{0,200})">', page[:HEAD].decode(errors="replace"))
-    return "".join(filter(str.isprintable, said[1])) if said else "an unknown version"
+    match = re.search(r'<meta name="generator" content="([^"<>]{0,200})">', page[:HEAD].decode(errors="replace"))
+    return "".join(filter(str.isprintable, match[1])) if match else "an unknown version"

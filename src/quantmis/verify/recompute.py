@@ -62,20 +62,22 @@ def _read(folder: Path, record: VersionResult, saved: Saved, tables: list[LossTa
         saved.damaged.append(f"{record.table} is not the table that results.json was computed from")
 
 
-def _read_at(path: Path, shown: str, name: str, saved: Saved, tables: list[LossTable]) -> None:
+def _read_at(path: Path, label: str, name: str, saved: Saved, tables: list[LossTable]) -> None:
     try:
         tables.append(read_table(path, name, "target" if tables is saved.this_model else "models"))
     except Damaged as why:
-        saved.damaged.append(f"{shown} {why}")
+        saved.damaged.append(f"{label} {why}")
 
 
 def unnamed(folder: Path, results: Results) -> list[str]:
     """Return a line for each table in the folder that the document does not name."""
     targets = results.target.versions if isinstance(results.target, TargetResult) else []
     noises = [f"matched_noise(of={each.version})" for each in results.controls if each.name.startswith(NOISE)]
-    named = {record.table for record in [*results.versions, *targets]} | {f"tables/{slug(each)}.npz" for each in noises}
-    found = sorted(path.relative_to(folder).as_posix() for path in (folder / "tables").rglob("*.npz"))
-    return [f"{path}: results.json names no such table" for path in found if path not in named]
+    tables = {record.table for record in [*results.versions, *targets]} | {
+        f"tables/{slug(each)}.npz" for each in noises
+    }
+    paths = sorted(path.relative_to(folder).as_posix() for path in (folder / "tables").rglob("*.npz"))
+    return [f"{path}: results.json names no such table" for path in paths if path not in tables]
 
 
 def settings_of(results: Results, saved: Saved) -> AnalysisSettings:
@@ -136,7 +138,7 @@ def _like(saved: Saved) -> dict[str, str | None]:
 def _config(results: Results, settings: AnalysisSettings, saved: Saved) -> Config:
     """Return what was asked for, as far as it shows in the tables."""
     models = _trained(saved)
-    found: dict[str, object] = {
+    update: dict[str, object] = {
         "depth": settings.depth,
         "quantizers": _quantizers(saved),
         "attacks": settings.attack_names,
@@ -146,17 +148,17 @@ def _config(results: Results, settings: AnalysisSettings, saved: Saved) -> Confi
     }
     if max(settings.shadows, settings.replicates) != models:
         largest = "shadows" if settings.shadows >= settings.replicates else "replicates"
-        found[largest] = models
-    return results.config.model_copy(update=found)
+        update[largest] = models
+    return results.config.model_copy(update=update)
 
 
 def _quantizers(saved: Saved) -> list[str]:
     """Return the quantizers of the audit: all tables of trained models, or those of the target that it made itself."""
     if saved.algorithm:
         return [table.name for table in saved.algorithm]
-    given, *others = saved.this_model
-    made = [table.name for table in others if "file" not in table.origin]
-    return [IDENTITY, *(name.removesuffix(f" of the {given.name}") for name in made)]
+    original, *others = saved.this_model
+    own = [table.name for table in others if "file" not in table.origin]
+    return [IDENTITY, *(name.removesuffix(f" of the {original.name}") for name in own)]
 
 
 def _data(results: Results, leading: SubjectAnalysis) -> Data:
@@ -179,17 +181,17 @@ def _target(
     target = results.target
     if isinstance(target, Unmeasured) or not this_model.tables:
         return NO_TARGET
-    given, *others = this_model.tables
+    original, *others = this_model.tables
     apart = bool(algorithm.tables)
     files = {table.name: table.origin["file"] for table in others if table.origin.get("file")}
     return target.model_copy(
         update={
-            "name": given.origin.get("name", ""),
-            "digest": given.traits[0].fingerprint,
-            "file": given.origin.get("file", ""),
+            "name": original.origin.get("name", ""),
+            "digest": original.traits[0].fingerprint,
+            "file": original.origin.get("file", ""),
             "files": files,
-            "members": int(given.evidence.member[0].sum()),
-            "non_members": int(given.is_held_out.sum()),
+            "members": int(original.evidence.member[0].sum()),
+            "non_members": int(original.is_held_out.sum()),
             "blind": _blind(target.blind),
             "versions": list(this_model.records) if apart else [],
             "ranking": this_model.ranking(settings.level) if apart else SEE_DOCUMENT,

@@ -55,19 +55,19 @@ def lines(document: Results, with_weights: bool) -> Iterator[str]:
     )
 
 
-def leave_out(found: dict[str, Any], document: Results) -> None:
+def leave_out(content: dict[str, Any], document: Results) -> None:
     """Drop the parts that are not checked from a document as plain JSON."""
     for path in (path for each in unchecked(document) for path in each.paths):
-        _drop(found, path)
-    found["warnings"] = [each for each in found["warnings"] if each["code"] not in RAN]
-    for record in [*found["versions"], *found["target"].get("versions", [])]:
+        _drop(content, path)
+    content["warnings"] = [each for each in content["warnings"] if each["code"] not in RAN]
+    for record in [*content["versions"], *content["target"].get("versions", [])]:
         exposed = record["measures"].get("most_exposed_samples")
         for each in exposed if isinstance(exposed, list) else []:
             each.pop("id")
 
 
-def _drop(found: dict[str, Any], path: str) -> None:
+def _drop(content: dict[str, Any], path: str) -> None:
     *steps, last = path.split(".")
     for step in steps:
-        found = found.get(step, {})
-    found.pop(last, None)
+        content = content.get(step, {})
+    content.pop(last, None)
