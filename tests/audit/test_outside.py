@@ -18,7 +18,7 @@ from torch import nn
 import quantmis as qm
 from quantmis.audit.execution.collect import collect
 from quantmis.audit.execution.executors import Local
-from quantmis.audit.execution.outside import ABSENT, CHANGED, changed, watched
+from quantmis.audit.execution.outside import ABSENT, CHANGED, changes, watched
 from quantmis.audit.execution.planning import membership, plan, planted
 from quantmis.audit.execution.store import Store
 from quantmis.audit.run import run
@@ -195,7 +195,7 @@ def test_a_file_that_changes_while_it_is_read_is_never_as_it_was(tmp_path: Path)
         file.read_text()
         file.write_text("22")
     assert observed.digests() == {f"file:{file}": CHANGED}
-    assert changed(observed.digests()) == [f"file {file}"]
+    assert changes(observed.digests()) == [f"file {file}"]
 
 
 def test_values_of_variables_are_not_kept_in_the_open(monkeypatch: pytest.MonkeyPatch):
@@ -206,7 +206,7 @@ def test_values_of_variables_are_not_kept_in_the_open(monkeypatch: pytest.Monkey
     found = observed.digests()
     assert found["variable:OUTSIDE_NOTHING"] == ABSENT
     assert "a secret" not in json.dumps(found)
-    assert changed(found) == []
+    assert changes(found) == []
 
 
 def test_nothing_is_observed_outside_and_what_is_installed_is_known_by_its_version(tmp_path: Path):

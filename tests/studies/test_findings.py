@@ -117,7 +117,7 @@ def test_orders_agree_from_nine_pairs_of_ten_on(values: tuple[float, ...], verdi
 def test_a_measure_that_was_not_measured_leaves_its_claim_undecided():
     found = [each for each in findings(several()) if "security" in each.claim.text]
     assert [each.verdict for each in found] == ["undecided"]
-    assert isinstance(found[0].found, Unmeasured)
+    assert isinstance(found[0].number, Unmeasured)
 
 
 def test_every_claim_has_a_verdict_and_is_written_out():

@@ -18,7 +18,7 @@ from quantmis.stats import Estimate
 from quantmis.stats.average import average
 from quantmis.studies import admet, synthetic
 from quantmis.studies import reproduction as command
-from quantmis.studies.outcome import Outcome, keep, kept
+from quantmis.studies.outcome import Outcome, keep, stored_outcome
 from quantmis.studies.predicting import Predicting
 from quantmis.studies.problem import Design, Problem, measure
 from quantmis.studies.reports import Run, write_report
@@ -86,12 +86,12 @@ def test_an_outcome_on_disk_is_itself_and_a_stale_or_damaged_one_is_none(
     measured: Outcome, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     path = tmp_path / "problems" / "small.json"
-    assert kept(path, measured.key) is None
+    assert stored_outcome(path, measured.key) is None
     keep(path, measured)
-    assert kept(path, measured.key) == measured
-    assert kept(path, "another key") is None
+    assert stored_outcome(path, measured.key) == measured
+    assert stored_outcome(path, "another key") is None
     path.write_bytes(path.read_bytes()[:-100])
-    assert kept(path, measured.key) is None
+    assert stored_outcome(path, measured.key) is None
     assert "damaged and measured again" in capsys.readouterr().err
 
 

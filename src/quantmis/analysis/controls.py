@@ -52,8 +52,8 @@ def shuffled_membership(table: LossTable, settings: AnalysisSettings) -> list[Co
             f"shuffled membership, {spelling(attack)}",
             table.name,
             "AUC 0.5: who was a member is drawn anew, so there is nothing to find",
-            found := _auc(attack, other),
-            found.low <= 0.5 <= found.high,
+            area := _auc(attack, other),
+            area.low <= 0.5 <= area.high,
         )
         for attack in settings.attacks
     ]
@@ -81,7 +81,7 @@ def shuffled_release(tables: Sequence[LossTable], settings: AnalysisSettings) ->
     by_name = {table.name: table.audited for table in tables}
     own = [each for each in settings.attacks if each.bounds_security]
     attacks = [each for each in own if not each.uses_references or each == settings.lead_attack]
-    found = list[Control]()
+    records = list[Control]()
     for names in release_sets(list(by_name), settings.release)[:1]:
         groups = by_name[names[0]].groups
         other = _another(by_name[names[0]].member, settings.seed, groups)
@@ -91,7 +91,7 @@ def shuffled_release(tables: Sequence[LossTable], settings: AnalysisSettings) ->
             for name, each in scores.items()
             if not isinstance(each, Unmeasured)
         }
-        found += [
+        records += [
             _judged(
                 f"shuffled membership, {name} on {len(names)} versions together",
                 names[0],
@@ -101,7 +101,7 @@ def shuffled_release(tables: Sequence[LossTable], settings: AnalysisSettings) ->
             )
             for name, area in areas.items()
         ]
-    return found
+    return records
 
 
 def planted_leak(table: LossTable, settings: AnalysisSettings) -> list[Control]:
@@ -110,16 +110,16 @@ def planted_leak(table: LossTable, settings: AnalysisSettings) -> list[Control]:
     leak = PLANTED * audited.losses.std() * audited.member
     signal = None if audited.signal is None else audited.signal + PLANTED * audited.signal.std() * audited.member
     entropy = None if audited.entropy is None else audited.entropy - PLANTED * audited.entropy.std() * audited.member
-    named = {name: each + PLANTED * each.std() * audited.member for name, each in audited.named.items()}
-    leaking = replace(audited, losses=audited.losses - leak, signal=signal, entropy=entropy, named=named)
+    signals = {name: each + PLANTED * each.std() * audited.member for name, each in audited.named.items()}
+    leaking = replace(audited, losses=audited.losses - leak, signal=signal, entropy=entropy, named=signals)
     expected = f"AUC above {FOUND}: the losses of members were lowered by {PLANTED:.0f} standard deviations"
     return [
         _judged(
             f"planted leak, {spelling(attack)}",
             table.name,
             expected,
-            found := _auc(attack, leaking),
-            found.value > FOUND,
+            area := _auc(attack, leaking),
+            area.value > FOUND,
         )
         for attack in settings.attacks
     ]
@@ -134,11 +134,11 @@ def canaries(tables: Sequence[LossTable], settings: AnalysisSettings) -> list[Co
         return []
     lead = settings.lead_attack
     expected = f"AUC above 0.5 in full precision: {settings.canaries} wrongly labelled copies were trained on"
-    found = [_auc(lead, table.canaries) for table in tables]
-    passed = [found[0].low > 0.5, *[None] * (len(tables) - 1)]
+    areas = [_auc(lead, table.canaries) for table in tables]
+    passed = [areas[0].low > 0.5, *[None] * (len(tables) - 1)]
     return [
         _judged(f"canaries, {spelling(lead)}", table.name, expected, each, good)
-        for table, each, good in zip(tables, found, passed, strict=True)
+        for table, each, good in zip(tables, areas, passed, strict=True)
     ]
 
 
@@ -169,6 +169,6 @@ def _auc(attack: Attack, table: Evidence) -> Estimate:
     return evaluate(attack.score(table), table.member, LEVEL, groups=table.groups, each_other=each_other).auc
 
 
-def _judged(name: str, version: str, expected: str, found: Estimate | Unmeasured, passed: bool | None) -> Control:
+def _judged(name: str, version: str, expected: str, estimate: Estimate | Unmeasured, passed: bool | None) -> Control:
     good = None if passed is None else bool(passed)
-    return Control(name=name, version=version, expected=expected, found=found, passed=good)
+    return Control(name=name, version=version, expected=expected, found=estimate, passed=good)

@@ -57,7 +57,7 @@ def find(
     subjects: Sequence[SubjectAnalysis] = (),
 ) -> list[Finding]:
     """Return what must be said beside the numbers of an audit, the gravest first; `subjects` are all it analysed."""
-    found = [
+    findings = [
         *_failed_controls(controls),
         *confounded(target),
         *members_do_worse(subjects),
@@ -77,7 +77,7 @@ def find(
         *_unresolved(versions),
         *_damaged(damaged),
     ]
-    return [Finding(code=code, text=text) for code, text in found]
+    return [Finding(code=code, text=text) for code, text in findings]
 
 
 def _failed_controls(controls: Sequence[Control]) -> Found:
@@ -108,8 +108,8 @@ def _hardly_learned(
     versions: Sequence[VersionResult], settings: AnalysisSettings, target: TargetResult | Unmeasured
 ) -> Found:
     alone = settings.depth == "as-is"
-    given = target.versions[:1] if isinstance(target, TargetResult) else []
-    for own, record in [(alone, versions[0]), *((True, each) for each in given)]:
+    baselines = target.versions[:1] if isinstance(target, TargetResult) else []
+    for own, record in [(alone, versions[0]), *((True, each) for each in baselines)]:
         if own and isinstance(target, TargetResult) and target.stated is not None:
             continue  # what it is worth is as its owner says
         gain, utility = record[GAIN_OVER_CONSTANT_GUESS], record[UTILITY]
@@ -183,13 +183,13 @@ def _disagreement(agreement: Sequence[Agreement]) -> Found:
 def _contradicted(subjects: Sequence[SubjectAnalysis], level: float) -> Found:
     pairs = [pair for each in subjects for pair in each.contradicted(level)]
     if pairs:
-        named = "; ".join(f"{less} below {more}" for less, more in pairs[:MOST_NAMED])
-        left = f"; and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""
+        examples = "; ".join(f"{less} below {more}" for less, more in pairs[:MOST_NAMED])
+        rest = f"; and {len(pairs) - MOST_NAMED} more" if len(pairs) > MOST_NAMED else ""
         yield (
             "QM018",
             (
                 f"Exposure between twins puts versions beyond doubt in another order than the AUC between twins: "
-                f"{named}{left}. Exposure depends on the scale of outputs, so that a version can look less exposed "
+                f"{examples}{rest}. Exposure depends on the scale of outputs, so that a version can look less exposed "
                 "than it is; orders are stated by the AUC."
             ),
         )

@@ -35,9 +35,9 @@ def ranking(scored: Sequence[ScoredVersion], distortion: Mapping[str, float | Un
     table = scored[0].table
     pairs = compare_metrics(metrics, table.audited.member, level, table.audited_groups)
     exposure = _exposures(scored, metrics, criterion)
-    known = {name: value for name, value in distortion.items() if isinstance(value, float)}
-    is_known = len(known) == len(exposure)
-    rows = rank(exposure, pairs, level, known if is_known else None)
+    distortions = {name: value for name, value in distortion.items() if isinstance(value, float)}
+    is_known = len(distortions) == len(exposure)
+    rows = rank(exposure, pairs, level, distortions if is_known else None)
     return Ranking(criterion=criterion + TIES * is_known, rows=_for_choice(rows, scored, level))
 
 
@@ -141,8 +141,8 @@ def _ties(
 
 def _listed(preferred: Sequence[str], below: Mapping[str, set[str]]) -> list[str]:
     """Return names in the order preferred, but each after all that must stand `below` it."""
-    left, listed = list(preferred), list[str]()
-    while left:
-        listed.append(next(name for name in left if below[name].issubset(listed)))
-        left.remove(listed[-1])
+    rest, listed = list(preferred), list[str]()
+    while rest:
+        listed.append(next(name for name in rest if below[name].issubset(listed)))
+        rest.remove(listed[-1])
     return listed

@@ -41,7 +41,7 @@ NO_ATTACK = "no attack that an attacker could carry out was tried on these versi
 Joint = dict[str, Scores | Unmeasured]
 
 
-def release_sets(names: Sequence[str], asked: Sequence[Sequence[str]] | None) -> list[tuple[str, ...]]:
+def release_sets(names: Sequence[str], sets: Sequence[Sequence[str]] | None) -> list[tuple[str, ...]]:
     """Return the release sets of versions with these names: those asked for that they have, by default all together.
 
     >>> release_sets(["identity", "sign"], None), release_sets(["identity"], None)
@@ -49,9 +49,9 @@ def release_sets(names: Sequence[str], asked: Sequence[Sequence[str]] | None) ->
     >>> release_sets(["identity", "sign"], [["sign", "gguf"], ["sign", "identity"]])
     [('sign', 'identity')]
     """
-    if asked is None:
+    if sets is None:
         return [tuple(names)] if len(names) >= FEWEST else []
-    return [tuple(each) for each in asked if set(each) <= set(names)]
+    return [tuple(each) for each in sets if set(each) <= set(names)]
 
 
 def score_release(
@@ -132,7 +132,7 @@ class _Attacker:
         """Return the scores of each attack on one version, and of a stack of them."""
         name, attacks = self.names[version], self.features.attacks[version]
         scores: Joint = {
-            f"{each} on {name}": found for each, found in (*attacks.items(), *self.transfer[version].items())
+            f"{each} on {name}": values for each, values in (*attacks.items(), *self.transfer[version].items())
         }
         if len(attacks) > 1:
             scores[f"{STACKED} on {name}"] = self._stacked(lambda features: features.alone([version]))
@@ -156,11 +156,11 @@ class _Attacker:
     def _half(self) -> Bool[np.ndarray, " samples"]:
         return halves(self.features.tables[0].signals, self.member, self.settings.seed, self.groups)
 
-    def _stacked(self, chosen: Callable[[Features], list[Scores]]) -> Scores:
+    def _stacked(self, select: Callable[[Features], list[Scores]]) -> Scores:
         """Return the scores of a stack of the features that `chosen` returns."""
-        features = chosen(self.features)
+        features = select(self.features)
         if self.own is not None:
-            return from_references(chosen(self.own), self.own.tables[0].member, features)
+            return from_references(select(self.own), self.own.tables[0].member, features)
         if self._pair.max() > 0:
             return over_pairs(features, self.member)
         return over_samples(features, self.member, self.settings.seed, self.groups)
@@ -178,18 +178,19 @@ def _attacker(
         ratio = _ratio(tables, None) if all(each is None for each in own) else None
         return _Attacker(Features(tables, adaptive, ratio), ratio, names, transfer, settings)
     learned, ratio = _learned_from(models, adaptive, settings), _ratio(tables, models)
-    known = None if learned is None or learned.ratio is None else ratio
-    return _Attacker(Features(tables, adaptive, known), ratio, names, transfer, settings, learned)
+    feature = None if learned is None or learned.ratio is None else ratio
+    return _Attacker(Features(tables, adaptive, feature), ratio, names, transfer, settings, learned)
 
 
 def _learned_from(
     models: Sequence[Evidence], carried_out: Sequence[Mapping[str, Scores]], settings: AnalysisSettings
 ) -> Features | None:
     """Return the same features of the attacker's own models; None where an attack needs more models than these."""
-    known = {spelling(attack): attack for attack in settings.attacks}
+    attacks = {spelling(attack): attack for attack in settings.attacks}
     try:
         scores = [
-            {name: known[name].score(table) for name in names} for table, names in zip(models, carried_out, strict=True)
+            {name: attacks[name].score(table) for name in names}
+            for table, names in zip(models, carried_out, strict=True)
         ]
     except UserError:
         return None  # the weights are learned on half of the samples then, as without models of one's own

@@ -108,5 +108,5 @@ def _read_only(name: str, *tables: Evidence | None) -> Generator[None]:
 
 
 def _arrays(table: Evidence) -> list[np.ndarray]:
-    given = (table.losses, table.member, table.signal, table.entropy, table.label, *table.named.values())
-    return [each for each in given if each is not None]
+    arrays = (table.losses, table.member, table.signal, table.entropy, table.label, *table.named.values())
+    return [each for each in arrays if each is not None]

@@ -96,25 +96,27 @@ def _rule(
 def _held_out(table: Evidence, cluster: Int[np.ndarray, " models"]) -> Iterator[Float[np.ndarray, " samples"]]:
     """Yield, for each fold of models, the advantage at each sample of the rule that the other models give."""
     for fold in range(FOLDS):
-        held = cluster % FOLDS == fold
-        against = reference_sets(table.rows(held), table.rows(~held))
+        is_held_out = cluster % FOLDS == fold
+        against = reference_sets(table.rows(is_held_out), table.rows(~is_held_out))
         against.require("the Gaussian plug-in", trained=2, untrained=2)
-        signal, references = centred(table.rows(held), against)
+        signal, references = centred(table.rows(is_held_out), against)
         rule = _rule(signal, references, against)
-        inside, outside = (_beyond(signal, side, rule) for side in (table.member[held], ~table.member[held]))
+        inside, outside = (
+            _beyond(signal, side, rule) for side in (table.member[is_held_out], ~table.member[is_held_out])
+        )
         yield np.where(rule.gap[0] > 0, inside - outside, outside - inside)
 
 
 def _beyond(
-    signal: Float[np.ndarray, "models samples"], chosen: Bool[np.ndarray, "models samples"], rule: _Rule
+    signal: Float[np.ndarray, "models samples"], side: Bool[np.ndarray, "models samples"], rule: _Rule
 ) -> Float[np.ndarray, " samples"]:
     """Return the probability that a signal like the `chosen` exceeds the middle, unbiased for normal signals.
 
     A mean of n signals has itself variance v / n; so what is left for the normal around it is v (1 - 1 / n).
     """
-    count = chosen.sum(0)
+    count = side.sum(0)
     require(count.min() > 0, "the Gaussian plug-in needs members and non-members of each sample among any quarter")
-    mean = np.where(chosen, signal, 0.0).sum(0) / count
-    left = np.sqrt(rule.variance[0] * (1 - 1 / count))
+    mean = np.where(side, signal, 0.0).sum(0) / count
+    deviation = np.sqrt(rule.variance[0] * (1 - 1 / count))
     apart = mean - rule.middle[0]
-    return np.where(left > 0, ndtr(apart / np.where(left > 0, left, 1.0)), (np.sign(apart) + 1) / 2)
+    return np.where(deviation > 0, ndtr(apart / np.where(deviation > 0, deviation, 1.0)), (np.sign(apart) + 1) / 2)

@@ -94,10 +94,10 @@ class QuantileRegression(Attack):
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         few = np.linspace(0, len(signal) - 1, min(len(signal), MOST_ENTRIES)).astype(int)
-        chosen = np.lexsort((*features.T, signal))[few]  # evenly over all signals, whatever the order of samples
+        entries = np.lexsort((*features.T, signal))[few]  # evenly over all signals, whatever the order of samples
         boosting = HistGradientBoostingRegressor(loss="quantile", quantile=quantile, max_leaf_nodes=15)
         boosting.set_params(early_stopping=False, random_state=0)
-        return boosting.fit(features[chosen], signal[chosen]).predict(rows)
+        return boosting.fit(features[entries], signal[entries]).predict(rows)
 
 
 def _reference_features(target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples features"]:

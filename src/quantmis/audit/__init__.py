@@ -49,11 +49,11 @@ def audit(
     command: str = "",
 ) -> "AuditResult":
     """Audit a model; what stands here is replaced below, where the declaration of the options is known."""
-    given = locals()
+    arguments = locals()
     from quantmis.audit.request import audit_request
     from quantmis.audit.run import run
 
-    options = AuditOptions.of(**{name: given[name] for name in AuditOptions.model_fields if name not in OBJECTS})
+    options = AuditOptions.of(**{name: arguments[name] for name in AuditOptions.model_fields if name not in OBJECTS})
     folder = None if out is None else Path(out)
     return run(audit_request(task, samples, target, options, folder, command, quantizers, attacks), progress)
 

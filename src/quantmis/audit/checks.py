@@ -60,8 +60,8 @@ def require_fresh(task: Task) -> nn.Module:
     module = task.build(0)
     if isinstance(task.model, HuggingFace):
         return module
-    held = {place for _, value in _tensors(module) if (place := _place(value))}
-    shared = [name for name, value in _tensors(task.build(1)) if _place(value) in held]
+    places = {place for _, value in _tensors(module) if (place := _place(value))}
+    shared = [name for name, value in _tensors(task.build(1)) if _place(value) in places]
     require(
         not shared,
         f"model: it returns the same weights each time, so all models would be one: {', '.join(shared[:1])} is shared",
@@ -79,16 +79,16 @@ def _place(value: Tensor) -> int:
     return value.untyped_storage().data_ptr() if value.numel() and value.device.type != "meta" else 0
 
 
-def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"], named: Sequence[str] = ()) -> None:
+def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"], signals: Sequence[str] = ()) -> None:
     """Run every attack on random losses under the memberships of the audit, so that what cannot run says so now.
 
     `named`: the further signals that the tables of the audit will have.
     """
     if len(member) == 0:
         return
-    shown = member[:, np.any(member, axis=0)]
-    losses = seeds.generator(settings.options.seed, "rehearsal").random(shown.shape)
-    rehearsal = Evidence(losses, shown, entropy=losses, named=dict.fromkeys(named, losses))
+    membership = member[:, np.any(member, axis=0)]
+    losses = seeds.generator(settings.options.seed, "rehearsal").random(membership.shape)
+    rehearsal = Evidence(losses, membership, entropy=losses, named=dict.fromkeys(signals, losses))
     for attack in settings.attacks:
         attack.score(rehearsal)
 
@@ -97,12 +97,12 @@ def check_quantizers(settings: Settings, task: Task, samples: Samples) -> None:
     """Put an untrained model through every quantizer and run what comes out, so that what cannot be says so now."""
     module, few = task.build(0), few_of(inputs(samples))
     for quantizer in (*settings.quantizers, *settings.noises):
-        made = _tried(quantizer, module, few)
-        require_computes(spelling(quantizer), module, made, few.clone())
+        quantized = _tried(quantizer, module, few)
+        require_computes(spelling(quantizer), module, quantized, few.clone())
         if is_foreign(quantizer):
-            settled(spelling(quantizer), made.model, task, few)
+            settled(spelling(quantizer), quantized.model, task, few)
         if not type(quantizer).__module__.startswith("quantmis."):
-            _require_repeats(quantizer, made, _tried(quantizer, module, few))
+            _require_repeats(quantizer, quantized, _tried(quantizer, module, few))
 
 
 def _tried(quantizer: Quantizer, module: nn.Module, few: Tensor) -> Quantized:

@@ -175,7 +175,7 @@ def _reproduce(parts: Analysed) -> Reproduce:
     """Say how to run the audit again, by the engine that was chosen: another one rounds differently."""
     request, settings = parts.request, parts.request.settings
     engine = parts.work.engine.kind if parts.work else "auto"
-    options = settings.options.written(*OBJECTS, *CHOSEN)
+    options = settings.options.as_arguments(*OBJECTS, *CHOSEN)
     words = [
         f"quantizers={settings.quantizer_names}",
         f"attacks={settings.attack_names}",

@@ -79,7 +79,7 @@ class AuditOptions(Section):
     """Whether to train every model anew, whatever finished work the folder holds; that is removed first."""
 
     @model_validator(mode="after")
-    def _known(self) -> "AuditOptions":
+    def _require_known(self) -> "AuditOptions":
         if self.depth is not None and self.depth not in DEPTHS:
             raise ValueError(f"unknown depth {self.depth!r}: {suggestion(self.depth, DEPTHS)}")
         small = [each for each in self.release or [] if len(set(each)) < max(2, len(each))]
@@ -97,10 +97,10 @@ class AuditOptions(Section):
             name = ".".join(map(str, first["loc"])) or "options"
             raise UserError(f"{name}: {first['msg'].removeprefix('Value error, ')}", hint=meaning(name)) from error
 
-    def written(self, *leave_out: str) -> str:
+    def as_arguments(self, *leave_out: str) -> str:
         """Write the options that differ from their defaults as the arguments of a call in Python."""
-        changed = self.model_dump(exclude_defaults=True, exclude=set(leave_out))
-        return ", ".join(f"{name}={value!r}" for name, value in changed.items())
+        options = self.model_dump(exclude_defaults=True, exclude=set(leave_out))
+        return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
 def meaning(option: str) -> str | None:

@@ -42,10 +42,10 @@ def audit_request(
     """
     deepest = "indicator" if isinstance(task.loss, CausalLM) else "shadow"
     models = models_of(options, target is not None, task.has_recipe, deepest)
-    named = options.quantizers if quantizers is None else quantizers
-    chosen = () if named is None and target is not None and target.quantized else named
+    methods = options.quantizers if quantizers is None else quantizers
+    choice = () if methods is None and target is not None and target.quantized else methods
     settings = Settings(
-        quantizers=quantizers_of(chosen),
+        quantizers=quantizers_of(choice),
         attacks=attacks_of(
             options.attacks if attacks is None else attacks, models, task.loss, task.loss.named_signals(samples)
         ),

@@ -17,7 +17,7 @@ from quantmis.audit.execution.collect import Collected, collect, write_weights
 from quantmis.audit.execution.executors import executor
 from quantmis.audit.execution.outside import watched
 from quantmis.audit.execution.planning import membership, plan, planted, scope_of
-from quantmis.audit.execution.progress import Stages, shown
+from quantmis.audit.execution.progress import Stages, shown_stages
 from quantmis.audit.execution.store import Store, locked
 from quantmis.audit.execution.work import Group, Work
 from quantmis.audit.request import AuditRequest
@@ -76,7 +76,7 @@ class Done:
 
 def _audit(request: AuditRequest, member: np.ndarray, progress: bool) -> Done:
     clock, settings = document.Clock(), request.settings
-    with shown(progress) as stages:
+    with shown_stages(progress) as stages:
         with clock.timed("plan"):
             work = plan(request, member, _store(request)) if settings.models else None
         with clock.timed("train and quantize"):

@@ -116,19 +116,19 @@ class Models(NamedTuple):
 MODELS_BY_DEFAULT = {"shadow": Models(64, 64), "indicator": Models(0, 4), "as-is": Models(0, 0)}
 
 
-def models_of(options: AuditOptions, given: bool, has_recipe: bool, deepest: Depth = "shadow") -> Models:
+def models_of(options: AuditOptions, has_target: bool, has_recipe: bool, deepest: Depth = "shadow") -> Models:
     """Return how many models to train: as many as were asked for, by default those of the depth.
 
     `given`: there is a trained model, and so a depth that trains nothing; `has_recipe`: there is a recipe to train more
     with. Without the one, or with the other, the default is to train the models of the depth `deepest`.
     """
     depth, shadows, replicates = options.depth, options.shadows, options.replicates
-    known = depth is None or depth in DEPTHS
-    require(known, f"unknown depth {depth!r}", hint=suggestion(str(depth), DEPTHS))
+    is_known = depth is None or depth in DEPTHS
+    require(is_known, f"unknown depth {depth!r}", hint=suggestion(str(depth), DEPTHS))
     for name, count in (("shadows", shadows), ("replicates", replicates)):
         _require_even(name, count or 0)
-    asked = shadows is not None or replicates is not None
-    meant = depth or ("as-is" if given and not has_recipe and not asked else "shadow" if shadows else deepest)
+    has_counts = shadows is not None or replicates is not None
+    meant = depth or ("as-is" if has_target and not has_recipe and not has_counts else "shadow" if shadows else deepest)
     attacked = MODELS_BY_DEFAULT[meant].shadows if shadows is None else shadows
     compared = attacked if meant == "shadow" else MODELS_BY_DEFAULT[meant].replicates
     models = Models(attacked, compared if replicates is None else replicates)
@@ -138,27 +138,27 @@ def models_of(options: AuditOptions, given: bool, has_recipe: bool, deepest: Dep
         hint="as-is trains nothing, indicator trains replicates only, shadow trains shadows",
     )
     require(
-        given or max(models) >= 2,
+        has_target or max(models) >= 2,
         "an audit without a trained model trains at least 2 models",
         hint="replicates=4 measures the indicator, shadows=64 also runs the attacks that need shadow models",
     )
     return models
 
 
-def quantizers_of(asked: Sequence[str | Quantizer] | None) -> tuple[Quantizer, ...]:
+def quantizers_of(quantizers: Sequence[str | Quantizer] | None) -> tuple[Quantizer, ...]:
     """Return the quantizers asked for, by default the codebooks; full precision always, and first."""
-    chosen = [_quantizer(each) for each in (QUANTIZERS_BY_DEFAULT if asked is None else asked)]
-    return (Identity(), *(each for each in chosen if each != Identity()))
+    methods = [_quantizer(each) for each in (QUANTIZERS_BY_DEFAULT if quantizers is None else quantizers)]
+    return (Identity(), *(each for each in methods if each != Identity()))
 
 
 def attacks_of(
-    asked: Sequence[str | Attack] | None, models: Models, loss: Loss, named: Sequence[str] = ()
+    attacks: Sequence[str | Attack] | None, models: Models, loss: Loss, signals: Sequence[str] = ()
 ) -> tuple[Attack, ...]:
     """Return the attacks asked for, by default those of the depth and of the `named` signals that the samples have."""
-    if asked is not None:
-        return tuple(map(_attack, asked))
+    if attacks is not None:
+        return tuple(map(_attack, attacks))
     entropy = ("modified_entropy",) if models.depth == "as-is" and isinstance(loss, CrossEntropy) else ()
-    return tuple(map(_attack, (*ATTACKS_BY_DEFAULT[models.depth], *entropy, *named)))
+    return tuple(map(_attack, (*ATTACKS_BY_DEFAULT[models.depth], *entropy, *signals)))
 
 
 def _check_options(options: AuditOptions) -> None:
@@ -197,8 +197,8 @@ def _require_alone(attack: Attack) -> None:
     )
 
 
-def _require_known(what: str, name: str, known: Sequence[str]) -> None:
-    require(name in known, f"unknown {what} {name!r}", hint=suggestion(name, known))
+def _require_known(what: str, name: str, choices: Sequence[str]) -> None:
+    require(name in choices, f"unknown {what} {name!r}", hint=suggestion(name, choices))
 
 
 def _require_distinct(kind: str, names: list[str]) -> None:

@@ -42,18 +42,18 @@ def _like(first: str, name: str, table: Evidence, ids: Mapping[str, Shaped[np.nd
     """Return the table with its samples in the order of those of the first."""
     for each in (first, name):
         require(each in ids, f"{each}: there are no ids of its samples", hint="give the ids of every table, or of none")
-    wanted, own = ids[first].tolist(), ids[name].tolist()
+    order, own = ids[first].tolist(), ids[name].tolist()
     require(len(own) == table.samples, f"{name}: {len(own)} ids of {table.samples} samples")
     require(len(set(own)) == len(own), f"{name}: a sample is named twice")
     where = {each: column for column, each in enumerate(own)}
-    missing = [each for each in wanted if each not in where]
+    missing = [each for each in order if each not in where]
     require(
-        not missing and len(own) == len(wanted),
-        f"{name} is not over the samples of {first}: it has {len(own)}, {first} has {len(wanted)}"
+        not missing and len(own) == len(order),
+        f"{name} is not over the samples of {first}: it has {len(own)}, {first} has {len(order)}"
         + (f", and it lacks {missing[0]!r}" if missing else ""),
         hint="compute every version at the same samples",
     )
-    return table.columns(np.array([where[each] for each in wanted]))
+    return table.columns(np.array([where[each] for each in order]))
 
 
 def _require_same(first: str, one: Evidence, name: str, other: Evidence) -> None:

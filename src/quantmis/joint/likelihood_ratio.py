@@ -69,9 +69,9 @@ class JointLikelihoodRatio:
         scale = np.moveaxis(self.scale[index], 0, -1)
         gap = np.moveaxis(self.gap[index], 0, -1) / scale
         whitened = np.linalg.inv(root)
-        drawn = _drawn(gap @ whitened.swapaxes(1, 2), self.error)
-        moved = (drawn @ root.swapaxes(1, 2) - gap) * scale * self.lopsided[..., None]
-        weight = (drawn @ whitened) / scale
+        posterior = _posterior_gaps(gap @ whitened.swapaxes(1, 2), self.error)
+        moved = (posterior @ root.swapaxes(1, 2) - gap) * scale * self.lopsided[..., None]
+        weight = (posterior @ whitened) / scale
         scores = np.zeros(self.signal.shape[1:])
         for place, version in enumerate(index):
             middle = self.middle[version] + moved[..., place]
@@ -123,7 +123,7 @@ def _correlation(one: _Sides, other: _Sides, against: ReferenceSets, trained: bo
     return np.divide(products, spread, out=np.zeros_like(products), where=spread > 0).clip(-1, 1).mean(1)
 
 
-def _drawn(
+def _posterior_gaps(
     gap: Float[np.ndarray, "sets samples versions"], error: Float[np.ndarray, "sets samples"]
 ) -> Float[np.ndarray, "sets samples versions"]:
     """Return gaps, whose errors are independent, drawn towards the usual one: the posterior mean under a normal prior.

@@ -52,12 +52,12 @@ def measures_shown(place: Place) -> list[Measure[Any]]:
 
 @cache
 def _all() -> dict[str, Measure[Any]]:
-    found = sorted([*_own(), *_of_others()], key=lambda measure: (measure.order, measure.name))
-    names = [measure.name for measure in found]
+    measures = sorted([*_own(), *_of_others()], key=lambda measure: (measure.order, measure.name))
+    names = [measure.name for measure in measures]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise UserError(f"two measures are called {repeated[0]}", hint="a measure has a name of its own")
-    return dict(zip(names, found, strict=True))
+    return dict(zip(names, measures, strict=True))
 
 
 def _own() -> Iterator[Measure[Any]]:

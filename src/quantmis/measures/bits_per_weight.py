@@ -13,8 +13,8 @@ UNKNOWN = "not known of a version that was quantized elsewhere"
 
 def mean_of_models(values: Sequence[float | None]) -> float | Unmeasured:
     """Return the mean over models of what is known of each of them."""
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if len(known) == len(values) else Unmeasured(UNKNOWN)
+    numbers = [value for value in values if value is not None]
+    return float(np.mean(numbers)) if len(numbers) == len(values) else Unmeasured(UNKNOWN)
 
 
 def bits_per_weight(version: ScoredVersion) -> float | Unmeasured:

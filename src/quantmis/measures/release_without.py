@@ -38,19 +38,21 @@ def release_without(release: ScoredRelease) -> list[LeftOut] | Unmeasured:
 def _level(release: ScoredRelease, whole: Linear) -> float:
     """Return the level at which the intervals of single versions hold all together; those that change nothing aside."""
     changes = [whole.influence - bound.right.influence for bound in release.without.values() if bound.right]
-    told = [each for each in changes if each.any()]
-    return level_of_all(told, release.member, release.level) if told else release.level
+    nonzero = [each for each in changes if each.any()]
+    return level_of_all(nonzero, release.member, release.level) if nonzero else release.level
 
 
 def _adds(release: ScoredRelease, whole: Linear, without: Bound, level: float) -> Estimate:
     assert without.right is not None  # noqa: S101 for the type checker: looked at above
-    found, _ = difference(whole, without.right, pair_id(release.member), level, release.groups)
-    method = f"holds for all {len(release.without)} versions together; {found.method}"
-    return Estimate(found.value, found.low, found.high, release.level, method)
+    gap, _ = difference(whole, without.right, pair_id(release.member), level, release.groups)
+    method = f"holds for all {len(release.without)} versions together; {gap.method}"
+    return Estimate(gap.value, gap.low, gap.high, release.level, method)
 
 
-def _numbers(left: list[LeftOut]) -> Mapping[str, Number]:
-    return {f".{each.version}.{field}": getattr(each, field) for each in left for field in ("attack_accuracy", "adds")}
+def _numbers(versions: list[LeftOut]) -> Mapping[str, Number]:
+    return {
+        f".{each.version}.{field}": getattr(each, field) for each in versions for field in ("attack_accuracy", "adds")
+    }
 
 
 RELEASE_WITHOUT = Measure[list[LeftOut]](

@@ -65,11 +65,11 @@ def strongest(tables: Mapping[str, Table]) -> Bound:
     why = too_few(first)
     if why:
         return Bound(why, ", ".join(tables), accuracy=why)
-    accepted, chosen = _decide(tables, first.half)
+    accepted, choices = _decide(tables, first.half)
     right = accuracy(accepted, member)
-    measured = first.chosen(right, HELD_OUT.replace("threshold", "attack, threshold"))
-    names = dict.fromkeys(name for name, _ in chosen)
-    is_reversed = any(threshold.is_reversed for _, threshold in chosen)
+    measured = first.chosen_proportion(right, HELD_OUT.replace("threshold", "attack, threshold"))
+    names = dict.fromkeys(name for name, _ in choices)
+    is_reversed = any(threshold.is_reversed for _, threshold in choices)
     return Bound(security_of(measured), ", ".join(names), right, measured, is_reversed)
 
 
@@ -77,12 +77,12 @@ def _decide(
     tables: Mapping[str, Table], half: Bool[np.ndarray, " samples"]
 ) -> tuple[Bool[np.ndarray, "models samples"], list[tuple[str, Threshold]]]:
     member = next(iter(tables.values())).member
-    accepted, chosen = np.empty(member.shape, dtype=bool), list[tuple[str, Threshold]]()
+    accepted, choices = np.empty(member.shape, dtype=bool), list[tuple[str, Threshold]]()
     for side in (half, ~half):
         name, threshold = _strongest(tables, ~side)
         accepted[:, side] = threshold.accepts(tables[name].counts.level[:, side])
-        chosen.append((name, threshold))
-    return accepted, chosen
+        choices.append((name, threshold))
+    return accepted, choices
 
 
 def _strongest(tables: Mapping[str, Table], columns: Bool[np.ndarray, " samples"]) -> tuple[str, Threshold]:

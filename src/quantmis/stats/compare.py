@@ -155,19 +155,19 @@ def _spreads(
     """
     between, column, cell = parts.T
     size = np.where(cell > 0, cell, 1.0)
-    seen, weight = between / size, (cell > 0) / (1 + apart**2 / size)
-    usual = float(weight @ seen / weight.sum()) if weight.any() else 0.0
+    ratios, weight = between / size, (cell > 0) / (1 + apart**2 / size)
+    usual = float(weight @ ratios / weight.sum()) if weight.any() else 0.0
     freedom = others * own_freedom
-    pooled = _drawn(RATIO, RATIO_FREEDOM, usual, freedom)
-    own = np.maximum([_drawn(pooled, OWN_FREEDOM, each, own_freedom) for each in seen.tolist()], 1.0)
+    pooled = _posterior_mean(RATIO, RATIO_FREEDOM, usual, freedom)
+    own = np.maximum([_posterior_mean(pooled, OWN_FREEDOM, each, own_freedom) for each in ratios.tolist()], 1.0)
     variances = np.maximum(np.maximum(column - cell, 0.0) + own * cell, column)
     unsteady = freedom * usual**2
     steady = (pooled * (RATIO_FREEDOM + freedom)) ** 2 / unsteady if unsteady > 0 else MOST_FREEDOM
     return [Spread(float(each), min(max(steady, 1.0), MOST_FREEDOM), models) for each in variances]
 
 
-def _drawn(prior: float, prior_freedom: float, seen: float, freedom: int) -> float:
-    return (prior_freedom * prior + freedom * seen) / (prior_freedom + freedom)
+def _posterior_mean(prior: float, prior_freedom: float, ratio: float, freedom: int) -> float:
+    return (prior_freedom * prior + freedom * ratio) / (prior_freedom + freedom)
 
 
 def _half(

@@ -51,8 +51,10 @@ def by_class(
     require(label.shape == scores.shape[1:], f"label: expected {scores.shape[1]} labels, got {label.shape}")
     classes = ((each, label == each) for each in np.unique(label).tolist())
     return {
-        each: _area(scores[:, chosen], member[:, chosen], level, None if groups is None else groups[chosen], each_other)
-        for each, chosen in classes
+        each: _area(
+            scores[:, in_class], member[:, in_class], level, None if groups is None else groups[in_class], each_other
+        )
+        for each, in_class in classes
     }
 
 
@@ -118,9 +120,9 @@ def _exposures(
 
 
 def _ranks_among(
-    scores: Float[np.ndarray, "models samples"], chosen: Bool[np.ndarray, "models samples"]
+    scores: Float[np.ndarray, "models samples"], is_among: Bool[np.ndarray, "models samples"]
 ) -> Float[np.ndarray, "models samples"]:
-    return stats.rankdata(np.where(chosen, scores, np.inf), axis=0)  # the rest ranks above
+    return stats.rankdata(np.where(is_among, scores, np.inf), axis=0)  # the rest ranks above
 
 
 def _exposure(value: float, over: Spread, level: float, together: float) -> Estimate:

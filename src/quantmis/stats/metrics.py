@@ -97,7 +97,7 @@ class Table:
         low, high = interval.wilson(value, over, self.level, units=self.units)
         return Estimate(value, low, high, self.level, how + clustering(over, self.groups is not None))
 
-    def chosen(self, right: Linear, how: str) -> Estimate:
+    def chosen_proportion(self, right: Linear, how: str) -> Estimate:
         """Return a balanced accuracy whose threshold was chosen to make it large: the choice widens it downwards."""
         plain = self.proportion(right, how)
         error = math.sqrt(self.spread(right.influence).variance)
@@ -145,7 +145,7 @@ def balanced_accuracy(table: Table) -> Estimate | Unmeasured:
     if why:
         return why
     accepted = heldout.decide(table.counts, table.member, table.half, heldout.best_advantage)
-    return table.chosen(accuracy(accepted, table.member), HELD_OUT)
+    return table.chosen_proportion(accuracy(accepted, table.member), HELD_OUT)
 
 
 def accuracy(accepted: Bool[np.ndarray, "models samples"], member: Bool[np.ndarray, "models samples"]) -> Linear:
@@ -175,8 +175,8 @@ def too_few(table: Table) -> Unmeasured | None:
     if min(counted) >= SAMPLES_NEEDED // 2:
         return None
     among = "" if table.groups is None else "groups of "
-    found = f"{(~member).sum()} {among}non-members and {member.sum()} {among}members"
-    return Unmeasured(f"not resolvable with {found}: {SAMPLES_NEEDED} of each are needed")
+    counts = f"{(~member).sum()} {among}non-members and {member.sum()} {among}members"
+    return Unmeasured(f"not resolvable with {counts}: {SAMPLES_NEEDED} of each are needed")
 
 
 def clustering(over: Spread, grouped: bool = False) -> str:

@@ -41,12 +41,12 @@ def over(
 
 def clustered(outcomes: Sequence[Outcome], number: Number) -> list[float]:
     """Return the mean of a number in each cluster of problems that has it."""
-    found: dict[str, list[float]] = {}
+    by_cluster: dict[str, list[float]] = {}
     for outcome in outcomes:
         each = number(outcome)
         if each is not None:
-            found.setdefault(outcome.cluster, []).append(each)
-    return [float(np.mean(values)) for values in found.values()]
+            by_cluster.setdefault(outcome.cluster, []).append(each)
+    return [float(np.mean(values)) for values in by_cluster.values()]
 
 
 def between(first: Sequence[float], second: Sequence[float], level: float = 0.95) -> Estimate | Unmeasured:
@@ -56,9 +56,9 @@ def between(first: Sequence[float], second: Sequence[float], level: float = 0.95
     """
     if min(len(first), len(second)) < 2 or max(len(first), len(second)) < FEWEST:
         return Unmeasured(f"too few: 2 independent problems of one kind and {FEWEST} of the other are needed")
-    found = ttest_ind(first, second, equal_var=False).confidence_interval(level)
+    interval = ttest_ind(first, second, equal_var=False).confidence_interval(level)
     value = float(np.mean(first) - np.mean(second))
-    return Estimate(value, min(float(found.low), value), max(float(found.high), value), level, "Welch's interval")
+    return Estimate(value, min(float(interval.low), value), max(float(interval.high), value), level, "Welch's interval")
 
 
 def ranks(outcomes: Sequence[Outcome], score: Score) -> dict[str, Number]:

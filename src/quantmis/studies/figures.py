@@ -77,8 +77,8 @@ def _points(
 ) -> None:
     """Draw the quantizers of which both quantities were measured."""
     pairs = [(across(each), up(each)) for each in quantizers]
-    known = [(x.value, y.value) for x, y in pairs if isinstance(x, Estimate) and isinstance(y, Estimate)]
-    panel.plot([x for x, _ in known], [y for _, y in known], "o", ms=3, color=colour, label=label, **style)
+    points = [(x.value, y.value) for x, y in pairs if isinstance(x, Estimate) and isinstance(y, Estimate)]
+    panel.plot([x for x, _ in points], [y for _, y in points], "o", ms=3, color=colour, label=label, **style)
 
 
 def _indicator(quantizer: QuantizerOutcome) -> Measured:
@@ -95,10 +95,12 @@ def _lira(quantizer: QuantizerOutcome) -> Measured:
 
 def _at_most(quantizer: QuantizerOutcome) -> Measured:
     """Return the largest MIS that LiRA's advantage leaves."""
-    found = quantizer.advantage
-    if not isinstance(found, Estimate):
-        return found
-    return Estimate(1 - found.value, 1 - found.high, 1 - found.low, found.level, "1 less the advantage of LiRA")
+    advantage = quantizer.advantage
+    if not isinstance(advantage, Estimate):
+        return advantage
+    return Estimate(
+        1 - advantage.value, 1 - advantage.high, 1 - advantage.low, advantage.level, "1 less the advantage of LiRA"
+    )
 
 
 def _exposure(quantizer: QuantizerOutcome) -> float:

@@ -58,18 +58,18 @@ class Finding:
     """Hold a claim with its number and the verdict."""
 
     claim: Claim
-    found: Estimate | Unmeasured
+    number: Estimate | Unmeasured
 
     @property
     def verdict(self) -> str:
         """Say "confirmed", "contradicted" or "undecided"."""
-        if isinstance(self.found, Unmeasured) or self.found.low <= self.claim.bar <= self.found.high:
+        if isinstance(self.number, Unmeasured) or self.number.low <= self.claim.bar <= self.number.high:
             return "undecided"
-        return "confirmed" if self.found.low > self.claim.bar else "contradicted"
+        return "confirmed" if self.number.low > self.claim.bar else "contradicted"
 
     def __str__(self) -> str:
         """Write the verdict, the claim and the number."""
-        return f"{self.verdict}: {self.claim.text} ({self.claim.source}). {self.claim.meaning}: {spoken(self.found)}"
+        return f"{self.verdict}: {self.claim.text} ({self.claim.source}). {self.claim.meaning}: {spoken(self.number)}"
 
 
 def findings(outcomes: Sequence[Outcome], level: float = 0.95) -> list[Finding]:
@@ -77,17 +77,17 @@ def findings(outcomes: Sequence[Outcome], level: float = 0.95) -> list[Finding]:
     return [Finding(claim, claim.number(outcomes, level)) for claim in CLAIMS]
 
 
-def spoken(found: Estimate | Unmeasured, digits: int = 3) -> str:
+def spoken(number: Estimate | Unmeasured, digits: int = 3) -> str:
     """Write a number with its interval, or the reason why there is none.
 
     >>> spoken(Estimate(1.0, 1.0, 1.0), 1)
     '1.0 (every time)'
     """
-    if isinstance(found, Unmeasured):
-        return f"not measured, {found.reason}"
-    if found.low == found.high:
-        return f"{found.value:.{digits}f} (every time)"
-    return f"{found.value:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
+    if isinstance(number, Unmeasured):
+        return f"not measured, {number.reason}"
+    if number.low == number.high:
+        return f"{number.value:.{digits}f} (every time)"
+    return f"{number.value:.{digits}f} ({number.low:.{digits}f} to {number.high:.{digits}f})"
 
 
 def _mean(number: Number, within: Range = ANY) -> Callable[[Sequence[Outcome], float], Estimate | Unmeasured]:
@@ -117,12 +117,12 @@ def _weakest(outcomes: Sequence[Outcome], pairs: Sequence[tuple[str, str]], leve
     pairs together (Bonferroni).
     """
     each_level = 1 - (1 - level) / len(pairs)
-    found = [over(outcomes, _less(*pair), each_level, CORRELATION) for pair in pairs]
-    known = [each for each in found if isinstance(each, Estimate)]
-    if not known:
-        return found[0]
-    refuting = min(known, key=lambda each: each.high)
-    return refuting if refuting.high < 0 else min(known, key=lambda each: each.low)
+    contrasts = [over(outcomes, _less(*pair), each_level, CORRELATION) for pair in pairs]
+    estimates = [each for each in contrasts if isinstance(each, Estimate)]
+    if not estimates:
+        return contrasts[0]
+    refuting = min(estimates, key=lambda each: each.high)
+    return refuting if refuting.high < 0 else min(estimates, key=lambda each: each.low)
 
 
 def _sparsity_against_bits(outcome: Outcome) -> float:

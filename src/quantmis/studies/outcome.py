@@ -74,7 +74,7 @@ class Outcome(Record):
         return (full - self.of(name).utility.value) / (full - self.chance)
 
 
-def kept(path: Path, key: str) -> Outcome | None:
+def stored_outcome(path: Path, key: str) -> Outcome | None:
     """Return the outcome that stands at `path`, or None where there is none, or one of something else."""
     if not path.exists():
         return None

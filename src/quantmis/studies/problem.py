@@ -56,7 +56,7 @@ class Design:
     seed: int = 0
     level: float = 0.95
 
-    def made(self) -> tuple[Quantizer, ...]:
+    def quantizer_objects(self) -> tuple[Quantizer, ...]:
         """Return the quantizers as objects."""
         return tuple(QUANTIZERS.parse(name) for name in self.quantizers)
 
@@ -103,7 +103,7 @@ class Problem:
     def _work(self, member: np.ndarray, design: Design) -> Work:
         # one way of training whatever is fastest, so that the same seed gives the same numbers
         engine = choose_engine(self.task, self.samples, len(member), "stacked")
-        return Work(self.task, self.samples, member, design.made(), design.seed, engine)
+        return Work(self.task, self.samples, member, design.quantizer_objects(), design.seed, engine)
 
 
 def measure(problem: Problem, design: Design, key: str) -> Outcome:

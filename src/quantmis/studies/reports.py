@@ -9,7 +9,7 @@ from quantmis.studies.findings import findings
 from quantmis.studies.outcome import Outcome
 from quantmis.studies.problem import Design
 from quantmis.studies.section import write_section
-from quantmis.studies.tables import by_problem, by_rank, by_task, found, utilities
+from quantmis.studies.tables import by_problem, by_rank, by_task, findings_table, utilities
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn")
 RANKS = """Mean ranks of the quantizers over independent problems, 1 = gives away least, with Student's intervals.
@@ -55,7 +55,7 @@ def _synthetic(run: Run, figure: str) -> str:
 
 ### Findings
 
-{found(findings(run.outcomes, level))}
+{findings_table(findings(run.outcomes, level))}
 
 ### Quantizers
 
@@ -84,7 +84,7 @@ test set, which holds other scaffolds.
 
 ### Findings
 
-{found(findings(run.outcomes, level))}
+{findings_table(findings(run.outcomes, level))}
 
 ### Quantizers
 

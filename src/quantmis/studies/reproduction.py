@@ -13,10 +13,10 @@ from quantmis.audit.execution.store import locked
 from quantmis.errors import require
 from quantmis.registry import suggestion
 from quantmis.studies.findings import findings
-from quantmis.studies.outcome import Outcome, keep, kept
+from quantmis.studies.outcome import Outcome, keep, stored_outcome
 from quantmis.studies.problem import NAMES, Design, Problem, measure
 from quantmis.studies.reports import Run, write_report
-from quantmis.studies.section import written
+from quantmis.studies.section import text_at
 
 STUDIES = ("synthetic", "admet")
 MORE = (
@@ -42,7 +42,7 @@ def reproduce(
     """
     require(study in STUDIES, f"unknown study {study!r}", hint=suggestion(study, STUDIES))
     report = results or out / RESULTS
-    written(report)
+    text_at(report)
     design, problems = _planned(study, data, fast, seed)
     check_folder(out)
     check_folder(report.parent)
@@ -86,14 +86,14 @@ def _measured(problems: Sequence[Problem], design: Design, out: Path) -> list[Ou
     outcomes, begin = list[Outcome](), time.monotonic()
     for number, problem in enumerate(problems, start=1):
         path, key = out / "problems" / f"{_slug(problem)}.json", problem.key(design)
-        found = kept(path, key)
-        if found is None:
-            found = measure(problem, design, key)
-            keep(path, found)
-        outcomes.append(found)
+        outcome = stored_outcome(path, key)
+        if outcome is None:
+            outcome = measure(problem, design, key)
+            keep(path, outcome)
+        outcomes.append(outcome)
         seconds = time.monotonic() - begin
-        left = seconds / number * (len(problems) - number)
-        _say(f"{number} of {len(problems)}: {problem.name}, {seconds:.0f} s, about {left:.0f} s left")
+        rest = seconds / number * (len(problems) - number)
+        _say(f"{number} of {len(problems)}: {problem.name}, {seconds:.0f} s, about {rest:.0f} s left")
     return outcomes
 
 

@@ -19,13 +19,13 @@ def write_section(name: str, body: str, path: Path, packages: Sequence[str] = PA
     """Replace the section `name` of the file at `path`, or add it at the end, with machine and versions named in it."""
     begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     section = f"{begin}\n## {name}\n\n{machine(packages)}\n\n{body.strip()}\n{end}\n"
-    text = written(path)
-    before, found, rest = text.partition(f"{begin}\n")
-    after = rest.partition(f"{end}\n")[2] if found else ""
-    write_atomically(path, f"{before if found else text + chr(10)}{section}{after}".encode(), private=False)
+    text = text_at(path)
+    before, marker, rest = text.partition(f"{begin}\n")
+    after = rest.partition(f"{end}\n")[2] if marker else ""
+    write_atomically(path, f"{before if marker else text + chr(10)}{section}{after}".encode(), private=False)
 
 
-def written(path: Path) -> str:
+def text_at(path: Path) -> str:
     """Return what stands in the file at `path`, the title where there is none; `UserError` where it is no text."""
     try:
         return path.read_text(encoding="utf-8") if path.exists() else TITLE

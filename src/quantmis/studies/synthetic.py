@@ -51,8 +51,8 @@ def mixture(components: int, samples: int, generator: np.random.Generator) -> Sa
 
 def problems(fast: bool = False, seed: int = 0) -> list[Problem]:
     """Return the problems of the study, from the cheapest to the dearest; a few of them where it is to be `fast`."""
-    wanted = [(k, MEMBERS[0]) for k in COMPONENTS] if fast else [(k, n) for n in MEMBERS for k in COMPONENTS]
-    return [_problem(k, n, seed) for k, n in wanted]
+    sizes = [(k, MEMBERS[0]) for k in COMPONENTS] if fast else [(k, n) for n in MEMBERS for k in COMPONENTS]
+    return [_problem(k, n, seed) for k, n in sizes]
 
 
 def _problem(components: int, members: int, seed: int) -> Problem:

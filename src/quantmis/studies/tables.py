@@ -105,10 +105,10 @@ def utilities(outcomes: Sequence[Outcome]) -> str:
     return markdown(["task", "metric", "chance", *embedders], rows)
 
 
-def found(findings: Sequence[Finding]) -> str:
+def findings_table(findings: Sequence[Finding]) -> str:
     """Return the findings as a table."""
     rows = [
-        [f"**{each.verdict}**", each.claim.text, each.claim.source, each.claim.meaning, spoken(each.found)]
+        [f"**{each.verdict}**", each.claim.text, each.claim.source, each.claim.meaning, spoken(each.number)]
         for each in findings
     ]
     return markdown(["verdict", "claim", "whose", "the number (above 0, or its bar, where it holds)", "value"], rows)
@@ -137,9 +137,9 @@ def _thousandfold(quantizer: QuantizerOutcome) -> float | None:
 
 def _cell(outcomes: Sequence[Outcome], number: Number, level: float, within: Range = ANY, digits: int = 3) -> str:
     """Write the mean of a number with its interval; where there are too few problems for one, that."""
-    found, means = over(outcomes, number, level, within), clustered(outcomes, number)
-    if isinstance(found, Estimate) or not means:
-        return spoken(found, digits)
+    estimate, means = over(outcomes, number, level, within), clustered(outcomes, number)
+    if isinstance(estimate, Estimate) or not means:
+        return spoken(estimate, digits)
     return f"{mean(means):.{digits}f} ({len(means)} problems, too few for an interval)"
 
 

@@ -26,8 +26,8 @@ Score = Callable[[np.ndarray, np.ndarray], float]
 def _spearman(y: np.ndarray, predicted: np.ndarray) -> float:
     if np.ptp(predicted) == 0:
         return 0.0  # a model that always says the same orders nothing
-    found: Any = spearmanr(y, predicted)
-    return float(found.statistic)
+    result: Any = spearmanr(y, predicted)
+    return float(result.statistic)
 
 
 METRICS: dict[str, Score] = {
@@ -75,5 +75,5 @@ def _jackknife(score: Score, y: np.ndarray, predicted: np.ndarray) -> float:
     order = np.lexsort((seeds.generator(0, "utility", "blocks").random(len(y)), y))
     block = np.empty(len(y), dtype=np.int64)
     block[order] = np.arange(len(y)) % BLOCKS
-    left = [np.mean([score(y[block != one], row[block != one]) for row in predicted]) for one in range(BLOCKS)]
-    return float(np.var(left)) * (BLOCKS - 1)
+    scores = [np.mean([score(y[block != one], row[block != one]) for row in predicted]) for one in range(BLOCKS)]
+    return float(np.var(scores)) * (BLOCKS - 1)

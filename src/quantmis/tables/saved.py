@@ -63,12 +63,12 @@ def _traits(arrays: Mapping[str, np.ndarray]) -> tuple[VersionTraits, ...]:
     columns = (arrays["fingerprint"], arrays["bits_per_weight"], arrays["sparsity"], arrays["weights"])
     untouched: list[list[str]] = json.loads(str(arrays["untouched"]))
     return tuple(
-        VersionTraits(str(fingerprint), _known(bits), _known(sparsity), _whole(weights), names)
+        VersionTraits(str(fingerprint), _or_none(bits), _or_none(sparsity), _whole(weights), names)
         for fingerprint, bits, sparsity, weights, names in zip(*columns, untouched, strict=True)
     )
 
 
-def _known(number: float) -> float | None:
+def _or_none(number: float) -> float | None:
     return None if np.isnan(number) else float(number)
 
 

@@ -67,8 +67,8 @@ class Law:
 
     def columns(self, stream: np.random.Generator, count: int) -> Float[np.ndarray, "candidates columns"]:
         """Return the centred losses at `count` of the points, or at all when there are fewer."""
-        chosen = self.moves[:, stream.permutation(self.moves.shape[1])[:count]]
-        return chosen - chosen.mean(axis=1, keepdims=True)
+        moves = self.moves[:, stream.permutation(self.moves.shape[1])[:count]]
+        return moves - moves.mean(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,12 +209,12 @@ def corners(start: Float[np.ndarray, "draws near"], slope: Float[np.ndarray, "dr
 
     Walks from left to right: the next corner is where the first flatter line comes level with the least one.
 
-    >>> found = corners(np.array([[0.0, 1.0, 9.0]]), np.array([[1.0, -1.0, 0.0]]))
-    >>> found.left.tolist(), found.right.tolist(), found.position.tolist()
+    >>> envelope = corners(np.array([[0.0, 1.0, 9.0]]), np.array([[1.0, -1.0, 0.0]]))
+    >>> envelope.left.tolist(), envelope.right.tolist(), envelope.position.tolist()
     ([0], [1], [0.5])
     """
     draw, least = np.arange(len(start)), (start - REACH * slope).argmin(axis=1)
-    found: list[tuple[np.ndarray, ...]] = []
+    pieces: list[tuple[np.ndarray, ...]] = []
     while len(draw):
         row = np.arange(len(draw))
         closing = slope[row, least][:, None] - slope
@@ -223,9 +223,9 @@ def corners(start: Float[np.ndarray, "draws near"], slope: Float[np.ndarray, "dr
         following = level.argmin(axis=1)
         position = level[row, following]
         on = position < REACH
-        found.append((draw[on], least[on], following[on], position[on]))
+        pieces.append((draw[on], least[on], following[on], position[on]))
         draw, start, slope, least = draw[on], start[on], slope[on], following[on]
-    return Corners(*(np.concatenate(part) for part in zip(*found, strict=True)))
+    return Corners(*(np.concatenate(part) for part in zip(*pieces, strict=True)))
 
 
 def weights(at: Corners, lines: Lines, directions: Directions, scale: float) -> Float[np.ndarray, " corners"]:

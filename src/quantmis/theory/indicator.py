@@ -232,8 +232,8 @@ def _mean_of_pairs(table: _Table, points: Weights, rows: Rows) -> Rates:
     """Return the mean of `delta^2 / 2 sigma^2` over pairs of rows, each row as often as it was drawn."""
     inverse = np.divide(1.0, table.variance, where=table.usable, out=np.zeros_like(table.variance))
     means = table.means(points)
-    drawn = rows * means
-    total = ((drawn * means) @ inverse * rows).sum(axis=1) - (drawn @ inverse * drawn).sum(axis=1)
+    products = rows * means
+    total = ((products * means) @ inverse * rows).sum(axis=1) - (products @ inverse * products).sum(axis=1)
     pairs = (rows @ table.usable * rows).sum(axis=1)
     return np.divide(total, pairs, where=pairs > 0, out=np.full_like(total, np.nan))
 
@@ -254,7 +254,7 @@ def _from_best(table: _Table, choose: Rows, measure: Rows, rows: Rows, pick: Cal
     best = np.where(rows > 0, choose, np.inf).argmin(axis=1)
     usable = table.usable[best] & (rows > 0)
     double = 2 * table.variance[best]
-    chosen, measured = (
+    choice, measured = (
         np.divide(
             (means - means[np.arange(len(best)), best][:, None]) ** 2,
             double,
@@ -263,21 +263,21 @@ def _from_best(table: _Table, choose: Rows, measure: Rows, rows: Rows, pick: Cal
         )
         for means in (choose, measure)
     )
-    return pick(chosen, measured)
+    return pick(choice, measured)
 
 
-def _nearest(chosen: Rows, measured: Rows) -> Rates:
+def _nearest(choice: Rows, measured: Rows) -> Rates:
     """Return the measured rate of the candidate whose rate is smallest where it is chosen."""
-    column = np.where(np.isnan(chosen), np.inf, chosen).argmin(axis=1)
+    column = np.where(np.isnan(choice), np.inf, choice).argmin(axis=1)
     return measured[np.arange(len(column)), column]
 
 
-def _middle(chosen: Rows, measured: Rows) -> Rates:
+def _middle(choice: Rows, measured: Rows) -> Rates:
     """Return the median of the measured rates; NaN where there is none."""
     ordered = np.sort(measured, axis=1)  # NaN last
-    known = (~np.isnan(measured)).sum(axis=1)
-    row = np.arange(len(known))
-    return (ordered[row, np.maximum(known - 1, 0) // 2] + ordered[row, known // 2]) / 2
+    count = (~np.isnan(measured)).sum(axis=1)
+    row = np.arange(len(count))
+    return (ordered[row, np.maximum(count - 1, 0) // 2] + ordered[row, count // 2]) / 2
 
 
 def _aggregate(name: str) -> _Aggregate:

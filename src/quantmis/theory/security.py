@@ -185,7 +185,7 @@ def _meet(sums: Sums, directions: Directions, moves: np.ndarray, stream: np.rand
     """Return the boundaries met on each draw's line, with points z and z' of its own in each of several tries."""
     lines = Lines.through(sums, directions, stream)
     draws, points = len(lines.start), moves.shape[1]
-    found: list[_Crossings] = []
+    boundaries: list[_Crossings] = []
     for _ in range(MOVES):
         point, other, part = (
             stream.integers(points, size=draws),
@@ -194,8 +194,8 @@ def _meet(sums: Sums, directions: Directions, moves: np.ndarray, stream: np.rand
         )
         step = part[:, None] * moves[lines.candidate, point[:, None]]
         step += (1 - part[:, None]) * moves[lines.candidate, other[:, None]]
-        found.append(_crossings(lines, step, directions, sums.scale, point, other))
-    return found
+        boundaries.append(_crossings(lines, step, directions, sums.scale, point, other))
+    return boundaries
 
 
 def _crossings(
@@ -239,8 +239,8 @@ def _column_error(law: Law, n: int, run: _Run, seed: int) -> float:
     block = stream.permutation(law.moves.shape[1]) % BLOCKS
     totals = np.stack([np.bincount(block, weights=row) for row in law.moves])
     sizes = np.bincount(block)
-    drawn = stream.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=RESAMPLES)
-    shifts = n * (drawn @ totals.T) / (drawn @ sizes)[:, None]
+    counts = stream.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=RESAMPLES)
+    shifts = n * (counts @ totals.T) / (counts @ sizes)[:, None]
     values = [_first_order(run.sums.moved(shift), run, seed) for shift in shifts]
     return float(np.log(np.maximum(values, np.finfo(float).tiny)).std(ddof=1))
 

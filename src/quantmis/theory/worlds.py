@@ -145,19 +145,19 @@ def _changes(relative: np.ndarray, n: int, draws: int, stream: np.random.Generat
     """Return P(k | z) - P(k), [points, candidates]: how often k is best after z is added to n - 1 drawn points."""
     points = relative.shape[1]
     sizes = [min(BLOCK, draws - begin) for begin in range(0, draws, BLOCK)]
-    near = [_closest(_drawn(points, n - 1, size, stream) @ relative.T) for size in sizes]
-    candidate, behind = (np.concatenate(part) for part in zip(*near, strict=True))
+    near = [_closest(_point_counts(points, n - 1, size, stream) @ relative.T) for size in sizes]
+    candidate, deficit = (np.concatenate(part) for part in zip(*near, strict=True))
     reach = float(np.ptp(relative, axis=0).max())
-    level = (behind < reach).sum(axis=1)
+    level = (deficit < reach).sum(axis=1)
     gained = np.zeros(relative.shape[::-1])
     for least, most in itertools.pairwise((1, 2, 4, 8, 16, CLOSEST)):
         some = (level > least) & (level <= most)
-        gained += _gained(candidate[some, :most], behind[some, :most], relative)
+        gained += _gained(candidate[some, :most], deficit[some, :most], relative)
     gained /= draws
     return gained - gained.mean(axis=0)
 
 
-def _drawn(points: int, n: int, draws: int, stream: np.random.Generator) -> Float[np.ndarray, "draws points"]:
+def _point_counts(points: int, n: int, draws: int, stream: np.random.Generator) -> Float[np.ndarray, "draws points"]:
     """Return how often each point is drawn, in each of several samples of n points."""
     if n > 4 * points:
         return stream.multinomial(n, np.full(points, 1 / points), size=draws).astype(np.float32)
@@ -175,12 +175,12 @@ def _closest(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(candidate, order, axis=1), value - value[:, :1]
 
 
-def _gained(candidate: np.ndarray, behind: np.ndarray, relative: np.ndarray) -> np.ndarray:
+def _gained(candidate: np.ndarray, deficit: np.ndarray, relative: np.ndarray) -> np.ndarray:
     """Return how many draws each candidate wins, less how many it loses, when each point is added."""
     row, first = np.arange(len(candidate)), candidate[:, 0]
     gained = np.zeros(relative.shape[::-1])
     for point, loss in enumerate(relative.T):
-        best = candidate[row, (behind + loss[candidate]).argmin(axis=1)]
+        best = candidate[row, (deficit + loss[candidate]).argmin(axis=1)]
         moved = best != first
         gained[point] += np.bincount(best[moved], minlength=len(loss))
         gained[point] -= np.bincount(first[moved], minlength=len(loss))

@@ -28,15 +28,15 @@ def task_of(file: AuditFile, folder: Path) -> Task:
 
 def _recipe(training: Training, folder: Path) -> Recipe | Train:
     if training.function is None:
-        return Recipe(**training.given())
+        return Recipe(**training.fields_given())
     return function(training.function, folder, "training.function")
 
 
 def _maker(model: Model, folder: Path) -> tuple[Callable[[], Any], str]:
     """Return what makes a fresh model, and what to call it."""
     if model.function is None:
-        made = transformer(model, folder)
-        return made, f"{model.folder or made.source}, {made.head}"
+        maker = transformer(model, folder)
+        return maker, f"{model.folder or maker.source}, {maker.head}"
     make = function(model.function, folder, "model.function")
     require_takes(make, model.arguments)
     return Maker(make, model.arguments, model.function), model.function

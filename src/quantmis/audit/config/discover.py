@@ -69,18 +69,18 @@ class Found:
 
 @dataclass(frozen=True)
 class Questions:
-    """Ask what is not known: `given` has answers by the name of the option, `ask` the rest."""
+    """Ask what is not known: `answers` are those given by the name of the option, `ask` the rest."""
 
     ask: Ask
-    given: Mapping[str, str]
+    answers: Mapping[str, str]
 
     def settle(self, option: str, question: str, choices: Sequence[str]) -> str | None:
         """Return the answer given, the only choice, or what is asked; None where there is nothing to choose."""
-        answer = self.given.get(option)
+        answer = self.answers.get(option)
         if answer is not None:
-            known = answer in choices
+            is_choice = answer in choices
             hint = suggestion(answer, choices) if choices else None
-            require(known or not choices, f"--{option}: there is no {answer!r} here", hint=hint)
+            require(is_choice or not choices, f"--{option}: there is no {answer!r} here", hint=hint)
             return answer
         if len(choices) > 1:
             return self.ask(f"{question} (or --{option})", choices)
@@ -104,7 +104,7 @@ def find(folder: Path, questions: Questions) -> Found:
 def _weights(folder: Path, model: Model) -> list[str]:
     """Return what may be the trained model: files of weights, adapters, and models beside the one that was trained."""
     folders = [each.name for each in _folders(folder) if _is_adapter(each) or (model.folder and _head(each))]
-    return [*_named(folder, WEIGHTS), *(name for name in folders if name != model.folder)]
+    return [*_file_names(folder, WEIGHTS), *(name for name in folders if name != model.folder)]
 
 
 def _is_adapter(folder: Path) -> bool:
@@ -112,18 +112,18 @@ def _is_adapter(folder: Path) -> bool:
 
 
 def _data(folder: Path, questions: Questions, model: Model) -> tuple[str, str | list[str]]:
-    texts = _named(folder, TEXTS)
-    if model.head == CAUSAL_LM and texts and "data" not in questions.given:
+    texts = _file_names(folder, TEXTS)
+    if model.head == CAUSAL_LM and texts and "data" not in questions.answers:
         sides = _sides(texts)
         return "texts", texts if sides is None else [*sides]
-    kinds = dict.fromkeys(_named(folder, DATA), "file")
+    kinds = dict.fromkeys(_file_names(folder, DATA), "file")
     kinds |= {each.name: "images" for each in _folders(folder) if any(map(_holds_classes, parts_of(each)))}
     if not kinds:
         kinds = {name: "function" for path in sorted(folder.glob("*.py")) for name in _functions(path)}
-    chosen = questions.settle("data", "What holds the data?", list(kinds))
+    choice = questions.settle("data", "What holds the data?", list(kinds))
     hint = f"a file that ends in {', '.join(DATA)}, a folder with a folder of images per class, or a function beside it"
-    require(chosen in kinds, f"there are no data in {folder}", hint=hint)
-    return kinds[str(chosen)], str(chosen)
+    require(choice in kinds, f"there are no data in {folder}", hint=hint)
+    return kinds[str(choice)], str(choice)
 
 
 def _sides(names: Sequence[str]) -> tuple[str, str] | None:
@@ -135,13 +135,13 @@ def _sides(names: Sequence[str]) -> tuple[str, str] | None:
 def _listed(folder: Path, source: str, data: str | list[str]) -> Split | None:
     """Return the files of texts or of rows, or the folders of images, of members and of non-members."""
     if source == "images":
-        found = _sides([each.name for each in parts_of(folder / str(data))])
+        sides = _sides([each.name for each in parts_of(folder / str(data))])
     else:
-        found = _sides(data if isinstance(data, list) else _named(folder, (".txt", ".npy")))
-    return None if found is None else (None, *found)
+        sides = _sides(data if isinstance(data, list) else _file_names(folder, (".txt", ".npy")))
+    return None if sides is None else (None, *sides)
 
 
-def _named(folder: Path, endings: Sequence[str]) -> list[str]:
+def _file_names(folder: Path, endings: Sequence[str]) -> list[str]:
     return sorted(each.name for each in folder.iterdir() if each.suffix in endings and each.is_file())
 
 
@@ -163,8 +163,8 @@ def _id(columns: Columns) -> str | None:
 
 def _target(columns: Columns, questions: Questions) -> str | None:
     usual = [name for name in columns if name.lower() in TARGETS]
-    known = list(columns) if not usual or "target" in questions.given else usual[:1]
-    return questions.settle("target", "Which column is predicted?", known)
+    choices = list(columns) if not usual or "target" in questions.answers else usual[:1]
+    return questions.settle("target", "Which column is predicted?", choices)
 
 
 def _split(columns: Columns) -> Split | None:
@@ -182,13 +182,13 @@ def _split(columns: Columns) -> Split | None:
 
 def _model(folder: Path, questions: Questions) -> Model:
     """Return the class or function beside the data that makes the model, or the model of transformers there."""
-    arguments = {name: given for path in sorted(folder.glob("*.py")) for name, given in _makers(path).items()}
+    arguments = {name: literals for path in sorted(folder.glob("*.py")) for name, literals in _makers(path).items()}
     saved = {each.name: head for each in _folders(folder) if (head := _head(each)) is not None}
     modules = [name for name in arguments if not saved or _is_class(folder, name)]
-    chosen = questions.settle("model", "What makes the model?", [*saved, *modules])
-    if chosen in saved:
-        return Model(head=saved[chosen], folder=chosen)
-    return Model() if chosen is None else Model(chosen, arguments.get(chosen, {}))
+    choice = questions.settle("model", "What makes the model?", [*saved, *modules])
+    if choice in saved:
+        return Model(head=saved[choice], folder=choice)
+    return Model() if choice is None else Model(choice, arguments.get(choice, {}))
 
 
 def _head(folder: Path) -> str | None:
@@ -218,7 +218,7 @@ def _makers(path: Path) -> dict[str, Literals]:
     body = _body(path)
     modules = {each.name: _of_class(each) for each in body if isinstance(each, ast.ClassDef) and _is_module(each)}
     functions = {each.name: _literals(each.args) for each in body if _needs_nothing(each)}
-    return {f"{path.stem}:{name}": given for name, given in (modules or functions).items()}
+    return {f"{path.stem}:{name}": literals for name, literals in (modules or functions).items()}
 
 
 def _functions(path: Path) -> list[str]:
@@ -242,16 +242,16 @@ def _needs_nothing(each: ast.stmt) -> TypeGuard[ast.FunctionDef]:
 
 def _of_class(each: ast.ClassDef) -> Literals:
     """Return the arguments of a class's `__init__`."""
-    made = [item for item in each.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
-    return _literals(made[0].args, skip=1) if made else {}
+    constructors = [item for item in each.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"]
+    return _literals(constructors[0].args, skip=1) if constructors else {}
 
 
 def _literals(arguments: ast.arguments, skip: int = 0) -> Literals:
     """Return arguments with their defaults; one without a default is the word to replace."""
     names = [each.arg for each in arguments.args]
     defaults = dict(zip(reversed(names), reversed(arguments.defaults), strict=False))
-    found = {name: _literal(defaults.get(name)) for name in names[skip:]}
-    return {name: value for name, value in found.items() if value is not None}
+    values = {name: _literal(defaults.get(name)) for name in names[skip:]}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _literal(default: ast.expr | None) -> bool | int | float | str | None:

@@ -14,29 +14,29 @@ from quantmis.files import write_atomically
 from quantmis.models.hugging_face import CAUSAL_LM
 
 
-def draft(folder: Path, name: str, ask: Ask, given: Mapping[str, str] | None = None) -> Path:
+def draft(folder: Path, name: str, ask: Ask, answers: Mapping[str, str] | None = None) -> Path:
     """Write an audit file for what lies in `folder` and return its path.
 
-    `given` has answers by the names of the options, data, target, model and weights; `ask(question, choices)` settles
+    `answers` has those by the names of the options, data, target, model and weights; `ask(question, choices)` settles
     the rest. Raises `UserError` where there are no data, or where the file exists.
     """
     path = folder / name
     require(folder.is_dir(), f"there is no folder {folder}")
     require(not path.exists(), f"{path} exists already", hint="name another with --name, or remove it")
-    content = _text(find(folder, Questions(ask, given or {}))).encode()
+    content = _text(find(folder, Questions(ask, answers or {}))).encode()
     parsed(content, path)
     write_atomically(path, content, private=False)
     return path
 
 
-def _text(found: Found) -> str:
-    kind = f"kind = {_quoted(CAUSAL_LM)}\n\n" if found.source == "texts" else ""
-    given = {found.source: found.data, "target": found.target, "id": found.id}
-    keys = "".join(f"{key} = {_written(value)}\n" for key, value in given.items() if value is not None)
+def _text(contents: Found) -> str:
+    kind = f"kind = {_quoted(CAUSAL_LM)}\n\n" if contents.source == "texts" else ""
+    entries = {contents.source: contents.data, "target": contents.target, "id": contents.id}
+    keys = "".join(f"{key} = {_toml(value)}\n" for key, value in entries.items() if value is not None)
     size = "# size = 32                      # pixels of the squares that images are scaled to\n"
-    data = keys + (size if found.source == "images" else "")
-    head = HEAD.format(kind=kind, data=data, model=_model(found.model, bool(kind)))
-    return head + (_shipped(found) if found.weights else NO_TARGET) + TAIL
+    data = keys + (size if contents.source == "images" else "")
+    head = HEAD.format(kind=kind, data=data, model=_model(contents.model, bool(kind)))
+    return head + (_shipped(contents) if contents.weights else NO_TARGET) + TAIL
 
 
 def _model(model: Model, language: bool) -> str:
@@ -46,22 +46,22 @@ def _model(model: Model, language: bool) -> str:
     return f"{MODEL}function = {_quoted(model.function)}\n{_arguments(model.arguments)}{LOSS}"
 
 
-def _arguments(given: Literals) -> str:
+def _arguments(literals: Literals) -> str:
     """Write the arguments by name: a comment where they are all defaults."""
-    if not given:
+    if not literals:
         return ""
-    line = f"arguments = {{ {', '.join(f'{_key(name)} = {_written(value)}' for name, value in given.items())} }}"
-    return f"{line}\n" if CHOOSE in given.values() else f"# {line}    # these are its defaults\n"
+    line = f"arguments = {{ {', '.join(f'{_key(name)} = {_toml(value)}' for name, value in literals.items())} }}"
+    return f"{line}\n" if CHOOSE in literals.values() else f"# {line}    # these are its defaults\n"
 
 
-def _shipped(found: Found) -> str:
-    column, inside, outside = found.split or (None, CHOOSE, CHOOSE)
-    head = LISTS if found.split is None else "" if column is None else f"column = {_written(column)}\n"
-    members = f"{head}members = {_written(inside)}\nnon_members = {_written(outside)}\n"
-    return f"# the very model that is to ship\n[target]\nweights = {_quoted(str(found.weights))}\n{members}{STATED}"
+def _shipped(contents: Found) -> str:
+    column, inside, outside = contents.split or (None, CHOOSE, CHOOSE)
+    head = LISTS if contents.split is None else "" if column is None else f"column = {_toml(column)}\n"
+    members = f"{head}members = {_toml(inside)}\nnon_members = {_toml(outside)}\n"
+    return f"# the very model that is to ship\n[target]\nweights = {_quoted(str(contents.weights))}\n{members}{STATED}"
 
 
-def _written(value: str | float | list[str]) -> str:
+def _toml(value: str | float | list[str]) -> str:
     """Write a value as TOML does."""
     if isinstance(value, list):
         return f"[{', '.join(map(_quoted, value))}]"

@@ -23,9 +23,9 @@ def function(spelled: str, folder: Path, key: str) -> Callable[..., Any]:
         sys.path.insert(0, str(folder.resolve()))
     home = _imported(module, key, folder)
     require(hasattr(home, name), f"{key}: {module} has no {name!r}", hint=suggestion(name, _public(home)))
-    found = getattr(home, name)
-    require(callable(found), f"{key}: {spelled} is of type {type(found).__name__}, no class or function")
-    return found
+    attribute = getattr(home, name)
+    require(callable(attribute), f"{key}: {spelled} is of type {type(attribute).__name__}, no class or function")
+    return attribute
 
 
 def _imported(module: str, key: str, folder: Path) -> Any:
@@ -42,8 +42,8 @@ def _imported(module: str, key: str, folder: Path) -> Any:
 
 
 def _raised(error: BaseException) -> str:
-    said = f": {error}" if str(error) else ""
-    return f"ended the program{said}" if isinstance(error, SystemExit) else f"raised {type(error).__name__}{said}"
+    message = f": {error}" if str(error) else ""
+    return f"ended the program{message}" if isinstance(error, SystemExit) else f"raised {type(error).__name__}{message}"
 
 
 def _where(error: BaseException) -> str:

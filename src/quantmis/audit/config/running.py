@@ -21,12 +21,12 @@ UNSPOKEN = ("engine", "fresh")
 """Options that the command of a document does not repeat: the engine is the one that was chosen."""
 
 
-def audit_file(path: Path, out: Path, given: dict[str, Any]) -> AuditResult:
+def audit_file(path: Path, out: Path, overrides: dict[str, Any]) -> AuditResult:
     """Audit what the file at `path` describes; options `given` that are not None stand for those of the file."""
-    file, options = _read(path, given)
+    file, options = _read(path, overrides)
     _require_apart(out, file, path.parent)
     task, samples, target = _described(file, path.parent)
-    spoken = {name: value for name, value in given.items() if value is not None and name not in UNSPOKEN}
+    spoken = {name: value for name, value in overrides.items() if value is not None and name not in UNSPOKEN}
     words = [f"quantmis audit {printable(path.name)}", *(f"--{name} {value}" for name, value in spoken.items())]
     return run(audit_request(task, samples, target, options, out, " ".join(words)), progress=True)
 
@@ -45,9 +45,9 @@ def _require_apart(out: Path, file: AuditFile, folder: Path) -> None:
         )
 
 
-def plan_file(path: Path, given: dict[str, Any]) -> Plan:
+def plan_file(path: Path, overrides: dict[str, Any]) -> Plan:
     """Return what auditing the file at `path` will take."""
-    file, options = _read(path, given)
+    file, options = _read(path, overrides)
     task, samples, target = _described(file, path.parent)
     request, member = checked(audit_request(task, samples, target, options))
     settings, target = request.settings, request.target
@@ -70,9 +70,9 @@ def _checked(path: Path, options: dict[str, Any]) -> AuditOptions:
         raise UserError(f"{path}: [release] sets: {error}", hint=error.hint) from error
 
 
-def _read(path: Path, given: dict[str, Any]) -> tuple[AuditFile, AuditOptions]:
+def _read(path: Path, overrides: dict[str, Any]) -> tuple[AuditFile, AuditOptions]:
     file = read(path)
-    chosen = {name: value for name, value in given.items() if value is not None}
-    options = _checked(path, {**file.audit.model_dump(), "release": file.release.sets}).model_copy(update=chosen)
+    updates = {name: value for name, value in overrides.items() if value is not None}
+    options = _checked(path, {**file.audit.model_dump(), "release": file.release.sets}).model_copy(update=updates)
     require_recipe(file, options)
     return file, options

@@ -10,6 +10,6 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """Return the schemas by what they describe."""
-    said = {"audit": AuditFile.model_json_schema(), "results": results.json_schema()}
+    schemas = {"audit": AuditFile.model_json_schema(), "results": results.json_schema()}
     titles = {"audit": "An audit file of quantmis", "results": "The results of an audit by quantmis"}
-    return {name: {"$schema": DIALECT, **schema, "title": titles[name]} for name, schema in said.items()}
+    return {name: {"$schema": DIALECT, **schema, "title": titles[name]} for name, schema in schemas.items()}

@@ -47,14 +47,14 @@ class Training(RecipeKeys):  # pyright: ignore[reportUntypedBaseClass] it is mad
     function: str | None = None
     """`module:train`, a function train(model, samples, generator) that returns the trained model."""
 
-    def given(self) -> dict[str, Any]:
+    def fields_given(self) -> dict[str, Any]:
         """Return the recipe's fields that were given."""
         return self.model_dump(exclude={"function"}, exclude_none=True)
 
     @model_validator(mode="after")
     def _one(self) -> "Training":
-        if self.function is not None and self.given():
-            raise ValueError(f"a function trains in its own way: remove {', '.join(self.given())}")
+        if self.function is not None and self.fields_given():
+            raise ValueError(f"a function trains in its own way: remove {', '.join(self.fields_given())}")
         return self
 
 

@@ -61,16 +61,16 @@ def _require_trained(file: AuditFile, section: Section, folder: Path) -> None:
 
 def _sides(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
     """Return the rows of members and of non-members, in whichever way the section tells them."""
-    named = (str(section.members), str(section.non_members))
+    names = (str(section.members), str(section.non_members))
     texts = [file.data.texts] if isinstance(file.data.texts, str) else file.data.texts or []
     if section.column:
         return _by_column(file, section, folder)
-    if any(each in texts for each in named):
-        for key, each in zip(("members", "non_members"), named, strict=True):
+    if any(each in texts for each in names):
+        for key, each in zip(("members", "non_members"), names, strict=True):
             require(each in texts, f"target.{key}: {each!r} is none of data.texts", hint=suggestion(each, texts))
-        return [samples.rows_of(Path(each).name) for each in named]
+        return [samples.rows_of(Path(each).name) for each in names]
     if file.data.images is not None:
-        parts = [samples.below(each) for each in named]
+        parts = [samples.below(each) for each in names]
         if all(map(len, parts)):
             return parts
     return _by_files(section, samples, folder)
@@ -81,12 +81,12 @@ def _by_column(file: AuditFile, section: Section, folder: Path) -> list[Int[np.n
     name = str(section.column)
     require(name in columns, f"target.column: there is no column {name!r}", hint=suggestion(name, columns))
     values = columns[name]
-    found = [_spoken(value) for value in dict.fromkeys(values.tolist())]
+    spellings = [_spoken(value) for value in dict.fromkeys(values.tolist())]
     sides = list[np.ndarray]()
     for key, value in (("members", section.members), ("non_members", section.non_members)):
         rows = np.flatnonzero(_is(values, value))
-        known = f"{suggestion(str(value), found[:SHOWN])}; it holds {len(found)} different values"
-        require(len(rows), f"target.{key}: column {name!r} holds no {value!r}", hint=known)
+        hint = f"{suggestion(str(value), spellings[:SHOWN])}; it holds {len(spellings)} different values"
+        require(len(rows), f"target.{key}: column {name!r} holds no {value!r}", hint=hint)
         sides.append(rows)
     return sides
 
@@ -108,11 +108,11 @@ def _spoken(value: str | float) -> str:
 
 
 def _by_files(section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
-    given = {"members": section.members, "non_members": section.non_members}
-    for key, each in given.items():
+    names = {"members": section.members, "non_members": section.non_members}
+    for key, each in names.items():
         hint = 'with column = "split" it is a value in that column'
         require(isinstance(each, str), f"target.{key}: expected the name of a file, got {each!r}", hint=hint)
-    return [_rows(inside(folder, str(each), f"target.{key}"), samples, f"target.{key}") for key, each in given.items()]
+    return [_rows(inside(folder, str(each), f"target.{key}"), samples, f"target.{key}") for key, each in names.items()]
 
 
 def _rows(path: Path, samples: Samples, key: str) -> Int[np.ndarray, " rows"]:

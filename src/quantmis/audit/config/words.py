@@ -23,32 +23,32 @@ def explained(path: Path, error: pydantic.ValidationError, root: type[BaseModel]
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")  # a misspelled key is also missing
     place = [str(step) for step in first["loc"]]
     *sections, key = place or [""]
-    known = _fields(sections, root)
+    fields = _fields(sections, root)
     if first["type"] == "extra_forbidden":
-        return UserError(f"{path}: unknown key {'.'.join(place)}", hint=suggestion(key, list(known)))
+        return UserError(f"{path}: unknown key {'.'.join(place)}", hint=suggestion(key, list(fields)))
     if first["type"] == "missing" and not sections:
         return UserError(f"{path}: there is no section [{key}]", hint=SECTIONS.get(key))
-    while key not in known and sections:  # the branch of a union, or a place in a list
+    while key not in fields and sections:  # the branch of a union, or a place in a list
         *sections, key = sections
-        known = _fields(sections, root)
+        fields = _fields(sections, root)
     where = ".".join(step for step in place if step not in BRANCHES)
     if first["type"] == "missing":
-        return UserError(f"{path}: {where} is missing", hint=_meant(known, key))
+        return UserError(f"{path}: {where} is missing", hint=_meant(fields, key))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "string_pattern_mismatch":
         message = "Input should be a word"
-    return UserError(f"{path}: {where + ': ' if where else ''}{message}{_arrived(first)}", hint=_meant(known, key))
+    return UserError(f"{path}: {where + ': ' if where else ''}{message}{_arrived(first)}", hint=_meant(fields, key))
 
 
 def _arrived(first: Any) -> str:
     """Say what stands there, where that is short."""
-    shown = isinstance(first["input"], str | int | float) and first["type"] != "value_error"
-    return f", got {repr(first['input'])[:SHOWN]}" if shown else ""
+    is_plain = isinstance(first["input"], str | int | float) and first["type"] != "value_error"
+    return f", got {repr(first['input'])[:SHOWN]}" if is_plain else ""
 
 
-def _meant(known: dict[str, Any], key: str) -> str | None:
-    leaf = key in known and not _models(known[key].annotation)
-    description = known[key].description if leaf else None
+def _meant(fields: dict[str, Any], key: str) -> str | None:
+    leaf = key in fields and not _models(fields[key].annotation)
+    description = fields[key].description if leaf else None
     return None if description is None else " ".join(f"{key}: {description}".split())
 
 
@@ -66,4 +66,4 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     """Return the sections in a type: of `list[Elsewhere] | None`, that is `Elsewhere`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [found for each in get_args(annotation) for found in _models(each)]
+    return [section for each in get_args(annotation) for section in _models(each)]

@@ -26,7 +26,9 @@ ENOUGH = 200
 """Attacked samples below which all are tried."""
 
 
-def attack_seconds(work: Work, group: Group, settings: AnalysisSettings, quantizers: int, given: int = 0) -> float:
+def attack_seconds(
+    work: Work, group: Group, settings: AnalysisSettings, quantizers: int, target_versions: int = 0
+) -> float:
     """Return about how long attacks and controls will take.
 
     `group`: the rows of the first models, as they are before training. `quantizers`: how many tables are of quantizers,
@@ -42,15 +44,15 @@ def attack_seconds(work: Work, group: Group, settings: AnalysisSettings, quantiz
     together = RELEASE * _seconds(lambda: shuffled_release(own, settings))
     against = _seconds(lambda: matched_noise(own, noises[:1], settings))
     columns = int(tables[0].is_audited.sum()), int(np.any(work.member, axis=0).sum()) - work.canaries
-    whole = first + other * (len(own) - 1 + given) + once + together + against * len(noises)
+    whole = first + other * (len(own) - 1 + target_versions) + once + together + against * len(noises)
     return float(whole) * columns[1] / columns[0]
 
 
 def _tables_from(work: Work, group: Group) -> dict[range, Group]:
     """Return groups for all models that resemble the one that is known."""
     draw = seeds.generator(work.seed, "plan")
-    known = len(next(iter(group.arrays.values())))
-    return {rows: _like(group, np.arange(len(rows)) % known, draw) for rows in work.groups()}
+    models = len(next(iter(group.arrays.values())))
+    return {rows: _like(group, np.arange(len(rows)) % models, draw) for rows in work.groups()}
 
 
 def _like(group: Group, rows: np.ndarray, draw: np.random.Generator) -> Group:

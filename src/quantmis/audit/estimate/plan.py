@@ -72,7 +72,7 @@ def as_is(quantizers: int, samples: int, target: Callable[[], object]) -> Plan:
     return Plan(0, 0, quantizers, "nothing is trained", time.perf_counter() - start, 2 * cells, 2 * cells)
 
 
-def measure(work: Work, settings: Settings, given: int = 0) -> Plan:
+def measure(work: Work, settings: Settings, target_versions: int = 0) -> Plan:
     """Train the first group for a few steps, time the last of them, attack tables of the audit's shape, extrapolate.
 
     `given`: how many versions of a target are attacked too.
@@ -93,7 +93,7 @@ def measure(work: Work, settings: Settings, given: int = 0) -> Plan:
         seconds=seconds + (STARTS if engine.workers > 1 else 0),
         memory=2 * tables,
         disk=2 * tables,
-        attack=attack_seconds(work, group, settings.analysis, len(settings.quantizers), given),
+        attack=attack_seconds(work, group, settings.analysis, len(settings.quantizers), target_versions),
         group=len(rows) * engine.workers * model_memory(work.task, work.samples),
     )
 

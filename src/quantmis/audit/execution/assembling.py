@@ -17,7 +17,7 @@ def assemble(work: Work, groups: Mapping[range, Group]) -> list[LossTable]:
 
 
 def _table(work: Work, number: int, groups: list[Group]) -> LossTable:
-    arrays, shown = _joined(groups, f"{number}."), np.any(work.member, axis=0)
+    arrays, is_trained_on = _joined(groups, f"{number}."), np.any(work.member, axis=0)
     return LossTable(
         name=spelling(work.quantizers[number]),
         evidence=Evidence(
@@ -33,7 +33,7 @@ def _table(work: Work, number: int, groups: list[Group]) -> LossTable:
         earlier=arrays.get("earlier"),
         metric=work.task.loss.metric,
         traits=tuple(traits for group in groups for traits in group.traits[number]),
-        is_audited=shown & (np.arange(len(shown)) < len(shown) - work.canaries),
+        is_audited=is_trained_on & (np.arange(len(is_trained_on)) < len(is_trained_on) - work.canaries),
         is_held_out=work.is_held_out,
         weight=work.task.loss.weights(work.samples.y),
         repeats=work.repeats,
@@ -43,6 +43,6 @@ def _table(work: Work, number: int, groups: list[Group]) -> LossTable:
 
 def _joined(groups: list[Group], prefix: str) -> dict[str, np.ndarray]:
     """Return the arrays of all groups whose names begin with `prefix`, one group below the other."""
-    found = [beginning(prefix, group.arrays) for group in groups]
-    names = sorted({name for each in found for name in each})
-    return {name: np.concatenate([each[name] for each in found if name in each]) for name in names}
+    parts = [beginning(prefix, group.arrays) for group in groups]
+    names = sorted({name for each in parts for name in each})
+    return {name: np.concatenate([each[name] for each in parts if name in each]) for name in names}

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from quantmis.audit.execution.user_modules import behind, file_of, is_own
+from quantmis.audit.execution.user_modules import file_of, is_own, source_files
 
 ATOMS = (type(None), type(...), type(NotImplemented), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
 OF_CLASSES = frozenset(
@@ -125,7 +125,7 @@ class _Reader:
         """Yield the files behind a module of the user's, else the name and version of an installed one."""
         path = file_of(module)
         if is_own(module) and path is not None:  # by whichever name: what is run as a program is called __main__
-            yield from ("files", *sorted(_digest(content.hex()) for content in behind(module).values()))
+            yield from ("files", *sorted(_digest(content.hex()) for content in source_files(module).values()))
             return
         top = sys.modules.get(module.__name__.partition(".")[0])
         yield from ("module", module.__name__, str(getattr(top, "__version__", "")))
@@ -162,13 +162,13 @@ class _Reader:
             yield from self._all(*(getattr(thing, field.name) for field in dataclasses.fields(thing)))
             return
         try:
-            made = thing.__reduce_ex__(4)  # pyright: ignore[reportCallIssue]
+            state = thing.__reduce_ex__(4)  # pyright: ignore[reportCallIssue]
         except Exception:
-            made = _unknowable(type(thing))
-        if isinstance(made, str):
-            yield made
+            state = _unknowable(type(thing))
+        if isinstance(state, str):
+            yield state
             return
-        parts = [list(part) if isinstance(part, Iterator) else part for part in made]
+        parts = [list(part) if isinstance(part, Iterator) else part for part in state]
         yield from self._all(*parts)
 
     def _name(self, kind: type) -> str:
@@ -182,8 +182,8 @@ class _Reader:
 @functools.cache
 def _unknowable(kind: type) -> str:
     """Return a word for what cannot be read: another in every process, so that nothing stale is taken for it."""
-    said = f"note: a {kind.__name__} that your functions refer to cannot be compared with an earlier run's"
-    print(f"{said}; finished work is not reused", file=sys.stderr)  # noqa: T201
+    note = f"note: a {kind.__name__} that your functions refer to cannot be compared with an earlier run's"
+    print(f"{note}; finished work is not reused", file=sys.stderr)  # noqa: T201
     return os.urandom(16).hex()
 
 

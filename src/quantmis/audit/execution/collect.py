@@ -10,7 +10,7 @@ from safetensors.numpy import save
 
 from quantmis.audit.execution.executors import Executor
 from quantmis.audit.execution.group_key import group_key
-from quantmis.audit.execution.outside import CHANGED, changed
+from quantmis.audit.execution.outside import CHANGED, changes
 from quantmis.audit.execution.progress import Tick
 from quantmis.audit.execution.returned import require_fitting
 from quantmis.audit.execution.store import Damaged, Store
@@ -33,23 +33,23 @@ def collect(work: Work, executor: Executor, store: Store | None, tick: Tick) -> 
 
     A stored one is used again where everything is as it was that its models read while they were trained.
     """
-    found = Collected()
+    collection = Collected()
     if store is None:
         for rows, group in executor.run(work, work.groups(), tick):
             require_fitting(work, rows, group)
-            found.groups[rows] = group
-        return found
+            collection.groups[rows] = group
+        return collection
     keys = {rows: group_key(work, rows) for rows in work.groups()}
-    for rows, group in _unchanged(_stored(store, keys, found.damaged)):
-        found.groups[rows] = group
-        found.reused.append(rows)
+    for rows, group in _unchanged(_stored(store, keys, collection.damaged)):
+        collection.groups[rows] = group
+        collection.reused.append(rows)
         tick(len(rows) * work.steps)
-    missing = [rows for rows in keys if rows not in found.groups]
+    missing = [rows for rows in keys if rows not in collection.groups]
     for rows, group in executor.run(work, missing, tick):
         require_fitting(work, rows, group)
         store.save(keys[rows], replace(group, outside=_comparable(group.outside)))
-        found.groups[rows] = group
-    return found
+        collection.groups[rows] = group
+    return collection
 
 
 def _stored(store: Store, keys: dict[range, str], damaged: list[str]) -> Iterator[tuple[range, Group]]:
@@ -66,20 +66,20 @@ def _stored(store: Store, keys: dict[range, str], damaged: list[str]) -> Iterato
 
 def _unchanged(stored: Iterable[tuple[range, Group]]) -> Iterator[tuple[range, Group]]:
     """Yield the groups whose surroundings are as they were; say once what changed."""
-    told = set[str]()
+    causes = set[str]()
     for rows, group in stored:
-        others = changed(group.outside)
+        others = changes(group.outside)
         if not others:
             yield rows, group
-        elif (what := others[0]) not in told:
-            told.add(what)
+        elif (what := others[0]) not in causes:
+            causes.add(what)
             note = f"note: {printable(what)} is not as it was: models that were trained with it are trained again"
             print(note, file=sys.stderr)  # noqa: T201
 
 
 def _comparable(outside: Mapping[str, str]) -> dict[str, str]:
     """Return what this machine can compare later: files that only a node of a cluster has cannot be."""
-    here = set(changed(outside))
+    here = set(changes(outside))
     return {
         word: digest for word, digest in outside.items() if digest == CHANGED or word.replace(":", " ", 1) not in here
     }

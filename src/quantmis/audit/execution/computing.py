@@ -48,13 +48,13 @@ class _Filler:
 
     def checkpoint(self, step: int, modules: list[nn.Module]) -> None:
         """Put the replicates among `modules` through every quantizer and keep their losses on held-out samples."""
-        chosen = {index: module for index, module in zip(self._rows, modules, strict=True) if self._compares(index)}
-        modes = [module.training for module in chosen.values()]
+        replicates = {index: module for index, module in zip(self._rows, modules, strict=True) if self._compares(index)}
+        modes = [module.training for module in replicates.values()]
         for number in range(len(self._work.quantizers)):
-            for index, (quantized, name) in zip(chosen, self._quantized(number, chosen, step), strict=True):
+            for index, (quantized, name) in zip(replicates, self._quantized(number, replicates, step), strict=True):
                 losses = self._row(number, quantized.model, self._held_out, name, None)[0].losses
                 self._earlier.setdefault((number, index), []).append(losses)
-        for module, mode in zip(chosen.values(), modes, strict=True):
+        for module, mode in zip(replicates.values(), modes, strict=True):
             module.train(mode)
 
     def finish(self, modules: list[nn.Module]) -> Group:
@@ -88,8 +88,8 @@ class _Filler:
         calibration = [self._calibration(index) for index in modules] if needs_calibration(quantizer) else None
         addresses = [("shadow", index, "quantize", name, *([] if step is None else [step])) for index in modules]
         streams = [torch.Generator().manual_seed(seeds.integer(self._work.seed, *each)) for each in addresses]
-        made = quantizer.quantize_many([module.cpu() for module in modules.values()], calibration, streams)
-        for index, quantized in zip(modules, made, strict=True):
+        versions = quantizer.quantize_many([module.cpu() for module in modules.values()], calibration, streams)
+        for index, quantized in zip(modules, versions, strict=True):
             yield quantized, f"{seeds.spell('shadow', index)} after {name}"
 
     def _calibration(self, index: int) -> Tensor:

@@ -51,7 +51,7 @@ class Local(Executor):
 
         _ship(cloudpickle, work)
         parallel = Parallel(n_jobs=work.engine.workers, return_as="generator_unordered")
-        results: Any = parallel(delayed(_named)(work, rows) for rows in groups)
+        results: Any = parallel(delayed(_with_rows)(work, rows) for rows in groups)
         try:
             for rows, group in results:
                 tick(_steps(work, rows))
@@ -115,7 +115,7 @@ def _end(results: Any) -> None:
     workers(reuse=True).shutdown(wait=True)
 
 
-def _named(work: Work, rows: range) -> tuple[range, Group]:
+def _with_rows(work: Work, rows: range) -> tuple[range, Group]:
     """Return a group with its rows, in a process of its own."""
     start_processes_by_fork()
     return rows, compute(work, rows)
@@ -123,7 +123,7 @@ def _named(work: Work, rows: range) -> tuple[range, Group]:
 
 def _signed(work: Work, rows: range) -> tuple[range, Group, str]:
     """Return a group with its rows and its digest, on a machine of its own."""
-    rows, group = _named(work, rows)
+    rows, group = _with_rows(work, rows)
     return rows, group, digest_of(group)
 
 

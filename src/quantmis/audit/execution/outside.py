@@ -24,7 +24,7 @@ from typing import Any
 
 import jaxtyping
 
-from quantmis.audit.execution.user_modules import behind, file_of, is_own, is_own_file
+from quantmis.audit.execution.user_modules import file_of, is_own, is_own_file, source_files
 
 FILE, FOLDER, VARIABLE = "file", "folder", "variable"
 ABSENT, CHANGED = "absent", "changed while it was read"
@@ -50,14 +50,16 @@ class Observed:
     files: dict[str, tuple[int, ...]] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
     variables: set[str] = field(default_factory=set)
-    written: set[str] = field(default_factory=set)
+    written_files: set[str] = field(default_factory=set)
 
     def digests(self) -> dict[str, str]:
         """Return the digest of each thing that was read, now; one that has changed since has that said of it."""
-        read = {path: state for path, state in self.files.items() if path not in self.written}
-        found = {_word(FILE, path): _file(path) if _state(path) == state else CHANGED for path, state in read.items()}
-        found |= {_word(FOLDER, path): _folder(path) for path in self.folders}
-        return found | {_word(VARIABLE, name): _variable(name) for name in self.variables}
+        read = {path: state for path, state in self.files.items() if path not in self.written_files}
+        of_files = {
+            _word(FILE, path): _file(path) if _state(path) == state else CHANGED for path, state in read.items()
+        }
+        of_folders = {_word(FOLDER, path): _folder(path) for path in self.folders}
+        return of_files | of_folders | {_word(VARIABLE, name): _variable(name) for name in self.variables}
 
 
 class _Watch:
@@ -88,7 +90,7 @@ def watched(scope: str) -> Generator[Observed]:
         _WATCH.active = before
 
 
-def changed(stored: Digests) -> list[str]:
+def changes(stored: Digests) -> list[str]:
     """Return what is no longer as it was when a group was computed, in words."""
     now: dict[str, Callable[[str], str]] = {FILE: _file, FOLDER: _folder, VARIABLE: _variable}
     parted = ((word, *word.split(":", 1)) for word in stored)
@@ -107,15 +109,15 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _opened(observed: Observed, arguments: tuple[Any, ...]) -> None:
-    named, mode, flags = (*arguments, None, None)[:3]
-    path = _path(named)
+    file, mode, flags = (*arguments, None, None)[:3]
+    path = _path(file)
     if path is None:
         return
     writes = bool(set(mode) & set("wxa")) if isinstance(mode, str) else bool((flags or 0) & WRITING)
     if not writes:
         observed.files[path] = _state(path)
     elif not observed.files.get(path):  # what was not there is no input: it is read as it is written here
-        observed.written.add(path)
+        observed.written_files.add(path)
 
 
 def _listed(observed: Observed, arguments: tuple[Any, ...]) -> None:
@@ -132,11 +134,11 @@ EVENTS: dict[str, Callable[[Observed, tuple[Any, ...]], None]] = {
 }
 
 
-def _path(named: Any) -> str | None:
+def _path(file: Any) -> str | None:
     """Return the path of what is opened, that of its source for compiled code; None for what does not count."""
-    if not isinstance(named, str | bytes | os.PathLike):
+    if not isinstance(file, str | bytes | os.PathLike):
         return None
-    path = os.path.abspath(os.fsdecode(named))
+    path = os.path.abspath(os.fsdecode(file))
     if path.endswith(".pyc"):
         try:
             path = source_from_cache(path)
@@ -153,10 +155,10 @@ def _counts(path: str) -> bool:
 def _state(path: str) -> tuple[int, ...]:
     """Return what changes with a file: nothing where it is missing."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return ()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _file(path: str) -> str:
@@ -234,7 +236,7 @@ def _modules_told(observed: Observed) -> Generator[None]:
     def tells(*arguments: Any, **named: Any) -> Any:
         module = plain(*arguments, **named)
         if is_own(module) and file_of(module) is not None:
-            observed.files.update({os.path.abspath(path): _state(str(path)) for path in behind(module)})
+            observed.files.update({os.path.abspath(path): _state(str(path)) for path in source_files(module)})
         return module
 
     home._gcd_import = tells

@@ -33,17 +33,17 @@ def plan(request: AuditRequest, member: np.ndarray, store: Store | None) -> Work
     be measured on the samples that are held out.
     """
     task, settings = request.task, request.settings
-    behind = planted(request)
-    plain = len(behind.samples) - behind.canaries
-    task.loss.require_measurable(behind.samples.y[:plain][~np.any(member[:, :plain], axis=0)])
+    planting = planted(request)
+    plain = len(planting.samples) - planting.canaries
+    task.loss.require_measurable(planting.samples.y[:plain][~np.any(member[:, :plain], axis=0)])
     texts = isinstance(task.loss, CausalLM) and settings.options.canaries
-    members = int(behind.repeats[member[0]].sum() if texts else member[0].sum())
+    members = int(planting.repeats[member[0]].sum() if texts else member[0].sum())
     scope = scope_of(task)
     with watched(scope) as observed:
-        rehearse(task, behind.samples, members, settings.options.seed)
+        rehearse(task, planting.samples, members, settings.options.seed)
     return Work(
         task=task,
-        samples=behind.samples,
+        samples=planting.samples,
         member=member,
         quantizers=(*settings.quantizers, *settings.noises),
         seed=settings.options.seed,
@@ -51,12 +51,12 @@ def plan(request: AuditRequest, member: np.ndarray, store: Store | None) -> Work
         checkpoints=_checkpoints(task, int(member[0].sum()), settings.options.checkpoint_every),
         replicates=settings.replicates,
         keep_weights=settings.options.keep_weights,
-        canaries=behind.canaries,
+        canaries=planting.canaries,
         calibrate_on=settings.options.calibrate_on,
-        repeats=behind.repeats if texts else None,
+        repeats=planting.repeats if texts else None,
         scope=scope,
         outside=observed.digests(),
-        together=behind.together,
+        together=planting.together,
     )
 
 
@@ -78,12 +78,12 @@ def _engine(request: AuditRequest, store: Store | None) -> Engine:
     key = hashlib.sha256(address.encode()).hexdigest()
     before = store.remembered(key) if store is not None and settings.options.engine == "auto" else None
     kind = before.kind if before is not None and before.kind in ENGINES else settings.options.engine
-    chosen = choose_engine(task, request.samples, settings.models, kind, round(settings.options.memory * 2**30))
+    engine = choose_engine(task, request.samples, settings.models, kind, round(settings.options.memory * 2**30))
     if before is not None:
-        return replace(chosen, seconds=before.seconds)
+        return replace(engine, seconds=before.seconds)
     if store is not None:
-        store.remember(key, Choice(chosen.kind, chosen.seconds))
-    return chosen
+        store.remember(key, Choice(engine.kind, engine.seconds))
+    return engine
 
 
 def _checkpoints(task: Task, members: int, every: int | None) -> tuple[int, ...]:
@@ -96,25 +96,25 @@ def _checkpoints(task: Task, members: int, every: int | None) -> tuple[int, ...]
     return tuple(range(stride, task.recipe.steps(members), stride))
 
 
-def membership(behind: Planted, settings: Settings, target: Target | None) -> Bool[np.ndarray, "models samples"]:
+def membership(planting: Planted, settings: Settings, target: Target | None) -> Bool[np.ndarray, "models samples"]:
     """Return who is trained on what; held-out samples are false in every row, canaries are the last columns.
 
     With a target, models are trained on its members and non-members, so that attacks on it have references. What stands
     equally often in a training set is divided in halves by itself, so that all models are trained on as many samples.
     Groups and copies of one sample are in one half, or held out, together.
     """
-    whole = len(behind.samples)
+    whole = len(planting.samples)
     member = np.zeros((settings.models, whole), dtype=bool)
-    _check_groups(behind, target)
+    _check_groups(planting, target)
     if not settings.models:
         return member
-    groups, plain = behind.together, whole - behind.canaries
+    groups, plain = planting.together, whole - planting.canaries
     may = np.zeros(whole, dtype=bool)
-    may[_kept(plain, settings, target, None if groups is None else groups[:plain])] = True
+    may[_trainable_rows(plain, settings, target, None if groups is None else groups[:plain])] = True
     may[plain:] = True
     generator = seeds.generator(settings.options.seed, "membership")
-    for often in np.unique(behind.repeats[behind.repeats > 0]):
-        for rows in _divided(may & (behind.repeats == often), plain, groups):
+    for often in np.unique(planting.repeats[planting.repeats > 0]):
+        for rows in _divided(may & (planting.repeats == often), plain, groups):
             part = None if groups is None else groups[rows]
             member[:, rows] = complementary_halves(settings.models, len(rows), generator, part)
     return member
@@ -127,27 +127,27 @@ def _divided(may: np.ndarray, plain: int, groups: np.ndarray | None) -> list[Int
     return [each for each in parts if len(each)]
 
 
-def _check_groups(behind: Planted, target: Target | None) -> None:
+def _check_groups(planting: Planted, target: Target | None) -> None:
     """Raise `UserError` for groups that say nothing, and for groups in both members and non-members."""
-    groups = behind.plain.groups
+    groups = planting.plain.groups
     if groups is None:
         return
     require_groups(groups)
     if target is not None:
         require_apart(groups, target.members, target.non_members, "members and non-members")
-        known = target.known(len(groups))
-        apart = (np.flatnonzero(known), np.flatnonzero(~known))
+        is_known = target.known(len(groups))
+        apart = (np.flatnonzero(is_known), np.flatnonzero(~is_known))
         require_apart(groups, *apart, "members or non-members and the others, which are held out")
 
 
-def _kept(
+def _trainable_rows(
     samples: int, settings: Settings, target: Target | None, groups: np.ndarray | None
-) -> Int[np.ndarray, " kept"]:
+) -> Int[np.ndarray, " rows"]:
     options = settings.options
     pool = np.arange(samples) if target is None else np.flatnonzero(target.known(samples))
     part = None if groups is None else groups[pool]
     if samples - len(pool) >= SPARE:
         even = pool[: len(pool) // 2 * 2]
         return even if part is None else pool[halvable(part, seeds.generator(options.seed, "held out"))]
-    kept, _ = hold_out(len(pool), options.held_out, seeds.generator(options.seed, "held out"), part)
-    return pool[kept]
+    rows, _ = hold_out(len(pool), options.held_out, seeds.generator(options.seed, "held out"), part)
+    return pool[rows]

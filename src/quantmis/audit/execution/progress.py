@@ -27,7 +27,7 @@ class Stages(ABC):
 
 
 @contextmanager
-def shown(show: bool) -> Generator[Stages]:
+def shown_stages(show: bool) -> Generator[Stages]:
     """Yield stages that are drawn as bars where stderr is a terminal, as lines where not, and nowhere unless `show`."""
     if not show:
         yield Silent()
@@ -55,8 +55,8 @@ class Bars(Stages):
 
     def stage(self, name: str, total: int, expected: float | None = None) -> Tick:
         """Add a bar."""
-        said = "" if expected is None else f", about {expected:.0f} s"
-        task = self.bars.add_task(name + said, total=total)
+        estimate = "" if expected is None else f", about {expected:.0f} s"
+        task = self.bars.add_task(name + estimate, total=total)
         return lambda done: self.bars.advance(task, done)
 
 
@@ -66,7 +66,7 @@ class Lines(Stages):
 
     def stage(self, name: str, total: int, expected: float | None = None) -> Tick:
         """Return the function that counts and prints."""
-        print(f"{name}: started{_left(expected)}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"{name}: started{_rest(expected)}", file=sys.stderr, flush=True)  # noqa: T201
         return _Counter(name, total, expected)
 
 
@@ -90,13 +90,13 @@ class _Counter:
         if self.done >= self.total:
             return f"{self.name}: done in {seconds:.1f} s"
         fraction = self.done / self.total
-        left = seconds / fraction - seconds if fraction >= ENOUGH_TO_ESTIMATE else None
-        if left is None and self.expected is not None:
-            left = max(self.expected - seconds, 0.0)
-        return f"{self.name}: {fraction:.0%}{_left(left)}"
+        rest = seconds / fraction - seconds if fraction >= ENOUGH_TO_ESTIMATE else None
+        if rest is None and self.expected is not None:
+            rest = max(self.expected - seconds, 0.0)
+        return f"{self.name}: {fraction:.0%}{_rest(rest)}"
 
 
-def _left(seconds: float | None) -> str:
+def _rest(seconds: float | None) -> str:
     return "" if seconds is None else f", about {seconds:.0f} s left"
 
 

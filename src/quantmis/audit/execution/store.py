@@ -89,9 +89,9 @@ class Store:
         """
         path = self._choice(task)
         try:
-            found = json.loads(path.read_bytes())
-            choice = Choice(str(found["way"]), {str(kind): float(each) for kind, each in found["seconds"].items()})
-            return choice if found["checksum"] == choice.checksum(task) else None
+            record = json.loads(path.read_bytes())
+            choice = Choice(str(record["way"]), {str(kind): float(each) for kind, each in record["seconds"].items()})
+            return choice if record["checksum"] == choice.checksum(task) else None
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -39,31 +39,31 @@ def file_of(module: ModuleType | None) -> Path | None:
     return Path(name) if name is not None and Path(name).is_file() else None
 
 
-def behind(module: ModuleType) -> dict[Path, bytes]:
+def source_files(module: ModuleType) -> dict[Path, bytes]:
     """Return the source files behind a module of the user's, with their contents."""
-    found: dict[Path, bytes] = {}
+    contents: dict[Path, bytes] = {}
     path = file_of(module)
     waiting = [] if path is None else [(path, module.__name__)]
     while waiting:
         path, name = waiting.pop()
-        if path in found:
+        if path in contents:
             continue
-        found[path] = path.read_bytes()
-        waiting += [(each, imported) for each, imported in _imported(path, name, found[path]) if is_own_file(each)]
-    return found
+        contents[path] = path.read_bytes()
+        waiting += [(each, imported) for each, imported in _imported(path, name, contents[path]) if is_own_file(each)]
+    return contents
 
 
 def owners(thing: object) -> list[ModuleType]:
     """Return the modules of the user's that define a function or an object, and what it is a partial of."""
     inner = [getattr(thing, name, None) for name in ("func", "_make", "__wrapped__")]
     names = [str(getattr(each, "__module__", None)) for each in (thing, type(thing), *inner) if each is not None]
-    found = [sys.modules[name] for name in dict.fromkeys(names) if name in sys.modules]
-    return [module for module in found if is_own(module)]
+    modules = [sys.modules[name] for name in dict.fromkeys(names) if name in sys.modules]
+    return [module for module in modules if is_own(module)]
 
 
 def own_modules(module: ModuleType) -> list[ModuleType]:
     """Return those modules behind a module of the user's that are imported, itself included."""
-    files = {path.resolve() for path in behind(module)}
+    files = {path.resolve() for path in source_files(module)}
     loaded = [each for each in list(sys.modules.values()) if _file(each) in files]
     return [module, *(each for each in loaded if each is not module and is_own(each))]
 
@@ -81,9 +81,9 @@ def _imported(path: Path, name: str, source: bytes) -> Iterator[tuple[Path, str]
         parts = imported.split(".")
         for length in range(1, len(parts) + 1):
             whole = ".".join(parts[:length])
-            found = _find(whole, path.parent)
-            if found is not None:
-                yield found, whole
+            file = _find(whole, path.parent)
+            if file is not None:
+                yield file, whole
 
 
 def _names(source: bytes, package: str) -> Iterable[str]:

@@ -90,14 +90,14 @@ class Work:
     @property
     def planted(self) -> Int[np.ndarray, " canaries"]:
         """The columns of the canaries that models are trained on."""
-        behind = np.arange(len(self.samples) - self.canaries, len(self.samples))
-        return behind[np.any(self.member[:, behind], axis=0)]
+        columns = np.arange(len(self.samples) - self.canaries, len(self.samples))
+        return columns[np.any(self.member[:, columns], axis=0)]
 
     @property
     def is_held_out(self) -> Bool[np.ndarray, " samples"]:
         """The samples that no model is trained on: not those that are like the canaries."""
-        behind = np.arange(len(self.samples)) >= len(self.samples) - self.canaries
-        return ~np.any(self.member, axis=0) & ~behind
+        is_canary = np.arange(len(self.samples)) >= len(self.samples) - self.canaries
+        return ~np.any(self.member, axis=0) & ~is_canary
 
     def groups(self) -> list[range]:
         """Return the rows of each group."""

@@ -57,13 +57,13 @@ def blind_baseline(
         require_groups(groups, member[None])
         few = too_few_groups(groups, member)
         require(few is None, f"groups: {few}", hint="give samples of more groups")
-    chosen = _chosen(member, seed)
-    together = None if groups is None else groups[chosen]
-    features = _features(samples.take(chosen), None if classes is None else classes[chosen])
+    rows = _rows(member, seed)
+    together = None if groups is None else groups[rows]
+    features = _features(samples.take(rows), None if classes is None else classes[rows])
     classifiers = _classifiers(seed).items()
-    metrics = {name: _metrics(model, features, member[chosen], level, together) for name, model in classifiers}
+    metrics = {name: _metrics(model, features, member[rows], level, together) for name, model in classifiers}
     name = max(metrics, key=lambda each: metrics[each].auc.low)
-    how = f"{name} on inputs and targets, {FOLDS}-fold cross-validation, {len(chosen)} samples"
+    how = f"{name} on inputs and targets, {FOLDS}-fold cross-validation, {len(rows)} samples"
     return BlindBaseline(
         method=f"{how}; the stronger of {TRIED} classifiers",
         auc=metrics[name].auc,
@@ -125,7 +125,7 @@ def too_few_groups(groups: Shaped[np.ndarray, " samples"], member: Bool[np.ndarr
     return None
 
 
-def _chosen(member: np.ndarray, seed: int) -> np.ndarray:
+def _rows(member: np.ndarray, seed: int) -> np.ndarray:
     """Return at most as many samples of each kind as matter, in order."""
     stream = seeds.generator(seed, "blind", "samples")
     kinds = (np.flatnonzero(member), np.flatnonzero(~member))

@@ -32,8 +32,8 @@ def check_target(request: AuditRequest) -> None:
     if target is None:
         return
     few = samples.take(np.concatenate([target.members, target.non_members])[:FEWEST])
-    given = target.given(task)
-    module = given.model if isinstance(given, Quantized) else given
+    model = target.given(task)
+    module = model.model if isinstance(model, Quantized) else model
     shape = tuple(forward(task.build(0), inputs(few)[:1], task.samples_at_once).shape[1:])
     _require_computes(lambda: loss_row(module, task, few, target.name), target.name, shape)
     task.loss.require_measurable(samples.y[target.non_members])
@@ -58,15 +58,15 @@ def check_utility(request: AuditRequest, target: Target, module: nn.Module) -> N
     per_sample_utility = loss_row(module, task, samples, target.name, measured)[0].per_sample_utility
     assert per_sample_utility is not None  # noqa: S101 a module predicts
     weight = task.loss.weights(samples.y)
-    found = average(
+    utility = average(
         per_sample_utility[None, :others].astype(np.float64),
         np.zeros((1, 1), dtype=bool),
         CERTAIN,
         None if weight is None else weight[:others],
     )
     require(
-        found.low - ROUNDED <= target.utility <= found.high + ROUNDED,
-        f"{target.name} has {task.loss.metric} {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on the "
+        utility.low - ROUNDED <= target.utility <= utility.high + ROUNDED,
+        f"{target.name} has {task.loss.metric} {utility.value:.3f} ({utility.low:.3f} to {utility.high:.3f}) on the "
         f"non-members, and {target.utility:.3f} is stated",
         hint="was it trained on these columns, in this order, with this encoding and scale? "
         "data.features names columns in order",
@@ -90,9 +90,9 @@ def _check_version(
 
 
 def _require_like(name: str, like: str | None, request: AuditRequest) -> None:
-    known = request.settings.quantizer_names
-    there = like is None or like in known
-    require(there, f"{name}: there is no quantizer {like!r} in this audit", hint=suggestion(str(like), known))
+    names = request.settings.quantizer_names
+    there = like is None or like in names
+    require(there, f"{name}: there is no quantizer {like!r} in this audit", hint=suggestion(str(like), names))
 
 
 def _require_computes(compute: Callable[[], tuple[LossRow, object]], name: str, outputs: tuple[int, ...]) -> None:

@@ -18,27 +18,27 @@ def blind(request: AuditRequest, level: float | None = None) -> BlindBaseline | 
     if request.target is None:
         return Unmeasured("no trained model was given: the audit drew members and non-members from one pool")
     rows = np.flatnonzero(request.target.known(len(request.samples)))
-    chosen, member = request.samples.take(rows), request.target.is_member(len(request.samples))[rows]
+    pool, member = request.samples.take(rows), request.target.is_member(len(request.samples))[rows]
     loss, settings = request.task.loss, request.settings
-    seen, classes = loss.without_models(chosen), loss.classes(chosen.y)
+    samples, classes = loss.without_models(pool), loss.classes(pool.y)
     groups = request.target.groups(request.samples)
     together = None if groups is None else where_any_is_shared(groups[rows])
     few = None if together is None else too_few_groups(together, member)
     if few is not None:
         return Unmeasured(few)
     sure = settings.options.level if level is None else level
-    return blind_baseline(seen, classes, member, sure, settings.options.seed, together)
+    return blind_baseline(samples, classes, member, sure, settings.options.seed, together)
 
 
 def check_confounded(request: AuditRequest) -> None:
     """Raise `UserError` where members can be told from non-members by themselves, and the target refuses that."""
     if request.target is None or not request.target.refuses_confounded(request.task):
         return
-    found = blind(request, CERTAIN)
-    if isinstance(found, BlindBaseline) and found.differs and isinstance(found.auc, Estimate):
+    baseline = blind(request, CERTAIN)
+    if isinstance(baseline, BlindBaseline) and baseline.differs and isinstance(baseline.auc, Estimate):
         raise UserError(
-            f"members can be told from non-members without the model: {found.method.partition(' on ')[0]} does so "
-            f"with an AUC of {found.auc.value:.2f} ({found.auc.low:.2f} to {found.auc.high:.2f}), a coin has 0.5",
+            f"members can be told from non-members without the model: {baseline.method.partition(' on ')[0]} does so "
+            f"with an AUC of {baseline.auc.value:.2f} ({baseline.auc.low:.2f} to {baseline.auc.high:.2f}), a coin has 0.5",
             hint="the two sets differ by themselves, and every number would show that; draw both from one shuffled "
             'source, or pass confounded="report" ([target] confounded = "report") to see the numbers all the same',
         )

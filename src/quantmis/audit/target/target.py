@@ -95,10 +95,10 @@ class Target:
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "members", _rows("members", members))
         object.__setattr__(self, "non_members", _rows("non_members", non_members))
-        given = {each: _version(source) for each, source in (versions or {}).items()}
-        object.__setattr__(self, "versions", given)
+        by_name = {each: _version(source) for each, source in (versions or {}).items()}
+        object.__setattr__(self, "versions", by_name)
         object.__setattr__(self, "overlap", overlap)
-        object.__setattr__(self, "name", name or _named(weights))
+        object.__setattr__(self, "name", name or _name_of(weights))
         object.__setattr__(self, "confounded", confounded)
         object.__setattr__(self, "like", like)
         object.__setattr__(self, "utility", utility)
@@ -112,9 +112,9 @@ class Target:
             hint="a sample was trained on or was not",
         )
         require(overlap in ("refuse", "drop"), f"overlap: expected 'refuse' or 'drop', got {overlap!r}")
-        known = (None, "refuse", "report")
-        require(confounded in known, f"confounded: expected 'refuse' or 'report', got {confounded!r}")
-        require("identity" not in given, "identity is full precision itself", hint="name this version differently")
+        choices = (None, "refuse", "report")
+        require(confounded in choices, f"confounded: expected 'refuse' or 'report', got {confounded!r}")
+        require("identity" not in by_name, "identity is full precision itself", hint="name this version differently")
 
     @property
     def quantized(self) -> str | None:
@@ -157,13 +157,13 @@ class Target:
         file = file_of(self.weights)
         if file is not None and self.quantized:
             return formats.restore(task.build(0), file.path, file.rename).model.eval()
-        given = self.given(task)
-        return dequantized(task, given) if isinstance(given, Quantized) else given
+        model = self.given(task)
+        return dequantized(task, model) if isinstance(model, Quantized) else model
 
     def digest(self, task: Task) -> str:
         """Return the SHA-256 of the weights: of codes, scales and all other numbers where they are quantized."""
-        given = self.given(task)
-        return given.fingerprint if isinstance(given, Quantized) else weights_digest(given)
+        model = self.given(task)
+        return model.fingerprint if isinstance(model, Quantized) else weights_digest(model)
 
     def refuses_confounded(self, task: Task) -> bool:
         """Whether members that can be told from non-members by themselves are not to be audited."""
@@ -205,18 +205,18 @@ def disjoint(target: Target, samples: Samples) -> Target:
         )
     last = max(target.members.max(), target.non_members.max())
     require(last < len(samples), f"there is no row {last}: the samples are rows 0 to {len(samples) - 1}")
-    found = overlap(samples.x[target.members], samples.x[target.non_members])
+    duplicates = overlap(samples.x[target.members], samples.x[target.non_members])
     if target.overlap == "refuse":
-        _refuse(found, target)
-        return replace(target, near_duplicates=len(found.alike))
-    pairs = np.concatenate(found)
+        _refuse(duplicates, target)
+        return replace(target, near_duplicates=len(duplicates.alike))
+    pairs = np.concatenate(duplicates)
     members, others = np.delete(target.members, pairs[:, 0]), np.delete(target.non_members, np.unique(pairs[:, 1]))
     require_enough(members, others)
     return replace(target, members=members, non_members=others)
 
 
-def _refuse(found: Overlap, target: Target) -> None:
-    for pairs, how in ((found.equal, "the same bytes"), (found.near, "the same numbers but for rounding")):
+def _refuse(duplicates: Overlap, target: Target) -> None:
+    for pairs, how in ((duplicates.equal, "the same bytes"), (duplicates.near, "the same numbers but for rounding")):
         if len(pairs):
             first = f"row {target.members[pairs[0, 0]]} and row {target.non_members[pairs[0, 1]]}"
             raise UserError(
@@ -263,18 +263,18 @@ class _Computed(nn.Module):
         return torch.as_tensor(self._function(x))
 
 
-def _version(given: Version | Source) -> Version:
-    return given if isinstance(given, Version) else Version(given)
+def _version(source: Version | Source) -> Version:
+    return source if isinstance(source, Version) else Version(source)
 
 
-def _named(weights: Any) -> str:
+def _name_of(weights: Any) -> str:
     if isinstance(weights, str | Path | Artefact):
         return weights.path.name if isinstance(weights, Artefact) else Path(weights).name
     return type(weights).__name__ if isinstance(weights, nn.Module) else "a state dict"
 
 
-def _rows(name: str, given: Any) -> Int[np.ndarray, " rows"]:
-    rows = np.asarray(given)
+def _rows(name: str, selection: Any) -> Int[np.ndarray, " rows"]:
+    rows = np.asarray(selection)
     if rows.dtype == np.bool_:
         rows = np.flatnonzero(rows)
     require(

@@ -44,37 +44,40 @@ def tables_of(request: AuditRequest, member: Bool[np.ndarray, "models samples"])
     if request.target is None:
         return []
     everything = np.ones(len(request.samples), dtype=bool)
-    shown = np.any(member[:, : len(request.samples)], axis=0) if len(member) else everything
+    is_audited = np.any(member[:, : len(request.samples)], axis=0) if len(member) else everything
     groups = request.target.groups(request.samples)
-    calibrated = calibration_rows(request.target, request.settings, shown, groups)
-    seen = np.setdiff1d(calibrated, request.target.members)
-    shown[seen if groups is None else np.isin(groups, groups[seen])] = False
-    return list(_tables(request, request.target, shown, calibrated))
+    calibrated = calibration_rows(request.target, request.settings, is_audited, groups)
+    exclusions = np.setdiff1d(calibrated, request.target.members)
+    is_audited[exclusions if groups is None else np.isin(groups, groups[exclusions])] = False
+    return list(_tables(request, request.target, is_audited, calibrated))
 
 
 def _tables(
-    request: AuditRequest, target: Target, shown: Bool[np.ndarray, " samples"], calibrated: Int[np.ndarray, " rows"]
+    request: AuditRequest,
+    target: Target,
+    is_audited: Bool[np.ndarray, " samples"],
+    calibrated: Int[np.ndarray, " rows"],
 ) -> Iterator[LossTable]:
     task, samples = request.task, request.samples
-    seen = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
+    calibration = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
     origins, measured = _origins(request, target), target.is_measured(len(samples))
-    for name, quantized in _made(request, target, seen):
+    for name, quantized in _quantized_versions(request, target, calibration):
         computed, by_company = loss_row(quantized.model, task, samples, name, measured)
-        table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, shown)
+        table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, is_audited)
         yield replace(table, origin=origins.get(name, {}))
     for name, version in target.versions.items():
-        made = made_elsewhere(version, target, task, samples, name, measured)
-        table = _table(name, *made, target, task, samples, shown)
+        parts = made_elsewhere(version, target, task, samples, name, measured)
+        table = _table(name, *parts, target, task, samples, is_audited)
         yield replace(table, origin=origins[name])
 
 
 def _origins(request: AuditRequest, target: Target) -> dict[str, dict[str, str]]:
     """Return where versions come from that no quantizer of the audit made, and what all are like."""
-    found = {name: {"like": like or ""} for name, like in _like(request).items()}
-    found[target.baseline] |= {"name": target.name, "file": _file_digest(target.weights)}
+    origins = {name: {"like": like or ""} for name, like in _like(request).items()}
+    origins[target.baseline] |= {"name": target.name, "file": _file_digest(target.weights)}
     for name, version in target.versions.items():
-        found[name] |= {"file": _file_digest(version.source)}
-    return found
+        origins[name] |= {"file": _file_digest(version.source)}
+    return origins
 
 
 def _file_digest(source: object) -> str:
@@ -83,19 +86,24 @@ def _file_digest(source: object) -> str:
     return "" if file is None else digest_of(file.path)
 
 
-def _made(request: AuditRequest, target: Target, seen: Tensor | None) -> Iterator[tuple[str, Quantized]]:
+def _quantized_versions(
+    request: AuditRequest, target: Target, calibration: Tensor | None
+) -> Iterator[tuple[str, Quantized]]:
     """Yield the model as it is given, and what the quantizers of the audit make of its weights, by name."""
     whole, *others = request.settings.quantizers  # full precision is the first
-    given = target.given(request.task)
-    yield target.baseline, given if isinstance(given, Quantized) else whole.quantize(given)
+    model = target.given(request.task)
+    yield target.baseline, model if isinstance(model, Quantized) else whole.quantize(model)
     module = target.module(request.task) if others else None
     for quantizer in others:
         assert module is not None  # noqa: S101 for the type checker
-        yield target.called(spelling(quantizer)), _quantized(quantizer, module, seen, request.settings.options.seed)
+        yield (
+            target.called(spelling(quantizer)),
+            _quantized(quantizer, module, calibration, request.settings.options.seed),
+        )
 
 
 def calibration_rows(
-    target: Target, settings: Settings, shown: np.ndarray, groups: Int[np.ndarray, " samples"] | None = None
+    target: Target, settings: Settings, is_audited: np.ndarray, groups: Int[np.ndarray, " samples"] | None = None
 ) -> Int[np.ndarray, " rows"]:
     """Return the rows to calibrate on, where any quantizer is: non-members not attacked or a quarter, or members.
 
@@ -105,7 +113,7 @@ def calibration_rows(
         return np.empty(0, dtype=np.int64)
     if settings.options.calibrate_on == "members":
         return target.members[:CALIBRATION]
-    spare = target.non_members[~shown[target.non_members]]
+    spare = target.non_members[~is_audited[target.non_members]]
     quarter = _quarter(target.non_members, groups)
     return (spare if len(spare) >= len(quarter) else quarter)[:CALIBRATION]
 
@@ -120,9 +128,9 @@ def _quarter(rows: Int[np.ndarray, " rows"], groups: Int[np.ndarray, " samples"]
     return rows[np.isin(first[number], whole if len(whole) else group[:1])]
 
 
-def _quantized(quantizer: Quantizer, module: nn.Module, seen: Tensor | None, seed: int) -> Quantized:
+def _quantized(quantizer: Quantizer, module: nn.Module, calibration: Tensor | None, seed: int) -> Quantized:
     stream = torch.Generator().manual_seed(seeds.integer(seed, "target", "quantize", spelling(quantizer)))
-    return quantizer.quantize(module, seen if needs_calibration(quantizer) else None, stream)
+    return quantizer.quantize(module, calibration if needs_calibration(quantizer) else None, stream)
 
 
 def made_elsewhere(
@@ -135,16 +143,16 @@ def made_elsewhere(
 ) -> tuple[LossRow, VersionTraits]:
     """Return the row of a version that was quantized elsewhere, and what is known of it."""
     if isinstance(version.source, Evidence):
-        given = version.source
-        entropy = None if given.entropy is None else given.entropy[0]
-        losses = LossRow(given.losses[0], given.signals[0], None, entropy)
+        table = version.source
+        entropy = None if table.entropy is None else table.entropy[0]
+        losses = LossRow(table.losses[0], table.signals[0], None, entropy)
         return losses, VersionTraits(seeds.spell("table", name), None, None, None, [])
-    made = opened(version, target, task, name)
-    if isinstance(made, Quantized):
-        computed, by_company = loss_row(made.model, task, samples, name, is_measured)
-        return computed, traits_of(made, by_company)
-    computed, by_company = loss_row(made, task, samples, name, is_measured)
-    return computed, VersionTraits(weights_digest(made), None, None, None, [], by_company)
+    model = opened(version, target, task, name)
+    if isinstance(model, Quantized):
+        computed, by_company = loss_row(model.model, task, samples, name, is_measured)
+        return computed, traits_of(model, by_company)
+    computed, by_company = loss_row(model, task, samples, name, is_measured)
+    return computed, VersionTraits(weights_digest(model), None, None, None, [], by_company)
 
 
 def loss_row(
@@ -167,9 +175,15 @@ def loss_row(
 
 
 def _table(
-    name: str, computed: LossRow, traits: VersionTraits, target: Target, task: Task, samples: Samples, shown: np.ndarray
+    name: str,
+    computed: LossRow,
+    traits: VersionTraits,
+    target: Target,
+    task: Task,
+    samples: Samples,
+    is_audited: np.ndarray,
 ) -> LossTable:
-    known, member = target.known(len(samples)), target.is_member(len(samples))
+    is_known, member = target.known(len(samples)), target.is_member(len(samples))
     return LossTable(
         name=name,
         evidence=Evidence(
@@ -185,7 +199,7 @@ def _table(
         earlier=None,
         metric=task.loss.metric,
         traits=(traits,),
-        is_audited=known & shown,
+        is_audited=is_known & is_audited,
         is_held_out=target.is_measured(len(samples)),
         about="target",
         weight=task.loss.weights(samples.y),
@@ -201,7 +215,7 @@ def _like(request: AuditRequest) -> dict[str, str | None]:
     """Return the quantizer that each version resembles, where it is not the one of its name."""
     target = request.target
     assert target is not None  # noqa: S101 for the type checker
-    made = {target.called(name): None for name in request.settings.quantizer_names} if target.quantized else {}
-    return {**made, target.baseline: target.like or (None if target.quantized else target.baseline)} | {
+    by_quantizer = {target.called(name): None for name in request.settings.quantizer_names} if target.quantized else {}
+    return {**by_quantizer, target.baseline: target.like or (None if target.quantized else target.baseline)} | {
         name: version.like for name, version in target.versions.items()
     }
