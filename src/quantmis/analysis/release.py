@@ -157,7 +157,7 @@ class _Attacker:
         return halves(self.features.tables[0].signals, self.member, self.settings.seed, self.groups)
 
     def _stacked(self, select: Callable[[Features], list[Scores]]) -> Scores:
-        """Return the scores of a stack of the features that `chosen` returns."""
+        """Return the scores of a stack of the features that `select` returns."""
         features = select(self.features)
         if self.own is not None:
             return from_references(select(self.own), self.own.tables[0].member, features)

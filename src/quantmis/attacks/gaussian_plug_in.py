@@ -110,7 +110,7 @@ def _held_out(table: Evidence, cluster: Int[np.ndarray, " models"]) -> Iterator[
 def _beyond(
     signal: Float[np.ndarray, "models samples"], side: Bool[np.ndarray, "models samples"], rule: _Rule
 ) -> Float[np.ndarray, " samples"]:
-    """Return the probability that a signal like the `chosen` exceeds the middle, unbiased for normal signals.
+    """Return the probability that a signal like those of `side` exceeds the middle, unbiased for normal signals.
 
     A mean of n signals has itself variance v / n; so what is left for the normal around it is v (1 - 1 / n).
     """

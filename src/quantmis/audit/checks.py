@@ -82,7 +82,7 @@ def _place(value: Tensor) -> int:
 def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"], signals: Sequence[str] = ()) -> None:
     """Run every attack on random losses under the memberships of the audit, so that what cannot run says so now.
 
-    `named`: the further signals that the tables of the audit will have.
+    `signals`: the names of further signals that the tables of the audit will have.
     """
     if len(member) == 0:
         return

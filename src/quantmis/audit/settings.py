@@ -119,8 +119,8 @@ MODELS_BY_DEFAULT = {"shadow": Models(64, 64), "indicator": Models(0, 4), "as-is
 def models_of(options: AuditOptions, has_target: bool, has_recipe: bool, deepest: Depth = "shadow") -> Models:
     """Return how many models to train: as many as were asked for, by default those of the depth.
 
-    `given`: there is a trained model, and so a depth that trains nothing; `has_recipe`: there is a recipe to train more
-    with. Without the one, or with the other, the default is to train the models of the depth `deepest`.
+    `has_target`: there is a trained model, and so a depth that trains nothing; `has_recipe`: there is a recipe to train
+    more with. Without the one, or with the other, the default is to train the models of the depth `deepest`.
     """
     depth, shadows, replicates = options.depth, options.shadows, options.replicates
     is_known = depth is None or depth in DEPTHS
@@ -154,7 +154,7 @@ def quantizers_of(quantizers: Sequence[str | Quantizer] | None) -> tuple[Quantiz
 def attacks_of(
     attacks: Sequence[str | Attack] | None, models: Models, loss: Loss, signals: Sequence[str] = ()
 ) -> tuple[Attack, ...]:
-    """Return the attacks asked for, by default those of the depth and of the `named` signals that the samples have."""
+    """Return the attacks asked for, by default those of the depth and of the further `signals` of the samples."""
     if attacks is not None:
         return tuple(map(_attack, attacks))
     entropy = ("modified_entropy",) if models.depth == "as-is" and isinstance(loss, CrossEntropy) else ()

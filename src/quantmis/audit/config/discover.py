@@ -69,7 +69,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Questions:
-    """Ask what is not known: `answers` are those given by the name of the option, `ask` the rest."""
+    """Ask what is not known: `answers` are by the name of the option, `ask` gives the rest."""
 
     ask: Ask
     answers: Mapping[str, str]

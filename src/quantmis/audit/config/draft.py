@@ -17,7 +17,7 @@ from quantmis.models.hugging_face import CAUSAL_LM
 def draft(folder: Path, name: str, ask: Ask, answers: Mapping[str, str] | None = None) -> Path:
     """Write an audit file for what lies in `folder` and return its path.
 
-    `answers` has those by the names of the options, data, target, model and weights; `ask(question, choices)` settles
+    `answers` are by the names of the options, data, target, model and weights; `ask(question, choices)` settles
     the rest. Raises `UserError` where there are no data, or where the file exists.
     """
     path = folder / name

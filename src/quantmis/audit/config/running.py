@@ -22,7 +22,7 @@ UNSPOKEN = ("engine", "fresh")
 
 
 def audit_file(path: Path, out: Path, overrides: dict[str, Any]) -> AuditResult:
-    """Audit what the file at `path` describes; options `given` that are not None stand for those of the file."""
+    """Audit what the file at `path` describes; `overrides` that are not None stand for its options."""
     file, options = _read(path, overrides)
     _require_apart(out, file, path.parent)
     task, samples, target = _described(file, path.parent)

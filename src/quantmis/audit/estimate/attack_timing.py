@@ -32,8 +32,8 @@ def attack_seconds(
     """Return about how long attacks and controls will take.
 
     `group`: the rows of the first models, as they are before training. `quantizers`: how many tables are of quantizers,
-    before those of matched noise. `given`: how many versions of a target are
-    attacked beside the tables of the trained models.
+    before those of matched noise. `target_versions`: how many versions of a target are attacked beside
+    the tables of the trained models.
     """
     tables = [_thinned(table) for table in assemble(work, _tables_from(work, group))]
     own, noises = tables[:quantizers], tables[quantizers:]

@@ -75,7 +75,7 @@ def as_is(quantizers: int, samples: int, target: Callable[[], object]) -> Plan:
 def measure(work: Work, settings: Settings, target_versions: int = 0) -> Plan:
     """Train the first group for a few steps, time the last of them, attack tables of the audit's shape, extrapolate.
 
-    `given`: how many versions of a target are attacked too.
+    `target_versions`: how many versions of a target are attacked too.
     """
     rows = work.groups()[0]
     times = [time.perf_counter()]

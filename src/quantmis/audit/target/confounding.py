@@ -38,7 +38,8 @@ def check_confounded(request: AuditRequest) -> None:
     if isinstance(baseline, BlindBaseline) and baseline.differs and isinstance(baseline.auc, Estimate):
         raise UserError(
             f"members can be told from non-members without the model: {baseline.method.partition(' on ')[0]} does so "
-            f"with an AUC of {baseline.auc.value:.2f} ({baseline.auc.low:.2f} to {baseline.auc.high:.2f}), a coin has 0.5",
+            f"with an AUC of {baseline.auc.value:.2f} ({baseline.auc.low:.2f} to {baseline.auc.high:.2f}), "
+            "a coin has 0.5",
             hint="the two sets differ by themselves, and every number would show that; draw both from one shuffled "
             'source, or pass confounded="report" ([target] confounded = "report") to see the numbers all the same',
         )
