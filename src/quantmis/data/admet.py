@@ -69,9 +69,9 @@ class AdmetTask:
 def tasks(folder: Path) -> list[str]:
     """Return the tasks that `folder` or its `admet_group` holds, in alphabetical order; `UserError` for none."""
     home = _home(folder)
-    found = sorted(each.name for each in home.iterdir() if each.name in OFFICIAL and each.is_dir())
-    require(found, f"{home} holds no task of the ADMET group", hint=_where())
-    return found
+    names = sorted(each.name for each in home.iterdir() if each.name in OFFICIAL and each.is_dir())
+    require(names, f"{home} holds no task of the ADMET group", hint=_where())
+    return names
 
 
 def read_task(folder: Path, name: str) -> AdmetTask:
@@ -88,10 +88,10 @@ def read_task(folder: Path, name: str) -> AdmetTask:
         return f"train_val.csv {counted(row)}" if row < len(train) else f"test.csv {counted(row - len(train))}"
 
     try:
-        found = clean([*train, *test], np.concatenate([y_train, y_test]), called=called)
+        molecules = clean([*train, *test], np.concatenate([y_train, y_test]), called=called)
     except UserError as error:
         raise UserError(f"{name}: {error}", hint=error.hint) from error
-    task = AdmetTask(name, OFFICIAL[name], found, found.rows >= len(train))
+    task = AdmetTask(name, OFFICIAL[name], molecules, molecules.rows >= len(train))
     _require_both_sides(task)
     return task
 
@@ -106,8 +106,8 @@ def _part(file: Path) -> tuple[list[str], np.ndarray]:
 
 
 def _require_both_sides(task: AdmetTask) -> None:
-    for side, chosen in (("test", task.test), ("train_val", ~task.test)):
-        y = task.molecules.y[chosen]
+    for side, mask in (("test", task.test), ("train_val", ~task.test)):
+        y = task.molecules.y[mask]
         require(len(y), f"{task.name}: {side}.csv holds no molecule of its own")
         good = task.regression or np.array_equal(np.unique(y), [0, 1])
         kinds = ", ".join(f"{each:g}" for each in np.unique(y)[:5])

@@ -86,24 +86,24 @@ def _archive(
 ) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(stream) as archive:
         members = _members(archive)
-        wanted = [name for name in (members if names is None else names) if name in members]
-        needed = sum(members[name].file_size for name in wanted)
+        entries = [name for name in (members if names is None else names) if name in members]
+        needed = sum(members[name].file_size for name in entries)
         require_below(needed, ceiling(path.stat().st_size, memory), f"{path.name}: what it holds")
-        found = dict[str, np.ndarray]()
-        for name in wanted:
+        arrays = dict[str, np.ndarray]()
+        for name in entries:
             with archive.open(members[name]) as member:
-                found[name] = _array(member, members[name].file_size)
-        return found
+                arrays[name] = _array(member, members[name].file_size)
+        return arrays
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    found = dict[str, zipfile.ZipInfo]()
+    members = dict[str, zipfile.ZipInfo]()
     for each in archive.infolist():
         name = each.filename.removesuffix(".npy")
-        if name in found:
+        if name in members:
             raise ValueError(f"it holds two arrays called {name!r}")
-        found[name] = each
-    return found
+        members[name] = each
+    return members
 
 
 def _array(stream: Stream, size: int) -> np.ndarray:
@@ -117,9 +117,9 @@ def _array(stream: Stream, size: int) -> np.ndarray:
     if dtype.hasobject:
         raise ValueError("it holds objects")
     needed = math.prod(shape) * dtype.itemsize
-    left = size - stream.tell()
-    if needed != left:
-        raise ValueError(f"its header speaks of {needed:,} bytes, and {left:,} are there")
+    available = size - stream.tell()
+    if needed != available:
+        raise ValueError(f"its header speaks of {needed:,} bytes, and {available:,} are there")
     content = bytearray(needed)
     _fill(memoryview(content), stream)
     return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")

@@ -21,11 +21,11 @@ def read_npz(
 
     Raises `UserError` for a missing array, for pickled objects, which are not opened, and for more than `memory` GiB.
     """
-    wanted = [name for name in (x, y, ids, groups) if name]
-    arrays = read_archive(path, key, wanted, memory)
-    missing = [name for name in wanted if name not in arrays]
+    names = [name for name in (x, y, ids, groups) if name]
+    arrays = read_archive(path, key, names, memory)
+    missing = [name for name in names if name not in arrays]
     if missing:
-        known = names_in(path, key)
-        hint = f"{suggestion(missing[0], known)}; np.savez(path, x=x, y=y)"
-        require(False, f"{key}: {path.name} holds {', '.join(known)}, not {missing[:1]}", hint=hint)
+        all_names = names_in(path, key)
+        hint = f"{suggestion(missing[0], all_names)}; np.savez(path, x=x, y=y)"
+        require(False, f"{key}: {path.name} holds {', '.join(all_names)}, not {missing[:1]}", hint=hint)
     return Samples(arrays[x], arrays[y], ids=arrays[ids] if ids else None, groups=arrays[groups] if groups else None)

@@ -62,10 +62,10 @@ def with_canaries(samples: Samples, number: int, generator: np.random.Generator)
         return Planted.none(samples)
     half = len(samples) // 2
     require(number <= half and number % 2 == 0, f"canaries: expected an even number of at most {half}, got {number}")
-    chosen = generator.choice(len(samples), number, replace=False)
-    others = _of_others(samples.y, chosen, generator)
-    behind = samples.joined(samples.x[chosen], samples.y[others], [f"canary {each}" for each in range(number)])
-    return Planted(behind, number, np.ones(len(behind), dtype=np.int64), samples)
+    rows = generator.choice(len(samples), number, replace=False)
+    others = _of_others(samples.y, rows, generator)
+    all_samples = samples.joined(samples.x[rows], samples.y[others], [f"canary {each}" for each in range(number)])
+    return Planted(all_samples, number, np.ones(len(all_samples), dtype=np.int64), samples)
 
 
 def with_random_texts(samples: Samples, number: int, generator: np.random.Generator) -> Planted:
@@ -82,8 +82,8 @@ def with_random_texts(samples: Samples, number: int, generator: np.random.Genera
         return Planted.none(samples)
     require(number > 0 and number % 2 == 0, f"canaries: expected an even number, got {number}")
     repeats = np.array([*np.repeat(REPEATS, number), *[0] * ALTERNATIVES], dtype=np.int64)
-    known = np.unique(samples.x[samples.x != PADDING])
-    texts = generator.choice(known, (len(repeats), LENGTH)).astype(samples.x.dtype)
+    vocabulary = np.unique(samples.x[samples.x != PADDING])
+    texts = generator.choice(vocabulary, (len(repeats), LENGTH)).astype(samples.x.dtype)
     longest = max(LENGTH, samples.x.shape[-1])
     x = np.full((len(samples), *samples.x.shape[1:-1], longest), PADDING, dtype=samples.x.dtype)
     x[..., : samples.x.shape[-1]] = samples.x
@@ -92,15 +92,15 @@ def with_random_texts(samples: Samples, number: int, generator: np.random.Genera
     y = np.tile(np.median(samples.y, axis=0), (len(repeats), 1)).astype(np.float32)
     y[:, 0] = LENGTH - 1
     wider = samples.replaced(x, samples.y)
-    behind = wider.joined(canaries, y, [f"canary {each}" for each in range(len(repeats))])
+    all_samples = wider.joined(canaries, y, [f"canary {each}" for each in range(len(repeats))])
     often = np.concatenate([np.ones(len(samples), dtype=np.int64), repeats])
-    return Planted(behind, len(repeats), often, samples)
+    return Planted(all_samples, len(repeats), often, samples)
 
 
-def _of_others(y: np.ndarray, chosen: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    others = generator.integers(len(y), size=len(chosen))
+def _of_others(y: np.ndarray, rows: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    others = generator.integers(len(y), size=len(rows))
     for _ in range(ATTEMPTS):
-        same = (y[others] == y[chosen]).reshape(len(chosen), -1).all(1)
+        same = (y[others] == y[rows]).reshape(len(rows), -1).all(1)
         if not same.any():
             return others
         others[same] = generator.integers(len(y), size=int(same.sum()))

@@ -46,8 +46,8 @@ def features(
     They may take at most so many bytes.
 
     >>> table = {"age": np.array([30.0, 40.0]), "city": np.array(["Rome", "Oslo"])}
-    >>> found = features(table, ["age", "city"], "data")
-    >>> found.x.tolist(), found.notes
+    >>> inputs = features(table, ["age", "city"], "data")
+    >>> inputs.x.tolist(), inputs.notes
     ([[30.0, 0.0, 1.0], [40.0, 1.0, 0.0]], ('city: one-hot of 2 values, Oslo, Rome',))
     """
     require(rule in RULES, f"{key}.categories: unknown rule {rule!r}", hint=suggestion(rule, RULES))
@@ -56,14 +56,14 @@ def features(
     require_columns(columns, names, f"{key}.features")
     require_columns({name: columns[name] for name in names}, categorical, f"{key}.categorical")
     require_present(columns, names, f"{key}.features")
-    parts, notes, taken, marked = list[np.ndarray](), list[str](), 0, frozenset(categorical)
+    parts, notes, size, marked = list[np.ndarray](), list[str](), 0, frozenset(categorical)
     for name in names:
         if columns[name].dtype.kind in "US" or name in marked:
             part, note = _category(name, columns[name], rule, key, name in marked)
         else:
             part, note = _number(name, columns[name], scale)
-        taken += part.nbytes
-        require_below(taken, ceiling(0) if most is None else most, f"{key}.features: what the columns become")
+        size += part.nbytes
+        require_below(size, ceiling(0) if most is None else most, f"{key}.features: what the columns become")
         parts.append(part)
         notes += [note] if note else []
     return Encoded(np.concatenate(parts, axis=1), tuple(notes))

@@ -66,13 +66,13 @@ def read_images(
     classes = _classes(folder, key)
     files = [(number, path) for number, paths in enumerate(classes.values()) for path in paths]
     x = _stacked([path for _, path in files], folder, key, size, colour, memory)
-    named = ", ".join(f"{number} = {name}" for number, name in enumerate(classes))
+    legend = ", ".join(f"{number} = {name}" for number, name in enumerate(classes))
     scaled = f"; scaled to {size} x {size}" if size else ""
     return Samples(
         x,
         np.array([number for number, _ in files]),
-        ids=[_named(path, folder) for _, path in files],
-        notes=[f"images in {colour}, pixels from 0 to 1{scaled}", f"the classes {named}"],
+        ids=[_relative_name(path, folder) for _, path in files],
+        notes=[f"images in {colour}, pixels from 0 to 1{scaled}", f"the classes {legend}"],
     )
 
 
@@ -87,14 +87,15 @@ def _stacked(
         pixels = _pixels(path, key, size, colour)
         require(
             pixels.shape == first.shape,
-            f"{key}: {_named(path, folder)} has {_size(pixels)} pixels, {_named(paths[0], folder)} has {_size(first)}",
+            f"{key}: {_relative_name(path, folder)} has {_size(pixels)} pixels, "
+            f"{_relative_name(paths[0], folder)} has {_size(first)}",
             hint="give size = 32, or another one, to scale all of them to a square",
         )
         x[row] = pixels
     return x
 
 
-def _named(path: Path, folder: Path) -> str:
+def _relative_name(path: Path, folder: Path) -> str:
     """Return the path of an image in the folder, with what is no Unicode in it escaped."""
     return os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "backslashreplace")
 
@@ -111,14 +112,14 @@ def _classes(folder: Path, key: str) -> dict[str, list[Path]]:
     """Return the images of each class, in the order of the classes."""
     require(folder.is_dir(), f"{key}: {folder} is no folder", hint="name the folder that holds a folder per class")
     try:
-        found = dict[str, list[Path]]()
+        classes = dict[str, list[Path]]()
         for part in parts_of(folder):
             for each in _folders(part, folder, key):
-                found.setdefault(_named(each, part), []).extend(_images(each, folder, key))
+                classes.setdefault(_relative_name(each, part), []).extend(_images(each, folder, key))
     except OSError as error:
         raise unreadable(folder, key, error) from error
-    require(len(found) >= 2, f"{key}: expected a folder per class, found {len(found)} in {folder}")
-    return dict(sorted(found.items()))
+    require(len(classes) >= 2, f"{key}: expected a folder per class, found {len(classes)} in {folder}")
+    return dict(sorted(classes.items()))
 
 
 def _folders(part: Path, home: Path, key: str) -> list[Path]:
@@ -126,7 +127,7 @@ def _folders(part: Path, home: Path, key: str) -> list[Path]:
     stray = [path for path in entries if not path.is_dir()]
     require(
         not stray,
-        f"{key}: {_named(stray[0], home) if stray else ''} lies beside the folders of the classes",
+        f"{key}: {_relative_name(stray[0], home) if stray else ''} lies beside the folders of the classes",
         hint="images lie in a folder per class: cat/001.png, or train/cat/001.png",
     )
     return entries
@@ -135,14 +136,14 @@ def _folders(part: Path, home: Path, key: str) -> list[Path]:
 def _images(folder: Path, home: Path, key: str) -> list[Path]:
     paths, real = _visible(folder), home.resolve()
     for path in paths:
-        name = _named(path, home)
+        name = _relative_name(path, home)
         require(path.resolve().is_relative_to(real), f"{key}: {name} is a link that leads out of the folder")
         require(
             path.suffix.lower() in SUFFIXES and path.is_file(),
             f"{key}: {name} is no image",
             hint=f"images are files that end in {', '.join(SUFFIXES)}; take everything else out of the folder",
         )
-    require(paths, f"{key}: the folder {_named(folder, home)} is empty: every class needs images")
+    require(paths, f"{key}: the folder {_relative_name(folder, home)} is empty: every class needs images")
     return paths
 
 
@@ -166,9 +167,9 @@ def _pixels(path: Path, key: str, size: int | None, colour: str) -> np.ndarray:
 
 def _require_fits(image: Any, size: int | None, path: Path, key: str) -> None:
     width, height = image.size
-    said = f"{key}: {path.name} has {width} x {height} pixels"
-    require(width * height <= MOST_PIXELS, f"{said}, more than {MOST_PIXELS:,}", hint="save it smaller")
-    require(size is not None or max(image.size) <= LARGEST, said, hint="give size")
+    message = f"{key}: {path.name} has {width} x {height} pixels"
+    require(width * height <= MOST_PIXELS, f"{message}, more than {MOST_PIXELS:,}", hint="save it smaller")
+    require(size is not None or max(image.size) <= LARGEST, message, hint="give size")
 
 
 def _upright(image: Any) -> Any:

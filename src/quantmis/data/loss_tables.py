@@ -96,8 +96,8 @@ def arrays_of(
     typed = {
         name: of_samples[name](value) if name in OF_SAMPLES else _typed(name, value) for name, value in tables.items()
     }
-    named = {name.removeprefix(NAMED): _typed(name, columns[name]) for name in columns if name.startswith(NAMED)}
-    return typed | ({"named": named} if named else {})
+    signals = {name.removeprefix(NAMED): _typed(name, columns[name]) for name in columns if name.startswith(NAMED)}
+    return typed | ({"named": signals} if signals else {})
 
 
 def _require_known(columns: Mapping[str, np.ndarray], aligned: bool) -> None:
@@ -105,14 +105,14 @@ def _require_known(columns: Mapping[str, np.ndarray], aligned: bool) -> None:
 
     Where losses are `aligned` with the samples of an audit, that is any column that is not known.
     """
-    known = {*(LONG if "loss" in columns else (*WHOLE, *SAVED, "sample"))}
+    names = {*(LONG if "loss" in columns else (*WHOLE, *SAVED, "sample"))}
     strange = {
         name: name.strip().casefold()
         for name in columns
-        if name not in known and not name.startswith((NAMED, EXTRACTED))
+        if name not in names and not name.startswith((NAMED, EXTRACTED))
     }
     for name, meant in strange.items():
-        other = meant in known and meant not in columns
+        other = meant in names and meant not in columns
         require(not other, f"the loss table has a column {name!r}", hint=f"is it {meant}? Then call it so")
     if "sample" in columns:
         return
@@ -162,8 +162,8 @@ def _typed(name: str, value: np.ndarray) -> np.ndarray:
     if name != "member":
         require(rows.dtype.kind in "biuf", f"{name}: expected numbers, got {rows.dtype}")
         return rows.astype(np.float64)
-    known = rows.dtype.kind in "biuf" and bool(np.isin(rows, (0, 1)).all())
-    require(known, f"member: expected true and false, or 1 and 0, got {rows.dtype}")
+    is_binary = rows.dtype.kind in "biuf" and bool(np.isin(rows, (0, 1)).all())
+    require(is_binary, f"member: expected true and false, or 1 and 0, got {rows.dtype}")
     return rows.astype(bool)
 
 
@@ -218,14 +218,14 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 def _rows_of(names: np.ndarray, ids: np.ndarray | None, samples: int) -> np.ndarray:
     """Return the row in the audit of each name in a column `sample`: by the ids of the data, or as row numbers."""
     require(names.ndim == 1, f"sample: expected a name for each entry, got shape {names.shape}")
-    written = [_spelled(name, ids is None) for name in names.tolist()]
+    spellings = [_spelled(name, ids is None) for name in names.tolist()]
     where = {str(name): row for row, name in enumerate(range(samples) if ids is None else ids.tolist())}
-    strange = list(dict.fromkeys(name for name in written if name not in where))
+    strange = list(dict.fromkeys(name for name in spellings if name not in where))
     message = f"the column sample names {len(strange)} samples that are not in the data, the first is {strange[:1]}"
     by_rows = "without [data] id they are row numbers from 0: name the column of ids there"
     hint = by_rows if ids is None else f"they are the ids that [data] id names, such as {', '.join(list(where)[:3])}"
     require(not strange, message, hint=hint)
-    rows = np.array([where[name] for name in written], dtype=np.int64)
+    rows = np.array([where[name] for name in spellings], dtype=np.int64)
     missing = sorted(set(range(samples)) - set(rows.tolist()))
     require(
         not missing,
@@ -249,8 +249,8 @@ def _require_once(names: Sequence[str]) -> None:
 
 def _file(path: Path) -> dict[str, np.ndarray]:
     readers = {".npz": _npz, ".csv": _csv, ".parquet": _parquet}
-    known = f"expected a file that ends in {', '.join(readers)}"
-    require(path.suffix in readers, f"{known}, got {path.name}", hint="np.savez(path, losses=losses, member=member)")
+    message = f"expected a file that ends in {', '.join(readers)}"
+    require(path.suffix in readers, f"{message}, got {path.name}", hint="np.savez(path, losses=losses, member=member)")
     return readers[path.suffix](path)
 
 

@@ -68,13 +68,13 @@ def hold_out(
     [[2, 3, 4, 6], [0, 1, 5]]
     """
     require(0 < fraction < 1, f"held_out: expected a fraction between 0 and 1, got {fraction}")
-    kept = round(samples * (1 - fraction)) // 2 * 2
-    require(kept >= 2 and kept < samples, f"held_out: {fraction} of {samples} samples leaves an empty side")
+    count = round(samples * (1 - fraction)) // 2 * 2
+    require(count >= 2 and count < samples, f"held_out: {fraction} of {samples} samples leaves an empty side")
     if groups is None or len(np.unique(groups)) == samples:
         order = generator.permutation(samples)
-        return np.sort(order[:kept]), np.sort(order[kept:])
-    chosen = _kept_groups(kept, groups, generator)
-    return np.flatnonzero(chosen), np.flatnonzero(~chosen)
+        return np.sort(order[:count]), np.sort(order[count:])
+    is_kept = _kept_groups(count, groups, generator)
+    return np.flatnonzero(is_kept), np.flatnonzero(~is_kept)
 
 
 def halvable(groups: Groups, generator: np.random.Generator) -> Int[np.ndarray, " kept"]:
@@ -82,15 +82,15 @@ def halvable(groups: Groups, generator: np.random.Generator) -> Int[np.ndarray, 
     return np.flatnonzero(_kept_groups(len(groups), groups, generator))
 
 
-def _kept_groups(wanted: int, groups: Groups, generator: np.random.Generator) -> Bool[np.ndarray, " samples"]:
-    """Return which samples are of the groups, drawn at random, that are `wanted` samples or nearly so."""
+def _kept_groups(count: int, groups: Groups, generator: np.random.Generator) -> Bool[np.ndarray, " samples"]:
+    """Return which samples are of the groups, drawn at random, that are `count` samples or nearly so."""
     _, code, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     for attempt in range(ATTEMPTS):
         order = generator.permutation(len(sizes))
-        within = np.cumsum(sizes[order]) <= wanted
-        kept = order[within][: max(0, int(within.sum()) - attempt % 4)]  # with one group less there may be a way
-        if len(kept) and can_be_halved(sizes[kept]):
-            return np.isin(code, kept)
+        within = np.cumsum(sizes[order]) <= count
+        selection = order[within][: max(0, int(within.sum()) - attempt % 4)]  # with one group less there may be a way
+        if len(selection) and can_be_halved(sizes[selection]):
+            return np.isin(code, selection)
     raise UserError(
         f"groups: {len(groups)} samples in {len(sizes)} groups, the largest of {sizes.max()}, cannot be divided into "
         "two halves and what is held out",
@@ -134,12 +134,12 @@ def joined(groups: Groups | None, copies: Int[np.ndarray, " samples"]) -> Int[np
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    named = np.arange(len(copies)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    number = int(named.max()) + 1
+    group = np.arange(len(copies)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    number = int(group.max()) + 1
     shape = (number + int(copies.max()) + 1,) * 2
-    links = coo_array((np.ones(len(copies), dtype=bool), (named, number + copies)), shape=shape)
+    links = coo_array((np.ones(len(copies), dtype=bool), (group, number + copies)), shape=shape)
     _, component = connected_components(links, directed=False)
-    _, code = np.unique(component[named], return_inverse=True)
+    _, code = np.unique(component[group], return_inverse=True)
     return None if int(code.max()) + 1 == len(code) else code
 
 

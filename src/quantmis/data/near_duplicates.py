@@ -92,20 +92,20 @@ def _runs(row: np.ndarray) -> np.ndarray:
     if len(tokens) < LEAST + RUN - 1:
         return np.empty(0, dtype=np.uint64)
     mixed = tokens[:-2] * np.uint64(0x9E3779B97F4A7C15) + tokens[1:-1] * np.uint64(0xC2B2AE3D27D4EB4F) + tokens[2:]
-    found = np.unique(mixed ^ (mixed >> np.uint64(29)))
-    return found if len(found) >= LEAST else found[:0]
+    runs = np.unique(mixed ^ (mixed >> np.uint64(29)))
+    return runs if len(runs) >= LEAST else runs[:0]
 
 
 def _signatures(runs: list[np.ndarray]) -> UInt[np.ndarray, "sequences bands rows"]:
     """Return the smallest value of each of several random orders of a sequence's runs."""
     draw = np.random.default_rng(0).integers(1, 2**61, size=(2, BANDS * ROWS), dtype=np.uint64)
     whole = np.iinfo(np.uint64).max
-    found = np.full((len(runs), BANDS * ROWS), whole, dtype=np.uint64)
+    signatures = np.full((len(runs), BANDS * ROWS), whole, dtype=np.uint64)
     for row, each in enumerate(runs):
         if len(each):
             mixed = each[:, None] * (draw[0] | np.uint64(1)) + draw[1]
-            found[row] = (mixed ^ (mixed >> np.uint64(31))).min(0)
-    return found.reshape(len(runs), BANDS, ROWS)
+            signatures[row] = (mixed ^ (mixed >> np.uint64(31))).min(0)
+    return signatures.reshape(len(runs), BANDS, ROWS)
 
 
 def _sharing(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[int, int]]:

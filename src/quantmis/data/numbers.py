@@ -48,9 +48,9 @@ DECIMALS, THOUSANDS = (".", ","), ("", ",", ".", "'", " ", "_")
 
 def require_marks(decimal: str, thousands: str, key: str) -> None:
     """Raise `UserError` for marks that numbers are not written with."""
-    for name, mark, known in (("decimal", decimal, DECIMALS), ("thousands", thousands, THOUSANDS)):
-        words = ", ".join(map(repr, known))
-        require(mark in known, f"{key}.{name}: expected one of {words}, got {mark!r}")
+    for name, mark, marks in (("decimal", decimal, DECIMALS), ("thousands", thousands, THOUSANDS)):
+        words = ", ".join(map(repr, marks))
+        require(mark in marks, f"{key}.{name}: expected one of {words}, got {mark!r}")
     require(decimal != thousands, f"{key}.thousands: {thousands!r} is the decimal mark already")
 
 
@@ -127,11 +127,10 @@ def _is_foreign(value: str) -> bool:
     """Whether people read `value` as a number, and Python does not."""
     if len(value) > LONGEST:
         return False
-    written = _in_ascii(value)
-    dressed = DRESSED.fullmatch(written)
+    text = _in_ascii(value)
+    dressed = DRESSED.fullmatch(text)
     return any(
-        PLAIN.fullmatch(each) or FOREIGN.fullmatch(each)
-        for each in (written, dressed[1] + dressed[2] if dressed else "")
+        PLAIN.fullmatch(each) or FOREIGN.fullmatch(each) for each in (text, dressed[1] + dressed[2] if dressed else "")
     )
 
 
@@ -145,6 +144,6 @@ def _in_ascii(value: str) -> str:
 
 def _are_measured(values: Sequence[str]) -> bool:
     """Whether all values are numbers of one unit, and too many different ones to be categories."""
-    found = [MEASURED.fullmatch(_in_ascii(value[: LONGEST + 1])) for value in values]
-    parts = [(each[1], each[2]) for each in found if each is not None]
+    matches = [MEASURED.fullmatch(_in_ascii(value[: LONGEST + 1])) for value in values]
+    parts = [(each[1], each[2]) for each in matches if each is not None]
     return len(parts) == len(values) and len({unit for _, unit in parts}) == 1 and len(set(parts)) > FEW_KINDS

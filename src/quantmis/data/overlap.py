@@ -160,8 +160,8 @@ def _some(values: np.ndarray) -> np.ndarray:
     return values[:: 1 + len(values) // SOME]
 
 
-def _without(pairs: Int[np.ndarray, "pairs 2"], known: Int[np.ndarray, "known 2"]) -> Int[np.ndarray, "left 2"]:
-    return pairs[~np.isin(pairs[:, 0], known[:, 0])]
+def _without(pairs: Int[np.ndarray, "pairs 2"], others: Int[np.ndarray, "others 2"]) -> Int[np.ndarray, "left 2"]:
+    return pairs[~np.isin(pairs[:, 0], others[:, 0])]
 
 
 def _alike(first: np.ndarray, second: np.ndarray) -> Int[np.ndarray, "pairs 2"]:

@@ -49,5 +49,5 @@ def _nearby(path: Path) -> str:
         return f"there is no folder {path.parent}"
     names = sorted(each.name for each in path.parent.iterdir() if not each.name.startswith("."))
     same = [name for name in names if name.endswith(path.suffix)] or names
-    shown = ", ".join(same[:NEIGHBOURS]) + (" and others" if len(same) > NEIGHBOURS else "")
-    return f"beside it there is {shown}" if same else f"{path.parent} is empty"
+    listing = ", ".join(same[:NEIGHBOURS]) + (" and others" if len(same) > NEIGHBOURS else "")
+    return f"beside it there is {listing}" if same else f"{path.parent} is empty"

@@ -60,10 +60,10 @@ class Samples:
 
     def take(self, index: np.ndarray) -> "Samples":
         """Return the samples at `index`, where one may stand several times."""
-        taken = Samples(self.x[index], self.y[index], notes=self.notes)
-        object.__setattr__(taken, "ids", None if self.ids is None else self.ids[index])
-        object.__setattr__(taken, "groups", None if self.groups is None else self.groups[index])
-        return taken
+        subset = Samples(self.x[index], self.y[index], notes=self.notes)
+        object.__setattr__(subset, "ids", None if self.ids is None else self.ids[index])
+        object.__setattr__(subset, "groups", None if self.groups is None else self.groups[index])
+        return subset
 
     def joined(self, x: np.ndarray, y: np.ndarray, names: Sequence[str]) -> "Samples":
         """Return these samples with others behind them, whose `names` are their ids and each of which is a group."""
@@ -142,9 +142,9 @@ def _names(ids: Any, samples: int) -> np.ndarray:
     return array
 
 
-def _words(name: str, given: Any, samples: int) -> np.ndarray:
+def _words(name: str, values: Any, samples: int) -> np.ndarray:
     """Return what names samples, or the groups that they are in, as text."""
-    array = np.asarray(given)
+    array = np.asarray(values)
     require(array.shape == (samples,), f"{name}: expected one per sample, {samples}, got shape {list(array.shape)}")
     if array.dtype.kind == "O" and all(isinstance(each, str) for each in array.tolist()):
         array = array.astype(str)

@@ -86,8 +86,8 @@ def require_fitting(data: Data) -> None:
     kind = data.kind()
     if data.file is not None:
         require_no_pickle(Path(data.file), "data.file", SAVE)
-        known = f"a file that ends in {', '.join(KINDS)}"
-        require(kind in KINDS, f"data.file: expected {known}, got {Path(data.file).name}", hint=SAVE)
+        kinds = f"a file that ends in {', '.join(KINDS)}"
+        require(kind in KINDS, f"data.file: expected {kinds}, got {Path(data.file).name}", hint=SAVE)
     strangers = sorted(data.model_fields_set - GOES_WITH[kind])
     require(
         not strangers,
@@ -145,15 +145,15 @@ def _samples(data: Data, columns: Columns, path: Path, besides: Sequence[str]) -
         if data.features is None:
             indices = saved_index(path, "data.file") if data.kind() == ".parquet" else frozenset[str]()
             _require_no_index(columns, indices.difference((data.id, data.groups, data.target, *besides)))
-        found = _table(data, columns, ids, groups, besides, ceiling(path.stat().st_size, data.memory))
+        samples = _table(data, columns, ids, groups, besides, ceiling(path.stat().st_size, data.memory))
     else:
         from quantmis.data.molecules import samples_from_smiles
 
         skip = data.skip_unparsable
-        found = samples_from_smiles(
+        samples = samples_from_smiles(
             columns, data.smiles, str(data.target), data.fingerprint, skip, path.parent, ids, groups
         )
-    return _target_scaled(found, data, columns[str(data.target)].dtype.kind in "US")
+    return _target_scaled(samples, data, columns[str(data.target)].dtype.kind in "US")
 
 
 def _target_scaled(samples: Samples, data: Data, words: bool) -> Samples:
@@ -180,15 +180,15 @@ def _table(
     y, notes = target(columns, name, "data", name in data.categorical)
     spoken = (name, data.id, data.groups)
     others = [each for each in columns if each not in (*spoken, *besides)]
-    chosen = others if data.features is None else data.features
+    names = others if data.features is None else data.features
     if data.features is None:
-        _require_no_counter(columns, chosen)
-    overlap = [each for each in spoken if each in chosen]
+        _require_no_counter(columns, names)
+    overlap = [each for each in spoken if each in names]
     message = f"data.features: {overlap[:1]} is the target or the id"
     require(not overlap, message, hint="take it out of features; groups is none either")
     categorical = [each for each in data.categorical if each != name]
-    found = features(columns, chosen, "data", data.categories, categorical, data.scale, most)
-    return Samples(found.x, y, ids, [f"{name} from {', '.join(chosen)}", *notes, *found.notes], groups)
+    inputs = features(columns, names, "data", data.categories, categorical, data.scale, most)
+    return Samples(inputs.x, y, ids, [f"{name} from {', '.join(names)}", *notes, *inputs.notes], groups)
 
 
 def _require_no_index(columns: Columns, names: Collection[str]) -> None:
@@ -222,9 +222,9 @@ def _ids(columns: Columns, name: str, key: str) -> list[str]:
 
 
 def _npz(data: Data, path: Path) -> Samples:
-    named = data.features or ["x"]
-    require(len(named) == 1, "data.features: inputs of an .npz file are one array", hint="np.concatenate them")
-    return read_npz(path, "data.file", named[0], data.target or "y", data.id, data.groups, data.memory)
+    names = data.features or ["x"]
+    require(len(names) == 1, "data.features: inputs of an .npz file are one array", hint="np.concatenate them")
+    return read_npz(path, "data.file", names[0], data.target or "y", data.id, data.groups, data.memory)
 
 
 def _images(data: Data, path: Path) -> Samples:

@@ -22,11 +22,11 @@ def can_be_halved(sizes: Int[np.ndarray, " groups"]) -> bool:
         return False
     reached, mask = 1, (1 << whole // 2 + 1) - 1
     for size, count in Counter(sizes.tolist()).items():
-        left, times = count, 1
-        while left > 0:  # 1, 2, 4, ... of a size and the rest make every number of it
-            step = min(times, left)
+        rest, times = count, 1
+        while rest > 0:  # 1, 2, 4, ... of a size and the rest make every number of it
+            step = min(times, rest)
             reached |= (reached << step * size) & mask
-            left, times = left - step, 2 * times
+            rest, times = rest - step, 2 * times
     return bool(reached >> whole // 2 & 1)
 
 
@@ -42,9 +42,9 @@ def random_half(sizes: Int[np.ndarray, " groups"], generator: np.random.Generato
         early, late = order[: max(0, len(order) - few)], order[max(0, len(order) - few) :]
         _lean(side, early, sizes, generator)
         target = int(sizes.sum()) // 2 - int(sizes[side].sum())
-        chosen = _exactly(sizes[late], target, generator)
-        if chosen is not None:
-            side[late] = chosen
+        choice = _exactly(sizes[late], target, generator)
+        if choice is not None:
+            side[late] = choice
             return side if generator.random() < 0.5 else ~side
     raise AssertionError("there is no half")
 
@@ -73,11 +73,11 @@ def _exactly(
         reached.append((reached[-1] | reached[-1] << size) & mask)
     if not reached[-1] >> target & 1:
         return None
-    chosen = np.zeros(len(sizes), dtype=bool)
+    choice = np.zeros(len(sizes), dtype=bool)
     for place in range(len(sizes) - 1, -1, -1):
         size = int(sizes[place])
         with_it = target >= size and reached[place] >> (target - size) & 1
         without = reached[place] >> target & 1
-        chosen[place] = bool(with_it and (not without or generator.random() < 0.5))
-        target -= size if chosen[place] else 0
-    return chosen
+        choice[place] = bool(with_it and (not without or generator.random() < 0.5))
+        target -= size if choice[place] else 0
+    return choice

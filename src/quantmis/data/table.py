@@ -79,10 +79,10 @@ def _require_width(path: Path, key: str, width: int, header: Sequence[str]) -> N
 
 def read_parquet(path: Path, key: str, memory: float | None = None) -> Columns:
     """Return the columns of a Parquet file; what is neither a number nor text is refused by the name of its column."""
-    arrow, found = parquet_of(path, key, memory)
-    require(found.num_rows, f"{key}: {path.name} holds no rows")
-    _require_header(path, key, found.column_names, ",")
-    pairs = zip(found.column_names, found.columns, strict=True)
+    arrow, table = parquet_of(path, key, memory)
+    require(table.num_rows, f"{key}: {path.name} holds no rows")
+    _require_header(path, key, table.column_names, ",")
+    pairs = zip(table.column_names, table.columns, strict=True)
     most = ceiling(path.stat().st_size, memory)
     return {name: _from_arrow(arrow, name, column, key, most) for name, column in pairs}
 
@@ -94,15 +94,15 @@ def parquet_of(path: Path, key: str, memory: float | None = None) -> tuple[Any, 
         from pyarrow import parquet
     except ImportError as error:
         raise UserError(f"{key}: reading {path.name} needs pyarrow", hint="pip install 'quantmis[parquet]'") from error
-    most, taken, batches = ceiling(path.stat().st_size, memory), 0, list[Any]()
+    most, size, batches = ceiling(path.stat().st_size, memory), 0, list[Any]()
     with opened(path, key) as stream:
         try:
             file = parquet.ParquetFile(stream)
             least = file.metadata.num_rows * file.metadata.num_columns  # a byte for each value, whatever its type
             require_below(least, most, f"{key}: what {path.name} holds")
             for batch in file.iter_batches(batch_size=BATCH):
-                taken += batch.nbytes
-                require_below(taken, most, f"{key}: what {path.name} holds")
+                size += batch.nbytes
+                require_below(size, most, f"{key}: what {path.name} holds")
                 batches.append(batch)
             return arrow, arrow.Table.from_batches(batches, schema=file.schema_arrow)
         except (OSError, ValueError, arrow.ArrowException) as error:
@@ -110,9 +110,9 @@ def parquet_of(path: Path, key: str, memory: float | None = None) -> tuple[Any, 
             raise UserError(f"{key}: {path.name} is no Parquet file: {why}", hint=REWRITE) from error
 
 
-def require_present(columns: Columns, used: Iterable[str], key: str) -> None:
-    """Raise `UserError` with the row numbers unless every value of the columns `used` is there."""
-    for name in used:
+def require_present(columns: Columns, names: Iterable[str], key: str) -> None:
+    """Raise `UserError` with the row numbers unless every value of the columns `names` is there."""
+    for name in names:
         missing = np.flatnonzero(absent(columns[name])) + 1
         require(
             len(missing) == 0,
@@ -169,8 +169,10 @@ def _from_arrow(arrow: Any, name: str, column: Any, key: str, most: int) -> np.n
         values = ["" if value is None else value.strip() for value in column.to_pylist()]
         _require_text_below(name, values, most)
         return np.array(values)
-    known = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
-    require(known, f"{key}: column {name!r} holds {kind}", hint="numbers and text are read; convert it or leave it out")
+    is_numeric = types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind)
+    require(
+        is_numeric, f"{key}: column {name!r} holds {kind}", hint="numbers and text are read; convert it or leave it out"
+    )
     if column.null_count == 0 and not types.is_boolean(kind):
         return column.to_numpy()
     return np.array([np.nan if value is None else float(value) for value in column.to_pylist()])

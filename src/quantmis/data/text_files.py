@@ -92,15 +92,15 @@ def _paragraphs(path: Path, key: str) -> Iterator[Piece]:
 
 def _joined(pieces: Iterator[Piece]) -> Piece:
     """Return the lines of a paragraph as one text, holding no more of it than a text may have."""
-    held, size, why = list[str](), 0, ""
+    lines, size, why = list[str](), 0, ""
     for piece in pieces:
         size += len(piece.text) + 1
         why = why or piece.why or (GIGANTIC if size > LARGEST else "")
         if why:
-            held.clear()
+            lines.clear()
         else:
-            held.append(piece.text)
-    return Piece(why=why) if why else Piece("\n".join(held))
+            lines.append(piece.text)
+    return Piece(why=why) if why else Piece("\n".join(lines))
 
 
 BLANK = Piece(why=EMPTY)
@@ -140,26 +140,26 @@ def _json_lines(path: Path, source: TextSource) -> Iterator[Piece]:
             raise UserError(f"{key}: line {number} of {path.name} is no JSON: {error}") from error
         require(isinstance(record, dict), f"{key}: line {number} of {path.name} is no JSON object")
         for column in source.columns if number == 1 else ():
-            known = [str(name) for name in record]
-            require(column in record, f"{key}: {path.name} has no column {column!r}", hint=suggestion(column, known))
+            names = [str(name) for name in record]
+            require(column in record, f"{key}: {path.name} has no column {column!r}", hint=suggestion(column, names))
         yield _of_group(_cleaned(record.get(source.column)), record.get(source.groups), path, source)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object; `ValueError` where it says a key twice."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    record = dict(pairs)
+    if len(record) != len(pairs):
         raise ValueError("it says a key twice")
-    return found
+    return record
 
 
 def _of_group(piece: Piece, group: Any, path: Path, source: TextSource) -> Piece:
     """Return a text with the group that its row names; `UserError` where it names none."""
     if source.groups is None or piece.why:
         return piece
-    known = isinstance(group, str | int) and str(group).strip()
+    is_group = isinstance(group, str | int) and str(group).strip()
     message = f"{source.key}: a text of {path.name} is of no group: {source.groups} holds {str(group)[:40]!r}"
-    require(known, message, hint="groups are text or whole numbers, one for each text")
+    require(is_group, message, hint="groups are text or whole numbers, one for each text")
     return piece._replace(group=str(group))
 
 
@@ -179,8 +179,8 @@ def _csv_rows(path: Path, source: TextSource) -> Iterator[Piece]:
                 if row is None:
                     return
                 if row:
-                    found = [row[place] if place < len(row) else None for place in places]
-                    yield _of_group(_cleaned(found[0]), found[-1], path, source)
+                    cells = [row[place] if place < len(row) else None for place in places]
+                    yield _of_group(_cleaned(cells[0]), cells[-1], path, source)
         except csv.Error as error:
             raise UserError(f"{key}: {path.name} is no CSV, at line {rows.line_num}: {error}") from error
 

@@ -76,10 +76,10 @@ def read_texts(
     require(names, f"{key}: name at least one file")
     require(len(set(names)) == len(names), f"{key}: two files have one name", hint="the report tells texts by it")
     source = TextSource(by, column, groups, key)
-    kept = [_kept(Path(path), source, at_most, seed) for path in paths]
-    for each in kept:
+    files = [_kept_texts(Path(path), source, at_most, seed) for path in paths]
+    for each in files:
         require(each.texts, f"{key}: there is no text in {_note(each)}", hint="a text on each line, in UTF-8")
-    return _distinct(kept, distinct, groups is not None)
+    return _distinct(files, distinct, groups is not None)
 
 
 @dataclass(frozen=True)
@@ -88,38 +88,38 @@ class _Kept:
 
     name: str
     texts: dict[int, Piece]
-    found: int
+    total: int
     left_out: Counter[str]
 
 
-def _kept(path: Path, source: TextSource, at_most: int, seed: int) -> _Kept:
+def _kept_texts(path: Path, source: TextSource, at_most: int, seed: int) -> _Kept:
     """Keep the texts with the highest of random numbers, one drawn for each."""
-    draw, left_out, found = seeds.generator(seed, "texts", path.name), Counter[str](), 0
+    draw, left_out, total = seeds.generator(seed, "texts", path.name), Counter[str](), 0
     heap: list[tuple[float, int, Piece]] = []
     for place, text in enumerate(stream(path, source), 1):
         if text.why:
             left_out[text.why] += 1
             continue
-        found += 1
+        total += 1
         entry = (draw.random(), place, text)
         heapq.heappush(heap, entry) if len(heap) < at_most else heapq.heappushpop(heap, entry)
     return _Kept(
         printable(path.name),
         {place: text for _, place, text in sorted(heap, key=lambda each: each[1])},
-        found,
+        total,
         left_out,
     )
 
 
-def _distinct(kept: Sequence[_Kept], everywhere: bool, in_groups: bool) -> Texts:
-    texts, names, groups, notes, seen = list[str](), list[str](), list[str](), list[str](), set[str]()
-    for file in kept:
-        seen = seen if everywhere else set()
+def _distinct(files: Sequence[_Kept], everywhere: bool, in_groups: bool) -> Texts:
+    texts, names, groups, notes, earlier = list[str](), list[str](), list[str](), list[str](), set[str]()
+    for file in files:
+        earlier = earlier if everywhere else set()
         for place, piece in file.texts.items():
-            if piece.text in seen:
+            if piece.text in earlier:
                 file.left_out[TWICE] += 1
                 continue
-            seen.add(piece.text)
+            earlier.add(piece.text)
             texts.append(piece.text)
             groups.append(piece.group)
             names.append(f"{file.name}:{place}")
@@ -128,9 +128,9 @@ def _distinct(kept: Sequence[_Kept], everywhere: bool, in_groups: bool) -> Texts
 
 
 def _note(file: _Kept) -> str:
-    chosen = len(file.texts)
-    said = f"{file.name}: {file.found:,} texts" + (
-        f", {chosen:,} of them drawn at random" if chosen < file.found else ""
+    number = len(file.texts)
+    sentence = f"{file.name}: {file.total:,} texts" + (
+        f", {number:,} of them drawn at random" if number < file.total else ""
     )
-    left = ", ".join(f"{count:,} {why}" for why, count in sorted(file.left_out.items()))
-    return said + (f"; left out: {left}" if left else "")
+    reasons = ", ".join(f"{count:,} {why}" for why, count in sorted(file.left_out.items()))
+    return sentence + (f"; left out: {reasons}" if reasons else "")

@@ -154,7 +154,8 @@ def blind(results: Results) -> str:
         answer = f"Yes: {plain(blind_baseline.method)} tells them apart without the model, AUC {auc}."
         return f"{answer} The figures about this model mix both."
     hint = hinted(results)
-    return f"Not shown by {plain(blind_baseline.method)}, AUC {auc}, where 0.5 is a coin. {plain(hint) if hint else ''}".strip()
+    answer = f"Not shown by {plain(blind_baseline.method)}, AUC {auc}, where 0.5 is a coin."
+    return f"{answer} {plain(hint)}" if hint else answer
 
 
 def untested(_: Results) -> str:

@@ -36,8 +36,8 @@ class CausalLM(Loss):
 
     def check(self, y: np.ndarray, outputs: tuple[int, ...]) -> None:
         """Refuse targets that are not those of texts, and models that do not return the statistics of texts."""
-        known = y.ndim == 2 and y.shape[1] in (len(TARGETS) - 1, len(TARGETS)) and bool((y[:, :2] > 0).all())
-        require(known, f"causal_lm: these are no targets of texts: shape {y.shape}", hint=TEXTS)
+        are_targets = y.ndim == 2 and y.shape[1] in (len(TARGETS) - 1, len(TARGETS)) and bool((y[:, :2] > 0).all())
+        require(are_targets, f"causal_lm: these are no targets of texts: shape {y.shape}", hint=TEXTS)
         good = len(outputs) == 2 and outputs[1] in (len(STATISTICS) - 1, len(STATISTICS))
         require(good, f"causal_lm: the model returned {list(outputs)}", hint="make the task with qm.Task.causal_lm")
 
@@ -69,14 +69,14 @@ class CausalLM(Loss):
     def named(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Return the signals of the attacks on texts."""
         loss = self.losses(outputs, y)
-        found = {name: outputs[..., STATISTICS.index(name)] for name in ("min_k", "min_k_plus_plus")}
-        found["zlib_ratio"] = -loss / y[..., TARGETS.index("zlib")]
+        signals = {name: outputs[..., STATISTICS.index(name)] for name in ("min_k", "min_k_plus_plus")}
+        signals["zlib_ratio"] = -loss / y[..., TARGETS.index("zlib")]
         if outputs.shape[-1] == len(STATISTICS):
             lowercase = outputs[..., STATISTICS.index("lowercase_loss")]
-            found["lowercase_ratio"] = -loss / lowercase.clamp(min=torch.finfo(loss.dtype).eps)
+            signals["lowercase_ratio"] = -loss / lowercase.clamp(min=torch.finfo(loss.dtype).eps)
         if y.shape[-1] == len(TARGETS):
-            found["reference_difference"] = y[..., TARGETS.index("reference")] - loss
-        return found
+            signals["reference_difference"] = y[..., TARGETS.index("reference")] - loss
+        return signals
 
     def without_models(self, samples: Samples) -> Samples:
         """Return the tokens of the texts, and of the targets what is not the loss of a reference model."""

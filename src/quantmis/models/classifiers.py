@@ -25,7 +25,7 @@ def plain(model: Any) -> nn.Module:
     if reads_text:
         model.register_forward_pre_hook(_masked, with_kwargs=True)
     if model.lacks_padding_token:
-        model.get_input_embeddings().register_forward_pre_hook(_known)
+        model.get_input_embeddings().register_forward_pre_hook(_without_padding)
     model.register_forward_hook(_logits)
     model.samples_at_once = AT_ONCE
     return in_the_open(model)
@@ -41,19 +41,19 @@ def in_the_open(model: Any) -> Any:
 def _masked(module: nn.Module, arguments: tuple[Any, ...], words: dict[str, Any]) -> tuple[tuple[()], dict[str, Any]]:
     """Turn a tensor of token numbers, filled up with -1, into what models of transformers take."""
     tokens: Tensor = arguments[0]
-    seen = tokens >= 0
+    mask = tokens >= 0
     try:  # the columns that hold nothing but filling; under vmap nobody can say which they are, and all are kept
-        longest = int(seen.sum(1).max())
+        longest = int(mask.sum(1).max())
     except RuntimeError:
         longest = tokens.shape[1]
-    seen, tokens = seen[:, :longest], tokens[:, :longest]
+    mask, tokens = mask[:, :longest], tokens[:, :longest]
     config: Any = module.config
     if module.lacks_padding_token:  # models that read a text's last token look for it: no token of a text is it
         config.pad_token_id = PADDING
-    return (), {**words, "input_ids": torch.where(seen, tokens, config.pad_token_id), "attention_mask": seen.long()}
+    return (), {**words, "input_ids": torch.where(mask, tokens, config.pad_token_id), "attention_mask": mask.long()}
 
 
-def _known(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+def _without_padding(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """Let the filling be embedded as some token or other: the mask hides it."""
     return (arguments[0].clamp(min=0), *arguments[1:])
 

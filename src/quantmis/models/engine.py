@@ -21,7 +21,7 @@ from quantmis.errors import require
 from quantmis.models import ensemble, trial
 from quantmis.models.calling import call, users_errors
 from quantmis.models.recipe import Recipe
-from quantmis.models.streams import kept
+from quantmis.models.streams import restoring
 from quantmis.models.task import Task, inputs
 from quantmis.models.training import Training, device, train
 
@@ -219,7 +219,7 @@ def _activations(module: nn.Module, batch: torch.Tensor) -> int:
 
     hooks = [part.register_forward_hook(count) for part in module.modules()]
     try:
-        with users_errors("the model cannot take a batch of its inputs"), torch.no_grad(), kept():
+        with users_errors("the model cannot take a batch of its inputs"), torch.no_grad(), restoring():
             call(module, batch)
     finally:
         for hook in hooks:

@@ -41,8 +41,8 @@ def _continued(model: nn.Module, start: Tensor, tokens: int, generator: torch.Ge
     whole = start
     for _ in range(tokens):
         last = model(whole)[:, -1].float()
-        drawn = (
+        next_token = (
             last.argmax(-1, keepdim=True) if generator is None else last.softmax(-1).multinomial(1, generator=generator)
         )
-        whole = torch.cat([whole, drawn], dim=1)
+        whole = torch.cat([whole, next_token], dim=1)
     return whole[:, start.shape[1] :]

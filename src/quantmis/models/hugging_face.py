@@ -81,13 +81,13 @@ class HuggingFace:
 
     def __call__(self) -> nn.Module:
         """Return a fresh model, whose new weights depend on torch's global stream alone."""
-        return self._made()
+        return self._new_model()
 
     def whole(self) -> nn.Module:
         """Return the model with its weights; `UserError` where one of them is missing or of another shape."""
-        return self._made(whole=True)
+        return self._new_model(whole=True)
 
-    def _made(self, whole: bool = False) -> nn.Module:
+    def _new_model(self, whole: bool = False) -> nn.Module:
         with quiet(), _explained(self.source):
             kind = getattr(library(), HEADS[self.head])
             config = self._config()
@@ -118,17 +118,17 @@ class HuggingFace:
         return {"local_files_only": self.hub is None or not reachable()}
 
     def _config(self) -> Any:
-        given = {name: value for name, value in self.config.items() if name != "model_type"}
+        options = {name: value for name, value in self.config.items() if name != "model_type"}
         auto = library().AutoConfig
         if self.hub is None and self.folder is None:
-            known: Any = library().CONFIG_MAPPING
+            kinds: Any = library().CONFIG_MAPPING
             kind = str(self.config["model_type"])
-            require(kind in known, f"model.config: unknown model_type {kind!r}", hint=_nearest(kind, known))
-            _require_known(given, known[kind]())
-            return auto.for_model(kind, **given)
+            require(kind in kinds, f"model.config: unknown model_type {kind!r}", hint=_nearest(kind, kinds))
+            _require_known(options, kinds[kind]())
+            return auto.for_model(kind, **options)
         safely = {"trust_remote_code": False, **self._where}
-        _require_known(given, auto.from_pretrained(self.place, **safely))
-        return auto.from_pretrained(self.place, **safely, **given)
+        _require_known(options, auto.from_pretrained(self.place, **safely))
+        return auto.from_pretrained(self.place, **safely, **options)
 
 
 def trained_in(make: object, folder: Path) -> nn.Module:
@@ -157,15 +157,15 @@ def renamed(model: nn.Module, tensors: Mapping[str, Tensor]) -> Mapping[str, Ten
     with quiet(), _explained(kind.__name__):
         loaded, info = kind.from_pretrained(None, config=config, state_dict=dict(tensors), **SAFELY)
     lost = {*info["missing_keys"], *(each[0] for each in info["mismatched_keys"])}
-    known = {name: value for name, value in loaded.state_dict().items() if name not in lost}
+    state = {name: value for name, value in loaded.state_dict().items() if name not in lost}
     strangers = {name: tensors[name] for name in (*info["unexpected_keys"], *lost) if name in tensors}
-    return {**known, **strangers}
+    return {**state, **strangers}
 
 
 def _problems(info: Mapping[str, Any]) -> list[str]:
     return [
         *(f"{name} is missing" for name in sorted(info["missing_keys"])),
-        *(f"{name} is {list(found)} and should be {list(own)}" for name, found, own in info["mismatched_keys"]),
+        *(f"{name} is {list(shape)} and should be {list(own)}" for name, shape, own in info["mismatched_keys"]),
     ]
 
 
@@ -234,15 +234,15 @@ def _require_model(folder: Path, pretrained: bool | None) -> None:
     require(not pretrained, f"model.pretrained: {folder} holds no weights in safetensors", hint="leave pretrained out")
 
 
-def _require_known(given: Mapping[str, Any], config: Any) -> None:
+def _require_known(options: Mapping[str, Any], config: Any) -> None:
     """Raise `UserError` for a word that the configuration does not have: the library would take it and forget it."""
-    known = {*config.to_dict(), *config.attribute_map, "num_labels"}
-    for name in given:
-        require(name in known, f"model.config: {config.model_type} has no {name!r}", hint=suggestion(name, known))
+    names = {*config.to_dict(), *config.attribute_map, "num_labels"}
+    for name in options:
+        require(name in names, f"model.config: {config.model_type} has no {name!r}", hint=suggestion(name, names))
 
 
-def _nearest(kind: str, known: Any) -> str:
-    return suggestion(kind, known).partition("known: ")[0].strip() or "model_type is the one of its config.json"
+def _nearest(kind: str, kinds: Any) -> str:
+    return suggestion(kind, kinds).partition("known: ")[0].strip() or "model_type is the one of its config.json"
 
 
 @contextmanager

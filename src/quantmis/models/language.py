@@ -64,8 +64,8 @@ def plain(model: Any) -> nn.Module:
 
 def context_of(config: Any) -> int | None:
     """Return the longest text that a model reads at once, None where there is no limit, also written as -1."""
-    known = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len"))
-    return next((int(each) for each in known if each and each > 0), None)
+    limits = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "max_seq_len"))
+    return next((int(each) for each in limits if each and each > 0), None)
 
 
 def vocabulary_of(model: nn.Module) -> int:
@@ -126,8 +126,8 @@ def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
     logits = logits.unflatten(0, tokens.shape[:2]).float()
     if module.training:
         return _loss(_log_probability(logits, target.clamp(min=0)), target)[:, None]
-    found = text_statistics(logits, target)
-    own, lowercase = found[: reading.texts], found[reading.texts :, :1]
+    statistics = text_statistics(logits, target)
+    own, lowercase = statistics[: reading.texts], statistics[reading.texts :, :1]
     return torch.cat([own, lowercase], dim=1) if len(lowercase) else own
 
 
@@ -137,8 +137,8 @@ def _log_probability(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def _loss(log_p: Tensor, target: Tensor) -> Tensor:
-    seen = target >= 0
-    return -torch.where(seen, log_p, 0.0).flatten(1).sum(1) / seen.flatten(1).sum(1)
+    mask = target >= 0
+    return -torch.where(mask, log_p, 0.0).flatten(1).sum(1) / mask.flatten(1).sum(1)
 
 
 def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
@@ -163,8 +163,8 @@ def _in_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
     at_once = max(8, CACHED // logits.shape[-1])
     memory = logits.new_empty(min(at_once, target.numel()), logits.shape[-1])
     parts = zip(logits.flatten(0, -2).split(at_once), target.flatten().split(at_once), strict=True)
-    found = [_tokens(part, follows, torch.softmax(part, -1, out=memory[: len(follows)])) for part, follows in parts]
-    return tuple(torch.cat(each).view(target.shape) for each in zip(*found, strict=True))
+    results = [_tokens(part, follows, torch.softmax(part, -1, out=memory[: len(follows)])) for part, follows in parts]
+    return tuple(torch.cat(each).view(target.shape) for each in zip(*results, strict=True))
 
 
 def _tokens(logits: Tensor, target: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
@@ -192,8 +192,8 @@ def _logarithm(p: Tensor, picked: Tensor, logits: Tensor) -> Tensor:
 
 def _lowest(values: Tensor, target: Tensor) -> Tensor:
     """Return the mean of the lowest share of each text's values, of one at least, [kinds, texts]."""
-    seen = (target >= 0).flatten(1)
-    ordered = torch.where(seen, values.flatten(2), torch.inf).sort(-1).values
-    count = (SHARE * seen.sum(1)).long().clamp(min=1)
+    mask = (target >= 0).flatten(1)
+    ordered = torch.where(mask, values.flatten(2), torch.inf).sort(-1).values
+    count = (SHARE * mask.sum(1)).long().clamp(min=1)
     within = torch.arange(ordered.shape[-1], device=ordered.device) < count[:, None]
     return torch.where(within, ordered, 0.0).sum(-1) / count

@@ -25,7 +25,7 @@ class Row:
         """Compute the gradients of each model on its own samples, `batch` [models, batch]; return the losses."""
         losses: list[Tensor] = []
         for model, (module, index) in enumerate(zip(self._modules, batch, strict=True)):
-            with self._held(model, x.device):
+            with self._draws_of(model, x.device):
                 loss = self._task.objective(module(x[index]), y[index])
                 loss.backward()
                 losses.append(loss.detach())
@@ -40,5 +40,5 @@ class Row:
         """Return the models as they now are."""
         return self._modules
 
-    def _held(self, model: int, device: torch.device) -> AbstractContextManager[None]:
-        return nullcontext() if self._streams is None else self._streams.held(model, device)
+    def _draws_of(self, model: int, device: torch.device) -> AbstractContextManager[None]:
+        return nullcontext() if self._streams is None else self._streams.draws_of(model, device)

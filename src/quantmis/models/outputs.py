@@ -54,10 +54,10 @@ def within_one(outputs: Tensor) -> bool:
 @torch.no_grad()
 def ends_in_sigmoid(module: nn.Module, x: Tensor) -> bool:
     """Whether what `module` returns for `x` [samples, ...] is the result of a sigmoid, whatever it is called."""
-    with _Sigmoids() as seen:
+    with _Sigmoids() as sigmoids:
         returned = call(module, x)
     memory = {each.untyped_storage().data_ptr() for each in tree_leaves(returned) if isinstance(each, Tensor)}
-    return any(each.untyped_storage().data_ptr() in memory for each in seen.results)
+    return any(each.untyped_storage().data_ptr() in memory for each in sigmoids.results)
 
 
 class _Sigmoids(TorchDispatchMode):

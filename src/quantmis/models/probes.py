@@ -160,14 +160,14 @@ def settled(name: str, module: nn.Module, task: Task, x: Tensor) -> Settled:
     steady = steadiness(name, module, x, task.samples_at_once, typical=True)
     _require_no_draws(name, module, x, steady)
     require_causal(name, module, x)
-    found = module
+    version = module
     _require_no_percentages(name, task.loss, steady.outputs)
     if isinstance(task.loss, CrossEntropy) and steady.outputs.ndim == 2:
         returned = "probabilities" if are_distributions(steady.outputs) else "logits"
-        found = module if returned == task.loss.outputs else Converted(module, returned)
+        version = module if returned == task.loss.outputs else Converted(module, returned)
     else:
         require_declared(name, module, task.loss, x, steady.outputs)
-    return Settled(found, 1 if steady.by_company else task.samples_at_once, steady.by_company)
+    return Settled(version, 1 if steady.by_company else task.samples_at_once, steady.by_company)
 
 
 class Converted(nn.Module):
@@ -193,9 +193,9 @@ def require_declared(name: str, module: nn.Module, loss: Loss, x: Tensor, output
     several = isinstance(loss, MultiLabel)
     what, last = ("they all lie in 0 to 1", "sigmoid") if several else ("every row sums to 1", "softmax")
     if loss.outputs == "logits":
-        found = _are_odds(module, x, outputs) if several else are_distributions(outputs)
+        are_probabilities = _are_odds(module, x, outputs) if several else are_distributions(outputs)
         hint = f'say so: {DECLARED} of qm.Task, outputs = "probabilities" in [model]; or return logits, without {last}'
-        require(not found, f"{name} returns probabilities, not logits: {what}", hint=hint)
+        require(not are_probabilities, f"{name} returns probabilities, not logits: {what}", hint=hint)
         return
     good = within_one(outputs) if several else are_distributions(outputs)
     ends = f"{float(outputs.min()):.3g} to {float(outputs.max()):.3g}"
@@ -231,13 +231,13 @@ def require_causal(name: str, module: nn.Module, x: Tensor) -> None:
     places = sorted(
         {*range(1, longest)} if longest <= PLACES else {1, 2, 3, longest // 2, *range(longest - 3, longest)}
     )
-    changed = tokens.repeat(len(places), 1)
+    edits = tokens.repeat(len(places), 1)
     lines = torch.arange(len(places))
-    changed[lines, places] = (changed[lines, places] + 1) % vocabulary_of(module)
+    edits[lines, places] = (edits[lines, places] + 1) % vocabulary_of(module)
     with showing_logits(module):
         module.eval()
         before = module(tokens.clone()).float()
-        after = module(changed).float()
+        after = module(edits).float()
     close = _Close(module, before, False)
     same = all(close(after[line : line + 1, :place], before[:, :place]) for line, place in enumerate(places))
     require(same, f"{name} is no causal language model: a later token changes what it predicts before", hint=FUTURE)

@@ -62,8 +62,8 @@ class Recipe:
         _at_least("warmup_steps", self.warmup_steps, 0)
         _fraction("momentum", self.momentum)
         _fraction("label_smoothing", self.label_smoothing)
-        _known("optimizer", self.optimizer, ("adam", "adamw", "sgd"))
-        _known("schedule", self.schedule, ("constant", "cosine", "linear"))
+        _require_known("optimizer", self.optimizer, ("adam", "adamw", "sgd"))
+        _require_known("schedule", self.schedule, ("constant", "cosine", "linear"))
         if self.clip_norm is not None:
             _positive("clip_norm", self.clip_norm)
         if self.max_steps is not None:
@@ -119,5 +119,5 @@ def _fraction(name: str, value: float) -> None:
     require(0 <= value < 1, f"{name}: expected 0 to below 1, got {value}")
 
 
-def _known(name: str, value: str, known: tuple[str, ...]) -> None:
-    require(value in known, f"unknown {name} {value!r}", hint=f"known: {', '.join(known)}")
+def _require_known(name: str, value: str, choices: tuple[str, ...]) -> None:
+    require(value in choices, f"unknown {name} {value!r}", hint=f"known: {', '.join(choices)}")

@@ -27,7 +27,7 @@ def rehearse(task: Task, samples: Samples, members: int, seed: int = 0) -> None:
     """
     module = task.trainable_module(seeds.integer(seed, *ADDRESS))
     x, y = inputs(samples), task.loss.targets(samples.y)
-    with streams.kept():
+    with streams.restoring():
         if isinstance(task.recipe, Recipe):
             trainer = _Trainer(task, task.recipe, module.to(device()).train())
             for size in batch_sizes(task.recipe, members):

@@ -35,8 +35,8 @@ class LossRow:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return what is known, by name; further signals as `named/min_k`."""
         tables = {name: getattr(self, name) for name in ("losses", "signals", "per_sample_utility", "entropy")}
-        named = {f"{NAMED}{name}": signal for name, signal in self.named.items()}
-        return {name: values for name, values in tables.items() if values is not None} | named
+        signals = {f"{NAMED}{name}": signal for name, signal in self.named.items()}
+        return {name: values for name, values in tables.items() if values is not None} | signals
 
 
 def row(
@@ -81,14 +81,14 @@ def row_of(
     Raises `UserError` for what a loss of the user's own raises, and for losses and signals that are not finite.
     """
     with users_errors(f"{name} cannot compute the samples: the loss {loss.name} fails on its outputs"):
-        made = _made(outputs, loss, y, None if is_measured is None else torch.from_numpy(is_measured))
-    finite = bool(np.isfinite(made.losses).all() and np.isfinite(made.signals).all())
+        loss_row = _loss_row(outputs, loss, y, None if is_measured is None else torch.from_numpy(is_measured))
+    finite = bool(np.isfinite(loss_row.losses).all() and np.isfinite(loss_row.signals).all())
     hint = "scale the targets: a square that float32 cannot hold counts as infinite"
     require(finite, f"{name} has losses or signals that are NaN or infinite", hint=hint)
-    return made
+    return loss_row
 
 
-def _made(outputs: Tensor, loss: Loss, y: Tensor, measured: Tensor | None) -> LossRow:
+def _loss_row(outputs: Tensor, loss: Loss, y: Tensor, measured: Tensor | None) -> LossRow:
     entropy = loss.entropy(outputs, y)
     return LossRow(
         losses=loss.losses(outputs, y).numpy(),

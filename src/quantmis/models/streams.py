@@ -40,7 +40,7 @@ class Streams:
         return self._torch[device]
 
     @contextmanager
-    def held(self, model: int, device: torch.device) -> Generator[None]:
+    def draws_of(self, model: int, device: torch.device) -> Generator[None]:
         """Let torch, NumPy and Python draw from the streams of one model, in the order of tensors' entries."""
         generators = [self.on(each)[model] for each in {torch.device("cpu"), device}]
         before, shared = [_default(each.device).get_state() for each in generators], _others()
@@ -76,16 +76,16 @@ class Apart(TorchDispatchMode):
             for own, generator in zip(mask, generators, strict=True):
                 own.bernoulli_(args[1], generator=generator)
             return args[0].copy_(mask) if func is MASKS[1] else mask
-        drawn = [self._alone(func, args, kwargs, model, each) for model, each in enumerate(generators)]
-        return args[0] if func.overloadpacket.__name__.endswith("_") else _together(drawn)
+        draws = [self._alone(func, args, kwargs, model, each) for model, each in enumerate(generators)]
+        return args[0] if func.overloadpacket.__name__.endswith("_") else _together(draws)
 
     def _alone(self, func: Any, args: tuple[Any, ...], kwargs: Any, model: int, generator: torch.Generator) -> Any:
         """Return what one model draws."""
         default = _default(generator.device)
         default.set_state(generator.get_state())
-        drawn = func(*(self._own(each, model) for each in args), **kwargs)
+        draw = func(*(self._own(each, model) for each in args), **kwargs)
         generator.set_state(default.get_state())
-        return drawn
+        return draw
 
     def _own(self, argument: Any, model: int) -> Any:
         if isinstance(argument, list):
@@ -137,14 +137,14 @@ class Heard:
 def heard(module: nn.Module, forward: Callable[[nn.Module], object]) -> Heard:
     """Return what `forward` of a copy of `module` draws while it trains; the shared streams stay as they are."""
     copied = copy.deepcopy(module).train()
-    with kept(), torch.no_grad(), _Listening() as listening:
+    with restoring(), torch.no_grad(), _Listening() as listening:
         before = _others()
         forward(copied)
         return Heard(listening.heard, _others_moved(before))
 
 
 @contextmanager
-def kept() -> Generator[None]:
+def restoring() -> Generator[None]:
     """Leave the streams of torch, NumPy and Python that everything shares as they were."""
     before = _others()
     try:
@@ -213,7 +213,7 @@ def _device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
     return tensors[0] if tensors else torch.device(kwargs.get("device") or "cpu")
 
 
-def _together(drawn: list[Any]) -> Any:
-    if isinstance(drawn[0], Tensor):
-        return torch.stack(drawn)
-    return tuple(torch.stack(each) for each in zip(*drawn, strict=True))
+def _together(draws: list[Any]) -> Any:
+    if isinstance(draws[0], Tensor):
+        return torch.stack(draws)
+    return tuple(torch.stack(each) for each in zip(*draws, strict=True))

@@ -204,8 +204,8 @@ def inputs(samples: Samples) -> Tensor:
 def _name(function: Any) -> str:
     """Return where a function is defined, or what a partial or an object that is called is one of."""
     inner = function.func if isinstance(function, functools.partial) else function
-    named = inner if hasattr(inner, "__qualname__") else type(inner)
-    return f"{named.__module__}:{named.__qualname__}"
+    definition = inner if hasattr(inner, "__qualname__") else type(inner)
+    return f"{definition.__module__}:{definition.__qualname__}"
 
 
 def _a(thing: object) -> str:

@@ -64,11 +64,11 @@ def samples_of(
     long_enough = [row for row, numbers in enumerate(whole) if len(numbers) >= FEWEST_TOKENS]
     require(long_enough, "data.texts: no text has two tokens", hint="a text needs a token to read and one to predict")
     tokens = [whole[row][:limit] for row in long_enough]
-    written = [texts.texts[row] for row in long_enough]
-    x = _with_lowercase(tokens_of, tokens, written, limit)
+    strings = [texts.texts[row] for row in long_enough]
+    x = _with_lowercase(tokens_of, tokens, strings, limit)
     cut = sum(len(whole[row]) > limit for row in long_enough)
     notes = [*texts.notes, *_notes(len(whole) - len(long_enough), cut, limit), *tokens_of.notes(texts.texts)]
-    by_text = [[len(row) - 1 for row in tokens], [len(zlib.compress(text.encode())) for text in written]]
+    by_text = [[len(row) - 1 for row in tokens], [len(zlib.compress(text.encode())) for text in strings]]
     y = np.array([*by_text, *_losses(reference, x)], dtype=np.float32).T
     names = [texts.names[row] for row in long_enough]
     return Samples(x, y, names, notes, None if texts.groups is None else [texts.groups[row] for row in long_enough])
@@ -84,8 +84,8 @@ class _Tokens:
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         with quiet():
-            made = self._tokenizer(list(texts), truncation=False, padding=False)["input_ids"]
-        return [self._once(text, list(map(int, row))) for text, row in zip(texts, made, strict=True)]
+            numbers = self._tokenizer(list(texts), truncation=False, padding=False)["input_ids"]
+        return [self._once(text, list(map(int, row))) for text, row in zip(texts, numbers, strict=True)]
 
     def lower(self, text: str) -> str:
         """Return a text in lower case, but for the special tokens that it begins and ends with."""
@@ -118,17 +118,17 @@ def _special(tokenizer: Any, *names: str) -> tuple[str, int]:
     Tokenizers of the kind of BERT's have CLS and SEP in the places of BOS and EOS.
     """
     for name in names:
-        written, number = getattr(tokenizer, name, None), getattr(tokenizer, f"{name}_id", None)
-        if written is not None and number is not None:
-            return str(written), int(number)
+        token, number = getattr(tokenizer, name, None), getattr(tokenizer, f"{name}_id", None)
+        if token is not None and number is not None:
+            return str(token), int(number)
     return "", -1
 
 
 def _require_known(tokens: Sequence[Sequence[int]], model: nn.Module) -> None:
-    highest, known = max((max(row) for row in tokens if row), default=0), vocabulary_of(model)
+    highest, size = max((max(row) for row in tokens if row), default=0), vocabulary_of(model)
     require(
-        highest < known,
-        f"the tokenizer makes token {highest} of these texts, and the model has embeddings of 0 to {known - 1}",
+        highest < size,
+        f"the tokenizer makes token {highest} of these texts, and the model has embeddings of 0 to {size - 1}",
         hint="tokenizer and model must belong together: model.resize_token_embeddings(len(tokenizer))",
     )
 

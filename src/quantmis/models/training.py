@@ -94,7 +94,7 @@ def train(training: Training, tick: Tick = lambda done: None, keep: Keep | None 
     `UserError` with the seed address of a model whose weights are not finite.
     """
     recipe = training.task.recipe
-    with streams.kept():
+    with streams.restoring():
         if isinstance(recipe, Recipe):
             modules = _by_recipe(training, recipe, tick, keep)
         else:
@@ -134,8 +134,8 @@ def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None
 def _streams(training: Training, module: nn.Module, x: Tensor, y: Tensor) -> Streams | None:
     """Return the streams that the models' forward draws from; None where it draws nothing, which costs nothing."""
     few = torch.from_numpy(training.rows(0)[:2])
-    drawn = streams.heard(module, lambda copied: training.task.objective(copied(x[few]), y[few]))
-    return Streams([training.dropout(index) for index in training.indices]) if drawn.anything else None
+    draws = streams.heard(module, lambda copied: training.task.objective(copied(x[few]), y[few]))
+    return Streams([training.dropout(index) for index in training.indices]) if draws.anything else None
 
 
 def _by_function(training: Training, row: int) -> nn.Module:
@@ -146,20 +146,20 @@ def _by_function(training: Training, row: int) -> nn.Module:
     members = training.samples.take(training.rows(row))
     stream = torch.Generator().manual_seed(seeds.integer(training.seed, "shadow", index, "order"))
     streams.seed_all(training.dropout(index))
-    given = copy.deepcopy(fresh)
+    original = copy.deepcopy(fresh)
     module = _called(function, (fresh, members, stream), address)
-    _require_same(module, given, address)
+    _require_same(module, original, address)
     return module.cpu()
 
 
-def _require_same(module: Any, given: nn.Module, address: str) -> None:
+def _require_same(module: Any, original: nn.Module, address: str) -> None:
     """Raise `UserError` unless a recipe returned the model that it was given, trained."""
     require(
-        isinstance(module, nn.Module) and repr(module) == repr(given) and _shapes(module) == _shapes(given),
+        isinstance(module, nn.Module) and repr(module) == repr(original) and _shapes(module) == _shapes(original),
         f"the recipe returned another model than it was given, at seed address {address}",
         hint="train(model, samples, generator) must return the model that it trained",
     )
-    kinds = {name: value.dtype for name, value in given.state_dict().items()}
+    kinds = {name: value.dtype for name, value in original.state_dict().items()}
     for name, value in module.state_dict().items():
         where = f"the recipe returned {name} at seed address {address}"
         require(value.device.type != "meta", f"{where} without values, on the device meta")

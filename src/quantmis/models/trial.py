@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from quantmis.models import ensemble, loop
-from quantmis.models.streams import Streams, heard, kept
+from quantmis.models.streams import Streams, heard, restoring
 from quantmis.models.task import Task
 
 STEPS, RATE = 2, 0.1
@@ -30,7 +30,7 @@ def why_not(
     `batch` [models, batch] are the samples of each model.
     """
     try:
-        with kept():
+        with restoring():
             return _state_kept(make()[0], lambda module: task.objective(module(x[batch[0]]), y[batch[0]])) or _unlike(
                 lambda: _trained(loop.Row(task, make(), Streams(range(len(batch)))), x, y, batch),
                 lambda: _trained(ensemble.Stack(task, make(), kind, Streams(range(len(batch)))), x, y, batch),
@@ -47,8 +47,8 @@ def _state_kept(module: nn.Module, forward: Callable[[nn.Module], Tensor]) -> st
     for _ in range(STEPS):
         forward(module.train())
     after = _attributes(module)
-    changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return f"its forward changes self.{changed[0]}, of which a stack of models has only one" if changed else None
+    attributes = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return f"its forward changes self.{attributes[0]}, of which a stack of models has only one" if attributes else None
 
 
 def _attributes(module: nn.Module) -> dict[str, object]:

@@ -47,7 +47,7 @@ def _first_different(whole: Calls, again: Calls) -> str | None:
 
 def _calls(module: nn.Module, x: Tensor) -> Calls:
     """Return what each part takes and returns, in the order in which they end; copied, for parts that change inputs."""
-    seen: Calls = []
+    calls: Calls = []
     waiting: list[Values] = []
 
     def before(part: nn.Module, arguments: Any, words: Any) -> None:
@@ -55,7 +55,7 @@ def _calls(module: nn.Module, x: Tensor) -> Calls:
 
     def after(name: str) -> Any:
         def look(part: nn.Module, arguments: Any, returned: Any) -> None:
-            seen.append((name, waiting.pop(), _tensors(returned)))
+            calls.append((name, waiting.pop(), _tensors(returned)))
 
         return look
 
@@ -68,7 +68,7 @@ def _calls(module: nn.Module, x: Tensor) -> Calls:
     finally:
         for handle in handles:
             handle.remove()
-    return seen
+    return calls
 
 
 def _tensors(values: Any) -> Values:

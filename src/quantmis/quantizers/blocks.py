@@ -34,9 +34,9 @@ def blocks_of(model: nn.Module, patterns: str, inputs: Tensor) -> list[str]:
     Without `patterns` they are the children of the model; of an only child, its children.
     """
     within = [name for name, _ in model.named_modules() if _holds_layers(model, name)]
-    chosen = [name for name in within if any(fnmatchcase(name, each.strip()) for each in patterns.split(","))]
-    require(chosen or not patterns, f"brecq: no block with layers to quantize is named {patterns!r}")
-    outermost = [name for name in chosen if not any(name.startswith(f"{other}.") for other in chosen)]
+    matches = [name for name in within if any(fnmatchcase(name, each.strip()) for each in patterns.split(","))]
+    require(matches or not patterns, f"brecq: no block with layers to quantize is named {patterns!r}")
+    outermost = [name for name in matches if not any(name.startswith(f"{other}.") for other in matches)]
     return calls(model, outermost if patterns else _children(model, within), inputs)[0]
 
 
@@ -68,12 +68,12 @@ def _chunk(model: nn.Module, names: list[str], inputs: Tensor, fisher: bool) -> 
         require(plain and name not in arguments, UNLIKE_A_BLOCK.format(name), hint=OTHER_BLOCKS)
         arguments[name] = tuple(each.detach().clone() for each in inputs)  # the block may work in place
 
-    def made(name: str, outputs: Any) -> Tensor:
+    def keep(name: str, outputs: Any) -> Tensor:
         require(isinstance(outputs, Tensor), UNLIKE_A_BLOCK.format(name), hint=OTHER_BLOCKS)
         returned[name] = outputs if outputs.requires_grad else outputs.requires_grad_(outputs.is_leaf)
         return outputs.clone()  # what follows may work in place
 
-    handles = [handle for name in names for handle in _hooked(model.get_submodule(name), name, read, made)]
+    handles = [handle for name in names for handle in _hooked(model.get_submodule(name), name, read, keep)]
     try:
         with evaluating(model), torch.enable_grad():
             if hasattr(model, "reading"):  # a language model: the losses of texts alone, which gradients pass through
@@ -90,11 +90,11 @@ def _chunk(model: nn.Module, names: list[str], inputs: Tensor, fisher: bool) -> 
     }
 
 
-def _hooked(part: nn.Module, name: str, read: Callable[..., None], made: Callable[..., Tensor]) -> list[Any]:
+def _hooked(part: nn.Module, name: str, read: Callable[..., None], keep: Callable[..., Tensor]) -> list[Any]:
     """Put hooks before and after the forward of `part`; return what takes them away."""
     return [
         part.register_forward_pre_hook(lambda _, inputs, words: read(name, inputs, words), with_kwargs=True),
-        part.register_forward_hook(lambda _, inputs, outputs: made(name, outputs)),
+        part.register_forward_hook(lambda _, inputs, outputs: keep(name, outputs)),
     ]
 
 

@@ -18,7 +18,7 @@ from quantmis.quantizers.block_errors import SingleBlock, StackedBlock, can_be_s
 from quantmis.quantizers.blocks import Block, blocks_of, observed
 from quantmis.quantizers.calibrated import Calibrated
 from quantmis.quantizers.calibration import evaluating
-from quantmis.quantizers.codebook import written
+from quantmis.quantizers.codebook import write_layers
 from quantmis.quantizers.learned_rounding import learn
 from quantmis.quantizers.record import QuantizedLayer, as_matrix, from_matrix
 
@@ -57,19 +57,19 @@ class BRECQ(Calibrated):
         names = blocks_of(models[0], self.blocks, inputs[0])
         weights = [{name: each.detach().clone() for name, each in part.weights(model).items()} for model in models]
         done = self._nearest(weights, models[0])
-        wanted = [observed(model, names, each, self.fisher) for model, each in zip(models, inputs, strict=True)]
+        targets = [observed(model, names, each, self.fisher) for model, each in zip(models, inputs, strict=True)]
         for name in names:
             own = [layer for layer in done[0] if layer == name or layer.startswith(f"{name}.")]
             if not own:  # its weight is that of another block
                 continue
             pairs = zip(models, inputs, strict=True)
             now = [observed(model, [name], each, fisher=False)[name].arguments for model, each in pairs]
-            blocks = [replace(each[name], arguments=seen) for each, seen in zip(wanted, now, strict=True)]
+            blocks = [replace(each[name], arguments=arguments) for each, arguments in zip(targets, now, strict=True)]
             layers = [{layer: each[layer] for layer in own} for each in done]
-            for model, each, made in zip(models, done, self._learned(models, blocks, layers, weights), strict=True):
-                each.update(made)
-                part.write(model, {layer: made[layer].dequantize() for layer in own})
-        return [written(model, tuple(each.values())) for model, each in zip(models, done, strict=True)]
+            for model, each, result in zip(models, done, self._learned(models, blocks, layers, weights), strict=True):
+                each.update(result)
+                part.write(model, {layer: result[layer].dequantize() for layer in own})
+        return [write_layers(model, tuple(each.values())) for model, each in zip(models, done, strict=True)]
 
     def _nearest(self, weights: list[dict[str, Tensor]], model: nn.Module) -> list[dict[str, QuantizedLayer]]:
         axes = {name: part.output_axis(layer) for name, layer in part.quantizable(model).items()}
@@ -139,12 +139,12 @@ def _clamped(layer: QuantizedLayer, codes: Tensor) -> Tensor:
 def _values(layers: list[QuantizedLayer], codes: Tensor) -> Tensor:
     """Return the weights that `codes` of each model, whole or not, stand for; gradients pass through."""
     shape, axis = layers[0].shape, layers[0].axis
-    made = [
+    matrices = [
         (_clamped(layer, own) - (0 if layer.zero_point is None else layer.spread(layer.zero_point)))
         * layer.spread(layer.scale)
         for layer, own in zip(layers, codes, strict=True)
     ]
-    return torch.stack([from_matrix(each, shape, axis) for each in made])
+    return torch.stack([from_matrix(each, shape, axis) for each in matrices])
 
 
 def _recorded(layer: QuantizedLayer, codes: Tensor) -> QuantizedLayer:

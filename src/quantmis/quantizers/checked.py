@@ -152,9 +152,9 @@ def _require_libraries_compute(method: Method, before: nn.Module, change: Change
 
     bitsandbytes 0.50 has a kernel that takes the scales of other blocks where rows do not divide into blocks.
     """
-    own, made = dict(before.named_modules()), dict(change.model.named_modules())
+    own, after = dict(before.named_modules()), dict(change.model.named_modules())
     for layer in change.layers:
-        old, new = own.get(layer.name), made.get(layer.name)
+        old, new = own.get(layer.name), after.get(layer.name)
         if isinstance(old, nn.Linear) and new is not None and not _is_plain(getattr(new, "weight", None)):
             _require_near(method, layer, old, new)
 
@@ -191,11 +191,11 @@ def _distance(old: nn.Linear, new: nn.Module, weight: Tensor) -> float:
 def _require_rest(method: Method, before: nn.Module, change: Change) -> None:
     done = set(part.weights(before)) if not method.has_codes else {layer.name for layer in change.layers}
     coded, after = {part.weight_key(layer) for layer in done}, change.model.state_dict()
-    held = {after[key].data_ptr() for key in coded if key in after}
+    pointers = {after[key].data_ptr() for key in coded if key in after}
     shared = {value.data_ptr() for key, value in before.state_dict().items() if key in coded}
     for key, value in before.state_dict().items():
         same = key in after and after[key].shape == value.shape
-        free = not method.has_codes or (same and after[key].data_ptr() in held)
+        free = not method.has_codes or (same and after[key].data_ptr() in pointers)
         still = value.data_ptr() in shared and free
         if key not in coded and same and not still:
             require(torch.equal(after[key].to(value), value), f"{method.name} changed {key} and does not record it")

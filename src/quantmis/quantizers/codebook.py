@@ -58,7 +58,8 @@ class Codebook(Quantizer):
         axes = {name: part.output_axis(each) for name, each in part.quantizable(models[0]).items()}
         coded = {name: self.code(name, weights, axes[name]) for name, weights in stacks.items()}
         return [
-            written(model, tuple(records[index] for records in coded.values())) for index, model in enumerate(models)
+            write_layers(model, tuple(records[index] for records in coded.values()))
+            for index, model in enumerate(models)
         ]
 
     def code(self, name: str, weights: list[Tensor], output_axis: int) -> list[QuantizedLayer]:
@@ -91,7 +92,7 @@ class Codebook(Quantizer):
         return coded, {key: value.reshape(*shape, -1) for key, value in numbers.items() if value is not None}
 
 
-def written(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> Change:
+def write_layers(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> Change:
     """Write the weights that `layers` stand for into `model` and return both."""
     part.write(model, {layer.name: layer.dequantize() for layer in layers})
     return Change(model, layers)

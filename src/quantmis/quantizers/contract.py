@@ -65,11 +65,11 @@ def leaves_the_model_as_it_is(quantizer: Quantizer) -> None:
 def accounts_for_every_layer(quantizer: Quantizer) -> None:
     """Check that each layer is either recorded, with codes within its levels, or listed as untouched."""
     if quantizer.has_codes:
-        made = quantized(quantizer)
-        names = {layer.name for layer in made.layers} | set(made.untouched)
+        result = quantized(quantizer)
+        names = {layer.name for layer in result.layers} | set(result.untouched)
         _hold(set(part.weights(specimen())) <= names, f"neither quantized nor untouched: {names}")
-        _hold(all(layer.levels_used <= layer.levels for layer in made.layers), "more codes than levels")
-        _hold(made.entropy_bits <= made.nominal_bits <= made.bits_per_weight, "bits do not add up")
+        _hold(all(layer.levels_used <= layer.levels for layer in result.layers), "more codes than levels")
+        _hold(result.entropy_bits <= result.nominal_bits <= result.bits_per_weight, "bits do not add up")
 
 
 def changes_the_weights(quantizer: Quantizer) -> None:

@@ -58,15 +58,15 @@ def gptq(
     Corrections of columns beyond the current block are applied once per block, as one matrix product.
     """
     factor = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(hessian)), upper=True)
-    left, codes = weight.clone(), torch.empty_like(weight)
+    rest, codes = weight.clone(), torch.empty_like(weight)
     for start in range(0, weight.shape[2], BLOCK):
         end = min(start + BLOCK, weight.shape[2])
-        errors = torch.empty_like(left[..., start:end])
+        errors = torch.empty_like(rest[..., start:end])
         for at in range(start, end):
-            column = left[..., at]
+            column = rest[..., at]
             codes[..., at] = grid.codes(column, at)
             error = (column - grid.values(codes[..., at], at)) / factor[:, at, at, None]
-            left[..., at:end] -= error[..., None] * factor[:, None, at, at:end]
+            rest[..., at:end] -= error[..., None] * factor[:, None, at, at:end]
             errors[..., at - start] = error
-        left[..., end:] -= errors @ factor[:, start:end, end:]
+        rest[..., end:] -= errors @ factor[:, start:end, end:]
     return codes

@@ -24,9 +24,9 @@ def quantizable(model: nn.Module) -> dict[str, nn.Module]:
     ['0', '2']
     """
     parts = {name: part for name, part in model.named_modules() if isinstance(part, KINDS) or is_transposed(part)}
-    held = {name: part.weight for name, part in parts.items()}
-    first = {id(weight): name for name, weight in reversed(held.items())}
-    return {name: part for name, part in parts.items() if first[id(held[name])] == name}
+    tensors = {name: part.weight for name, part in parts.items()}
+    first = {id(weight): name for name, weight in reversed(tensors.items())}
+    return {name: part for name, part in parts.items() if first[id(tensors[name])] == name}
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
@@ -69,8 +69,8 @@ def untouched(model: nn.Module, quantized: set[str]) -> tuple[str, ...]:
     ('1.weight_ih_l0', '1.weight_hh_l0')
     """
     matrices = [name for name, value in model.named_parameters() if value.ndim > 1]
-    left = [name.removesuffix("weight").removesuffix(".") if _is_weight(name) else name for name in matrices]
-    return tuple(name for name in left if name not in quantized)
+    names = [name.removesuffix("weight").removesuffix(".") if _is_weight(name) else name for name in matrices]
+    return tuple(name for name in names if name not in quantized)
 
 
 def _is_weight(name: str) -> bool:

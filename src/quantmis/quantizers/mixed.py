@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from quantmis.errors import UserError, require
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import QUANTIZERS, Change, Generators, Quantizer
-from quantmis.quantizers.codebook import written
+from quantmis.quantizers.codebook import write_layers
 
 
 @QUANTIZERS.add
@@ -41,15 +41,15 @@ class Mixed(Quantizer):
 
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
         """Quantize each model both ways and take from each what belongs to it."""
-        chosen = matching(self.layers, list(part.weights(models[0])))
+        names = matching(self.layers, list(part.weights(models[0])))
         fine = self.at.quantize_many(models, calibration, generators)
         coarse = self.of.quantize_many(models, calibration, generators)
         changes: list[Change] = []
         for model, here, there in zip(models, fine, coarse, strict=True):
-            own = {layer.name: layer for layer in here.layers if layer.name in chosen}
+            own = {layer.name: layer for layer in here.layers if layer.name in names}
             layers = [own.get(layer.name, layer) for layer in there.layers]
             changes.append(
-                written(model, tuple(layer for layer in layers if layer.name in own or layer.name not in chosen))
+                write_layers(model, tuple(layer for layer in layers if layer.name in own or layer.name not in names))
             )
         return changes
 
@@ -61,10 +61,10 @@ def matching(patterns: str, names: list[str]) -> set[str]:
     ['a', 'head.fc']
     """
     places = {"first": names[0], "last": names[-1]}
-    chosen: set[str] = set()
+    matches: set[str] = set()
     for pattern in (word.strip() for word in patterns.split(",")):
         meant = [name for name in names if fnmatchcase(name, places.get(pattern, pattern))]
         if not meant:
             raise UserError(f"mixed: no layer is named {pattern!r}", hint=f"layers: {', '.join(names)}; first, last")
-        chosen.update(meant)
-    return chosen
+        matches.update(meant)
+    return matches

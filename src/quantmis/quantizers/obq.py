@@ -71,15 +71,15 @@ def obq(
 
 def _rows(weight: Tensor, inverse: Tensor, grid: Grid, greedy: bool) -> Tensor:
     """Return the codes of rows, [rows, columns], each with its own inverse, which is used up."""
-    left, codes, every = weight.clone(), torch.zeros_like(weight), torch.arange(len(weight))
+    rest, codes, every = weight.clone(), torch.zeros_like(weight), torch.arange(len(weight))
     done = torch.zeros_like(weight, dtype=torch.bool)
     for step in range(weight.shape[1]):
-        rounded = grid.codes(left)
-        error = left - grid.values(rounded)
+        rounded = grid.codes(rest)
+        error = rest - grid.values(rounded)
         at = _cheapest(error, inverse, grid, done) if greedy else torch.full_like(every, step)
         codes[every, at], done[every, at] = rounded[every, at], True
         pivot, column = inverse[every, at, at], inverse[every, :, at]
-        left -= (error[every, at] / pivot)[:, None] * column
+        rest -= (error[every, at] / pivot)[:, None] * column
         inverse -= column[:, :, None] * (column / pivot[:, None])[:, None, :]
     return codes
 

@@ -21,24 +21,24 @@ FARTHEST = 0.5
 what the record changes."""
 
 
-def require_computes(name: str, before: nn.Module, made: Quantized, inputs: Tensor) -> None:
+def require_computes(name: str, before: nn.Module, after: Quantized, inputs: Tensor) -> None:
     """Raise `UserError` unless what `name` made of the model `before` runs on `inputs` and computes as recorded."""
-    outputs = _outputs(name, made.model, inputs)
+    outputs = _outputs(name, after.model, inputs)
     finite = bool(torch.isfinite(outputs).all())
     require(finite, f"{name}: the quantized model returns outputs that are NaN or infinite")
-    recorded = _dequantized(before, made)
-    if not made.layers or recorded is None:
+    recorded = _dequantized(before, after)
+    if not after.layers or recorded is None:
         return
     whole, expected = _outputs(name, before, inputs), _outputs(name, recorded, inputs)
     require(
         outputs.shape == expected.shape,
         f"{name}: the quantized model returns {list(outputs.shape)}, the model before {list(expected.shape)}",
     )
-    off, changed, same = ((one - other).norm() for one, other in _pairs(outputs, expected, whole))
-    unchanged = bool(changed > 0) and bool(off > NEARER * same)
+    off, shift, same = ((one - other).norm() for one, other in _pairs(outputs, expected, whole))
+    unchanged = bool(shift > 0) and bool(off > NEARER * same)
     message = "the quantized model computes with the weights that it had before, not with its record"
     require(not unchanged, f"{name}: {message}")
-    farthest = FARTHEST * expected.norm() + 2 * changed if made.rounds_activations else CLOSE * expected.norm()
+    farthest = FARTHEST * expected.norm() + 2 * shift if after.rounds_activations else CLOSE * expected.norm()
     require(
         bool(off <= farthest),
         f"{name}: the quantized model does not compute with the weights of its record",
@@ -62,11 +62,11 @@ def _outputs(name: str, model: nn.Module, inputs: Tensor) -> Tensor:
         ) from error
 
 
-def _dequantized(before: nn.Module, made: Quantized) -> nn.Module | None:
+def _dequantized(before: nn.Module, after: Quantized) -> nn.Module | None:
     """Return the model before with the weights that the record stands for, None where names are not its own."""
     model = copy.deepcopy(before)
     own, parts = part.quantizable(model), dict(model.named_modules())
-    for layer in made.layers:
+    for layer in after.layers:
         module = parts.get(layer.name)
         if module is None or not isinstance(getattr(module, "weight", None), Tensor):
             return None

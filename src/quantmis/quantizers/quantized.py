@@ -89,9 +89,9 @@ def _others(before: nn.Module, change: Change) -> dict[str, Tensor]:
     return {name: _same(after.get(name), value) for name, value in rest.items()}
 
 
-def _same(changed: object, value: Tensor) -> Tensor:
-    plain = type(changed) is Tensor and changed.shape == value.shape and changed.dtype == value.dtype
-    return changed if plain and isinstance(changed, Tensor) else value
+def _same(after: object, value: Tensor) -> Tensor:
+    plain = type(after) is Tensor and after.shape == value.shape and after.dtype == value.dtype
+    return after if plain and isinstance(after, Tensor) else value
 
 
 def fingerprint(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> str:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import QUANTIZERS, Change, Generators, Quantizer
-from quantmis.quantizers.codebook import Per, written
+from quantmis.quantizers.codebook import Per, write_layers
 from quantmis.quantizers.record import QuantizedLayer, as_matrix, from_matrix
 from quantmis.quantizers.uniform import Uniform
 
@@ -46,11 +46,11 @@ class StochasticRounding(Quantizer):
         """Draw a code for every weight, from the generator of its model."""
         weights = [{name: weight.detach().clone() for name, weight in part.weights(model).items()} for model in models]
         changes = self.nearest().apply(models, None, None)
-        drawn = [
+        draws = [
             tuple(_draw(layer, own[layer.name], generator) for layer in change.layers)
             for change, own, generator in zip(changes, weights, generators or (), strict=True)
         ]
-        return [written(model, layers) for model, layers in zip(models, drawn, strict=True)]
+        return [write_layers(model, layers) for model, layers in zip(models, draws, strict=True)]
 
 
 def _draw(layer: QuantizedLayer, weight: Tensor, generator: torch.Generator) -> QuantizedLayer:

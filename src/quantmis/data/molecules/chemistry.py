@@ -32,7 +32,7 @@ def canonical(smiles: str) -> str | None:
     return None if molecule is None else _rdkit()[0].MolToSmiles(molecule)
 
 
-def known(smiles: str) -> "Mol":
+def molecule_of(smiles: str) -> "Mol":
     """Return the molecule of a canonical SMILES, which was parsed before."""
     molecule = parsed(smiles)
     if molecule is None:

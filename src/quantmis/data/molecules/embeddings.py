@@ -42,14 +42,14 @@ class Transformer(Features):
         """Return the embeddings, [molecules, width of the model], from the disk where they are known."""
         home = self._home(folder)
         path = _cache() / f"{self._key(molecules.smiles, home)}.safetensors"
-        kept = _kept(path)
-        if kept is None:
-            kept = embed(molecules.smiles, home, self.length, self.code)
-            require_finite(kept, molecules, f"transformer: {self.model}")
+        embeddings = _from_cache(path)
+        if embeddings is None:
+            embeddings = embed(molecules.smiles, home, self.length, self.code)
+            require_finite(embeddings, molecules, f"transformer: {self.model}")
             path.parent.mkdir(parents=True, exist_ok=True)
-            digest = hashlib.sha256(kept.tobytes()).hexdigest()
-            write_atomically(path, save({"embeddings": kept}, metadata={"sha256": digest}))
-        return kept
+            digest = hashlib.sha256(embeddings.tobytes()).hexdigest()
+            write_atomically(path, save({"embeddings": embeddings}, metadata={"sha256": digest}))
+        return embeddings
 
     def _home(self, folder: Path) -> Path:
         """Return the folder of the model's files; a hub id is downloaded."""
@@ -95,11 +95,11 @@ def embed(
     rows: dict[int, np.ndarray] = {}
     with torch.inference_mode():
         for start in range(0, len(order), BATCH):
-            chosen = order[start : start + BATCH]
-            batch = tokenizer([smiles[index] for index in chosen], padding=True, return_tensors="pt")
+            indices = order[start : start + BATCH]
+            batch = tokenizer([smiles[index] for index in indices], padding=True, return_tensors="pt")
             hidden = model(**batch).last_hidden_state
             mask = batch["attention_mask"].unsqueeze(-1).to(hidden.dtype)
-            rows |= zip(chosen.tolist(), ((hidden * mask).sum(1) / mask.sum(1)).float().numpy(), strict=True)
+            rows |= zip(indices.tolist(), ((hidden * mask).sum(1) / mask.sum(1)).float().numpy(), strict=True)
     return np.stack([rows[index] for index in range(len(smiles))])
 
 
@@ -117,18 +117,19 @@ def _loaded(home: Path, code: bool) -> tuple[Any, Any]:
 def _positions(model: Any) -> int:
     """Return how many tokens the model has positions for; RoBERTa's first two are not tokens."""
     config = model.config
-    known = getattr(config, "max_position_embeddings", None)
-    return 10**6 if known is None else known - 2 * (config.model_type in ("roberta", "xlm-roberta", "camembert"))
+    positions = getattr(config, "max_position_embeddings", None)
+    not_tokens = 2 * (config.model_type in ("roberta", "xlm-roberta", "camembert"))
+    return 10**6 if positions is None else positions - not_tokens
 
 
-def _kept(path: Path) -> np.ndarray | None:
+def _from_cache(path: Path) -> np.ndarray | None:
     """Return embeddings that were kept, or None where there are none, or not those that were written."""
     try:
         with safe_open(path, framework="numpy") as file:
-            kept, metadata = file.get_tensor("embeddings"), file.metadata() or {}
+            embeddings, metadata = file.get_tensor("embeddings"), file.metadata() or {}
     except (SafetensorError, OSError):
         return None
-    return kept if metadata.get("sha256") == hashlib.sha256(kept.tobytes()).hexdigest() else None
+    return embeddings if metadata.get("sha256") == hashlib.sha256(embeddings.tobytes()).hexdigest() else None
 
 
 def _cache() -> Path:

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from quantmis.data.molecules.chemistry import known
+from quantmis.data.molecules.chemistry import molecule_of
 from quantmis.data.molecules.smiles import Molecules
 from quantmis.errors import require
 from quantmis.registry import Registry
@@ -57,7 +57,7 @@ class ECFP(Features):
 
         maker = GetMorganGenerator(radius=self.diameter // 2, fpSize=self.bits)
         draw = maker.GetCountFingerprintAsNumPy if self.counts else maker.GetFingerprintAsNumPy
-        return np.stack([draw(known(each)) for each in molecules.smiles]).astype(np.float32)
+        return np.stack([draw(molecule_of(each)) for each in molecules.smiles]).astype(np.float32)
 
 
 @FEATURES.add
@@ -71,7 +71,9 @@ class MACCS(Features):
         """Return a row of 167 zeros and ones for each molecule."""
         from rdkit.Chem.rdMolDescriptors import GetMACCSKeysFingerprint
 
-        return np.array([list(GetMACCSKeysFingerprint(known(each))) for each in molecules.smiles], dtype=np.float32)
+        return np.array(
+            [list(GetMACCSKeysFingerprint(molecule_of(each))) for each in molecules.smiles], dtype=np.float32
+        )
 
 
 @FEATURES.add
@@ -89,7 +91,7 @@ class Descriptors(Features):
         """Return a row of about 200 standardised numbers for each molecule."""
         from rdkit.Chem.Descriptors import CalcMolDescriptors
 
-        rows = [list(CalcMolDescriptors(known(each), missingVal=np.nan).values()) for each in molecules.smiles]
+        rows = [list(CalcMolDescriptors(molecule_of(each), missingVal=np.nan).values()) for each in molecules.smiles]
         return standardised(_imputed(np.array(rows, dtype=np.float64)))
 
 

@@ -46,9 +46,9 @@ class Precomputed(Features):
         require(good, f"precomputed: expected rows of numbers, got {self.array} {table.dtype} of shape {table.shape}")
         rows = _by_molecule(columns["smiles"], table, molecules) if "smiles" in columns else _by_row(table, molecules)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as such
-            found = table[rows].astype(np.float32)
-        require_finite(found, molecules, f"precomputed: {self.array} in {path.name}")
-        return found
+            embeddings = table[rows].astype(np.float32)
+        require_finite(embeddings, molecules, f"precomputed: {self.array} in {path.name}")
+        return embeddings
 
 
 def _by_molecule(smiles: np.ndarray, table: np.ndarray, molecules: Molecules) -> list[int]:
@@ -56,8 +56,8 @@ def _by_molecule(smiles: np.ndarray, table: np.ndarray, molecules: Molecules) ->
         len(smiles) == len(table),
         f"precomputed: {len(smiles):,} SMILES and {len(table):,} rows of embeddings do not match",
     )
-    written = [str(each) for each in smiles]
-    place = {canonical(each) or each: row for row, each in reversed(list(enumerate(written)))}
+    strings = [str(each) for each in smiles]
+    place = {canonical(each) or each: row for row, each in reversed(list(enumerate(strings)))}
     missing = [each for each in molecules.smiles if each not in place]
     require(
         not missing,

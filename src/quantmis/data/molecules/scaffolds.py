@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool
 
-from quantmis.data.molecules.chemistry import known
+from quantmis.data.molecules.chemistry import molecule_of
 from quantmis.errors import require
 
 
@@ -18,7 +18,7 @@ def scaffold(smiles: str) -> str:
     """
     from rdkit.Chem.Scaffolds.MurckoScaffold import MurckoScaffoldSmiles
 
-    return MurckoScaffoldSmiles(mol=known(smiles))
+    return MurckoScaffoldSmiles(mol=molecule_of(smiles))
 
 
 def scaffold_split(

@@ -76,28 +76,28 @@ def clean(
     """
     require(len(smiles) == len(y), f"{len(smiles):,} SMILES and {len(y):,} targets", hint="one target per molecule")
     _require_numbers(y, called)
-    written = [canonical(each) for each in smiles]
-    unparsable = tuple(row for row, each in enumerate(written) if each is None)
+    canonical_smiles = [canonical(each) for each in smiles]
+    unparsable = tuple(row for row, each in enumerate(canonical_smiles) if each is None)
     require(
         skip_unparsable or not unparsable,
         f"{len(unparsable):,} of {len(smiles):,} SMILES are no molecules: {_quoted(smiles, unparsable, called)}",
         hint="mend these rows, or leave them out with skip_unparsable = true; they are then listed",
     )
-    found = _distinct(written, y, unparsable)
-    _require_enough(found, fewest)
-    return found
+    molecules = _distinct(canonical_smiles, y, unparsable)
+    _require_enough(molecules, fewest)
+    return molecules
 
 
-def _distinct(written: Sequence[str | None], y: np.ndarray, unparsable: tuple[int, ...]) -> Molecules:
+def _distinct(canonical_smiles: Sequence[str | None], y: np.ndarray, unparsable: tuple[int, ...]) -> Molecules:
     first: dict[str, int] = {}
     disagreeing = 0
-    for row, each in enumerate(written):
+    for row, each in enumerate(canonical_smiles):
         if each is not None:
-            kept = first.setdefault(each, row)
-            disagreeing += bool(y[kept] != y[row])
+            first_row = first.setdefault(each, row)
+            disagreeing += bool(y[first_row] != y[row])
     rows = np.array(list(first.values()), dtype=np.int64)
-    duplicates = len(written) - len(unparsable) - len(first)
-    return Molecules(tuple(first), y[rows], rows, len(written), unparsable, duplicates, disagreeing)
+    duplicates = len(canonical_smiles) - len(unparsable) - len(first)
+    return Molecules(tuple(first), y[rows], rows, len(canonical_smiles), unparsable, duplicates, disagreeing)
 
 
 def _require_numbers(y: np.ndarray, called: Called) -> None:
@@ -110,13 +110,13 @@ def _require_numbers(y: np.ndarray, called: Called) -> None:
     )
 
 
-def _require_enough(found: Molecules, fewest: int) -> None:
+def _require_enough(molecules: Molecules, fewest: int) -> None:
     require(
-        len(found) >= fewest,
-        f"expected at least {fewest} distinct molecules, got {found.describe()}",
+        len(molecules) >= fewest,
+        f"expected at least {fewest} distinct molecules, got {molecules.describe()}",
         hint="half of them train a model and the other half tests the attack: fewer say nothing about membership",
     )
-    values = np.unique(found.y)
+    values = np.unique(molecules.y)
     if len(values) < 2:
         hint = "nothing can be learned from one class; check the target column"
         raise UserError(f"every molecule has the same target, {values[0]:g}", hint=hint)

@@ -25,11 +25,11 @@ def molecules_of(
     ('toxic: the classes 0 = no, 1 = yes', '2 molecules in 3 rows; 1 duplicates removed')
     """
     require_columns(columns, [smiles], "data.smiles")
-    written = columns[smiles]
-    require(written.dtype.kind in "US", f"data.smiles: column {smiles!r} holds numbers", hint="name that of the SMILES")
-    y, said = target(columns, name, "data")
-    found = clean(written.tolist(), y, skip_unparsable, fewest)
-    return found, (*said, found.describe())
+    strings = columns[smiles]
+    require(strings.dtype.kind in "US", f"data.smiles: column {smiles!r} holds numbers", hint="name that of the SMILES")
+    y, notes = target(columns, name, "data")
+    molecules = clean(strings.tolist(), y, skip_unparsable, fewest)
+    return molecules, (*notes, molecules.describe())
 
 
 def samples_from_smiles(
@@ -48,7 +48,9 @@ def samples_from_smiles(
     their SMILES do; `groups` [rows] say which belong together.
     """
     how = FEATURES.parse(features)
-    found, said = molecules_of(columns, smiles, name, skip_unparsable)
-    named = found.smiles if ids is None else np.array(ids)[found.rows]
-    together = None if groups is None else np.array(groups)[found.rows]
-    return Samples(how.compute(found, folder), found.y, named, [f"{name} from {features} of {smiles}", *said], together)
+    molecules, notes = molecules_of(columns, smiles, name, skip_unparsable)
+    names = molecules.smiles if ids is None else np.array(ids)[molecules.rows]
+    together = None if groups is None else np.array(groups)[molecules.rows]
+    return Samples(
+        how.compute(molecules, folder), molecules.y, names, [f"{name} from {features} of {smiles}", *notes], together
+    )

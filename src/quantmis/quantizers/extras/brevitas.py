@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import QUANTIZERS, Change, require_range, require_word
 from quantmis.quantizers.calibration import evaluating
-from quantmis.quantizers.codebook import written
+from quantmis.quantizers.codebook import write_layers
 from quantmis.quantizers.extras.adapter import Adapter, call_every_part
 from quantmis.quantizers.record import QuantizedLayer
 
@@ -53,7 +53,9 @@ class Brevitas(Adapter):
         names = part.weights(model)
         own = prepared.inner.named_modules()
         quantized = {name: each for name, each in own if hasattr(each, "quant_weight")}
-        return written(model, tuple(_layer(name, quantized[name], self.bits) for name in names if name in quantized))
+        return write_layers(
+            model, tuple(_layer(name, quantized[name], self.bits) for name in names if name in quantized)
+        )
 
 
 def _untie(model: nn.Module) -> None:

@@ -29,12 +29,14 @@ def encoded(name: str, rows: Float32[np.ndarray, "rows columns"], kind: str) -> 
     """
     require_library(name, PACKAGE, EXTRA)
     layout, own = LAYOUTS[kind], library()
-    made = np.zeros((len(rows), rows.shape[1] // layout.weights * layout.size), np.uint8)
+    content = np.zeros((len(rows), rows.shape[1] // layout.weights * layout.size), np.uint8)
     size = own.ggml_row_size(TYPES[kind], rows.shape[1])
-    require(size == made.shape[1], f"{name}: a row of {kind} takes {size} bytes in {PACKAGE}, here {made.shape[1]}")
+    require(
+        size == content.shape[1], f"{name}: a row of {kind} takes {size} bytes in {PACKAGE}, here {content.shape[1]}"
+    )
     source = np.ascontiguousarray(rows)
-    own.ggml_quantize_chunk(TYPES[kind], source.ctypes.data, made.ctypes.data, 0, *rows.shape, None)
-    return made
+    own.ggml_quantize_chunk(TYPES[kind], source.ctypes.data, content.ctypes.data, 0, *rows.shape, None)
+    return content
 
 
 @cache

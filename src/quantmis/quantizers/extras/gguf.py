@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from quantmis.errors import require
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import QUANTIZERS, Change, require_word
-from quantmis.quantizers.codebook import written
+from quantmis.quantizers.codebook import write_layers
 from quantmis.quantizers.extras import ggml
 from quantmis.quantizers.extras.adapter import Adapter
 from quantmis.quantizers.formats.ggml import BLOCKS, LAYOUTS, decode
@@ -59,15 +59,15 @@ class GGUF(Adapter):
     def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
         """Return the model with the weights that the bytes stand for; `UserError` where no layer has rows that fit."""
         axes = {name: part.output_axis(layer) for name, layer in part.quantizable(model).items()}
-        made = [self._layer(name, weight, axes[name]) for name, weight in part.weights(model).items()]
-        fitting = tuple(layer for layer in made if layer is not None)
+        layers = [self._layer(name, weight, axes[name]) for name, weight in part.weights(model).items()]
+        fitting = tuple(layer for layer in layers if layer is not None)
         weights = LAYOUTS[self.format].weights
         require(
             fitting,
             f"{spelling(self)} left every layer as it was: none has rows of a multiple of {weights} weights",
             hint="uniform(bits=4), or another native quantizer, has no blocks",
         )
-        return written(model, fitting)
+        return write_layers(model, fitting)
 
     def _layer(self, name: str, weight: Tensor, axis: int) -> QuantizedLayer | None:
         rows = as_matrix(weight.detach().float(), axis)

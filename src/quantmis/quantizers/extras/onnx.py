@@ -51,8 +51,8 @@ class OnnxRuntime(Adapter):
         )
         with using_library(self):
             graphs = exported(models, inputs)
-            made = zip(graphs, models, inputs, strict=True)
-            return [self._change(graph, model, each) for graph, model, each in made]
+            triples = zip(graphs, models, inputs, strict=True)
+            return [self._change(graph, model, each) for graph, model, each in triples]
 
     def convert(self, model: nn.Module, inputs: Tensor | None) -> Change:
         """Export and quantize one model."""
@@ -90,9 +90,9 @@ def _once(layers: tuple[QuantizedLayer, ...], model: nn.Module) -> tuple[Quantiz
     weights = {name: id(each.weight) for name, each in model.named_modules() if isinstance(each, part.KINDS)}
     coded = {layer.name for layer in layers}
     there = {weight: name for weight, name in first.items() if name in coded}
-    named = [replace(layer, name=there.get(weights.get(layer.name, 0), layer.name)) for layer in layers]
+    by_first = [replace(layer, name=there.get(weights.get(layer.name, 0), layer.name)) for layer in layers]
     turned = {name for name, each in model.named_modules() if part.is_transposed(each)}
-    own = [transposed(layer) if layer.name in turned else layer for layer in named]
+    own = [transposed(layer) if layer.name in turned else layer for layer in by_first]
     return tuple({layer.name: layer for layer in reversed(own)}.values())[::-1]
 
 
@@ -200,8 +200,8 @@ class OnnxMatMulNBits(OnnxRuntime):
         config = DefaultWeightOnlyQuantConfig(self.group_size, is_symmetric=self.symmetric, bits=self.bits)
         quantizer = MatMulNBitsQuantizer(products.model, algo_config=config)
         quantizer.process()
-        made: Any = quantizer.model  # an ONNXModel, whatever the library declares
-        onnx.save(made.model, path)
+        result: Any = quantizer.model  # an ONNXModel, whatever the library declares
+        onnx.save(result.model, path)
 
 
 class _Reader:

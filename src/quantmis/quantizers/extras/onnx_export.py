@@ -45,8 +45,8 @@ class Session(nn.Module):
         [entry, *_] = self.start().get_inputs()
         batch = inputs.detach().cpu().contiguous()
         size = entry.shape[0] if entry.shape and isinstance(entry.shape[0], int) else len(batch)
-        made = [self._computed(entry.name, chunk, size) for chunk in batch.split(max(1, size))]
-        return torch.cat(made).to(inputs.device)
+        outputs = [self._computed(entry.name, chunk, size) for chunk in batch.split(max(1, size))]
+        return torch.cat(outputs).to(inputs.device)
 
     def _computed(self, name: str, chunk: Tensor, size: int) -> Tensor:
         """Return the outputs of at most `size` inputs, filled up with the first where they are fewer."""

@@ -33,6 +33,6 @@ def onnx_file(path: Path) -> Quantized:
     session = Session(data)
     with using_library(OnnxDynamic()):
         session.start()
-    made = record(method_of(OnnxDynamic()), nn.Module(), Change(session, artefact.layers))
-    left = tuple(name for name, value in (artefact.others or {}).items() if value.ndim > 1)
-    return replace(made, untouched=left, fingerprint=hashlib.sha256(data).hexdigest())
+    result = record(method_of(OnnxDynamic()), nn.Module(), Change(session, artefact.layers))
+    matrices = tuple(name for name, value in (artefact.others or {}).items() if value.ndim > 1)
+    return replace(result, untouched=matrices, fingerprint=hashlib.sha256(data).hexdigest())

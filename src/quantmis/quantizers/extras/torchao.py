@@ -35,8 +35,8 @@ class Torchao(Adapter):
         from torchao.quantization import quantize_
 
         quantize_(model, self.config())
-        made = {name: weight for name, weight in part.weights(model).items() if hasattr(weight, "qdata")}
-        return Change(model, tuple(_layer(name, weight, 2**self.bits) for name, weight in made.items()))
+        tensors = {name: weight for name, weight in part.weights(model).items() if hasattr(weight, "qdata")}
+        return Change(model, tuple(_layer(name, weight, 2**self.bits) for name, weight in tensors.items()))
 
 
 @QUANTIZERS.add

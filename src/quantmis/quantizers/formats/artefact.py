@@ -152,13 +152,13 @@ def _checkpoint(path: Path, files: list[Path], folder: Path) -> Artefact:
     if header.get("format") == FORMAT:
         return Artefact(RECORD, *recorded(path, header, tensors))
     words = configuration(folder)
-    name = _named(path, words, _of_entries(path, entries))
+    name = _agreed_format(path, words, _of_entries(path, entries))
     tensors |= with_aliases(header, tensors)
     layers, others = _read(path, READERS[name].layers, tensors, words | header if name == "torchao" else words)
     return Artefact(name, layers, others, (ACTIVATIONS,) if _rounds_activations(name, layers, words, header) else ())
 
 
-def _named(path: Path, words: Mapping[str, Any], format: str | None) -> str:
+def _agreed_format(path: Path, words: Mapping[str, Any], format: str | None) -> str:
     """Return the format that tensors show, once their configuration says the same and is understood."""
     method = words.get("quant_method")
     require(format, f"{path} holds no quantized layers of a known format", hint=f"known: {KNOWN}")

@@ -49,9 +49,9 @@ def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[tuple[Qua
     """Return the quantized layers and the other tensors."""
     four = [name.partition(STATE)[0] for name in tensors if STATE in name]
     eight = [name.removesuffix(SCALE) for name in tensors if name.endswith(SCALE)]
-    made = (*(_four_bits(name, tensors) for name in four), *(_eight_bits(name, tensors) for name in eight))
-    used = tuple(f"{name}.weight" for name in (*four, *eight)) + tuple(f"{name}{SCALE}" for name in eight)
-    return made, {key: value for key, value in tensors.items() if not key.startswith(used)}
+    quantized_layers = (*(_four_bits(name, tensors) for name in four), *(_eight_bits(name, tensors) for name in eight))
+    prefixes = tuple(f"{name}.weight" for name in (*four, *eight)) + tuple(f"{name}{SCALE}" for name in eight)
+    return quantized_layers, {key: value for key, value in tensors.items() if not key.startswith(prefixes)}
 
 
 def _four_bits(name: str, tensors: dict[str, Tensor]) -> QuantizedLayer:
@@ -65,8 +65,8 @@ def _four_bits(name: str, tensors: dict[str, Tensor]) -> QuantizedLayer:
     shape, codes = torch.Size(words["shape"]), packed.contiguous().flatten().view(torch.uint8)
     block, nested = int(words["blocksize"]), "nested_blocksize" in words
     size = shape.numel()
-    held = block > 0 and size > 0 and codes.numel() == -(-size // 2) and absmax.numel() == -(-size // block)
-    require(held, f"{name} is damaged: {codes.numel()} bytes and {absmax.numel()} scales for {list(shape)} weights")
+    is_whole = block > 0 and size > 0 and codes.numel() == -(-size // 2) and absmax.numel() == -(-size // block)
+    require(is_whole, f"{name} is damaged: {codes.numel()} bytes and {absmax.numel()} scales for {list(shape)} weights")
     require(nested or absmax.is_floating_point(), f"{name} has scales of {absmax.dtype} and no word on what they mean")
     return QuantizedLayer(
         name=name,
@@ -84,8 +84,8 @@ def _nested(name: str, codes: Tensor, words: dict[str, Any], tensors: dict[str, 
     """Return scales that were quantized themselves, in float32."""
     book, scale = (tensors[f"{name}.weight.nested_{part}"].float() for part in ("quant_map", "absmax"))
     block = int(words["nested_blocksize"])
-    held = block > 0 and scale.numel() == -(-codes.numel() // block) and book.numel() == INT8
-    require(held, f"{name} is damaged: {scale.numel()} scales for {codes.numel()} scales in blocks of {block}")
+    is_whole = block > 0 and scale.numel() == -(-codes.numel() // block) and book.numel() == INT8
+    require(is_whole, f"{name} is damaged: {scale.numel()} scales for {codes.numel()} scales in blocks of {block}")
     each = scale[torch.arange(codes.numel()) // block]
     return book[codes.flatten().int()] * each + torch.tensor(words["nested_offset"], dtype=torch.float32)
 

@@ -64,8 +64,8 @@ def require_read(where: str, words: Mapping[str, Any]) -> None:
     for name, group in (words.get("config_groups") or {}).items():
         require(isinstance(group, dict), f"{where}: {name} of config_groups is no table", hint="save it compressed")
         require_understood(f"{where}: {name}", group, GROUP)
-        for part, known in (("weights", WEIGHTS), ("input_activations", ACTIVATIONS)):
-            require_understood(f"{where}: {part} of {name}", group.get(part) or {}, known)
+        for part, vocabulary in (("weights", WEIGHTS), ("input_activations", ACTIVATIONS)):
+            require_understood(f"{where}: {part} of {name}", group.get(part) or {}, vocabulary)
 
 
 def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[Layers, dict[str, Tensor]]:

@@ -53,8 +53,8 @@ def _scales(name: str, scale: Tensor, shape: tuple[int, int], block: Sequence[in
     if block is None:
         require(scale.shape[0] == shape[0] and scale.ndim <= 2, f"{name}: scales {list(scale.shape)} are not read")
         return scale.reshape(shape[0], -1).contiguous()
-    wanted = tuple(-(-size // each) for size, each in zip(shape, block, strict=True))
-    require(tuple(scale.shape) == wanted, f"{name}: scales {list(scale.shape)} are not those of blocks {list(block)}")
+    blocks = tuple(-(-size // each) for size, each in zip(shape, block, strict=True))
+    require(tuple(scale.shape) == blocks, f"{name}: scales {list(scale.shape)} are not those of blocks {list(block)}")
     return scale.repeat_interleave(block[0], dim=0)[: shape[0]].contiguous()
 
 

@@ -46,8 +46,8 @@ def require_complete(model: nn.Module, stored: set[str], path: str | Path) -> No
     """Raise `UserError` unless the file holds all numbers of `model`: what is missing would stay untrained."""
     state = model.state_dict()
     shared = {state[name].data_ptr() for name in stored if name in state}
-    wanted = {name: value for name, value in state.items() if value.is_floating_point() and name not in stored}
-    missing = [name for name, value in wanted.items() if value.data_ptr() not in shared]
+    rest = {name: value for name, value in state.items() if value.is_floating_point() and name not in stored}
+    missing = [name for name, value in rest.items() if value.data_ptr() not in shared]
     require(
         not missing,
         f"{path} does not hold {', '.join(missing)} of the model",

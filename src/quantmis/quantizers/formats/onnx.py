@@ -51,21 +51,23 @@ def _rounds(node: Node) -> bool:
 
 def _contents(graph: Graph) -> tuple[Layers, dict[str, Tensor]]:
     layers: dict[str, QuantizedLayer] = {}
-    used: set[str] = set()
+    operands: set[str] = set()
     others: dict[str, Tensor] = {}
     for node in graph.nodes:
         if node.operator == "MatMulNBits":
             layers.setdefault(node.input(1), _blocks(node, graph))
-            used.update(node.inputs[1:4])
+            operands.update(node.inputs[1:4])
     for name, scale, zero, axis, block in _dequantized(graph):
-        used.update((name, scale, zero))
+        operands.update((name, scale, zero))
         if name in layers:
             continue
         if graph.tensors[name].ndim > 1 and graph.levels[name]:
             layers[name] = _layer(graph, name, (scale, zero), axis, block)
         else:
             others[plain(name)] = _values(graph, name, scale, zero)
-    floats = {name: value for name, value in graph.tensors.items() if value.is_floating_point() and name not in used}
+    floats = {
+        name: value for name, value in graph.tensors.items() if value.is_floating_point() and name not in operands
+    }
     return tuple(layers.values()), {**floats, **others}
 
 
@@ -82,15 +84,15 @@ def plain(name: str) -> str:
 
 def _dequantized(graph: Graph) -> Iterator[tuple[str, str, str, int | None, int]]:
     """Yield the names of codes, scale and zero point of quantized tensors, their axis and their block size."""
-    named: set[str] = set()
+    names: set[str] = set()
     for node in graph.nodes:
         if node.operator == "DequantizeLinear" and all(name in graph.tensors for name in node.inputs if name):
-            named.add(node.input(0))
+            names.add(node.input(0))
             axis, block = node.words.get("axis", 1), node.words.get("block_size", 0)
             yield node.input(0), node.input(1), node.input(2), axis, block
     for name in graph.tensors:
         parts = f"{name.removesuffix('_quantized')}_scale", f"{name.removesuffix('_quantized')}_zero_point"
-        if name.endswith("_quantized") and parts[0] in graph.tensors and name not in named:
+        if name.endswith("_quantized") and parts[0] in graph.tensors and name not in names:
             products = any("MatMul" in node.operator for node in graph.readers(name))
             yield name, *parts, graph.tensors[name].ndim - 1 if products else 0, 0
 

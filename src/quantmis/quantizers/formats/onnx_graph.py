@@ -97,9 +97,9 @@ def graph_of(data: bytes, name: str, path: Path | None) -> Graph:
         for read in dict.fromkeys(node.inputs):
             reading.setdefault(read, []).append(node)
     constants = [(node.output[0], each.t) for node in model.graph.node for each in _values(node)]
-    named = [*((each.name, each) for each in model.graph.initializer), *constants]
-    tensors = {key: _tensor(key, value, path) for key, value in named if value.data_type in NUMBERS}
-    return Graph(nodes, tensors, {key: SMALL.get(value.data_type, 0) for key, value in named}, reading)
+    entries = [*((each.name, each) for each in model.graph.initializer), *constants]
+    tensors = {key: _tensor(key, value, path) for key, value in entries if value.data_type in NUMBERS}
+    return Graph(nodes, tensors, {key: SMALL.get(value.data_type, 0) for key, value in entries}, reading)
 
 
 def inlined(data: bytes, name: str, path: Path) -> bytes:
@@ -180,8 +180,8 @@ def _require_understood(node: Any, name: str) -> None:
 
 def _require_once(graph: Any, name: str) -> None:
     """Raise `UserError` where a tensor is given, or made, twice."""
-    made = itertools.chain.from_iterable(node.output for node in graph.node)
-    names = [*(each.name for each in graph.initializer), *(each for each in made if each)]
+    outputs = itertools.chain.from_iterable(node.output for node in graph.node)
+    names = [*(each.name for each in graph.initializer), *(each for each in outputs if each)]
     require(len(set(names)) == len(names), f"{name}: two tensors have one name")
 
 

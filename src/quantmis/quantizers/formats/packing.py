@@ -20,8 +20,8 @@ def parts_read(
     The tensors of the layer `fc` are named `fc.part`.
     """
     names = [name.removesuffix(f".{parts[0]}") for name in tensors if name.endswith(f".{parts[0]}")]
-    used = {f"{name}.{part}" for name in names for part in parts}
-    rest = {name: value for name, value in tensors.items() if name not in used}
+    keys = {f"{name}.{part}" for name in names for part in parts}
+    rest = {name: value for name, value in tensors.items() if name not in keys}
     return tuple(read(name, tensors) for name in names), rest
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from quantmis.errors import require
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.checked import checked
-from quantmis.quantizers.codebook import written
+from quantmis.quantizers.codebook import write_layers
 from quantmis.quantizers.formats import names
 from quantmis.quantizers.formats.artefact import GRAPH, RECORD, Artefact, read
 from quantmis.quantizers.quantized import Method, Quantized
@@ -46,7 +46,7 @@ def restore(
     )
     require(artefact.layers, f"{path} holds no quantized layers: its numbers are plain floats", hint=PLAIN)
     _require_settings(model, artefact, path)
-    base, layers, others = _named(model, artefact, path, rename)
+    base, layers, others = _by_names_of_model(model, artefact, path, rename)
     names.require_known(base, [layer.name for layer in layers], path)
     if artefact.others is not None:
         names.require_complete(base, {*(part.weight_key(layer.name) for layer in layers), *others}, path)
@@ -54,7 +54,7 @@ def restore(
     _load(base, others, path)
     layers = _once(base, layers)
     shaped = _shaped(base, layers, path, turn=artefact.format != RECORD)
-    done = checked(Method(str(path)), base, written(copy.deepcopy(base), shaped))
+    done = checked(Method(str(path)), base, write_layers(copy.deepcopy(base), shaped))
     return replace(done, untouched=(*done.untouched, *artefact.notes))
 
 
@@ -68,7 +68,7 @@ def _require_settings(model: nn.Module, artefact: Artefact, path: str | Path) ->
         require(same, f"{path}: {name} is {value:g}, that of the model {own}", hint="use the configuration of the file")
 
 
-def _named(
+def _by_names_of_model(
     model: nn.Module, artefact: Artefact, path: str | Path, rename: Mapping[str, str] | Callable[[str], str] | None
 ) -> tuple[nn.Module, tuple[QuantizedLayer, ...], dict[str, Tensor]]:
     """Return a copy of the model, and layers and other tensors of the file by the model's names."""
@@ -89,16 +89,16 @@ def _without_spare(model: nn.Module, tensors: dict[str, Tensor], path: str | Pat
     state, tables = model.state_dict(), [each for name, each in model.named_buffers() if name.endswith(FREQUENCIES)]
     spare: set[str] = set()
     for name, value in tensors.items():
-        if name.endswith(FREQUENCIES) and tables and not _known(name, state):
+        if name.endswith(FREQUENCIES) and tables and not _may_be_of(name, state):
             same = any(each.shape == value.shape and torch.allclose(each, value.to(each), rtol=1e-2) for each in tables)
             require(same, f"{path}: {name} holds other frequencies than the model computes")
             spare.add(name)
-        if name.endswith(".bias") and not _known(name, state) and not bool(value.any()):
+        if name.endswith(".bias") and not _may_be_of(name, state) and not bool(value.any()):
             spare.add(name)
     return {name: value for name, value in tensors.items() if name not in spare}
 
 
-def _known(name: str, state: Mapping[str, Tensor]) -> bool:
+def _may_be_of(name: str, state: Mapping[str, Tensor]) -> bool:
     """Say whether a tensor of a file may be one of the model, whatever comes before its name."""
     return any(own == name or own.endswith(f".{name}") or name.endswith(f".{own}") for own in state)
 
@@ -156,7 +156,7 @@ def _shaped(
     model: nn.Module, layers: tuple[QuantizedLayer, ...], path: str | Path, turn: bool
 ) -> tuple[QuantizedLayer, ...]:
     """Return the layers in the shapes of the model: files keep convolutions as matrices, and GPT-2's Conv1D turned."""
-    made: list[QuantizedLayer] = []
+    result: list[QuantizedLayer] = []
     for layer in layers:
         module = model.get_submodule(layer.name)
         shape = model.get_parameter(part.weight_key(layer.name)).shape
@@ -165,5 +165,5 @@ def _shaped(
             own.shape == shape or (own.codes.ndim != len(shape) and own.codes.numel() == shape.numel()),
             f"{path}: {layer.name} has shape {list(own.shape)}, in the model {list(shape)}",
         )
-        made.append(replace(own, codes=own.codes.reshape(shape)))
-    return tuple(made)
+        result.append(replace(own, codes=own.codes.reshape(shape)))
+    return tuple(result)

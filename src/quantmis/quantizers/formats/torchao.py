@@ -48,23 +48,23 @@ def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[Layers, d
 def rounds_activations(word: str) -> bool:
     """Say whether a word of the header describes a weight whose inputs are rounded too."""
     try:
-        made = json.loads(word)
+        content = json.loads(word)
     except ValueError:
         return False
-    parts = made.get("_data", {}) if isinstance(made, dict) else {}
+    parts = content.get("_data", {}) if isinstance(content, dict) else {}
     return isinstance(parts, dict) and any(parts.get(key) for key in ("act_quant_kwargs", "activation_quantization"))
 
 
 def _layer(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> QuantizedLayer:
-    made = strict_json(words[f"{name}.weight"].encode(), f"the head of {name}")
-    require(made["_type"] in KINDS, f"{name} is a {made['_type']}; read are {', '.join(KINDS)}")
-    require_understood(f"the head of {name}", made["_data"], HEADER)
-    parts = set(made.get("_tensor_data_names", ())) - {part.removeprefix("_weight_") for part in PARTS}
+    head = strict_json(words[f"{name}.weight"].encode(), f"the head of {name}")
+    require(head["_type"] in KINDS, f"{name} is a {head['_type']}; read are {', '.join(KINDS)}")
+    require_understood(f"the head of {name}", head["_data"], HEADER)
+    parts = set(head.get("_tensor_data_names", ())) - {part.removeprefix("_weight_") for part in PARTS}
     require(not parts, f"{name} has {', '.join(sorted(parts))}, which is not understood")
     codes = tensors[f"{name}._weight_qdata"]
     scale = tensors[f"{name}._weight_scale"].float().reshape(len(codes), -1)
     zero = tensors[f"{name}._weight_zero_point"].reshape(scale.shape).to(torch.int8)
-    bits = int(made["_data"].get("target_dtype", {"_data": "int8"})["_data"].removeprefix("int"))
+    bits = int(head["_data"].get("target_dtype", {"_data": "int8"})["_data"].removeprefix("int"))
     return QuantizedLayer(
         name=name,
         codes=codes,
