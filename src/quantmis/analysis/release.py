@@ -8,6 +8,7 @@ gained by having several versions.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -77,12 +78,23 @@ def score_release(
 
 
 def joint_scores(tables: Mapping[str, Evidence], attacks: Sequence[Attack], settings: AnalysisSettings) -> Joint:
-    """Return the scores of the joint attacks on versions by name, whose models attack each other."""
+    """Return the scores of the joint attacks on versions by name, whose models attack each other.
+
+    An attack that cannot be carried out on a version, of which its record says why, is no part of them.
+    """
     same = list(aligned(tables).values())
-    scores = [{spelling(attack): attack.score(table) for attack in attacks} for table in same]
+    scores = [_possible(attacks, table) for table in same]
     ratio = _ratio(same, None)
     attacker = _Attacker(Features(same, scores, ratio), ratio, tuple(tables), [{} for _ in same], settings)
     return attacker.joint(range(len(same)))
+
+
+def _possible(attacks: Sequence[Attack], table: Evidence) -> dict[str, Scores]:
+    scores = dict[str, Scores]()
+    for attack in attacks:
+        with suppress(UserError):
+            scores[spelling(attack)] = attack.score(table)
+    return scores
 
 
 @dataclass(frozen=True, eq=False)

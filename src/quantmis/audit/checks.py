@@ -135,6 +135,12 @@ def check_folder(out: Path) -> None:
         f"{out} holds {', '.join(strangers[:3])}, and no audit",
         hint="choose a folder of its own with --out (out= in Python)",
     )
-    probe = out / ".writable"
+    check_writable(out)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise `UserError` unless files can be written into a folder, which is made where it is missing."""
+    private_folder(folder, may_be_link=True)
+    probe = folder / ".writable"
     write_atomically(probe, b"")
     probe.unlink()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from quantmis.audit.checks import check_folder
+from quantmis.audit.checks import check_writable
 from quantmis.audit.execution.store import locked
 from quantmis.errors import require
 from quantmis.registry import suggestion
@@ -44,8 +44,8 @@ def reproduce(
     report = results or out / RESULTS
     text_at(report)
     design, problems = _planned(study, data, fast, seed)
-    check_folder(out)
-    check_folder(report.parent)
+    check_writable(out)
+    check_writable(report.parent)
     with locked(out):
         outcomes = _measured(problems, design, out)
     run = Run(study, _command(study, data, fast, seed, results), design, outcomes)
