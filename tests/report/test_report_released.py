@@ -76,12 +76,12 @@ def test_both_subjects_have_their_release_sets():
 
 def test_a_document_with_release_sets_is_read_as_it_was_written():
     whole = audited()
-    assert documents_of.parse(documents_of.written(whole)).releases == whole.releases
+    assert documents_of.parse(documents_of.to_bytes(whole)).releases == whole.releases
 
 
 @pytest.mark.parametrize("versions", [("identity",), ("identity", "identity"), ("identity", "gguf")])
 def test_a_document_whose_release_set_is_none_is_refused(versions: Sequence[str]):
-    broken = documents_of.written(with_releases(document(), released(versions)))
+    broken = documents_of.to_bytes(with_releases(document(), released(versions)))
     with pytest.raises(Exception, match="a release set is not of two versions or more that were measured"):
         documents_of.parse(broken)
 

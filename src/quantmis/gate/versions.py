@@ -143,9 +143,8 @@ def worst(quantities: Sequence[tuple[str, Measured]], direction: Direction) -> t
     if estimates:
         name, measured = max(estimates, key=lambda pair: pair[1].high if direction == "at most" else -pair[1].low)
         return measured, name
-    return (
-        quantities[0][1] if quantities else Unmeasured("no attack that an attacker could carry out was measured")
-    ), ""
+    none = Unmeasured("no attack that an attacker could carry out was measured")
+    return (quantities[0][1] if quantities else none), ""
 
 
 def _rank(record: VersionResult, ranking: Ranking | Unmeasured) -> Standing | Unmeasured:

@@ -71,10 +71,8 @@ def description(marks: Sequence[Mark], across: Axis, up: Axis) -> str:
     """Say in words which points lie farthest out, for those who cannot see them."""
     ends = dict.fromkeys([min(marks, key=lambda mark: mark.x.value), max(marks, key=lambda mark: mark.x.value)])
     ends |= dict.fromkeys(mark for mark in marks if mark.role != "other")
-    phrases = [
-        f"{title(mark.name)}: {_spoken(mark.x, across)} across, {_spoken(mark.y, up)} up" for mark in [*ends][:5]
-    ]
-    return f"{across.label} against {up.label}. {'; '.join(phrases)}"
+    parts = [f"{title(mark.name)}: {_spoken(mark.x, across)} across, {_spoken(mark.y, up)} up" for mark in [*ends][:5]]
+    return f"{across.label} against {up.label}. {'; '.join(parts)}"
 
 
 def _spoken(estimate: Estimate, axis: Axis) -> str:

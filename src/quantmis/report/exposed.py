@@ -102,7 +102,7 @@ def _exposure(sample: SampleExposure | None, digits: int) -> Cell:
 def by_chance(results: Results) -> bool:
     """Return whether none of the samples that are listed is exposed beyond what chance allows."""
     listed = [record[MOST_EXPOSED_SAMPLES] for record in compared(results)]
-    return all(each.exposure.low <= COIN for found in listed if not isinstance(found, Unmeasured) for each in found)
+    return all(each.exposure.low <= COIN for rows in listed if not isinstance(rows, Unmeasured) for each in rows)
 
 
 def controls(results: Results, notes: Notes) -> tuple[ReportTable, ReportTable]:

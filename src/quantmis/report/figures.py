@@ -77,11 +77,9 @@ def _utility_axis(metric: str) -> Axis:
 
 
 def _counted(marks: Sequence[Mark], listed: Sequence[Place]) -> str:
-    missing = len(listed) - len(marks)
+    rest = len(listed) - len(marks)
     return (
-        f"{len(marks)} versions"
-        + (f" ({missing} not measured)" if missing else "")
-        + "; the ranking table has the numbers"
+        f"{len(marks)} versions" + (f" ({rest} not measured)" if rest else "") + "; the ranking table has the numbers"
     )
 
 
@@ -115,8 +113,8 @@ def _resolved(quantity: Measured) -> TypeGuard[Estimate]:
 
 
 def _bounds_only(results: Results, count: int) -> str:
-    missing = len(results.versions) - count
-    return f" {missing} of {len(results.versions)} versions, not resolved, are left out." if missing else ""
+    rest = len(results.versions) - count
+    return f" {rest} of {len(results.versions)} versions, not resolved, are left out." if rest else ""
 
 
 def security(results: Results, styles: Styles) -> Figure:

@@ -50,15 +50,13 @@ class Gap:
 
 def gaps(results: Results) -> list[Gap]:
     """Return every reason of the document, each once, with all its places."""
-    by_reason: dict[str, dict[str, list[str]]] = {}
+    places: dict[str, dict[str, list[str]]] = {}
     for path, reason in _reasons(results, ()):
         version, rest = _split(path)
         what = _words(rest)
-        by_reason.setdefault(reason, {}).setdefault(what, []).append(version)
+        places.setdefault(reason, {}).setdefault(what, []).append(version)
     count = len(results.versions)
-    return [
-        Gap(reason, _capped([_place(*each, count) for each in where.items()])) for reason, where in by_reason.items()
-    ]
+    return [Gap(reason, _capped([_place(*each, count) for each in where.items()])) for reason, where in places.items()]
 
 
 def _capped(places: list[str]) -> tuple[str, ...]:

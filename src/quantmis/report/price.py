@@ -73,11 +73,9 @@ def difference(change: Estimate, name: str) -> str:
         return _times(change)
     share = words.is_share(name)
     factor, unit = (100, " points") if share else (1, "")
-    scaled_change = words.scaled(change, factor)
-    digits = words.clear(scaled_change, words.places(words.reach(scaled_change) / 10, most=1 if share else 4))
-    value, low, high = (
-        words.fixed(each, digits) for each in (scaled_change.value, scaled_change.low, scaled_change.high)
-    )
+    amount = words.scaled(change, factor)
+    digits = words.clear(amount, words.places(words.reach(amount) / 10, most=1 if share else 4))
+    value, low, high = (words.fixed(each, digits) for each in (amount.value, amount.low, amount.high))
     return f"{value}{unit} of {words.plainly(name)}, between {low} and {high}"
 
 

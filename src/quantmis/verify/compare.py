@@ -9,7 +9,7 @@ SHOWN = 60
 
 
 def differences(document: Any, computed: Any, path: str = "") -> Iterator[str]:
-    """Yield a line for everything in which `computed` is not what was `written`; both as plain JSON.
+    """Yield a line for everything in which `computed` is not what the `document` says; both as plain JSON.
 
     >>> list(differences({"auc": {"value": 0.6}}, {"auc": {"value": 0.5}}))
     ['auc.value: 0.6 in the document, 0.5 computed from the tables']

@@ -73,11 +73,9 @@ def unnamed(folder: Path, results: Results) -> list[str]:
     """Return a line for each table in the folder that the document does not name."""
     targets = results.target.versions if isinstance(results.target, TargetResult) else []
     noises = [f"matched_noise(of={each.version})" for each in results.controls if each.name.startswith(NOISE)]
-    tables = {record.table for record in [*results.versions, *targets]} | {
-        f"tables/{slug(each)}.npz" for each in noises
-    }
+    names = {record.table for record in [*results.versions, *targets]} | {f"tables/{slug(each)}.npz" for each in noises}
     paths = sorted(path.relative_to(folder).as_posix() for path in (folder / "tables").rglob("*.npz"))
-    return [f"{path}: results.json names no such table" for path in paths if path not in tables]
+    return [f"{path}: results.json names no such table" for path in paths if path not in names]
 
 
 def settings_of(results: Results, saved: Saved) -> AnalysisSettings:
