@@ -55,6 +55,7 @@ def test_every_number_arrives_with_its_interval(mlflow: Any):
     assert run.info.status == "FINISHED"
 
 
+@pytest.mark.slow
 def test_the_report_and_the_results_are_artefacts(mlflow: Any, tmp_path: Path):
     run = qm.log_to_mlflow(qm.AuditResult(document()))
     folder = Path(mlflow.artifacts.download_artifacts(run_id=run, artifact_path="quantmis", dst_path=str(tmp_path)))
@@ -62,6 +63,7 @@ def test_the_report_and_the_results_are_artefacts(mlflow: Any, tmp_path: Path):
     assert "Privacy audit" in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_an_audit_joins_the_run_that_is_active(mlflow: Any):
     with mlflow.start_run() as run:
         mlflow.log_metric("loss", 0.3)
@@ -96,6 +98,7 @@ def test_without_mlflow_the_command_that_installs_it_is_named(monkeypatch: pytes
     assert "quantmis[mlflow]" in str(raised.value.hint)
 
 
+@pytest.mark.slow
 def test_another_audit_in_the_same_run_is_refused_before_anything_is_written(mlflow: Any):
     other = document({"identity": 1.0, "sign": 0.2})
     asked = other.config.model_copy(update={"seed": 7})

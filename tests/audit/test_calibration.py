@@ -34,6 +34,7 @@ class Witness(Quantizer):
         return Uniform(bits=4).apply(models, None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["held_out", "members"])
 def test_quantizers_see_what_they_were_promised(where: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(QUANTIZERS._own, "witness", Witness)

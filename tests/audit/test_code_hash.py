@@ -96,6 +96,7 @@ PAIRS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("holder", HOLDERS)
 def test_a_value_counts_wherever_it_is_held(holder: Callable[[Any], Any]):
     for one, other in PAIRS:
@@ -183,6 +184,7 @@ def test_a_changed_file_counts_where_the_recipe_imports_it_however_far_away(
     assert (before == after) == (changed == "unrelated.py")
 
 
+@pytest.mark.slow
 def test_the_arguments_of_an_audit_file_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A slope that is neither in the repr nor in the weights of the model."""
     monkeypatch.syspath_prepend(tmp_path)

@@ -14,6 +14,7 @@ from quantmis.models.training import train
 from quantmis.quantizers import QUANTIZERS, Identity
 
 
+@pytest.mark.slow
 def test_the_rows_of_dynamic_int8_are_those_of_each_sample_alone(digits: Samples):
     """Against one call of ONNX Runtime for each sample."""
     pytest.importorskip("onnxruntime")

@@ -37,6 +37,7 @@ def test_longer_training_gives_away_more_and_the_difference_is_paired(audits: tu
     assert "paired" in change.method
 
 
+@pytest.mark.slow
 def test_an_audit_does_not_differ_from_itself(audits: tuple[Path, Path]):
     for each in compared(audits[0], audits[0]):
         assert each.exposure[2].value == 0
@@ -89,6 +90,7 @@ def test_this_model_is_compared_with_this_model_and_the_procedure_with_nothing(b
     assert notes(*both) == ["only in B: identity (this training algorithm), sign (this training algorithm)"]
 
 
+@pytest.mark.slow
 def test_this_model_beside_shadow_models_is_compared_with_its_references(both: tuple[Path, Path]):
     found = {(each.about, each.name): each for each in compared(both[1], both[1])}
     assert len(found) == 5

@@ -68,6 +68,7 @@ def test_canaries_are_found_and_kept_out_of_every_other_number(digits: qm.Sample
     assert not any(finding.code == "QM001" for finding in result.document.warnings)
 
 
+@pytest.mark.slow
 def test_every_quantizer_is_compared_with_noise_of_its_size(digits: qm.Samples):
     few = digits.take(np.arange(200))
     asked = ["sign", "uniform(bits=8)"]
@@ -77,6 +78,7 @@ def test_every_quantizer_is_compared_with_noise_of_its_size(digits: qm.Samples):
     assert list(result.versions) == ["identity", *asked]
 
 
+@pytest.mark.slow
 def test_a_failed_control_is_the_first_finding(digits: qm.Samples, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(controls, "FOUND", 1.1)
     few = digits.take(np.arange(200))
@@ -117,6 +119,7 @@ def test_models_that_did_not_learn_are_called_so(digits: qm.Samples):
     assert "QM009" in codes
 
 
+@pytest.mark.slow
 def test_a_ranking_prints_a_line_per_quantizer(digits: qm.Samples):
     task = qm.Task(Wide, recipe=qm.Recipe(epochs=1))
     result = qm.audit(task, digits.take(np.arange(200)), quantizers=["sign"], shadows=8, progress=False)

@@ -44,6 +44,7 @@ def test_a_table_a_model_and_weights_become_a_file_that_runs(folder: Path):
     assert audit_file(path, folder / "out", {}).document.config.depth == "as-is"
 
 
+@pytest.mark.slow
 def test_where_there_is_a_choice_it_is_asked(folder: Path):
     (folder / "other.csv").write_text("a,b\n1,2\n")
     asked: list[str] = []
@@ -70,6 +71,7 @@ def test_hostile_names_stay_strings(tmp_path: Path):
     assert read(draft(tmp_path, "audit.toml", never)).data.file == name
 
 
+@pytest.mark.slow
 def test_no_file_is_overwritten(folder: Path):
     draft(folder, "audit.toml", never)
     with pytest.raises(UserError, match="exists already"):
@@ -81,6 +83,7 @@ def test_a_folder_without_data_is_refused(tmp_path: Path):
         draft(tmp_path, "audit.toml", never)
 
 
+@pytest.mark.slow
 def test_without_a_terminal_a_choice_is_an_error_that_names_it(folder: Path):
     (folder / "other.csv").write_text("a,b\n1,2\n")
     found = CliRunner().invoke(app, ["init", str(folder)])
@@ -88,6 +91,7 @@ def test_without_a_terminal_a_choice_is_an_error_that_names_it(folder: Path):
     assert "There are digits.csv, other.csv" in str(found.exception)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ["2", "other.csv", "nothing\n2"])
 def test_on_a_terminal_a_choice_is_answered_by_its_number_or_name(folder: Path, answer: str):
     (folder / "other.csv").write_text("label,b\n1,2\n")
@@ -103,6 +107,7 @@ def test_on_a_terminal_a_choice_is_answered_by_its_number_or_name(folder: Path, 
     assert read(folder / "audit.toml").data.file == "other.csv"
 
 
+@pytest.mark.slow
 def test_options_answer_where_nobody_can(folder: Path):
     (folder / "other.csv").write_text("a,b\n1,2\n")
     done = CliRunner().invoke(app, ["init", str(folder), "--data", "digits.csv", "--target", "pixel3"])

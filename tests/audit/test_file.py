@@ -57,6 +57,7 @@ def test_data_and_recipe_may_be_functions(folder: Path):
     assert result.document.config.recipe == {"function": "own_model_of_tests:train"}
 
 
+@pytest.mark.slow
 def test_a_table_and_a_model_of_transformers_are_audited(folder: Path):
     """Token numbers of different lengths, from a function; the model by its configuration alone."""
     (folder / "own_model_of_tests.py").write_text(
@@ -93,6 +94,7 @@ attacks = ["loss_threshold"]
     assert list(result.versions) == ["identity", "sign"]
 
 
+@pytest.mark.slow
 def test_a_csv_file_is_audited_and_the_result_says_how_it_was_read(folder: Path):
     draw = np.random.default_rng(0)
     rows = [
@@ -109,6 +111,7 @@ def test_a_csv_file_is_audited_and_the_result_says_how_it_was_read(folder: Path)
     assert "y: the classes 0 = high, 1 = low" in (folder / "out" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_plan_counts_and_trains_next_to_nothing(folder: Path):
     (folder / "audit.toml").write_text(GOOD.replace("epochs = 2", "epochs = 100000"))
     plan = plan_file(folder / "audit.toml", {})

@@ -52,6 +52,7 @@ def auc(document, version: str = "identity") -> Estimate:
     return found[AUC]
 
 
+@pytest.mark.slow
 def test_an_as_is_audit_counts_a_group_once(tmp_path: Path):
     grouped, single = as_is(GROUP, out=tmp_path / "a"), as_is(None)
     assert grouped.data.groups == GROUPS
@@ -65,6 +66,7 @@ def test_an_as_is_audit_counts_a_group_once(tmp_path: Path):
     assert len(np.unique(np.stack([groups, GROUP]), axis=1).T) == GROUPS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("depth", "models"), [("indicator", {"replicates": 4}), ("shadow", {"shadows": 8})])
 def test_an_audit_that_trains_counts_a_group_once(tmp_path: Path, depth: str, models: dict[str, int]):
     task = qm.Task(net, recipe=Recipe(epochs=1, batch_size=32))
@@ -91,6 +93,7 @@ def test_a_shuffled_membership_keeps_groups_whole():
         assert (drawn[0] != member[0]).any()
 
 
+@pytest.mark.slow
 def test_the_sets_without_the_model_are_compared_by_groups():
     target = as_is(GROUP).target
     assert isinstance(target, TargetResult)
@@ -130,6 +133,7 @@ def test_calibration_takes_whole_groups(monkeypatch: pytest.MonkeyPatch):
     np.testing.assert_array_equal(calibration_rows(target, settings, shown), ROWS[half : half + half // 4])
 
 
+@pytest.mark.slow
 def test_copies_count_as_one_and_are_told():
     draw = np.random.default_rng(0)
     x, y = np.tile(draw.normal(size=(60, 5)), (4, 1)), np.tile(draw.integers(0, 2, 60), 4)

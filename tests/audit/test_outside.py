@@ -156,6 +156,7 @@ def test_python_looking_for_modules_lists_no_folder(tmp_path: Path, monkeypatch:
     assert list(observed.digests()) == [f"file:{tmp_path / 'outside_new.py'}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_what_a_training_function_reads_counts(trainers: ModuleType, tmp_path: Path, name: str, capfd):
     trainer, out = getattr(trainers, name), tmp_path / "out"
@@ -175,6 +176,7 @@ def test_what_a_function_writes_itself_does_not(trainers: ModuleType, tmp_path: 
     assert reused(trainers.by_nothing, tmp_path / "out") == 4
 
 
+@pytest.mark.slow
 def test_what_other_processes_read_counts(trainers: ModuleType, tmp_path: Path):
     assert reused(trainers.by_file, tmp_path / "out", workers=2) == 0
     assert reused(trainers.by_file, tmp_path / "out") == 4
@@ -182,6 +184,7 @@ def test_what_other_processes_read_counts(trainers: ModuleType, tmp_path: Path):
     assert reused(trainers.by_file, tmp_path / "out") == 0
 
 
+@pytest.mark.slow
 def test_fresh_starts_over(tmp_path: Path):
     few = {"recipe": qm.Recipe(epochs=1), "checkpoint_every": None, "shadows": 4, "replicates": 4, "quantizers": []}
     found = [run(requested(tmp_path, **few, fresh=fresh), progress=False) for fresh in (False, True, False)]

@@ -71,6 +71,7 @@ def test_versions_of_different_models_are_no_set():
     assert only_trained.versions.keys() == given.versions.keys()
 
 
+@pytest.mark.slow
 def test_an_audit_of_trained_models_measures_its_release_sets_and_verify_finds_them_again(tmp_path: Path):
     options = {"quantizers": QUANTIZERS, "attacks": ["loss_threshold", "lira"], "shadows": 8, "progress": False}
     result = qm.audit(
@@ -87,6 +88,7 @@ def test_an_audit_of_trained_models_measures_its_release_sets_and_verify_finds_t
     assert verify(tmp_path).edited == []
 
 
+@pytest.mark.slow
 def test_an_as_is_audit_measures_all_versions_of_the_target_together(tmp_path: Path):
     result = qm.audit(
         TASK, samples(), target=target(other=net()), quantizers=QUANTIZERS, depth="as-is", progress=False, out=tmp_path
@@ -97,6 +99,7 @@ def test_an_as_is_audit_measures_all_versions_of_the_target_together(tmp_path: P
     assert verify(tmp_path).edited == []
 
 
+@pytest.mark.slow
 def test_the_versions_of_a_target_are_attacked_by_what_was_learned_from_models_of_ones_own(tmp_path: Path):
     options = {"quantizers": QUANTIZERS, "attacks": ["loss_threshold", "lira"], "shadows": 8, "progress": False}
     sets = [["identity", "sign"], ["sign", "other"]]
@@ -111,6 +114,7 @@ def test_the_versions_of_a_target_are_attacked_by_what_was_learned_from_models_o
     assert verify(tmp_path).edited == []
 
 
+@pytest.mark.slow
 def test_no_release_set_is_measured_where_none_is_asked_for():
     result = qm.audit(
         TASK, samples(), target=target(), quantizers=QUANTIZERS, depth="as-is", release=[], progress=False
@@ -118,6 +122,7 @@ def test_no_release_set_is_measured_where_none_is_asked_for():
     assert result.document.releases == []
 
 
+@pytest.mark.slow
 def test_an_audit_file_names_release_sets_in_a_section_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     sys.modules.pop("own_model_of_tests", None)

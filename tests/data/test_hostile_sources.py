@@ -269,6 +269,7 @@ def test_file_names_that_are_no_utf_8_are_escaped(tmp_path: Path):
 # hangs and bombs
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 def test_short_lines_make_a_paragraph_in_no_time(tmp_path: Path):
     (tmp_path / "t.txt").write_text("a\n" * 300_000)
@@ -378,6 +379,7 @@ def test_a_parquet_file_that_says_one_thing_many_times_is_refused(tmp_path: Path
         refused(lambda: samples_of(tmp_path / "t.parquet", target="a"), "of memory, more than")
 
 
+@pytest.mark.slow
 def test_one_hot_columns_that_would_take_the_memory_are_refused(tmp_path: Path):
     path = table(
         tmp_path,

@@ -314,6 +314,7 @@ def test_the_heads_of_the_example_fit_its_fingerprints(name: str):
     check(task_of(file, EXAMPLE), samples_of(file, EXAMPLE))
 
 
+@pytest.mark.slow
 def test_a_regression_that_is_worse_than_the_mean_is_warned_of(tmp_path: Path):
     rows = [f"{smiles},{500 + row % 7}" for row, smiles in enumerate(ALCOHOLS)]
     table(tmp_path, rows, "smiles,y")

@@ -51,6 +51,7 @@ def test_every_document_is_written(form: str, audit: Results):
         assert "<script>alert" not in content
 
 
+@pytest.mark.slow
 @FEW
 @given(st.sampled_from(["<script>alert(1)</script>", "=HYPERLINK(1)", "|a|b|", "`x`", "\u202egpj"]))
 def test_a_name_is_text_and_nothing_else(name: str):

@@ -62,6 +62,7 @@ def test_a_result_is_read_or_refused(content: bytes):
     assert results.parse(read.model_dump_json().encode()) == read
 
 
+@pytest.mark.slow
 @MANY
 @given(
     st.one_of(st.text(max_size=60), st.from_regex(r"[a-z_]{1,12}\([a-z]{1,6}=[-0-9.a-z\"\[\]]{0,9}\)", fullmatch=True))

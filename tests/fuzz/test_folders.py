@@ -84,6 +84,7 @@ def table() -> LossTable:
     )
 
 
+@pytest.mark.slow
 @MANY
 @given(data=st.data())
 def test_a_saved_table_is_read_as_it_was_written_or_not_at_all(tmp_path: Path, data):
@@ -125,6 +126,7 @@ Words.
 """
 
 
+@pytest.mark.slow
 @settings(MANY, max_examples=60)
 @given(data=st.data())
 def test_a_model_card_keeps_all_that_is_its_own_or_is_refused(tmp_path: Path, data):

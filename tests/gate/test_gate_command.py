@@ -250,11 +250,13 @@ def test_the_gate_opens_without_torch(folder: Path, policy: Path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_example_and_the_schema_are_printed():
     assert quantmis("gate", "--example").stdout == gate.EXAMPLE
     assert json.loads(quantmis("gate", "--schema").stdout) == gate.json_schema()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [

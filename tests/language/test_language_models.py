@@ -107,6 +107,7 @@ def test_a_reference_is_the_model_before_fine_tuning(base: Path):
     assert "reference_difference" not in made.loss.named_signals(made.samples(texts(), reference=False))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [None, 2])
 def test_together_and_one_by_one_train_the_same_models(base: Path, rank: int | None):
     made = task(base, lora_rank=rank)

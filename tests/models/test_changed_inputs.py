@@ -83,6 +83,7 @@ def test_every_table_of_an_audit_of_it_is_that_of_its_twin(digits: Samples):
         np.testing.assert_allclose(values, groups[1].arrays[name], atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_version_that_changes_its_inputs_changes_no_other_version(digits: Samples):
     torch.manual_seed(0)
     x = digits.x[:200].copy()

@@ -161,6 +161,7 @@ def test_a_head_of_another_size_is_new_and_depends_on_the_seed(saved: Path):
     assert torch.equal(first[name], other[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "engine"), [("llama", "stacked"), ("gpt2", "stacked"), ("bert", "loop")])
 def test_models_are_stacked_where_vmap_takes_them_and_trained_one_by_one_with_the_reason_where_not(
     kind: str, engine: str

@@ -124,6 +124,7 @@ PLAIN = [mlp, normed, convolutional, Embedded, Attention]
 RANDOM = [dropped, channels_dropped, WithDropout, Noisy]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [*PLAIN, *RANDOM])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 def test_models_trained_together_are_those_trained_one_by_one(digits: Samples, model, optimizer: str):
@@ -471,6 +472,7 @@ def test_training_together_keeps_the_law_of_final_losses(digits: Samples, model)
     assert ks_2samp(losses("stacked", 0), losses("loop", 1)).pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_training_learns(digits: Samples):
     task = Task(mlp, recipe=Recipe(epochs=15, learning_rate=1e-2))
     modules = trained(task, digits.take(np.arange(1200)), 2, "stacked")

@@ -64,6 +64,7 @@ def with_outlier() -> qm.Samples:
     return qm.Samples(x, y)
 
 
+@pytest.mark.slow
 def test_an_audit_of_a_trained_model_measures_r_squared_on_its_non_members():
     samples, model = with_outlier(), line()
     members, others = np.arange(60), np.arange(60, 120)
@@ -75,6 +76,7 @@ def test_an_audit_of_a_trained_model_measures_r_squared_on_its_non_members():
     assert result.document.versions[0][UTILITY].value == pytest.approx(truth, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_an_audit_of_a_training_measures_r_squared_on_what_it_held_out(tmp_path: Path):
     samples, task = with_outlier(), qm.Task(line, "mse", qm.Recipe(epochs=1))
     result = qm.audit(task, samples, quantizers=["sign"], depth="indicator", out=tmp_path / "audit", seed=1)

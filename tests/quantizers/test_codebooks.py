@@ -206,6 +206,7 @@ def test_k_means_errs_no_more_than_even_levels():
     assert min(error, key=error.__getitem__) == KMeans(bits=3)
 
 
+@pytest.mark.slow
 def test_stochastic_rounding_is_right_on_average_and_never_off_by_a_level():
     model = nn.Linear(30, 20, bias=False)
     draws = [

@@ -92,6 +92,7 @@ def test_a_file_alone_has_the_digest_of_its_bytes(tmp_path: Path):
     assert digest_of(tmp_path / "a.safetensors") == hashlib.sha256(b"anything").hexdigest()
 
 
+@pytest.mark.slow
 def test_the_fingerprint_of_a_quantized_model_counts_what_is_not_quantized():
     model = nn.Sequential(nn.Linear(4, 3))
     first = Uniform(bits=4).quantize(model).fingerprint

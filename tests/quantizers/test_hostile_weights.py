@@ -91,6 +91,7 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ARCHIVES)
 def test_an_archive_that_is_no_plain_state_dict_is_refused(tmp_path: Path, kind: str):

@@ -42,6 +42,7 @@ def twins() -> tuple[nn.Module, nn.Module, Tensor]:
 SPELLED = ["gptq(bits=3)", "obq(bits=3)", "adaround(bits=3, iterations=20)", "brecq(bits=3, iterations=20)"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelled", SPELLED)
 def test_a_calibrated_method_makes_the_same_of_a_forward_in_place(spelled: str):
     one, other, x = twins()
@@ -53,6 +54,7 @@ def test_a_calibrated_method_makes_the_same_of_a_forward_in_place(spelled: str):
     assert torch.equal(x, before)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("spelled", ["brevitas(bits=4)", "onnx.dynamic"])
 def test_a_library_does_too(spelled: str):

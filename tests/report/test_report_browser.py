@@ -77,6 +77,7 @@ def test_no_width_needs_scrolling_sideways(show: Callable[..., Page], name: str,
     assert show(name, width).evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_narrow_pages_show_the_narrow_figures_and_wide_pages_the_wide(show: Callable[..., Page], width: int):
     page = show("ordinary", width)
@@ -86,6 +87,7 @@ def test_narrow_pages_show_the_narrow_figures_and_wide_pages_the_wide(show: Call
         assert (wide.nth(index).is_visible(), narrow.nth(index).is_visible()) == (width > 360, width == 360)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("name", "width"), [("ordinary", 360), ("ordinary", 1600), ("as-is", 1000), ("hostile", 1000)])
 def test_axe_finds_nothing_to_object_to(show: Callable[..., Page], name: str, width: int, theme: str):
@@ -99,6 +101,7 @@ SHOTS = os.environ.get("QUANTMIS_SHOTS")
 """A folder that keeps the pictures for people to look at; without it they are only looked at by the test."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_picture_of_the_page_is_as_wide_as_the_screen_and_shows_the_verdict_in_its_ink(
@@ -113,6 +116,7 @@ def test_a_picture_of_the_page_is_as_wide_as_the_screen_and_shows_the_verdict_in
     assert darkest < 60
 
 
+@pytest.mark.slow
 def test_no_label_of_a_figure_covers_another(show: Callable[..., Page]):
     for width in WIDTHS:
         covered = show("ordinary", width).evaluate(COVERED)

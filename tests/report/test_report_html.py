@@ -129,6 +129,7 @@ def test_the_same_document_gives_the_same_page(source: str):
     assert render(document()) == source
 
 
+@pytest.mark.slow
 def test_names_are_printed_and_never_obeyed(harmless: str):
     page = Page(harmless)
     assert len(page.all("script")) == 1

@@ -53,6 +53,7 @@ def test_the_verdict_says_so_only_where_more_is_given_away_together():
     assert not any("Whoever has" in text for text in spoken[1])
 
 
+@pytest.mark.slow
 def test_the_page_has_a_section_with_what_each_version_adds():
     page = render(with_releases(document(), released(), released(("identity", "sign", SPARSE))))
     for words in (
@@ -65,6 +66,7 @@ def test_the_page_has_a_section_with_what_each_version_adds():
     assert "No versions were attacked together" in render(document())
 
 
+@pytest.mark.slow
 def test_both_subjects_have_their_release_sets():
     whole = given(audited())
     assert isinstance(whole.target, TargetResult)

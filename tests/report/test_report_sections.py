@@ -50,6 +50,7 @@ def test_a_version_has_the_same_number_wherever_it_stands():
     assert [row.name for row in table.rows] != sorted(numbers, key=lambda name: numbers[name])
 
 
+@pytest.mark.slow
 def test_members_that_differ_from_non_members_are_said_first_and_in_their_section():
     results = documents.as_is(differs=True)
     page = text(results)
@@ -80,6 +81,7 @@ def test_exposure_stands_by_class_and_by_sample():
     assert "None can be named" not in part(source, "exposure")
 
 
+@pytest.mark.slow
 def test_the_model_that_ships_has_its_own_figures_attacks_and_classes():
     results = documents.given(documents.exposed(document()))
     assert isinstance(results.target, TargetResult)
@@ -116,6 +118,7 @@ def test_samples_that_chance_allows_are_said_to_be_such():
     assert "None can be named" in section(results.model_copy(update={"versions": records}), "exposure")
 
 
+@pytest.mark.slow
 def test_many_classes_are_cut_to_the_most_exposed():
     results = documents.exposed(document())
     (first, *rest) = results.versions
@@ -174,6 +177,7 @@ def test_the_page_says_what_it_cannot_answer_and_where_the_answer_is():
         assert word in part(source, "glossary")
 
 
+@pytest.mark.slow
 def test_hostile_names_of_the_model_and_of_samples_stay_harmless():
     results = documents.given(documents.exposed(document()))
     assert isinstance(results.target, TargetResult)
@@ -211,6 +215,7 @@ def test_a_harmed_document_is_refused_with_what_to_do(tmp_path: Path, harm, said
     assert refused.value.hint
 
 
+@pytest.mark.slow
 def test_words_of_the_very_model_promise_nothing():
     for results in (documents.as_is(), documents.given(document())):
         assert not re.search(r"\b(safe|secure|compliant)\b", text(results), re.IGNORECASE)

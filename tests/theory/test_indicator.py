@@ -62,6 +62,7 @@ def test_the_interval_covers_new_points_and_new_replicates(count):
     assert 0.9 <= covered <= 1.0
 
 
+@pytest.mark.slow
 def test_the_interval_of_min_covers_new_points():
     covered = []
     for seed in range(60):
@@ -70,6 +71,7 @@ def test_the_interval_of_min_covers_new_points():
     assert 0.9 <= np.mean(covered) <= 1.0
 
 
+@pytest.mark.slow
 def test_points_with_heavy_tails_are_covered_through_the_variance():
     """The loss is +-1 or rarely +-20: the variance decides the rate, and few points decide the variance."""
     truth, covered = 1.5**2 / (2 * (0.99 + 0.01 * 400)), []

@@ -29,6 +29,7 @@ def test_simulation_agrees_with_every_training_set_listed():
     assert estimate.low <= 1 - enumerated_advantage(few, 5) <= estimate.high
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_simulation_covers():
     few = generator(2, "cover").gamma(1.0, size=(3, 5))
     truth = 1 - enumerated_advantage(few, 4)

@@ -94,6 +94,7 @@ def test_an_audit_that_nobody_touched_is_unchanged(shadow: Path):
     assert found.numbers > 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", ["as_is", "indicator"])
 def test_every_depth_can_be_verified(depth: str, request: pytest.FixtureRequest):
     found = verify(request.getfixturevalue(depth))
@@ -130,6 +131,7 @@ def altered(document: dict[str, Any], path: tuple[Any, ...]) -> dict[str, Any]:
     return copied
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", ["shadow", "as_is"])
 def test_everything_outside_of_what_is_named_is_compared(
     depth: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -237,6 +239,7 @@ def apart(content: dict[str, Any]) -> None:
     content["target"]["blind"]["differs"] = not content["target"]["blind"]["differs"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "where"),
     [
@@ -267,6 +270,7 @@ def test_an_edited_number_is_named_even_where_the_seal_was_renewed(
     assert not any("sealed" in line for line in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["config", "data", "reproduce", "environment"])
 def test_an_edit_of_what_the_tables_do_not_determine_breaks_the_seal(copy: Path, key: str):
     field = {"config": "model", "data": "digest", "reproduce": "python", "environment": "device"}[key]
@@ -277,6 +281,7 @@ def test_an_edit_of_what_the_tables_do_not_determine_breaks_the_seal(copy: Path,
     ]
 
 
+@pytest.mark.slow
 def test_another_seed_or_level_gives_other_numbers(copy: Path):
     edit(copy, lambda content: content["config"].update(level=0.9), reseal=True)
     assert len(verify(copy).edited) > 20
@@ -291,6 +296,7 @@ def test_spaces_and_the_order_of_keys_are_no_edit(copy: Path):
     assert not [line for line in verify(copy).edited if line.startswith("results.json")]
 
 
+@pytest.mark.slow
 def test_a_seal_that_was_removed_is_an_edit(copy: Path):
     edit(copy, lambda content: content["environment"].pop("seal"))
     assert verify(copy).edited[0].startswith("results.json has no seal, and every audit writes one")
@@ -305,6 +311,7 @@ def left_out(content: dict[str, Any]) -> None:
     content["versions"][1]["measures"].clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [called_earlier, left_out])
 def test_no_number_can_be_called_one_of_an_earlier_version_or_left_out(
     copy: Path, change: Callable[[dict[str, Any]], None]
@@ -319,6 +326,7 @@ def test_no_number_can_be_called_one_of_an_earlier_version_or_left_out(
 # the page and what else lies in the folder
 
 
+@pytest.mark.slow
 def test_a_page_that_was_edited_is_named(copy: Path):
     path = copy / "report.html"
     path.write_text(path.read_text(encoding="utf-8").replace("right 5", "right 4") + " ", encoding="utf-8")
@@ -326,6 +334,7 @@ def test_a_page_that_was_edited_is_named(copy: Path):
     assert line.startswith("report.html is not the page that results.json gives")
 
 
+@pytest.mark.slow
 def test_a_page_of_other_versions_or_none_is_not_checked_and_said_to_be_so(copy: Path):
     path = copy / "report.html"
     path.write_text(path.read_text(encoding="utf-8").replace("matplotlib ", "matplotlib 0."), encoding="utf-8")
@@ -336,6 +345,7 @@ def test_a_page_of_other_versions_or_none_is_not_checked_and_said_to_be_so(copy:
     assert verify(copy).unchecked[0] == "report.html: there is none in the folder"
 
 
+@pytest.mark.slow
 def test_what_is_written_again_from_an_edited_document_says_so(copy: Path):
     edit(copy, lambda content: content["config"].update(model="another"))
     done = subprocess.run(
@@ -346,6 +356,7 @@ def test_what_is_written_again_from_an_edited_document_says_so(copy: Path):
     assert "results.json was edited" in (copy / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_documents_and_tables_that_are_not_checked_are_named(copy: Path):
     (copy / "report.md").write_text("# all is well")
     shutil.copy(copy / "tables" / "sign.npz", copy / "tables" / "other.npz")
@@ -354,11 +365,13 @@ def test_documents_and_tables_that_are_not_checked_are_named(copy: Path):
     assert verify(copy).edited == ["tables/other.npz: results.json names no such table"]
 
 
+@pytest.mark.slow
 def test_a_target_that_was_taken_out_leaves_its_tables(copy: Path):
     edit(copy, lambda content: content.update(target={"reason": "no trained model was given"}), reseal=True)
     assert "tables/target/identity.npz: results.json names no such table" in verify(copy).edited
 
 
+@pytest.mark.slow
 def test_what_the_schema_does_not_know_is_an_edit(copy: Path):
     def noted(content: dict[str, Any]) -> None:
         content["versions"][0]["measures"]["utility"]["note"] = "reviewed by hand"
@@ -374,6 +387,7 @@ def test_a_key_that_comes_twice_is_no_document(copy: Path):
         verify(copy)
 
 
+@pytest.mark.slow
 def test_the_file_that_was_audited_is_told_from_others(tmp_path: Path):
     model, other = tmp_path / "model.safetensors", tmp_path / "other.safetensors"
     save_file(task().build(3).state_dict(), model)
@@ -396,6 +410,7 @@ def rewrite(path: Path, **changes: Any) -> None:
     np.savez_compressed(path, **{**arrays, **changes})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["tables/sign.npz", "tables/target/uniform_bits_4.npz"])
 def test_an_edited_table_is_named(copy: Path, table: str):
     with np.load(copy / table, allow_pickle=False) as file:
@@ -405,6 +420,7 @@ def test_an_edited_table_is_named(copy: Path, table: str):
     assert verify(copy).edited == [f"{table} is not the table that results.json was computed from"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trait", ["bits_per_weight", "fingerprint", "per_sample_utility", "is_audited"])
 def test_the_digest_covers_everything_in_a_table(copy: Path, trait: str):
     path = copy / "tables" / "sign.npz"
@@ -415,6 +431,7 @@ def test_the_digest_covers_everything_in_a_table(copy: Path, trait: str):
     assert verify(copy).edited == ["tables/sign.npz is not the table that results.json was computed from"]
 
 
+@pytest.mark.slow
 def test_a_table_of_matched_noise_shows_in_its_control(copy: Path):
     path = copy / "tables" / "matched_noise_of_sign.npz"
     with np.load(path, allow_pickle=False) as file:
@@ -425,6 +442,7 @@ def test_a_table_of_matched_noise_shows_in_its_control(copy: Path):
     assert all(line.startswith("controls.matched noise") for line in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 truncated"])
 def test_a_damaged_table_is_named(copy: Path, content: bytes):
     (copy / "tables" / "identity.npz").write_bytes(content)
@@ -432,6 +450,7 @@ def test_a_damaged_table_is_named(copy: Path, content: bytes):
     assert line.startswith("tables/identity.npz cannot be read as a table")
 
 
+@pytest.mark.slow
 def test_a_pickle_in_a_table_is_not_opened(copy: Path):
     rewrite(copy / "tables" / "identity.npz", metric=np.array([Trap()], dtype=object))
     [line] = verify(copy).edited
@@ -444,6 +463,7 @@ class Trap:
         return exec, ("raise SystemExit('a pickle was opened')",)
 
 
+@pytest.mark.slow
 def test_a_table_elsewhere_is_not_opened(copy: Path):
     edit(copy, lambda content: content["versions"][0].update(table="../../../etc/passwd"), reseal=True)
     assert "names '../../../etc/passwd'" in verify(copy).edited[0]
@@ -452,6 +472,7 @@ def test_a_table_elsewhere_is_not_opened(copy: Path):
 # what cannot be verified
 
 
+@pytest.mark.slow
 def test_a_missing_table_or_document_cannot_be_verified(copy: Path):
     (copy / "tables" / "sign.npz").unlink()
     with pytest.raises(UserError, match="there is no table") as raised:
@@ -461,6 +482,7 @@ def test_a_missing_table_or_document_cannot_be_verified(copy: Path):
         verify(copy / "absent")
 
 
+@pytest.mark.slow
 def test_an_attack_that_is_not_installed_cannot_be_verified(copy: Path):
     edit(copy, lambda content: content["config"].update(attacks=["mine"]), reseal=True)
     with pytest.raises(UserError, match="unknown attack 'mine'"):

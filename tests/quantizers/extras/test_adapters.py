@@ -48,6 +48,7 @@ def test_every_adapter_is_under_contract():
     assert {each.name for each in (*ADAPTERS, *WIDE)} == adapters
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("claim", contract.CLAIMS, ids=lambda claim: claim.__name__)
 @pytest.mark.parametrize("quantizer", ADAPTERS, ids=str)
@@ -71,6 +72,7 @@ def test_gguf_quantizes_the_layers_that_its_blocks_divide_and_lists_the_others(q
         quantizer.quantize(nn.Linear(10, 3))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("quantizer", ADAPTERS, ids=str)
 def test_what_is_recorded_is_what_the_library_dequantizes(quantizer: Quantizer):
@@ -93,6 +95,7 @@ def test_native_codes_are_those_of_the_libraries():
     assert torch.equal(NormalFloat().quantize(model).layers[0].codes, codes("bitsandbytes.linear4bit"))
 
 
+@pytest.mark.slow
 def test_onnx_runtime_computes_the_outputs_of_models_that_share_a_graph():
     models = [wide(), wide()]
     for value in models[1].parameters():
@@ -107,6 +110,7 @@ def test_onnx_runtime_computes_the_outputs_of_models_that_share_a_graph():
         assert torch.equal(again(inputs), found.model(inputs))
 
 
+@pytest.mark.slow
 def test_a_model_that_cannot_be_exported_is_refused():
     class Branching(nn.Linear):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

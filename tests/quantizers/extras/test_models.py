@@ -103,6 +103,7 @@ def test_it_works_or_says_why_it_cannot(kind: str, spelled: str):
             made(quantizer, kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fisher", [True, False])
 @pytest.mark.parametrize("kind", ["llama", "gpt2"])
 def test_brecq_takes_the_layers_of_a_language_model_as_blocks(kind: str, fisher: bool):

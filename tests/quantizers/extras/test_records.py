@@ -102,6 +102,7 @@ class Tied(nn.Module):
         return self.head(torch.relu(self.embedding(x).mean(1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelled", ["brevitas(bits=4)", "onnx.matmul_nbits"])
 def test_an_embedding_that_shares_the_weight_of_a_quantized_head_stays_as_it_is(spelled: str):
     with torch.random.fork_rng(devices=[]):
@@ -132,6 +133,7 @@ def _rounded(row: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarra
     return (codes - zero) * float(scale) @ weight.T + bias
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spelled", ["onnx.dynamic", 'onnx.dynamic(per="channel")'])
 def test_sums_of_onnx_runtime_are_clipped_on_no_processor(spelled: str):
     x = torch.rand(32, 64, generator=torch.Generator().manual_seed(1))  # all positive: the sums are large
