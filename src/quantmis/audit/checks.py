@@ -21,7 +21,7 @@ from quantmis.models.hugging_face import HuggingFace
 from quantmis.models.probes import FEW, few_of, require_sound, settled
 from quantmis.models.rows import forward
 from quantmis.models.task import inputs
-from quantmis.quantizers import Quantized, Quantizer
+from quantmis.quantizers import Identity, Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.quantizers.probe import require_computes
 from quantmis.registry import spelling
@@ -34,9 +34,12 @@ TRACES = {"results.json", "store", "tables"}
 """Names that tell the folder of an audit from others."""
 
 
-def check(task: Task, samples: Samples) -> None:
-    """Raise `UserError` unless fresh models are fresh, take the samples, and hold what an audit assumes of models."""
-    module = require_fresh(task)
+def check(task: Task, samples: Samples, module: nn.Module | None = None) -> None:
+    """Raise `UserError` unless fresh models are fresh, take the samples, and hold what an audit assumes of models.
+
+    `module`: a trained one that stands for fresh ones, where none will be trained.
+    """
+    module = module or require_fresh(task)
     few = inputs(samples)[:TRIED]
     try:
         outputs = forward(module, few, task.samples_at_once)
@@ -93,16 +96,26 @@ def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"]
         attack.score(rehearsal)
 
 
-def check_quantizers(settings: Settings, task: Task, samples: Samples) -> None:
-    """Put an untrained model through every quantizer and run what comes out, so that what cannot be says so now."""
-    module, few = task.build(0), few_of(inputs(samples))
-    for quantizer in (*settings.quantizers, *settings.noises):
+def check_quantizers(settings: Settings, task: Task, samples: Samples, trained: nn.Module | None = None) -> None:
+    """Put an untrained model through every quantizer and run what comes out, so that what cannot be says so now.
+
+    `trained` stands for it where nothing is trained; of it no copies are made, so that methods which work in place are
+    tried when it is their turn.
+    """
+    module, few = trained or task.build(0), few_of(inputs(samples))
+    for quantizer in _to_try(settings, trained is not None):
         quantized = _tried(quantizer, module, few)
         require_computes(spelling(quantizer), module, quantized, few.clone())
         if is_foreign(quantizer):
             settled(spelling(quantizer), quantized.model, task, few)
         if not type(quantizer).__module__.startswith("quantmis."):
             _require_repeats(quantizer, quantized, _tried(quantizer, module, few))
+
+
+def _to_try(settings: Settings, on_trained: bool) -> list[Quantizer]:
+    if not on_trained:
+        return [*settings.quantizers, *settings.noises]
+    return [each for each in settings.quantizers if not each.by_layer and not isinstance(each, Identity)]
 
 
 def _tried(quantizer: Quantizer, module: nn.Module, few: Tensor) -> Quantized:

@@ -120,7 +120,7 @@ def _target(parts: Analysed) -> TargetResult | Unmeasured:
     files = {table.name: table.origin.get("file", "") for table in parts.this_model.tables}
     return TargetResult(
         name=target.name,
-        digest=target.digest(parts.request.task),
+        digest=parts.request.open_model.given.fingerprint,
         members=len(target.members),
         non_members=len(target.non_members),
         blind=parts.blind,

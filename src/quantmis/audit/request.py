@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from quantmis.attacks import Attack
 from quantmis.audit.options import AuditOptions
 from quantmis.audit.released import released
 from quantmis.audit.settings import Settings, attacks_of, models_of, quantizers_of
+from quantmis.audit.target.open_model import OpenModel
 from quantmis.audit.target.target import Target
 from quantmis.data import Samples
 from quantmis.models import CausalLM, Task
@@ -24,6 +26,12 @@ class AuditRequest:
     out: Path | None
     command: str
     target: Target | None = None
+
+    @cached_property
+    def open_model(self) -> OpenModel:
+        """The model of the target, read when it is first asked for and kept as long as the request."""
+        assert self.target is not None  # noqa: S101 for the type checker
+        return OpenModel(self.target, self.task, self.out)
 
 
 def audit_request(

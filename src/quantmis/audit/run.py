@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
+from torch import nn
 
 from quantmis.analysis import analyse
 from quantmis.analysis.controls import controls
@@ -26,6 +27,7 @@ from quantmis.audit.target import versions
 from quantmis.audit.target.checks import check_target
 from quantmis.audit.target.confounding import blind, check_confounded
 from quantmis.audit.target.target import disjoint
+from quantmis.models.hugging_face import HuggingFace
 from quantmis.results import Results
 from quantmis.results.seal import sealed
 from quantmis.tables import LossTable
@@ -52,17 +54,28 @@ def run(request: AuditRequest, progress: bool) -> AuditResult:
 def checked(request: AuditRequest) -> tuple[AuditRequest, Bool[np.ndarray, "models samples"]]:
     """Return what is to be done and who is trained on what, once everything that could go wrong before was tried."""
     task, samples, settings = request.task, request.samples, request.settings
-    with watched(scope_of(task)):
-        check(task, samples)
     if request.target is not None:
         request = replace(request, target=disjoint(request.target, samples))
+    with watched(scope_of(task)):
+        check(task, samples, _tried(request))
+    if request.target is not None:
         check_target(request)
         check_confounded(request)
     member = membership(planted(request), settings, request.target)
     check_attacks(settings, member, task.loss.named_signals(samples))
-    check_quantizers(settings, task, samples)
+    check_quantizers(settings, task, samples, _tried(request))
     executor(settings.options.executor, settings.options.address)
     return request, member
+
+
+def _tried(request: AuditRequest) -> nn.Module | None:
+    """Return the model that is tried before all else; None for a fresh one.
+
+    A large one of transformers takes longer to be made than to be tried, and where nothing is trained there is no other
+    than the target.
+    """
+    large = isinstance(request.task.model, HuggingFace) and not request.settings.models
+    return request.open_model.module if large and request.target is not None else None
 
 
 @dataclass(frozen=True, eq=False)

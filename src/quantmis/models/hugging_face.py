@@ -13,11 +13,12 @@ import urllib.parse
 import urllib.request
 import warnings
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -84,13 +85,29 @@ class HuggingFace:
         return self._new_model()
 
     def whole(self) -> nn.Module:
-        """Return the model with its weights; `UserError` where one of them is missing or of another shape."""
+        """Return the model with its weights, in their own number format.
+
+        Raises `UserError` where one of them is missing or of another shape.
+        """
         return self._new_model(whole=True)
+
+    def empty(self, dtype: torch.dtype = torch.float32) -> nn.Module:
+        """Return a model to be filled, of which no weight was drawn: memory for them is taken when they are written."""
+        with quiet(), _explained(self.source), _drawing_nothing():
+            model = self._kind.from_config(self._config(), trust_remote_code=False, dtype=dtype)
+            model.tie_weights()  # part of drawing them, which was left out
+            return self._plain(model)
+
+    @property
+    def _kind(self) -> Any:
+        return getattr(library(), HEADS[self.head])
+
+    def _plain(self, model: Any) -> nn.Module:
+        return language.plain(in_the_open(model)) if self.head == CAUSAL_LM else classifiers.plain(model)
 
     def _new_model(self, whole: bool = False) -> nn.Module:
         with quiet(), _explained(self.source):
-            kind = getattr(library(), HEADS[self.head])
-            config = self._config()
+            kind, config = self._kind, self._config()
             if self.starts_from_weights:
                 options = {**SAFELY, "use_safetensors": True, "trust_remote_code": False, **self._where}
                 model, info = kind.from_pretrained(self.place, config=config, **options)
@@ -98,8 +115,7 @@ class HuggingFace:
                 require(not problems, f"{self.place} does not hold the whole model: {_few(problems)}", hint=WHOLE)
             else:
                 model = kind.from_config(config, trust_remote_code=False)
-        precise = model.float()
-        return language.plain(in_the_open(precise)) if self.head == CAUSAL_LM else classifiers.plain(precise)
+        return self._plain(model if whole else model.float())
 
     @property
     def place(self) -> str:
@@ -195,6 +211,13 @@ def library() -> Any:
     except ImportError as error:
         raise UserError("this model needs transformers", hint=INSTALL) from error
     return transformers
+
+
+def _drawing_nothing() -> AbstractContextManager[None]:
+    library()
+    from transformers.initialization import no_init_weights
+
+    return no_init_weights()
 
 
 @contextmanager

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from quantmis.data.tokens import PADDING
+from quantmis.models import head_in_parts
+from quantmis.models.precision import computing
 
 SHARE = 0.2
 """The share of a text's tokens that Min-K% and Min-K%++ look at, as in the papers' main results."""
@@ -25,10 +27,16 @@ SHARE = 0.2
 STATISTICS = ("loss", "min_k", "min_k_plus_plus", "lowercase_loss")
 """What a model returns for each text where nothing is learnt; the last for texts that come with their lower case."""
 
-LOGITS = 2**26
-"""Logits of one batch where nothing is learnt."""
+LOGITS = 2**24
+"""Logits that are computed at once where nothing is learnt."""
+
+WHOLE_LOGITS = 2**26
+"""Logits of one batch of a model that can only compute all of them."""
 
 MOST_TOKENS = 2**14
+
+WIDE = 2**22
+"""Activations of a batch in the widest of its layers."""
 
 CACHED = 2**18
 """Logits that are turned into statistics at once: so few that a processor's cache holds them."""
@@ -41,13 +49,17 @@ SMALLEST = 1e-30
 class Reading:
     """Hold how a model reads texts, at most `context` tokens at once, and what it is reading: windows of `texts` texts.
 
-    `shows_logits`: its outputs are logits, not statistics.
+    `shows_logits`: its outputs are logits, not statistics. `in_parts`: logits are computed a part at a time, from what
+    the model below its head returned, `below`; `wants_parts`: whether they are now.
     """
 
     context: int | None
+    in_parts: bool = False
+    wants_parts: bool = False
     shows_logits: bool = False
     texts: int = 0
     windows: Tensor | None = None
+    below: Any = None
 
 
 def plain(model: Any) -> nn.Module:
@@ -55,11 +67,26 @@ def plain(model: Any) -> nn.Module:
 
     It takes [texts, longest], or [texts, 2, longest] where each text comes with its lower case.
     """
-    model.reading = Reading(context_of(model.config))
+    reading = Reading(context_of(model.config), head_in_parts.is_possible(model))
+    model.reading = reading
     model.register_forward_pre_hook(_windows, with_kwargs=True)
+    if reading.in_parts:
+        head_in_parts.watch(model)
     model.register_forward_hook(_statistics)
-    model.tokens_at_once = max(1, min(MOST_TOKENS, LOGITS // vocabulary_of(model)))
+    model.tokens_at_once = _tokens_at_once(model, reading)
     return model
+
+
+def _tokens_at_once(model: Any, reading: Reading) -> int:
+    widest = max((max(weight.shape) for weight in _inner_weights(model)), default=1)
+    most = WIDE // widest if reading.in_parts else WHOLE_LOGITS // vocabulary_of(model)
+    return max(1, min(MOST_TOKENS, most))
+
+
+def _inner_weights(model: Any) -> list[Tensor]:
+    """Return the matrices of a model but for those of its vocabulary."""
+    count = vocabulary_of(model)
+    return [value for value in model.parameters() if value.ndim == 2 and count not in value.shape]
 
 
 def context_of(config: Any) -> int | None:
@@ -76,10 +103,11 @@ def vocabulary_of(model: nn.Module) -> int:
 
 @contextmanager
 def showing_logits(model: Any) -> Generator[None]:
-    """Let the model return its logits, [texts, tokens, vocabulary], while this lasts."""
+    """Let the model return its logits, [texts, tokens, vocabulary], in float32, while this lasts."""
     model.reading.shows_logits = True
     try:
-        yield
+        with computing(model):
+            yield
     finally:
         model.reading.shows_logits = False
 
@@ -91,7 +119,9 @@ def _windows(module: Any, arguments: tuple[Tensor, ...], words: dict[str, Any]) 
     if tokens.ndim == 3:
         tokens = tokens[:, 0] if module.training else tokens.transpose(0, 1).flatten(0, 1)
     reading.windows = windows(_trimmed(tokens), reading.context)
-    return (), {**words, "input_ids": reading.windows.flatten(0, 1).clamp(min=0), "use_cache": False}
+    reading.wants_parts = head_in_parts.wants(module, tokens)
+    only = {"logits_to_keep": 1} if reading.wants_parts else {}
+    return (), {**words, "input_ids": reading.windows.flatten(0, 1).clamp(min=0), "use_cache": False, **only}
 
 
 def _trimmed(tokens: Tensor) -> Tensor:
@@ -123,12 +153,33 @@ def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
     if reading.shows_logits:
         return logits
     target = nn.functional.pad(tokens[..., 1:], (0, 1), value=PADDING)
-    logits = logits.unflatten(0, tokens.shape[:2]).float()
     if module.training:
+        logits = logits.unflatten(0, tokens.shape[:2]).float()
         return _loss(_log_probability(logits, target.clamp(min=0)), target)[:, None]
-    statistics = text_statistics(logits, target)
+    if reading.wants_parts:
+        by_token = _by_token_in_parts(module, logits, tokens, target)
+    else:
+        by_token = _by_token(logits.unflatten(0, tokens.shape[:2]).float(), target)
+    statistics = _of_texts(*by_token, target)
     own, lowercase = statistics[: reading.texts], statistics[reading.texts :, :1]
     return torch.cat([own, lowercase], dim=1) if len(lowercase) else own
+
+
+def _by_token_in_parts(module: Any, last: Tensor, tokens: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+    """Return what `_by_token` does, from the logits of a few tokens at a time; `last` are those of the last tokens."""
+    reading, numbers = module.reading, tokens.flatten(0, 1).clamp(min=0)
+    below, reading.below = reading.below, None
+    parts = head_in_parts.parts_of(module, below, last, numbers, max(1, LOGITS // vocabulary_of(module)))
+    if parts is None:
+        reading.in_parts, module.tokens_at_once = False, _tokens_at_once(module, reading)
+        whole = module.forward(input_ids=numbers, use_cache=False).logits
+        return _by_token(whole.unflatten(0, tokens.shape[:2]).float(), target)
+    follows = target.flatten()
+    start, found = 0, []
+    for part in parts:
+        found.append(_in_parts(part, follows[start : start + len(part)]))
+        start += len(part)
+    return tuple(torch.cat(each).view(target.shape) for each in zip(*found, strict=True))
 
 
 def _log_probability(logits: Tensor, target: Tensor) -> Tensor:
@@ -146,7 +197,15 @@ def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
 
     `target` [texts, windows, tokens] is the token that follows, negative where there is none.
     """
-    log_p, standard = (_whole if torch.compiler.is_compiling() else _in_parts)(logits, target)
+    return _of_texts(*_by_token(logits, target), target)
+
+
+def _by_token(logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+    return (_whole if torch.compiler.is_compiling() else _in_parts)(logits, target)
+
+
+def _of_texts(log_p: Tensor, standard: Tensor, target: Tensor) -> Tensor:
+    """Return the statistics of texts, [texts, 3], from those of their tokens, [texts, windows, tokens] each."""
     return torch.stack([_loss(log_p, target), *_lowest(torch.stack([log_p, standard]), target)], dim=1)
 
 

@@ -13,6 +13,7 @@ from quantmis.data.tokens import PADDING
 from quantmis.errors import require
 from quantmis.models.calling import users_errors
 from quantmis.models.losses import Loss
+from quantmis.models.precision import computing
 
 CHUNK = 8192
 
@@ -112,7 +113,8 @@ def forward(module: nn.Module, x: Tensor, samples_at_once: int | None = None) ->
     lengths = _lengths(x)
     order = lengths.argsort(descending=True, stable=True)
     chunks = _chunks(module, order, lengths, samples_at_once)
-    outputs = torch.cat([module(x[rows]) for rows in chunks]).float()  # rows by number are copies
+    with computing(module):
+        outputs = torch.cat([module(x[rows]) for rows in chunks]).float()  # rows by number are copies
     if len(outputs) != len(x):
         return outputs  # whoever asked says what is wrong with them
     return torch.empty_like(outputs).index_copy_(0, order, outputs)

@@ -155,6 +155,10 @@ class Task:
         )
         return module
 
+    def empty(self) -> nn.Module:
+        """Return a module to be filled, all of it: of transformers one without weights, else a fresh one."""
+        return self.model.empty() if isinstance(self.model, HuggingFace) else self.build(0)
+
     def with_recipe(self, recipe: Recipe | Train) -> "Task":
         """Return the task with another recipe."""
         other = copy.copy(self)

@@ -107,10 +107,11 @@ def _require_plain(path: Path, name: str, value: Tensor) -> None:
         raise UserError(spread, hint="store it whole: value.contiguous()")
 
 
-def with_weights(fresh: nn.Module, weights: Mapping[str, Tensor], name: str) -> nn.Module:
+def with_weights(fresh: nn.Module, weights: Mapping[str, Tensor], name: str, adopts: bool = False) -> nn.Module:
     """Return `fresh` with `weights` in it; `UserError` says which names or shapes do not fit.
 
-    A weight that `fresh` shares between two names may come under one of them.
+    A weight that `fresh` shares between two names may come under one of them. Where it `adopts` the weights, they are
+    not copied, and keep their number format.
     """
     own = fresh.state_dict()
     weights = renamed(fresh, {**_shared(own, weights), **weights})
@@ -123,10 +124,29 @@ def with_weights(fresh: nn.Module, weights: Mapping[str, Tensor], name: str) -> 
     more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
     hint = wrapped(weights) or "the model of the audit must be built exactly as the one whose weights these are"
     require(not problems, f"{name} does not fit the model: {'; '.join(problems[:3])}{more}", hint=hint)
-    fresh.load_state_dict(dict(weights))
+    if adopts:
+        _adopt(fresh, weights)
+    else:
+        fresh.load_state_dict(dict(weights))
     finite = all(bool(torch.isfinite(value).all()) for value in weights.values() if value.is_floating_point())
     require(finite, f"{name} holds weights that are NaN or infinite")
     return fresh
+
+
+def _adopt(fresh: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Make `weights` those of `fresh`; what `fresh` shares between names stays shared."""
+    places = [
+        (own, key, f"{prefix}.{key}".removeprefix("."), value)
+        for prefix, module in fresh.named_modules()
+        for own in (module._parameters, module._buffers)  # pyright: ignore[reportPrivateUsage]
+        for key, value in own.items()
+        if value is not None
+    ]
+    adopted: dict[int, Tensor] = {}
+    for own, key, name, value in places:
+        if name in weights:
+            as_here = nn.Parameter(weights[name]) if isinstance(value, nn.Parameter) else weights[name]
+            own[key] = adopted.setdefault(id(value), as_here)
 
 
 def _shared(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ leave a model as it was and have it audited as quantized.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import ClassVar
 
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from quantmis.errors import UserError, require
 from quantmis.quantizers.checked import checked, require_inputs
 from quantmis.quantizers.quantized import Change, Method, Quantized
+from quantmis.quantizers.record import QuantizedLayer
 from quantmis.registry import Registry, spelling
 
 __all__ = [
@@ -45,8 +46,9 @@ class Quantizer(ABC):
 
     `has_codes` is false for the controls, which change no weights or not to integers. `rounds_activations`: whether the
     models that it makes round the inputs of their layers too, as no record of weights shows; all others must compute
-    with their record alone. `extra` names what to install (`pip install quantmis[extra]`) and `library` what is then
-    imported; both are None for a method of ours. `levels_per_weight` says for people how many values a weight can take.
+    with their record alone. `by_layer`: whether it takes one layer at a time, as `written_layers` does. `extra` names
+    what to install (`pip install quantmis[extra]`) and `library` what is then imported; both are None for a method of
+    ours. `levels_per_weight` says for people how many values a weight can take.
     """
 
     name: ClassVar[str]
@@ -54,6 +56,7 @@ class Quantizer(ABC):
     needs_generator: ClassVar[bool] = False
     has_codes: ClassVar[bool] = True
     rounds_activations: ClassVar[bool] = False
+    by_layer: ClassVar[bool] = False
     extra: ClassVar[str | None] = None
     library: ClassVar[str | None] = None
     levels_per_weight: ClassVar[str] = ""
@@ -65,6 +68,13 @@ class Quantizer(ABC):
         `calibration` holds the inputs of each model, [samples, ...], and `generators` a stream of randomness for each.
         What becomes of one model must not depend on the others.
         """
+
+    def written_layers(self, model: nn.Module, calibration: Tensor | None) -> Iterator[QuantizedLayer] | None:
+        """Quantize the layers of `model` in place, yielding the record of each once it is written.
+
+        None for a method that is not `by_layer`. `calibration` is as in `quantize`.
+        """
+        return None
 
     def quantize(
         self, model: nn.Module, calibration: Tensor | None = None, generator: torch.Generator | None = None

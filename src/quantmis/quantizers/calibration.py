@@ -5,14 +5,16 @@ convolution. How much an error in each weight costs is in their second moment, t
 outputs. A convolution with groups has one per group.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from quantmis.data.tokens import PADDING
+from quantmis.models.precision import computing
 from quantmis.quantizers import layers as part
 
 CHUNK = 256
@@ -33,12 +35,33 @@ def hessian(model: nn.Module, name: str, inputs: Tensor) -> Float[Tensor, "group
     counts: list[int] = []
 
     def look(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-        rows = columns(module, arguments[0].detach()).double()
+        rows = columns(module, arguments[0].detach(), tokens_read(model)).double()
         moments.append(rows.transpose(1, 2) @ rows)
         counts.append(rows.shape[1])
 
     watch(model, {name: look}, inputs)
     return torch.stack(moments).sum(0) / sum(counts) if moments else None
+
+
+def chunks(model: nn.Module, inputs: Tensor) -> Iterator[Tensor]:
+    """Yield as many of the inputs as go through `model` at once; of texts those of like length, without lower case."""
+    if not hasattr(model, "reading"):
+        yield from inputs.split(CHUNK)
+        return
+    texts = inputs[:, 0] if inputs.ndim == 3 else inputs
+    lengths = (texts != PADDING).sum(1)
+    order = lengths.argsort(descending=True, stable=True)
+    most: Any = model.tokens_at_once
+    while len(order):
+        count = max(1, most // max(1, int(lengths[order[0]])))
+        yield texts[order[:count]]
+        order = order[count:]
+
+
+def tokens_read(model: nn.Module) -> Bool[Tensor, "windows tokens"] | None:
+    """Return which positions of what a language model is reading are tokens and not filling; None of other models."""
+    windows: Any = getattr(getattr(model, "reading", None), "windows", None)
+    return None if windows is None else windows.flatten(0, 1) >= 0
 
 
 def calls(model: nn.Module, names: list[str], inputs: Tensor) -> tuple[list[str], list[str]]:
@@ -61,7 +84,7 @@ def watch(model: nn.Module, hooks: dict[str, Callable[..., None]], inputs: Tenso
     handles = [model.get_submodule(name).register_forward_pre_hook(hook) for name, hook in hooks.items()]
     try:
         with evaluating(model):
-            for chunk in inputs.split(CHUNK):
+            for chunk in chunks(model, inputs):
                 model(chunk.clone())  # a forward may work in place
     finally:
         for handle in handles:
@@ -70,25 +93,31 @@ def watch(model: nn.Module, hooks: dict[str, Callable[..., None]], inputs: Tenso
 
 @contextmanager
 def evaluating(model: nn.Module) -> Generator[None]:
-    """Put `model` into evaluation mode for a while."""
+    """Put `model` into evaluation mode for a while, computing in float32."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        yield
+        with computing(model):
+            yield
     finally:
         for module, mode in modes.items():
             module.training = mode
 
 
-def columns(layer: nn.Module, inputs: Tensor) -> Float[Tensor, "groups positions columns"]:
+def columns(
+    layer: nn.Module, inputs: Tensor, tokens: Bool[Tensor, "windows tokens"] | None = None
+) -> Float[Tensor, "groups positions columns"]:
     """Return what each position of a layer's output reads, in the order of the columns of its weight matrix.
+
+    `tokens`: which positions of texts count; the filling behind them says nothing.
 
     >>> columns(nn.Conv2d(4, 6, 3, padding=1, groups=2), torch.ones(5, 4, 8, 8)).shape
     torch.Size([2, 320, 18])
     """
     if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return _patches(layer, inputs)
-    return inputs.reshape(1, -1, inputs.shape[-1])
+    of_texts = tokens is not None and inputs.shape[:-1] == tokens.shape
+    return (inputs[tokens] if of_texts else inputs).reshape(1, -1, inputs.shape[-1])
 
 
 def _patches(layer: Conv, inputs: Tensor) -> Tensor:

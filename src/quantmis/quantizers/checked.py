@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
+from quantmis.models.precision import computing
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.calibration import evaluating
 from quantmis.quantizers.quantized import Change, Method, Quantized, record
@@ -71,12 +72,19 @@ def checked(method: Method, before: nn.Module, change: Change) -> Quantized:
             hint="auditing the unquantized model as if it were quantized would say nothing",
         )
     shapes = {layer: weight.shape for layer, weight in part.weights(before).items()}
+    weights = part.weights(change.model)
     for layer in change.layers:
         _require_sound(name, layer, shapes.get(layer.name))
-    _require_computed_with(name, change)
+        _require_computed_with(name, layer, weights.get(layer.name))
     _require_libraries_compute(method, before, change)
     _require_rest(method, before, change)
     return record(method, before, change)
+
+
+def require_written(name: str, layer: QuantizedLayer, shape: torch.Size | None, weight: Tensor) -> None:
+    """Raise `UserError` unless the record of a layer holds, and `weight` is the one of it: the guards of one layer."""
+    _require_sound(name, layer, shape)
+    _require_computed_with(name, layer, weight)
 
 
 def _require_weights(method: Method, model: nn.Module) -> None:
@@ -106,7 +114,7 @@ def _require_runs(name: str, model: nn.Module, inputs: Tensor) -> None:
     )
     training = model.training
     try:
-        with torch.no_grad():
+        with torch.no_grad(), computing(model):
             model.eval()(inputs[:2].clone())  # a forward may work in place
     except Exception as error:
         raise UserError(
@@ -131,15 +139,12 @@ def _require_sound(name: str, layer: QuantizedLayer, shape: torch.Size | None) -
     require(bool(torch.isfinite(layer.dequantize()).all()), f"{name}: quantized weights of {label} are NaN or infinite")
 
 
-def _require_computed_with(name: str, change: Change) -> None:
-    weights = part.weights(change.model)
-    for layer in change.layers:
-        weight = weights.get(layer.name)
-        if _is_plain(weight):
-            require(
-                torch.equal(weight.detach().cpu(), layer.dequantize().to(weight.dtype).cpu()),
-                f"{name}: the model does not compute with the quantized weights of {layer.name or 'its layer'}",
-            )
+def _require_computed_with(name: str, layer: QuantizedLayer, weight: Tensor | None) -> None:
+    if _is_plain(weight):
+        require(
+            torch.equal(weight.detach().cpu(), layer.dequantize().to(weight.dtype).cpu()),
+            f"{name}: the model does not compute with the quantized weights of {layer.name or 'its layer'}",
+        )
 
 
 def _is_plain(weight: Tensor | None) -> TypeGuard[Tensor]:

@@ -7,8 +7,9 @@ codebook serves every granularity.
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Integer, Real
@@ -21,6 +22,10 @@ from quantmis.quantizers.record import QuantizedLayer, as_matrix, from_matrix
 
 Per = Literal["tensor", "channel"]
 """What shares a scale: the whole tensor, or an output channel. A group size divides either into groups."""
+
+
+AT_ONCE = 2**24
+"""Weights that are coded at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +52,7 @@ class Codebook(Quantizer):
 
     per: Per = "tensor"
     group_size: int | None = None
+    by_layer: ClassVar[bool] = True
 
     @abstractmethod
     def encode(self, weight: Float[Tensor, "rows columns"]) -> Codes:
@@ -61,6 +67,13 @@ class Codebook(Quantizer):
             write_layers(model, tuple(records[index] for records in coded.values()))
             for index, model in enumerate(models)
         ]
+
+    def written_layers(self, model: nn.Module, calibration: Tensor | None) -> Iterator[QuantizedLayer]:
+        """Quantize the layers of `model` in place, yielding the record of each once it is written."""
+        for name, module in part.quantizable(model).items():
+            [record] = self.code(name, [part.weight_of(module)], part.output_axis(module))
+            part.overwrite(module, record.dequantize())
+            yield record
 
     def code(self, name: str, weights: list[Tensor], output_axis: int) -> list[QuantizedLayer]:
         """Return the record of the layer `name` for each of the models that `weights` are of."""
@@ -86,10 +99,27 @@ class Codebook(Quantizer):
 
     def _coded(self, stack: Tensor, size: int) -> tuple[Codes, dict[str, Tensor]]:
         """Code rows of `size` columns; return what the codebook said and its numbers as [models, rows, ...]."""
-        coded = self.encode(stack.reshape(-1, size))
+        coded = self._encoded(stack.reshape(-1, size))
         numbers = {"codes": coded.codes, "scale": coded.scale, "zero_point": coded.zero_point}
         shape = stack.shape[:2]
         return coded, {key: value.reshape(*shape, -1) for key, value in numbers.items() if value is not None}
+
+    def _encoded(self, rows: Tensor) -> Codes:
+        """Return what `encode` does, a part of the rows at a time where they are many: methods hold copies of them."""
+        if rows.numel() <= AT_ONCE or len(rows) == 1:
+            return self.encode(rows)
+        first, *others = rows.split(max(1, AT_ONCE // rows.shape[1]))
+        coded = [self.encode(first)]
+        if coded[0].codebook is not None and not coded[0].standard:  # one for all rows
+            return self.encode(rows)
+        coded += map(self.encode, others)
+        zeros = [part.zero_point for part in coded if part.zero_point is not None]
+        return replace(
+            coded[0],
+            codes=torch.cat([part.codes for part in coded]),
+            scale=torch.cat([part.scale for part in coded]),
+            zero_point=torch.cat(zeros) if zeros else None,
+        )
 
 
 def write_layers(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> Change:

@@ -47,9 +47,14 @@ def output_axis(part: nn.Module) -> int:
 def write(model: nn.Module, dequantized: dict[str, Tensor]) -> None:
     """Replace the weights of the named layers of `model`, in place and in the model's own number format."""
     parts = quantizable(model)
-    with torch.no_grad():
-        for name, value in dequantized.items():
-            weight_of(parts[name]).copy_(value)
+    for name, value in dequantized.items():
+        overwrite(parts[name], value)
+
+
+@torch.no_grad()
+def overwrite(part: nn.Module, value: Tensor) -> None:
+    """Replace the weight of a layer, in place and in its own number format."""
+    weight_of(part).copy_(value)
 
 
 def weight_key(name: str) -> str:

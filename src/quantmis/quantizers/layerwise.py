@@ -9,7 +9,9 @@ group of a convolution, in double precision, so that the company a model is in d
 """
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import Change, Generators
 from quantmis.quantizers.calibrated import Calibrated
-from quantmis.quantizers.calibration import calls, hessian
+from quantmis.quantizers.moments import steps
 from quantmis.quantizers.record import QuantizedLayer, as_matrix, from_matrix
 
 
@@ -47,6 +49,8 @@ class Grid:
 class Layerwise(Calibrated):
     """Quantize a layer at a time, each given the inputs that the quantized layers before it produce."""
 
+    by_layer: ClassVar[bool] = True
+
     @abstractmethod
     def solve(
         self,
@@ -59,15 +63,24 @@ class Layerwise(Calibrated):
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
         """Quantize the layers of all models, in the order of their calls."""
         records: dict[str, list[QuantizedLayer]] = {}
-        inputs = calibration or []
+        for name, layers in self._coded(models, calibration or []):
+            records[name] = layers
         order = list(part.quantizable(models[0]))
-        called, spare = calls(models[0], order, inputs[0])
-        for name in (*called, *spare):
-            moments = [hessian(model, name, each) for model, each in zip(models, inputs, strict=True)]
-            records[name] = self._layer(models, name, [each for each in moments if each is not None])
-            for model, layer in zip(models, records[name], strict=True):
-                part.write(model, {name: layer.dequantize()})
         return [Change(model, tuple(records[name][k] for name in order)) for k, model in enumerate(models)]
+
+    def written_layers(self, model: nn.Module, calibration: Tensor | None) -> Iterator[QuantizedLayer]:
+        """Quantize the layers of `model` in place, yielding the record of each once it is written."""
+        for _, [layer] in self._coded([model], [] if calibration is None else [calibration]):
+            yield layer
+
+    def _coded(self, models: list[nn.Module], inputs: list[Tensor]) -> Iterator[tuple[str, list[QuantizedLayer]]]:
+        """Yield each layer of all models, written into them, in the order of their calls."""
+        for each in zip(*(steps(model, own) for model, own in zip(models, inputs, strict=True)), strict=True):
+            for name in each[0].names:
+                layers = self._layer(models, name, [step.hessian for step in each if step.hessian is not None])
+                for model, layer in zip(models, layers, strict=True):
+                    part.write(model, {name: layer.dequantize()})
+                yield name, layers
 
     def _layer(self, models: list[nn.Module], name: str, moments: list[Tensor]) -> list[QuantizedLayer]:
         axis = part.output_axis(part.quantizable(models[0])[name])

@@ -1,8 +1,8 @@
 """What a quantizer made of a model, and the record of it: codes, sizes in bits, a fingerprint, what was left alone."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -57,26 +57,78 @@ class Method:
     rounds_activations: bool = False
 
 
+class Account:
+    """Count the layers of a record one after the other: their sizes, their zeros and their digests."""
+
+    def __init__(self):
+        self._weights = self._zeros = 0
+        self._bits = self._nominal = self._entropy = 0.0
+        self._digests: dict[str, bytes] = {}
+
+    def add(self, layer: QuantizedLayer) -> None:
+        """Count a layer."""
+        self._weights += layer.codes.numel()
+        self._zeros += int((layer.dequantize() == 0).sum())
+        self._bits += layer.bits
+        self._nominal += layer.nominal_bits
+        self._entropy += layer.entropy_bits
+        self._digests[layer.name] = layer.digest()
+
+    def of(self, method: Method, model: nn.Module, order: Iterable[str], before: nn.Module | None = None) -> Quantized:
+        """Return what was counted as the record of `model`, its layers hashed in `order`, itself without layers.
+
+        `before` is the model that the method started from, where it is another one.
+        """
+        digests = {name: self._digests[name] for name in order if name in self._digests}
+        own = before or model
+        return Quantized(
+            model=model,
+            layers=(),
+            untouched=part.untouched(own, set(digests)) if method.has_codes else (),
+            weights=self._weights,
+            bits_per_weight=self._bits / self._weights,
+            nominal_bits=self._nominal / self._weights,
+            entropy_bits=self._entropy / self._weights,
+            sparsity=self._zeros / self._weights,
+            fingerprint=_fingerprint(own, digests),
+            rounds_activations=method.rounds_activations,
+        )
+
+
 def record(method: Method, before: nn.Module, change: Change) -> Quantized:
     """Return the record of what `method` made of the model `before`."""
-    done = change.layers
+    if not change.layers:
+        return replace(_plain(method, before, change.model), others=_others(before, change))
+    account = Account()
+    for layer in change.layers:
+        account.add(layer)
+    counted = account.of(method, change.model, [layer.name for layer in change.layers], before)
+    return replace(counted, layers=change.layers, others=_others(before, change))
+
+
+def _plain(method: Method, before: nn.Module, model: nn.Module) -> Quantized:
+    """Return the record of a model whose weights are plain numbers."""
     originals = list(part.weights(before).values()) or list(before.parameters())
-    count = sum(layer.codes.numel() for layer in done) or sum(weight.numel() for weight in originals)
-    zeros = [layer.dequantize() for layer in done] or list(part.weights(change.model).values()) or originals
-    own = sum(8.0 * weight.nbytes for weight in originals)
+    count = sum(weight.numel() for weight in originals)
+    bits = sum(8.0 * weight.nbytes for weight in originals) / count
+    zeros = list(part.weights(model).values()) or originals
     return Quantized(
-        model=change.model,
-        layers=done,
-        untouched=part.untouched(before, {layer.name for layer in done}) if method.has_codes else (),
+        model=model,
+        layers=(),
+        untouched=part.untouched(before, set()) if method.has_codes else (),
         weights=count,
-        bits_per_weight=(sum(layer.bits for layer in done) if done else own) / count,
-        nominal_bits=(sum(layer.nominal_bits for layer in done) if done else own) / count,
-        entropy_bits=(sum(layer.entropy_bits for layer in done) if done else own) / count,
+        bits_per_weight=bits,
+        nominal_bits=bits,
+        entropy_bits=bits,
         sparsity=sum(int((weight == 0).sum()) for weight in zeros) / count,
-        fingerprint=fingerprint(before if done else change.model, done),
-        others=_others(before, change),
+        fingerprint=_fingerprint(model, {}),
         rounds_activations=method.rounds_activations,
     )
+
+
+def plain(method: Method, model: nn.Module) -> Quantized:
+    """Return the record of a model that `method` leaves as it is, the model itself."""
+    return _plain(method, model, model)
 
 
 def _others(before: nn.Module, change: Change) -> dict[str, Tensor]:
@@ -97,14 +149,21 @@ def _same(after: object, value: Tensor) -> Tensor:
 def fingerprint(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> str:
     """Return the SHA-256 over codes and scales of `layers` and over every parameter and buffer outside them.
 
-    Without layers it is `quantmis.models.weights.weights_digest`.
+    A weight that a layer of the record shares is not counted twice. Without layers it is
+    `quantmis.models.weights.weights_digest`.
     """
+    return _fingerprint(model, {layer.name: layer.digest() for layer in layers})
+
+
+def _fingerprint(model: nn.Module, digests: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256()
-    for layer in layers:
-        digest.update(layer.digest())
-    coded = {part.weight_key(layer.name) for layer in layers}
-    for name, value in sorted(model.state_dict().items(), key=itemgetter(0)):
-        if name not in coded and isinstance(value, Tensor):
+    for each in digests.values():
+        digest.update(each)
+    state = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+    coded = {part.weight_key(name) for name in digests}
+    shared = {value.data_ptr() for name, value in state.items() if name in coded}
+    for name, value in sorted(state.items(), key=itemgetter(0)):
+        if name not in coded and not (value.numel() and value.data_ptr() in shared):
             digest.update(entry(name, str(value.dtype), tuple(value.shape), value.nbytes))
             digest.update(raw_bytes(value))
     return digest.hexdigest()

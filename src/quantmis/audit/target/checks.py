@@ -12,9 +12,9 @@ from quantmis.data.samples import FEWEST
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.models.calling import users_errors
+from quantmis.models.hugging_face import HuggingFace
 from quantmis.models.rows import LossRow, forward
 from quantmis.models.task import inputs
-from quantmis.quantizers import Quantized
 from quantmis.registry import suggestion
 from quantmis.stats.average import average
 from quantmis.tables import slug
@@ -32,20 +32,25 @@ def check_target(request: AuditRequest) -> None:
     if target is None:
         return
     few = samples.take(np.concatenate([target.members, target.non_members])[:FEWEST])
-    model = target.given(task)
-    module = model.model if isinstance(model, Quantized) else model
-    shape = tuple(forward(task.build(0), inputs(few)[:1], task.samples_at_once).shape[1:])
+    module = request.open_model.given.model
+    shape = tuple(forward(_of_task(request), inputs(few)[:1], task.samples_at_once).shape[1:])
     _require_computes(lambda: loss_row(module, task, few, target.name), target.name, shape)
     task.loss.require_measurable(samples.y[target.non_members])
     check_utility(request, target, module)
     if target.quantized and len(request.settings.quantizers) > 1:
-        target.module(task)  # or the quantizers of the audit would fail after the training
+        _ = request.open_model.module  # or the quantizers of the audit would fail after the training
     names = map(target.called, request.settings.quantizer_names[1:])
     paths = [slug(name) for name in (target.baseline, *names, *target.versions)]
     _require_like(target.name, target.like, request)
     require(len(set(paths)) == len(paths), f"two versions have names too alike: {', '.join(target.versions)}")
     for name, version in target.versions.items():
         _check_version(name, version, target, request, shape)
+
+
+def _of_task(request: AuditRequest) -> nn.Module:
+    """Return a model of the task, which a target has the outputs of; one of transformers was filled, and is one."""
+    own = isinstance(request.task.model, HuggingFace) and request.open_model.is_of_task
+    return request.open_model.given.model if own else request.task.build(0)
 
 
 def check_utility(request: AuditRequest, target: Target, module: nn.Module) -> None:
@@ -79,7 +84,7 @@ def _check_version(
     _require_like(name, version.like, request)
     if not isinstance(version.source, Evidence):
         few = request.samples.take(np.arange(len(request.samples))[:FEWEST])
-        _require_computes(lambda: made_elsewhere(version, target, request.task, few, name), name, outputs)
+        _require_computes(lambda: made_elsewhere(version, request, few, name), name, outputs)
         return
     shape = version.source.losses.shape
     require(

@@ -23,7 +23,6 @@ from quantmis.data.overlap import Overlap, overlap
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.models import CausalLM, Task
-from quantmis.models.weights import weights_digest
 from quantmis.quantizers import Quantized, formats
 
 FEWEST = 16
@@ -156,14 +155,9 @@ class Target:
         """
         file = file_of(self.weights)
         if file is not None and self.quantized:
-            return formats.restore(task.build(0), file.path, file.rename).model.eval()
+            return formats.restore_into(task.empty(), file.path, file.rename).model.eval()
         model = self.given(task)
         return dequantized(task, model) if isinstance(model, Quantized) else model
-
-    def digest(self, task: Task) -> str:
-        """Return the SHA-256 of the weights: of codes, scales and all other numbers where they are quantized."""
-        model = self.given(task)
-        return model.fingerprint if isinstance(model, Quantized) else weights_digest(model)
 
     def refuses_confounded(self, task: Task) -> bool:
         """Whether members that can be told from non-members by themselves are not to be audited."""

@@ -6,6 +6,7 @@ quantizer as references; where there are no shadow models, only attacks that nee
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from quantmis.audit.execution.computing import traits_of
 from quantmis.audit.execution.work import CALIBRATION
 from quantmis.audit.request import AuditRequest
 from quantmis.audit.settings import Settings
-from quantmis.audit.target.target import Target, Version, opened
+from quantmis.audit.target.target import Target, Version
 from quantmis.audit.target.weights import file_of
 from quantmis.data import Samples
 from quantmis.evidence import Evidence
@@ -61,12 +62,13 @@ def _tables(
     task, samples = request.task, request.samples
     calibration = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
     origins, measured = _origins(request, target), target.is_measured(len(samples))
-    for name, quantized in _quantized_versions(request, target, calibration):
-        computed, by_company = loss_row(quantized.model, task, samples, name, measured)
+    for name, version in _quantized_versions(request, target, calibration):
+        with version as quantized:
+            computed, by_company = loss_row(quantized.model, task, samples, name, measured)
         table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, is_audited)
         yield replace(table, origin=origins.get(name, {}))
     for name, version in target.versions.items():
-        parts = made_elsewhere(version, target, task, samples, name, measured)
+        parts = made_elsewhere(version, request, samples, name, measured)
         table = _table(name, *parts, target, task, samples, is_audited)
         yield replace(table, origin=origins[name])
 
@@ -88,18 +90,21 @@ def _file_digest(source: object) -> str:
 
 def _quantized_versions(
     request: AuditRequest, target: Target, calibration: Tensor | None
-) -> Iterator[tuple[str, Quantized]]:
+) -> Iterator[tuple[str, AbstractContextManager[Quantized]]]:
     """Yield the model as it is given, and what the quantizers of the audit make of its weights, by name."""
-    whole, *others = request.settings.quantizers  # full precision is the first
-    model = target.given(request.task)
-    yield target.baseline, model if isinstance(model, Quantized) else whole.quantize(model)
-    module = target.module(request.task) if others else None
+    _, *others = request.settings.quantizers  # full precision is the first
+    yield target.baseline, nullcontext(request.open_model.given)
     for quantizer in others:
-        assert module is not None  # noqa: S101 for the type checker
-        yield (
-            target.called(spelling(quantizer)),
-            _quantized(quantizer, module, calibration, request.settings.options.seed),
-        )
+        yield target.called(spelling(quantizer)), version_of(request, quantizer, calibration)
+
+
+def version_of(
+    request: AuditRequest, quantizer: Quantizer, calibration: Tensor | None
+) -> AbstractContextManager[Quantized]:
+    """Return the context in which the target is what `quantizer` makes of it, calibrated where it looks at data."""
+    seed = seeds.integer(request.settings.options.seed, "target", "quantize", spelling(quantizer))
+    stream = torch.Generator().manual_seed(seed)
+    return request.open_model.quantized(quantizer, calibration if needs_calibration(quantizer) else None, stream)
 
 
 def calibration_rows(
@@ -128,30 +133,24 @@ def _quarter(rows: Int[np.ndarray, " rows"], groups: Int[np.ndarray, " samples"]
     return rows[np.isin(first[number], whole if len(whole) else group[:1])]
 
 
-def _quantized(quantizer: Quantizer, module: nn.Module, calibration: Tensor | None, seed: int) -> Quantized:
-    stream = torch.Generator().manual_seed(seeds.integer(seed, "target", "quantize", spelling(quantizer)))
-    return quantizer.quantize(module, calibration if needs_calibration(quantizer) else None, stream)
-
-
 def made_elsewhere(
     version: Version,
-    target: Target,
-    task: Task,
+    request: AuditRequest,
     samples: Samples,
     name: str,
     is_measured: Bool[np.ndarray, " samples"] | None = None,
 ) -> tuple[LossRow, VersionTraits]:
-    """Return the row of a version that was quantized elsewhere, and what is known of it."""
+    """Return the row of a version that was quantized elsewhere, over `samples`, and what is known of it."""
     if isinstance(version.source, Evidence):
         table = version.source
         entropy = None if table.entropy is None else table.entropy[0]
         losses = LossRow(table.losses[0], table.signals[0], None, entropy)
         return losses, VersionTraits(seeds.spell("table", name), None, None, None, [])
-    model = opened(version, target, task, name)
+    with request.open_model.version(version, name) as model:
+        module = model.model if isinstance(model, Quantized) else model
+        computed, by_company = loss_row(module, request.task, samples, name, is_measured)
     if isinstance(model, Quantized):
-        computed, by_company = loss_row(model.model, task, samples, name, is_measured)
         return computed, traits_of(model, by_company)
-    computed, by_company = loss_row(model, task, samples, name, is_measured)
     return computed, VersionTraits(weights_digest(model), None, None, None, [], by_company)
 
 

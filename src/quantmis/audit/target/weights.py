@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from quantmis.model_folders import require_sound
 from quantmis.models import Task
-from quantmis.models.hugging_face import trained_in
+from quantmis.models.hugging_face import HuggingFace, trained_in
 from quantmis.models.weights import read_weights, with_weights
 from quantmis.quantizers import Quantized, formats, installed
 from quantmis.quantizers import layers as part
@@ -40,13 +40,19 @@ def from_file(
     kind = format_of(file.path)
     if kind is None:
         return filled(task, file.path, name)
-    if kind == GRAPH and installed(OnnxRuntime):
+    if is_computed_elsewhere(file):
         return onnx_file(file.path)
     keep = kind == RECORD and trained is not None
-    base = trained() if keep and trained is not None else task.build(0)
-    restored = formats.restore(base, file.path, file.rename, keep=keep)
+    base = trained() if keep and trained is not None else task.empty()
+    restored = formats.restore_into(base, file.path, file.rename, keep=keep)
     restored.model.eval()
     return restored
+
+
+def is_computed_elsewhere(weights: object) -> bool:
+    """Say whether weights are a file that another runtime computes."""
+    file = file_of(weights)
+    return file is not None and format_of(file.path) == GRAPH and installed(OnnxRuntime)
 
 
 def file_of(weights: object) -> Artefact | None:
@@ -64,7 +70,7 @@ def format_of(path: Path) -> str | None:
 def dequantized(task: Task, quantized: Quantized) -> nn.Module:
     """Return the model of the task with the numbers that a record stands for."""
     coded = {part.weight_key(layer.name): layer.dequantize() for layer in quantized.layers}
-    module = task.build(0)
+    module = task.empty()
     state = module.state_dict()
     shared = {state[name].data_ptr(): value for name, value in coded.items() if name in state}
     tied = {name: shared[value.data_ptr()] for name, value in state.items() if value.data_ptr() in shared}
@@ -77,4 +83,4 @@ def filled(task: Task, weights: Mapping[str, Tensor] | str | Path, name: str) ->
         require_sound(Path(weights))
         return trained_in(task.model, Path(weights)).eval()
     tensors = weights if isinstance(weights, Mapping) else read_weights(weights)
-    return with_weights(task.build(0), tensors, name).eval()
+    return with_weights(task.empty(), tensors, name, adopts=isinstance(task.model, HuggingFace)).eval()

@@ -40,21 +40,31 @@ def restore(
     than a prefix. What the file says and this model does not do, such as rounding activations, stands among what is
     `untouched`. Raises `UserError` for names or shapes that do not fit.
     """
+    return restore_into(copy.deepcopy(model), path, rename, keep)
+
+
+def restore_into(
+    model: nn.Module,
+    path: str | Path,
+    rename: Mapping[str, str] | Callable[[str], str] | None = None,
+    keep: bool = False,
+) -> Quantized:
+    """Return what `restore` does, with the weights of the file in `model` itself, of which nothing is held twice."""
     artefact = read(path)
     require(
         artefact.others is not None or keep, f"{path} holds quantized layers and nothing else of a model", hint=WHOLE
     )
     require(artefact.layers, f"{path} holds no quantized layers: its numbers are plain floats", hint=PLAIN)
     _require_settings(model, artefact, path)
-    base, layers, others = _by_names_of_model(model, artefact, path, rename)
-    names.require_known(base, [layer.name for layer in layers], path)
+    layers, others = _by_names_of_model(model, artefact, path, rename)
+    names.require_known(model, [layer.name for layer in layers], path)
     if artefact.others is not None:
-        names.require_complete(base, {*(part.weight_key(layer.name) for layer in layers), *others}, path)
-    _apart(base, layers, others)
-    _load(base, others, path)
-    layers = _once(base, layers)
-    shaped = _shaped(base, layers, path, turn=artefact.format != RECORD)
-    done = checked(Method(str(path)), base, write_layers(copy.deepcopy(base), shaped))
+        names.require_complete(model, {*(part.weight_key(layer.name) for layer in layers), *others}, path)
+    _apart(model, layers, others)
+    _load(model, others, path)
+    layers = _once(model, layers)
+    shaped = _shaped(model, layers, path, turn=artefact.format != RECORD)
+    done = checked(Method(str(path)), model, write_layers(model, shaped))
     return replace(done, untouched=(*done.untouched, *artefact.notes))
 
 
@@ -70,15 +80,15 @@ def _require_settings(model: nn.Module, artefact: Artefact, path: str | Path) ->
 
 def _by_names_of_model(
     model: nn.Module, artefact: Artefact, path: str | Path, rename: Mapping[str, str] | Callable[[str], str] | None
-) -> tuple[nn.Module, tuple[QuantizedLayer, ...], dict[str, Tensor]]:
-    """Return a copy of the model, and layers and other tensors of the file by the model's names."""
+) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
+    """Return layers and other tensors of the file by the model's names."""
     tensors = _without_spare(model, artefact.others or {}, path)
     new = names.mapping(model, [*(part.weight_key(layer.name) for layer in artefact.layers), *tensors], rename)
     layers = tuple(replace(layer, name=new(layer.name)) for layer in artefact.layers)
-    others, base = {new(name): value for name, value in tensors.items()}, copy.deepcopy(model)
+    others = {new(name): value for name, value in tensors.items()}
     if artefact.format == GRAPH:
-        others = {name: value for name, value in others.items() if name in base.state_dict()}
-    return base, layers, others
+        others = {name: value for name, value in others.items() if name in model.state_dict()}
+    return layers, others
 
 
 def _without_spare(model: nn.Module, tensors: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:

@@ -1,0 +1,77 @@
+"""The model of a target in memory, once: its versions are made in it, one after the other, and undone."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from quantmis.audit.target.target import Target, Version, opened
+from quantmis.audit.target.weights import file_of, format_of, is_computed_elsewhere
+from quantmis.models import Task
+from quantmis.quantizers import Identity, Quantized, Quantizer, formats
+from quantmis.quantizers.base import method_of
+from quantmis.quantizers.in_place import Originals, quantized_in_place
+from quantmis.quantizers.quantized import plain
+
+
+class OpenModel:
+    """Hold the model of a target, read once, and its versions one at a time.
+
+    `folder`: where the numbers of the model are written to while a version stands in their place; by default where
+    temporary files are. Raises `UserError` where the weights do not fit the model of `task`.
+    """
+
+    def __init__(self, target: Target, task: Task, folder: Path | None = None):
+        self._target, self._task, self._folder = target, task, folder
+
+    @cached_property
+    def given(self) -> Quantized:
+        """The model as it is given, in evaluation mode, and what is known of it but for the codes of its layers."""
+        model = self._target.given(self._task)
+        if isinstance(model, Quantized):
+            return replace(model, layers=(), others={}) if self.is_of_task else model
+        return plain(method_of(Identity()), model)
+
+    @cached_property
+    def module(self) -> nn.Module:
+        """What quantizers of the audit are applied to: the model in full precision, or dequantized."""
+        own = self.is_of_task or isinstance(self._target.weights, nn.Module)
+        return self.given.model if own else self._target.module(self._task)
+
+    @property
+    def is_of_task(self) -> bool:
+        """Whether the model as it is given is a plain module of the task, whose weights are numbers."""
+        elsewhere = isinstance(self._target.weights, Quantized | nn.Module)
+        return not elsewhere and not is_computed_elsewhere(self._target.weights)
+
+    @cached_property
+    def _originals(self) -> Originals:
+        return Originals(self.module, self._folder)
+
+    @contextmanager
+    def quantized(
+        self, quantizer: Quantizer, calibration: Tensor | None, generator: torch.Generator
+    ) -> Generator[Quantized]:
+        """Let the module be what `quantizer` makes of it for a while, and say what that is."""
+        with quantized_in_place(quantizer, self.module, self._originals, calibration, generator) as version:
+            yield version
+
+    @contextmanager
+    def version(self, version: Version, name: str) -> Generator[nn.Module | Quantized]:
+        """Let the module hold the numbers of a version that was made elsewhere, or give the module that computes it."""
+        file = file_of(version.source)
+        kind = None if file is None else format_of(file.path)
+        in_float32 = all(each.dtype == torch.float32 for each in self.module.parameters())
+        if file is None or kind is None or is_computed_elsewhere(file) or not in_float32:
+            yield opened(version, self._target, self._task, name)
+            return
+        keep = kind == formats.RECORD and not self._target.quantized
+        originals = self._originals
+        try:
+            yield replace(formats.restore_into(self.module, file.path, file.rename, keep=keep), layers=(), others={})
+        finally:
+            originals.put_back()

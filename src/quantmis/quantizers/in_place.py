@@ -1,0 +1,108 @@
+"""A version of a model made in the model itself, and undone: nothing of it is held twice.
+
+`Quantizer.quantize` copies a model and keeps the codes of all of its layers. Of a model that fills the memory there can
+be no copy. Here a method that takes one layer at a time writes each into the model; its record is counted and hashed
+and forgotten, and the weights that were there are read back from a file.
+"""
+
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from quantmis.quantizers import layers as part
+from quantmis.quantizers.base import Quantizer, method_of
+from quantmis.quantizers.checked import require_inputs, require_written
+from quantmis.quantizers.quantized import Account, Method, Quantized
+from quantmis.quantizers.record import QuantizedLayer
+
+
+class _Place(NamedTuple):
+    """Say where a tensor of a module stands."""
+
+    of: dict[str, Tensor | None]
+    name: str
+    value: Tensor
+
+
+class Originals:
+    """Hold the numbers of a module in a file without a name, in `folder` or where temporary files are, to put back.
+
+    What is put back is the very tensors, with their bytes, wherever the module had them.
+    """
+
+    def __init__(self, module: nn.Module, folder: Path | None = None):
+        self._places = [
+            _Place(own, name, value)
+            for each in module.modules()
+            for own in (each._parameters, each._buffers)  # pyright: ignore[reportPrivateUsage]
+            for name, value in own.items()
+            if value is not None
+        ]
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 it lives as long as the model
+        for value in self._distinct():
+            self._file.write(_bytes_of(value))
+
+    def put_back(self) -> None:
+        """Give the module the tensors that it had, with the numbers that they had."""
+        for place in self._places:
+            place.of[place.name] = place.value
+        self._file.seek(0)
+        for value in self._distinct():
+            _read_into(value, self._file)
+
+    def _distinct(self) -> list[Tensor]:
+        return list({id(place.value): place.value for place in self._places}.values())
+
+
+def _bytes_of(value: Tensor) -> memoryview:
+    return memoryview(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+
+
+def _read_into(value: Tensor, file: object) -> None:
+    """Read the bytes of a tensor of any strides from a file into it."""
+    own = value.detach()
+    flat = (own if own.is_contiguous() else torch.empty_like(own, memory_format=torch.contiguous_format)).reshape(-1)
+    memory = memoryview(flat.view(torch.uint8).numpy())
+    count = file.readinto(memory)  # pyright: ignore[reportAttributeAccessIssue]
+    assert count == len(memory)  # noqa: S101 the file is ours and has no name
+    if not own.is_contiguous():
+        own.copy_(flat.reshape(own.shape))
+
+
+@contextmanager
+def quantized_in_place(
+    quantizer: Quantizer,
+    module: nn.Module,
+    originals: Originals,
+    calibration: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Generator[Quantized]:
+    """Let `module` be its own quantized version for a while; `originals` are its numbers.
+
+    What is given says what `Quantizer.quantize` says of the version, without the codes of its layers. A method that
+    does not take one layer at a time works on a copy, as ever. Raises `UserError` as `Quantizer.quantize` does.
+    """
+    inputs, generators = None if calibration is None else [calibration], None if generator is None else [generator]
+    method = method_of(quantizer)
+    require_inputs(method, [module], inputs, generators)
+    written = quantizer.written_layers(module, calibration)
+    if written is None:
+        yield quantizer.quantize(module, calibration, generator)
+        return
+    try:
+        yield _counted(method, module, written)
+    finally:
+        originals.put_back()
+
+
+def _counted(method: Method, module: nn.Module, written: Iterator[QuantizedLayer]) -> Quantized:
+    weights, account = part.weights(module), Account()
+    for layer in written:
+        require_written(method.name, layer, weights[layer.name].shape, weights[layer.name])
+        account.add(layer)
+    return account.of(method, module, weights)
