@@ -1,11 +1,13 @@
 """What is checked of a target before anything is spent: its weights, its versions, and what is known of it."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from torch import nn
 
 from quantmis.audit.request import AuditRequest
+from quantmis.audit.target.forgetting import check_forgetting
 from quantmis.audit.target.target import Target, Version
 from quantmis.audit.target.versions import loss_row, made_elsewhere
 from quantmis.data.samples import FEWEST
@@ -44,6 +46,12 @@ def check_target(request: AuditRequest) -> None:
     paths = [slug(name) for name in (target.baseline, *names, *target.versions)]
     _require_like(target.name, target.like, request)
     require(len(set(paths)) == len(paths), f"two versions have names too alike: {', '.join(target.versions)}")
+    for name, other in target.others.items():
+        model = other.given(task)
+        module = model.model if isinstance(model, Quantized) else model
+        compute = partial(loss_row, module, task, few, name)
+        _require_computes(compute, name, shape)
+    check_forgetting(request)
     for name, version in target.versions.items():
         _check_version(name, version, target, request, shape)
 

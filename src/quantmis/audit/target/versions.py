@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from quantmis import seeds
@@ -19,6 +19,7 @@ from quantmis.audit.execution.computing import traits_of
 from quantmis.audit.execution.work import CALIBRATION
 from quantmis.audit.request import AuditRequest
 from quantmis.audit.settings import Settings
+from quantmis.audit.target.forgetting import forgetting_of
 from quantmis.audit.target.target import Target, Version, opened
 from quantmis.audit.target.weights import file_of
 from quantmis.data import Samples
@@ -31,7 +32,7 @@ from quantmis.models.weights import weights_digest
 from quantmis.quantizers import Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling
-from quantmis.tables import LossTable, VersionTraits
+from quantmis.tables import FULL_PRECISION, LossTable, VersionTraits
 from quantmis.tensor_files import digest_of
 
 
@@ -61,20 +62,46 @@ def _tables(
     task, samples = request.task, request.samples
     calibration = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
     origins, measured = _origins(request, target), target.is_measured(len(samples))
+    beside = _beside(request, target, calibration)
     for name, quantized in _quantized_versions(request, target, calibration):
         computed, by_company = loss_row(quantized.model, task, samples, name, measured)
         table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, is_audited)
-        yield replace(table, origin=origins.get(name, {}))
+        forgetting = forgetting_of(target, task, samples, beside.get(name, {}), quantized.model)
+        yield replace(table, origin=origins.get(name, {}), forgetting=forgetting)
     for name, version in target.versions.items():
-        parts = made_elsewhere(version, target, task, samples, name, measured)
+        model = None if isinstance(version.source, Evidence) else opened(version, target, task, name)
+        parts = made_elsewhere(version, target, task, samples, name, measured, model)
         table = _table(name, *parts, target, task, samples, is_audited)
-        yield replace(table, origin=origins[name])
+        like = None if version.like is None else _named(target, version.like)
+        module = model.model if isinstance(model, Quantized) else model
+        forgetting = forgetting_of(target, task, samples, beside.get(like or "", {}), module)
+        yield replace(table, origin=origins[name], forgetting=forgetting)
+
+
+def _beside(
+    request: AuditRequest, target: Target, calibration: Tensor | None
+) -> dict[str, dict[str, Float[np.ndarray, " samples"]]]:
+    """Return the signals of the models that a target is compared with, by version and name, each quantized alike."""
+    signals: dict[str, dict[str, np.ndarray]] = {}
+    names = [_named(target, spelling(each)) for each in request.settings.quantizers]
+    for model, other in target.others.items():
+        for name, (_, quantized) in zip(names, _quantized_versions(request, other, calibration), strict=True):
+            label = f"{model}, {name}"
+            computed, _ = loss_row(quantized.model, request.task, request.samples, label)
+            signals.setdefault(name, {})[model] = computed.signals
+    return signals
+
+
+def _named(target: Target, quantizer: str) -> str:
+    """Return the name of the version that a quantizer of the audit makes of the target."""
+    return target.baseline if quantizer == FULL_PRECISION else target.called(quantizer)
 
 
 def _origins(request: AuditRequest, target: Target) -> dict[str, dict[str, str]]:
     """Return where versions come from that no quantizer of the audit made, and what all are like."""
     origins = {name: {"like": like or ""} for name, like in _like(request).items()}
     origins[target.baseline] |= {"name": target.name, "file": _file_digest(target.weights)}
+    origins[target.baseline] |= {name: other.digest(request.task) for name, other in target.others.items()}
     for name, version in target.versions.items():
         origins[name] |= {"file": _file_digest(version.source)}
     return origins
@@ -140,14 +167,15 @@ def made_elsewhere(
     samples: Samples,
     name: str,
     is_measured: Bool[np.ndarray, " samples"] | None = None,
+    model: nn.Module | Quantized | None = None,
 ) -> tuple[LossRow, VersionTraits]:
-    """Return the row of a version that was quantized elsewhere, and what is known of it."""
+    """Return the row of a version that was quantized elsewhere, and what is known of it; `model` where it is open."""
     if isinstance(version.source, Evidence):
         table = version.source
         entropy = None if table.entropy is None else table.entropy[0]
         losses = LossRow(table.losses[0], table.signals[0], None, entropy)
         return losses, VersionTraits(seeds.spell("table", name), None, None, None, [])
-    model = opened(version, target, task, name)
+    model = opened(version, target, task, name) if model is None else model
     if isinstance(model, Quantized):
         computed, by_company = loss_row(model.model, task, samples, name, is_measured)
         return computed, traits_of(model, by_company)
