@@ -50,18 +50,28 @@ def check_forgetting(request: AuditRequest) -> None:
     if target is None or target.forget is None:
         return
     _require_peers(target, task.loss.classes(samples.y), len(samples))
-    own = target.digest(task)
+    own, shapes = target.digest(task), _shapes(target, task)
     for name, other in target.others.items():
         require(
             other.quantized == target.quantized,
             f"{name} is {other.quantized or 'in full precision'}, the target {target.quantized or 'in full precision'}",
             hint="models are compared that were quantized alike: give all of them in full precision",
         )
+        weights = _shapes(other, task)
+        require(
+            weights == shapes,
+            f"{name} is another model than the target: its weights are {', '.join(list(weights)[:2])}, ...",
+            hint="only models of one architecture are quantized alike",
+        )
         require(
             other.digest(task) != own,
             f"{name} has the very weights of the target, so nothing was forgotten between them",
             hint="before is the model before it was made to forget, retrained one that was trained without the samples",
         )
+
+
+def _shapes(target: Target, task: Task) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in target.module(task).state_dict().items()}
 
 
 def _require_peers(target: Target, classes: np.ndarray | None, samples: int) -> None:

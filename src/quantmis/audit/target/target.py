@@ -277,6 +277,8 @@ def _name_of(weights: Any) -> str:
 
 def _rows(name: str, selection: Any) -> Int[np.ndarray, " rows"]:
     rows = np.asarray(selection)
+    if rows.size == 0:
+        raise UserError(f"{name}: it names no samples", hint=f"at least {FEWEST}; hundreds say something")
     if rows.dtype == np.bool_:
         rows = np.flatnonzero(rows)
     require(
