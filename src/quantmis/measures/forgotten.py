@@ -83,8 +83,10 @@ class ForgetSet:
 
     def change(self, first: Linear | Unmeasured, second: Linear | Unmeasured) -> Estimate | Unmeasured:
         """Return `first` minus `second`, against samples that were never seen, paired on the same samples."""
-        if isinstance(first, Unmeasured) or isinstance(second, Unmeasured):
-            return first if isinstance(first, Unmeasured) else second
+        if isinstance(first, Unmeasured):
+            return first
+        if isinstance(second, Unmeasured):
+            return second
         among = self.forget | self.never_seen
         one, other = (Linear(each.value, each.influence[:, among]) for each in (first, second))
         return difference(one, other, np.zeros(1, dtype=int), self.level, self._groups(among))[0]

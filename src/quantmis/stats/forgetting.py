@@ -4,6 +4,8 @@ Where targets are classes, only samples of one class are compared: a model that 
 the whole class, on samples that it never saw too, and that is no sign of anything.
 """
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from scipy import stats
@@ -80,7 +82,7 @@ def quality(
         for each in np.unique(stratum[first]):
             among = (first | second) & (stratum == each)
             ranks[among] = stats.rankdata(scores[among]) / (among.sum() + 1)
-    return float(stats.ks_2samp(ranks[first], ranks[second]).pvalue)
+    return _alike(ranks[first], ranks[second])
 
 
 def likeness(scores: Float[np.ndarray, " forget"], retrained: Float[np.ndarray, " forget"]) -> float:
@@ -89,4 +91,9 @@ def likeness(scores: Float[np.ndarray, " forget"], retrained: Float[np.ndarray, 
     `scores` are those of the model that was made to forget, `retrained` those of one that never saw the samples. Both
     are of the same samples, which makes a difference by chance rarer than the p-value says.
     """
-    return float(stats.ks_2samp(scores, retrained).pvalue)
+    return _alike(scores, retrained)
+
+
+def _alike(one: Float[np.ndarray, " one"], other: Float[np.ndarray, " other"]) -> float:
+    test: Any = stats.ks_2samp(one, other)
+    return float(test.pvalue)
