@@ -114,9 +114,8 @@ def figure(every: dict[str, list[ReleaseResult]]) -> None:
         place = np.array([len(each.versions) for each in sets]) + 0.12 * (shift - 1)
         axes.errorbar(place, value, [value - low, high - value], fmt="os^"[shift] + "-", capsize=2, label=name)
     axes.axhline(0, color="#999999", linewidth=1)
-    axes.set_xticks(
-        range(2, len(VERSIONS) + 1), [f"{n}\n+ {VERSIONS[n - 1]}" for n in range(2, len(VERSIONS) + 1)], fontsize=7
-    )
+    joined = [f"{count}: + {VERSIONS[count - 1]}" for count in range(2, len(VERSIONS) + 1)]
+    axes.set_xticks(range(2, len(VERSIONS) + 1), joined, fontsize=8, rotation=20, ha="right")
     axes.set_xlabel(f"versions released together; the first is {VERSIONS[0]}")
     axes.set_ylabel("gain over the strongest version alone,\npercentage points")
     axes.legend(frameon=False)
