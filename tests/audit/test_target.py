@@ -15,7 +15,7 @@ from torch import nn
 import quantmis as qm
 from quantmis.attacks import LiRA, LossThreshold
 from quantmis.audit.config.running import audit_file, plan_file
-from quantmis.audit.target.target import disjoint
+from quantmis.audit.target.disjoint import disjoint
 from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
 from quantmis.measures.bits_per_weight import BITS_PER_WEIGHT
 from quantmis.measures.quantized_weights import QUANTIZED_WEIGHTS

@@ -34,6 +34,7 @@ from quantmis.results import (
 )
 from quantmis.results.document import NO_TARGET, SEE_DOCUMENT
 from quantmis.stats import Unmeasured
+from quantmis.tables.forgetting import BEFORE, RETRAINED
 
 CHOSEN = ("depth", "shadows", "replicates", "engine", "executor", "address", "memory", "fresh")
 """Options that are written as what was made of them, or that no number depends on."""
@@ -80,6 +81,7 @@ class Analysed:
     this_model: SubjectAnalysis
     controls: list[Control]
     blind: BlindBaseline | Unmeasured
+    forget_blind: BlindBaseline | Unmeasured | None = None
 
     @property
     def leading(self) -> SubjectAnalysis:
@@ -118,6 +120,7 @@ def _target(parts: Analysed) -> TargetResult | Unmeasured:
         return NO_TARGET
     apart = parts.leading is not parts.this_model
     files = {table.name: table.origin.get("file", "") for table in parts.this_model.tables}
+    original = parts.this_model.tables[0].origin
     return TargetResult(
         name=target.name,
         digest=parts.request.open_model.given.fingerprint,
@@ -131,6 +134,10 @@ def _target(parts: Analysed) -> TargetResult | Unmeasured:
         file=files[target.baseline],
         files={name: files[name] for name in target.versions if files[name]},
         releases=list(parts.this_model.releases) if apart else [],
+        forget=target.forgotten.size,
+        before=original.get(BEFORE, ""),
+        retrained=original.get(RETRAINED, ""),
+        forget_blind=parts.forget_blind,
     )
 
 
@@ -160,7 +167,7 @@ def _data(parts: Analysed) -> Data:
     trained_on = parts.member[:1] if parts.work else parts.leading.tables[0].evidence.member
     return Data(
         samples=int(audited.sum()),
-        held_out=len(request.samples) - int(audited.sum()),
+        held_out=len(request.samples) - int(audited.sum()) - (request.target.forgotten.size if request.target else 0),
         members_per_model=int(trained_on[0].sum()),
         features=list(request.samples.x.shape[1:]),
         classes=None if classes is None else len(np.unique(classes)),

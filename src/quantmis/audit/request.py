@@ -12,6 +12,7 @@ from quantmis.audit.settings import Settings, attacks_of, models_of, quantizers_
 from quantmis.audit.target.open_model import OpenModel
 from quantmis.audit.target.target import Target
 from quantmis.data import Samples
+from quantmis.errors import require
 from quantmis.models import CausalLM, Task
 from quantmis.quantizers import Quantizer
 
@@ -49,7 +50,8 @@ def audit_request(
     Raises `UserError` for what cannot be.
     """
     deepest = "indicator" if isinstance(task.loss, CausalLM) else "shadow"
-    models = models_of(options, target is not None, task.has_recipe, deepest)
+    models = models_of(options, target is not None, task.has_recipe and not _forgets(target), deepest)
+    _require_as_is(target, max(models))
     methods = options.quantizers if quantizers is None else quantizers
     choice = () if methods is None and target is not None and target.quantized else methods
     settings = Settings(
@@ -63,3 +65,15 @@ def audit_request(
     )
     settings = replace(settings, release=released(options.release, settings, target))
     return AuditRequest(task, samples, settings, out, command, target)
+
+
+def _forgets(target: Target | None) -> bool:
+    return target is not None and target.forget is not None
+
+
+def _require_as_is(target: Target | None, models: int) -> None:
+    require(
+        not (_forgets(target) and models),
+        "a model that was made to forget is audited as it is: models that are trained afresh never had to forget",
+        hint='leave out shadows and replicates, or say depth = "as-is"',
+    )

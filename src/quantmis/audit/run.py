@@ -25,8 +25,8 @@ from quantmis.audit.request import AuditRequest
 from quantmis.audit.result import DOCUMENT, PAGE, AuditResult
 from quantmis.audit.target import versions
 from quantmis.audit.target.checks import check_target
-from quantmis.audit.target.confounding import blind, check_confounded
-from quantmis.audit.target.target import disjoint
+from quantmis.audit.target.confounding import blind, check_confounded, forget_blind
+from quantmis.audit.target.disjoint import disjoint
 from quantmis.models.hugging_face import HuggingFace
 from quantmis.results import Results
 from quantmis.results.seal import sealed
@@ -101,8 +101,8 @@ def _audit(request: AuditRequest, member: np.ndarray, progress: bool) -> Done:
             references = versions.references_of(request, tables)
             this_model = analyse(target_tables, references, settings.analysis, request.samples.ids, tick)
             tested = controls(algorithm.tables or this_model.tables, noises, settings.analysis)
-            baseline = blind(request)
-    parts = document.Analysed(request, member, work, collected, algorithm, this_model, tested, baseline)
+            blinds = blind(request), forget_blind(request)
+    parts = document.Analysed(request, member, work, collected, algorithm, this_model, tested, *blinds)
     return Done(sealed(document.document(parts, clock)), [*tables, *noises, *target_tables], collected.groups)
 
 

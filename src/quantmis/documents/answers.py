@@ -6,7 +6,7 @@ intervals do not tell apart are not ordered, and a change is written with its un
 
 from collections.abc import Callable
 
-from quantmis.documents.markdown import bits, plain, share, table, together
+from quantmis.documents.markdown import bits, forgotten, plain, share, table, together
 from quantmis.documents.source import audited
 from quantmis.measures import NOT_IN_DOCUMENT
 from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
@@ -113,6 +113,11 @@ def _points(change: Estimate) -> str:
     digits = words.clear(points, words.places(words.reach(points) / 10, most=1))
     value, low, high = (words.fixed(each, digits) for each in (points.value, points.low, points.high))
     return f"{value} percentage points, between {low} and {high}"
+
+
+def still_forgotten(results: Results) -> str:
+    """Say what is left of the records that the model was made to forget."""
+    return forgotten(results) or "Not measured: the audit was not told of records that were to be forgotten."
 
 
 def released_together(results: Results) -> str:

@@ -18,6 +18,7 @@ from quantmis.documents.answers import (
     released_together,
     right,
     single_records,
+    still_forgotten,
     trust,
     untested,
 )
@@ -150,6 +151,11 @@ QUESTIONS = (
         "What do several versions of the model give away that are released together?",
         released_together,
         "versions that were published but not audited, and versions that others make of those that were.",
+    ),
+    Question(
+        "Is what was to be erased from the model forgotten, in every version (Article 17)?",
+        still_forgotten,
+        "attacks other than those on the loss, and whether records that were not named should have been forgotten too.",
     ),
     Question(
         "Was the training differentially private, and with which epsilon?",

@@ -16,6 +16,7 @@ from quantmis.measures.release_strongest_alone import RELEASE_STRONGEST_ALONE
 from quantmis.measures.utility import UTILITY
 from quantmis.report import words
 from quantmis.report.cells import Cell, rights
+from quantmis.report.forgotten import forgotten as section
 from quantmis.report.gaps import gaps
 from quantmis.report.reading import attacker, displayed_utility, metric, ordered
 from quantmis.report.released import adds_most, called, points
@@ -43,6 +44,7 @@ def body(source: Source, level: int) -> str:
         sentences(results),
         *(_ranking(subject, heading) for subject in audited(results)),
         *(together(subject, heading) for subject in audited(results)),
+        forgotten(results, heading),
         _findings(results.warnings, heading),
         _not_measured(results),
         _origin(source),
@@ -116,6 +118,21 @@ def together(subject: ResultSubject, heading: str = "") -> str:
     title = f"{heading} Versions of {subject.about} released together\n\n" if heading else ""
     most = [plain(sentence) for each in subject.releases if (sentence := adds_most(each))]
     return f"{title}{table(head, rows)}" + "".join(f"\n\n{each}" for each in most)
+
+
+def forgotten(results: Results, heading: str = "") -> str:
+    """Return what is left of what was to be forgotten, as Markdown; an empty text where nothing was."""
+    content = section(results, {})
+    if content is None:
+        return ""
+    rows = [[plain(row.name), *(_cell(each) for each in row.cells)] for row in content.table.rows]
+    title = f"{heading} What is left of {content.records:,} records that were to be forgotten\n\n" if heading else ""
+    sentences = "".join(f"\n\n{plain(each)}" for each in content.sentences)
+    return f"{title}{table([*map(plain, content.table.head)], rows)}{sentences}"
+
+
+def _cell(cell: Cell) -> str:
+    return plain(f"{cell.text} ({cell.interval})" if cell.interval else cell.text)
 
 
 def _of_set(release: ReleaseResult) -> list[str]:

@@ -9,6 +9,8 @@ from quantmis.gate.verdict import Bench, Direction, Standing, Verdict
 from quantmis.measures import Measure
 from quantmis.measures.attack_accuracy import ATTACK_ACCURACY
 from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
+from quantmis.measures.forget_auc_change import FORGET_AUC_CHANGE
+from quantmis.measures.forget_utility_change import FORGET_UTILITY_CHANGE
 from quantmis.measures.indicator import INDICATOR
 from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
 from quantmis.measures.utility_change import UTILITY_CHANGE
@@ -72,7 +74,7 @@ def _after_choice(measure: Measure[Any], record: VersionResult, ranking: Ranking
     return simultaneous if measure is ATTACK_ACCURACY else security_of(simultaneous)
 
 
-CHANGES = (ATTACK_ACCURACY_CHANGE, UTILITY_CHANGE)
+CHANGES = (ATTACK_ACCURACY_CHANGE, UTILITY_CHANGE, FORGET_AUC_CHANGE, FORGET_UTILITY_CHANGE)
 
 
 def _worst_part(value: Sequence[object], direction: Direction) -> tuple[Measured, str]:

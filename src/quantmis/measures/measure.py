@@ -53,9 +53,9 @@ class Measure(Generic[T]):
     whether it is computed of a version, of an attack on one, or of versions released together. `shown`: the tables of
     the report that have a column of it. `order`: its place among the others, low first. `limits`: the directions in
     which a policy may limit it; `chance`: what guessing gives, below which no policy may limit it. `glossary`: whether
-    the report explains it. `compute`: from scored loss tables to a value, or the reason why there is none; None where
-    the measure has no meaning for the audit, as perplexity has none for images. `numbers`: the plain numbers in a value
-    that is a list, by what is added to the name.
+    the report explains it. `absent`: why a document may have no value. `compute`: from scored loss tables to a value,
+    or the reason why there is none; None where the measure has no meaning for the audit, as perplexity has none for
+    images. `numbers`: the plain numbers in a value that is a list, by what is added to the name.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Measure(Generic[T]):
     limits: tuple[Literal["at_most", "at_least"], ...] = ()
     chance: float | None = None
     glossary: bool = True
+    absent: Unmeasured = NOT_IN_DOCUMENT
     numbers: Callable[[T], Mapping[str, Number]] | None = None
 
     @cached_property

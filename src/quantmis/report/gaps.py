@@ -25,6 +25,7 @@ WORDS = {
     "found": "",
     "target": "this very model",
     "blind": "what the records alone tell",
+    "forget_blind": "what the records to be forgotten alone tell",
     "attacks": "",
     "agreement": "",
     "measures": "",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
-from quantmis.report import canaries, exposed, glossary, released, tables, words
+from quantmis.report import canaries, exposed, forgotten, glossary, released, tables, words
 from quantmis.report.cautions import blind, hinted
 from quantmis.report.choices import choices
 from quantmis.report.findings import finding_entries, linked
@@ -68,6 +68,7 @@ def render(results: Results, document: bytes | None = None) -> str:
         "ranking": tables.ranking(results, notes),
         "attacks": tables.attacks(results, notes),
         "releases": released.released(results, notes),
+        "forgotten": forgotten.forgotten(results, notes),
         "agreements": tables.agreements(results, notes),
         "silent": words.some(tables.silent_agreements(results), most=6),
         "theory": exposed.theory(results, notes),

@@ -24,6 +24,7 @@ from quantmis.report.cautions import (
     unmeasured,
 )
 from quantmis.report.decision import decision, worst_off
+from quantmis.report.forgotten import comes_back, utility_comes_back
 from quantmis.report.headline import gained, headline, nothing_gained, trained_alike, undecided
 from quantmis.report.price import bargain, contrary, price
 from quantmis.report.reading import lead
@@ -56,6 +57,8 @@ RULES: tuple[tuple[Kind, Rule], ...] = (
     ("alarm", failed_controls),
     ("alarm", confounded),
     ("headline", leading(headline)),
+    ("headline", comes_back),
+    ("detail", utility_comes_back),
     ("decision", decision),
     ("caution", understated),
     ("caution", hardly_learned),

@@ -171,7 +171,9 @@ class TargetResult(Record):
     knows of it, with which what was measured agreed. `near_duplicates`: how many members look like a non-member.
     `file`: the SHA-256 of the bytes of the file that the weights came from, where they came from one; `files`: the same
     of each version that was read from a file. `releases`: what its versions give away together, at the depths where
-    `versions` are here.
+    `versions` are here. `forget`: how many samples it was made to forget; `before` and `retrained`: the digests of the
+    models that it is compared with, where there are any; `forget_blind`: whether those samples differ by themselves
+    from non-members of the same classes.
     """
 
     name: str
@@ -186,6 +188,10 @@ class TargetResult(Record):
     file: str = ""
     files: dict[str, str] = Field(default_factory=dict)
     releases: list[ReleaseResult] = Field(default_factory=list[ReleaseResult])
+    forget: int = 0
+    before: str = ""
+    retrained: str = ""
+    forget_blind: BlindBaseline | Unmeasured | None = None
 
 
 class Reproduce(Record):

@@ -58,8 +58,10 @@ COUNTS = {
     "features",
     "repeats",
     "near_duplicates",
+    "forget",
+    "tries",
 }
-DIGESTS = {"digest": 1, "table_digest": 0, "seal": 0}
+DIGESTS = {"digest": 1, "table_digest": 0, "seal": 0, "before": 0, "retrained": 0}
 """Fields with a SHA-256 in hexadecimal, and whether there must be one."""
 
 SHA_256 = re.compile(r"[0-9a-f]{64}")

@@ -7,7 +7,7 @@ from pydantic import Field, GetJsonSchemaHandler, SerializeAsAny, field_serializ
 from pydantic_core import CoreSchema
 
 from quantmis.errors import UserError
-from quantmis.measures import NOT_IN_DOCUMENT, Measure, Number, Record, Subject, measures_of
+from quantmis.measures import Measure, Number, Record, Subject, measures_of
 from quantmis.registry import suggestion
 from quantmis.stats import Estimate, Unmeasured
 
@@ -60,10 +60,11 @@ class MeasuredRecord(Record):
     def __getitem__(self, measure: str) -> Any: ...
     def __getitem__(self, measure: Measure[Any] | str) -> Any:
         """Return the value of a measure, or of the one of that name."""
-        name = measure if isinstance(measure, str) else measure.name
-        if isinstance(measure, str) and name not in (measures := measures_of(self.subject)):
-            raise UserError(f"there is no measure {name!r}: {suggestion(name, measures)}")
-        return self.measures.get(name, NOT_IN_DOCUMENT)
+        if isinstance(measure, Measure):
+            return self.measures.get(measure.name, measure.absent)
+        if measure not in (measures := measures_of(self.subject)):
+            raise UserError(f"there is no measure {measure!r}: {suggestion(measure, measures)}")
+        return self.measures.get(measure, measures[measure].absent)
 
     def numbers(self) -> Iterator[tuple[str, Number]]:
         """Yield every plain number of the record by the name of its column, in the order of the measures."""

@@ -5,10 +5,13 @@ gets Wilson's interval for that many. So it stays within [0, 1], has a width at 
 symmetric interval in between.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import special, stats
 
 from quantmis.stats.cluster import Spread
+from quantmis.stats.estimate import Estimate
 
 
 def quantile(level: float, freedom: float) -> float:
@@ -38,6 +41,21 @@ def wilson(value: float, over: Spread, level: float, units: int) -> tuple[float,
     centre = (value + widening / 2) / (1 + widening)
     reach = np.sqrt(widening * apart + widening**2 / 4) / (1 + widening)
     return max(0.0, min(value, float(centre - reach))), min(1.0, max(value, float(centre + reach)))
+
+
+def for_all(estimate: Estimate, many: int) -> Estimate:
+    """Return an estimate in the interval that holds for `many` of its kind together (Bonferroni), by normal quantiles.
+
+    >>> wide = for_all(Estimate(0.0, -1.96, 1.96), 5)
+    >>> round(wide.high, 2)
+    2.58
+    """
+    if many <= 1:
+        return estimate
+    level = estimate.level
+    wider = quantile(1 - (1 - level) / many, np.inf) / quantile(level, np.inf)
+    low, high = (estimate.value + wider * (end - estimate.value) for end in (estimate.low, estimate.high))
+    return replace(estimate, low=low, high=high)
 
 
 def clopper_pearson(successes: int, trials: int, level: float) -> tuple[float, float]:

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 
 from quantmis.evidence import Evidence, where_any_is_shared
 from quantmis.files import private_folder, write_atomically
+from quantmis.tables.forgetting import Forgetting
 from quantmis.tables.traits import VersionTraits
 from quantmis.tensor_files import entry
 
@@ -49,6 +50,7 @@ class LossTable:
     stands in the training sets that it is in, and `extracted` which of the canaries that models were trained on each
     model says by heart, "greedy" and "sampled", [models, canaries]. `origin` says of a version of the target where it
     came from: the "name" of the model, the SHA-256 of its "file", the quantizer that it is "like", or an empty text.
+    `forgetting`: what the model was made to forget, None where that is not asked.
     """
 
     name: str
@@ -64,6 +66,7 @@ class LossTable:
     repeats: Int[np.ndarray, " samples"] | None = None
     extracted: Mapping[str, Bool[np.ndarray, "models canaries"]] = field(default_factory=dict[str, np.ndarray])
     origin: Mapping[str, str] = field(default_factory=dict[str, str])
+    forgetting: Forgetting | None = None
 
     @property
     def path(self) -> str:
@@ -85,6 +88,11 @@ class LossTable:
     def held_out_groups(self) -> Shaped[np.ndarray, " held_out"] | None:
         """Which samples that no model was trained on belong together; None where each is by itself."""
         return self._groups_of(self.is_held_out)
+
+    @property
+    def groups(self) -> Shaped[np.ndarray, " samples"] | None:
+        """Which samples belong together; None where each is by itself."""
+        return self.evidence.groups
 
     def _groups_of(self, columns: Bool[np.ndarray, " samples"]) -> Shaped[np.ndarray, " chosen"] | None:
         groups = self.evidence.groups
@@ -149,6 +157,7 @@ class LossTable:
         }
         arrays |= {f"{NAMED}{name}": signal for name, signal in evidence.named.items()}
         arrays |= {f"{EXTRACTED}{decoding}": hits for decoding, hits in self.extracted.items()}
+        arrays |= {} if self.forgetting is None else self.forgetting.arrays()
         return {name: array for name, array in arrays.items() if array is not None}
 
     def digest(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from quantmis.data.archives import read_archive
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
+from quantmis.tables.forgetting import forgetting_in
 from quantmis.tables.loss_table import EXTRACTED, NAMED, LossTable, beginning
 from quantmis.tables.traits import VersionTraits
 
@@ -51,6 +52,7 @@ def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models",
         repeats=arrays.get("repeats"),
         extracted=beginning(EXTRACTED, arrays),
         origin=_origin(arrays),
+        forgetting=forgetting_in(arrays),
     )
 
 

@@ -20,6 +20,7 @@ from quantmis.results import BlindBaseline, Config, Data, Results, TargetResult,
 from quantmis.results.document import NO_TARGET, SEE_DOCUMENT
 from quantmis.stats import Unmeasured
 from quantmis.tables import LossTable, slug
+from quantmis.tables.forgetting import BEFORE, RETRAINED
 from quantmis.tables.saved import Damaged, read_table
 
 NOISE = "matched noise, "
@@ -166,11 +167,15 @@ def _data(results: Results, leading: SubjectAnalysis) -> Data:
     return results.data.model_copy(
         update={
             "samples": audited,
-            "held_out": int(own.sum()) - audited,
+            "held_out": int(own.sum()) - audited - _forgotten(table),
             "members_per_model": int(table.evidence.member[0].sum()),
             "classes": None if label is None else len(np.unique(label[own])),
         }
     )
+
+
+def _forgotten(table: LossTable) -> int:
+    return 0 if table.forgetting is None else int(table.forgetting.is_forget.sum())
 
 
 def _target(
@@ -191,6 +196,10 @@ def _target(
             "members": int(original.evidence.member[0].sum()),
             "non_members": int(original.is_held_out.sum()),
             "blind": _blind(target.blind),
+            "forget": _forgotten(original),
+            "before": original.origin.get(BEFORE, ""),
+            "retrained": original.origin.get(RETRAINED, ""),
+            "forget_blind": None if target.forget_blind is None else _blind(target.forget_blind),
             "versions": list(this_model.records) if apart else [],
             "ranking": this_model.ranking(settings.level) if apart else SEE_DOCUMENT,
             "releases": list(this_model.releases) if apart else [],

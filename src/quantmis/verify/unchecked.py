@@ -37,12 +37,16 @@ BLIND = Unchecked(
     ("target.blind.method", "target.blind.auc", "target.blind.balanced_accuracy"),
     "the classifier that never sees the model: it needs the data",
 )
+FORGET_BLIND = Unchecked(tuple(path.replace("target.blind", "target.forget_blind") for path in BLIND.paths), BLIND.why)
 FILES = "target.digest, target.file, target.files: as the tables say; with --weights FILE they are held against a file"
 
 
 def unchecked(document: Results) -> list[Unchecked]:
     """Return what is not computed again of a document."""
-    return [ASKED, DATA, *([OWNER, BLIND] if isinstance(document.target, TargetResult) else [])]
+    target = document.target
+    if not isinstance(target, TargetResult):
+        return [ASKED, DATA]
+    return [ASKED, DATA, OWNER, BLIND, *([] if target.forget_blind is None else [FORGET_BLIND])]
 
 
 def lines(document: Results, with_weights: bool) -> Iterator[str]:
@@ -69,5 +73,5 @@ def leave_out(content: dict[str, Any], document: Results) -> None:
 def _drop(content: dict[str, Any], path: str) -> None:
     *steps, last = path.split(".")
     for step in steps:
-        content = content.get(step, {})
+        content = content.get(step) or {}
     content.pop(last, None)

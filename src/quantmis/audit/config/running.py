@@ -34,9 +34,10 @@ def audit_file(path: Path, out: Path, overrides: dict[str, Any]) -> AuditResult:
 def _require_apart(out: Path, file: AuditFile, folder: Path) -> None:
     """Raise `UserError` where results would be written among the data or the model, or in their place."""
     texts = [file.data.texts] if isinstance(file.data.texts, str) else file.data.texts or []
-    weights = None if file.target is None else file.target.weights
+    given = file.target
+    weights = () if given is None else (given.weights, given.before, given.retrained)
     home, own = out.resolve(), folder.resolve()
-    for each in filter(None, (file.data.file, file.data.images, *texts, file.model.folder, weights)):
+    for each in filter(None, (file.data.file, file.data.images, *texts, file.model.folder, *weights)):
         place = (folder / each).resolve()
         require(
             home != place and (place == own or place not in home.parents),

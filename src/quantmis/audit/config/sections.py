@@ -96,6 +96,12 @@ class Target(Section):
     that marks members; of texts, the name of a file in `[data] texts`; of images, that of a folder such as `train`."""
     non_members: str | int | float
     """The same for samples that the model was not trained on."""
+    forget: str | int | float | None = None
+    """The same for samples that the model was made to forget; members are then those that it may remember."""
+    before: str | None = None
+    """The weights before the model was made to forget, to compare with."""
+    retrained: str | None = None
+    """The weights of a model that was trained without the samples to be forgotten, to compare with."""
     column: str | None = None
     """The column of the data file that says who was a member; it is no feature."""
     accuracy: float | int | None = None

@@ -30,7 +30,8 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
     if section is None:
         return None
     _require_trained(file, section, folder)
-    members, others = _sides(file, section, samples, folder)
+    members, others, *forget = _sides(file, section, samples, folder)
+    before, retrained = (_weights(each, section, folder, key) for key, each in _beside(section).items())
     return Target(
         Artefact(inside(folder, section.weights, "target.weights"), section.rename),
         members,
@@ -41,7 +42,24 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
         section.confounded,
         section.like,
         section.accuracy,
+        forget=forget[0] if forget else None,
+        before=before,
+        retrained=retrained,
     )
+
+
+def _beside(section: Section) -> dict[str, str | None]:
+    return {"target.before": section.before, "target.retrained": section.retrained}
+
+
+def _weights(name: str | None, section: Section, folder: Path, key: str) -> Artefact | None:
+    return None if name is None else Artefact(inside(folder, name, key), section.rename)
+
+
+def _keys(section: Section) -> dict[str, str | int | float]:
+    """Return what tells the sides, by their keys: members, non-members and, where there are any, forgotten ones."""
+    forget = {} if section.forget is None else {"forget": section.forget}
+    return {"members": section.members, "non_members": section.non_members, **forget}
 
 
 def _require_trained(file: AuditFile, section: Section, folder: Path) -> None:
@@ -60,13 +78,13 @@ def _require_trained(file: AuditFile, section: Section, folder: Path) -> None:
 
 
 def _sides(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
-    """Return the rows of members and of non-members, in whichever way the section tells them."""
-    names = (str(section.members), str(section.non_members))
+    """Return the rows of members, of non-members and of what was forgotten, in whichever way the section tells them."""
+    names = [str(each) for each in _keys(section).values()]
     texts = [file.data.texts] if isinstance(file.data.texts, str) else file.data.texts or []
     if section.column:
         return _by_column(file, section, folder)
     if any(each in texts for each in names):
-        for key, each in zip(("members", "non_members"), names, strict=True):
+        for key, each in zip(_keys(section), names, strict=True):
             require(each in texts, f"target.{key}: {each!r} is none of data.texts", hint=suggestion(each, texts))
         return [samples.rows_of(Path(each).name) for each in names]
     if file.data.images is not None:
@@ -83,7 +101,7 @@ def _by_column(file: AuditFile, section: Section, folder: Path) -> list[Int[np.n
     values = columns[name]
     spellings = [_spoken(value) for value in dict.fromkeys(values.tolist())]
     sides = list[np.ndarray]()
-    for key, value in (("members", section.members), ("non_members", section.non_members)):
+    for key, value in _keys(section).items():
         rows = np.flatnonzero(_is(values, value))
         hint = f"{suggestion(str(value), spellings[:SHOWN])}; it holds {len(spellings)} different values"
         require(len(rows), f"target.{key}: column {name!r} holds no {value!r}", hint=hint)
@@ -108,7 +126,7 @@ def _spoken(value: str | float) -> str:
 
 
 def _by_files(section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
-    names = {"members": section.members, "non_members": section.non_members}
+    names = _keys(section)
     for key, each in names.items():
         hint = 'with column = "split" it is a value in that column'
         require(isinstance(each, str), f"target.{key}: expected the name of a file, got {each!r}", hint=hint)

@@ -1,14 +1,16 @@
 """What is checked of a target before anything is spent: its weights, its versions, and what is known of it."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from torch import nn
 
 from quantmis.audit.request import AuditRequest
+from quantmis.audit.target.forgetting import check_forgetting
 from quantmis.audit.target.target import Target, Version
-from quantmis.audit.target.versions import loss_row, made_elsewhere
-from quantmis.data.samples import FEWEST
+from quantmis.audit.target.versions import elsewhere, loss_row, made_elsewhere
+from quantmis.data.samples import FEWEST, Samples
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.models.calling import users_errors
@@ -43,6 +45,12 @@ def check_target(request: AuditRequest) -> None:
     paths = [slug(name) for name in (target.baseline, *names, *target.versions)]
     _require_like(target.name, target.like, request)
     require(len(set(paths)) == len(paths), f"two versions have names too alike: {', '.join(target.versions)}")
+    for name, other in target.others.items():
+        model = other.given(task)
+        module = model.model if isinstance(model, Quantized) else model
+        compute = partial(loss_row, module, task, few, name)
+        _require_computes(compute, name, shape)
+    check_forgetting(request)
     for name, version in target.versions.items():
         _check_version(name, version, target, request, shape)
 
@@ -84,7 +92,7 @@ def _check_version(
     _require_like(name, version.like, request)
     if not isinstance(version.source, Evidence):
         few = request.samples.take(np.arange(len(request.samples))[:FEWEST])
-        _require_computes(lambda: made_elsewhere(version, request, few, name), name, outputs)
+        _require_computes(lambda: _row_of(version, request, few, name), name, outputs)
         return
     shape = version.source.losses.shape
     require(
@@ -92,6 +100,11 @@ def _check_version(
         f"{name}: expected a loss table of 1 model and {len(request.samples)} samples, got {shape}",
         hint="a loss for every sample of the audit, in its order",
     )
+
+
+def _row_of(version: Version, request: AuditRequest, samples: Samples, name: str) -> tuple[LossRow, object]:
+    with elsewhere(request, version, name) as model:
+        return made_elsewhere(version, model, request.task, samples, name)
 
 
 def _require_like(name: str, like: str | None, request: AuditRequest) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from quantmis.audit.request import AuditRequest
-from quantmis.audit.target.blind_baseline import blind_baseline, too_few_groups
+from quantmis.audit.target.blind_baseline import FOLDS, blind_baseline, too_few_groups
 from quantmis.errors import UserError
 from quantmis.evidence import where_any_is_shared
 from quantmis.results import BlindBaseline
@@ -18,7 +18,29 @@ def blind(request: AuditRequest, level: float | None = None) -> BlindBaseline | 
     if request.target is None:
         return Unmeasured("no trained model was given: the audit drew members and non-members from one pool")
     rows = np.flatnonzero(request.target.known(len(request.samples)))
-    pool, member = request.samples.take(rows), request.target.is_member(len(request.samples))[rows]
+    return _blind(request, rows, request.target.is_member(len(request.samples))[rows], level)
+
+
+def forget_blind(request: AuditRequest, level: float | None = None) -> BlindBaseline | Unmeasured | None:
+    """Return the same of what was to be forgotten and of non-members of its classes; None where nothing was."""
+    target, samples = request.target, request.samples
+    if target is None or target.forget is None:
+        return None
+    classes, others = request.task.loss.classes(samples.y), target.non_members
+    if classes is not None:
+        others = others[np.isin(classes[others], classes[target.forget])]
+    rows = np.concatenate([target.forget, others])
+    if len(others) < FOLDS:
+        return Unmeasured("there are too few non-members of the classes that were to be forgotten")
+    return _blind(request, rows, np.arange(len(rows)) < len(target.forget), level)
+
+
+def _blind(
+    request: AuditRequest, rows: np.ndarray, member: np.ndarray, level: float | None
+) -> BlindBaseline | Unmeasured:
+    """Return whether the samples `rows` that `member` [rows] marks differ from the others by themselves."""
+    assert request.target is not None  # noqa: S101 for the type checker
+    pool = request.samples.take(rows)
     loss, settings = request.task.loss, request.settings
     samples, classes = loss.without_models(pool), loss.classes(pool.y)
     groups = request.target.groups(request.samples)
@@ -31,15 +53,15 @@ def blind(request: AuditRequest, level: float | None = None) -> BlindBaseline | 
 
 
 def check_confounded(request: AuditRequest) -> None:
-    """Raise `UserError` where members can be told from non-members by themselves, and the target refuses that."""
+    """Raise `UserError` where members or forgotten samples can be told by themselves, and the target refuses that."""
     if request.target is None or not request.target.refuses_confounded(request.task):
         return
-    baseline = blind(request, CERTAIN)
-    if isinstance(baseline, BlindBaseline) and baseline.differs and isinstance(baseline.auc, Estimate):
-        raise UserError(
-            f"members can be told from non-members without the model: {baseline.method.partition(' on ')[0]} does so "
-            f"with an AUC of {baseline.auc.value:.2f} ({baseline.auc.low:.2f} to {baseline.auc.high:.2f}), "
-            "a coin has 0.5",
-            hint="the two sets differ by themselves, and every number would show that; draw both from one shuffled "
-            'source, or pass confounded="report" ([target] confounded = "report") to see the numbers all the same',
-        )
+    for who, baseline in (("members", blind(request, CERTAIN)), ("what was forgotten", forget_blind(request, CERTAIN))):
+        if isinstance(baseline, BlindBaseline) and baseline.differs and isinstance(baseline.auc, Estimate):
+            raise UserError(
+                f"{who} can be told from non-members without the model: {baseline.method.partition(' on ')[0]} does so "
+                f"with an AUC of {baseline.auc.value:.2f} ({baseline.auc.low:.2f} to {baseline.auc.high:.2f}), "
+                "a coin has 0.5",
+                hint="the two sets differ by themselves, and every number would show that; draw both from one shuffled "
+                'source, or pass confounded="report" ([target] confounded = "report") to see the numbers all the same',
+            )

@@ -7,7 +7,7 @@ were made elsewhere, with the shadow models as references where there are any.
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from quantmis.audit.target.weights import Artefact, Weights, dequantized, file_of, filled, format_of, from_file
 from quantmis.data import Samples
 from quantmis.data.membership import joined
-from quantmis.data.overlap import Overlap, overlap
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.models import CausalLM, Task
 from quantmis.quantizers import Quantized, formats
+from quantmis.tables.forgetting import BEFORE, RETRAINED
 
 FEWEST = 16
 """Members, and non-members, of which halves choose and halves measure."""
@@ -62,7 +62,12 @@ class Target:
     non-members by themselves, "refuse" the audit or "report" it; by default texts are refused. `name` is for the
     report. `utility`: the accuracy (or R^2) that is known of the model: other weights, columns in another order or
     another encoding show as another number, and are refused. `near_duplicates`: how many members look like a
-    non-member; the audit counts them. Raises `UserError` where the two sets are too small, or not sets.
+    non-member; the audit counts them.
+
+    `forget`: rows that the model was made to forget; members are then what it may remember. `before`: the weights
+    before that, and `retrained`: those of a model that was trained without them, both to compare with.
+
+    Raises `UserError` where sets are too small, or not sets, and where a row is in two of them.
     """
 
     weights: Weights
@@ -75,6 +80,9 @@ class Target:
     like: str | None = None
     utility: float | None = None
     near_duplicates: int = 0
+    forget: Int[np.ndarray, " forget"] | None = None
+    before: Weights | None = None
+    retrained: Weights | None = None
     mask_lengths: tuple[int, ...] = field(init=False, default=())
     """How long the masks of booleans are that rows were given as."""
 
@@ -90,6 +98,9 @@ class Target:
         like: str | None = None,
         utility: float | None = None,
         near_duplicates: int = 0,
+        forget: Any = None,
+        before: Weights | None = None,
+        retrained: Weights | None = None,
     ):
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "members", _rows("members", members))
@@ -102,7 +113,10 @@ class Target:
         object.__setattr__(self, "like", like)
         object.__setattr__(self, "utility", utility)
         object.__setattr__(self, "near_duplicates", near_duplicates)
-        masks = [rows for rows in map(np.asarray, (members, non_members)) if rows.dtype == np.bool_]
+        object.__setattr__(self, "forget", None if forget is None else _rows("forget", forget))
+        object.__setattr__(self, "before", before)
+        object.__setattr__(self, "retrained", retrained)
+        masks = [rows for rows in map(np.asarray, (members, non_members, forget)) if rows.dtype == np.bool_]
         object.__setattr__(self, "mask_lengths", tuple(len(each) for each in masks))
         both = np.intersect1d(self.members, self.non_members)
         require(
@@ -110,6 +124,7 @@ class Target:
             f"{len(both)} rows are both members and non-members, the first is row {both[:1].tolist()}",
             hint="a sample was trained on or was not",
         )
+        _require_forgettable(self)
         require(overlap in ("refuse", "drop"), f"overlap: expected 'refuse' or 'drop', got {overlap!r}")
         choices = (None, "refuse", "report")
         require(confounded in choices, f"confounded: expected 'refuse' or 'report', got {confounded!r}")
@@ -163,6 +178,21 @@ class Target:
         """Whether members that can be told from non-members by themselves are not to be audited."""
         return self.confounded == "refuse" or (self.confounded is None and isinstance(task.loss, CausalLM))
 
+    @property
+    def forgotten(self) -> Int[np.ndarray, " forget"]:
+        """The rows that the model was made to forget, none where that is not asked."""
+        return np.empty(0, dtype=np.int64) if self.forget is None else self.forget
+
+    @property
+    def others(self) -> "dict[str, Target]":
+        """The models that a model that was made to forget is compared with, by name, each as a target of its own."""
+        both = {BEFORE: self.before, RETRAINED: self.retrained}
+        return {
+            name: Target(weights, self.members, self.non_members, name=name)
+            for name, weights in both.items()
+            if weights is not None
+        }
+
     def known(self, samples: int) -> Bool[np.ndarray, " samples"]:
         """Return which of the samples are members or non-members."""
         return self.is_member(samples) | self.is_measured(samples)
@@ -181,52 +211,24 @@ class Target:
         Copies that are on both sides are apart: a group is of members, or not.
         """
         together = joined(samples.groups, samples.copies.codes)
-        return None if together is None else 2 * together + self.is_member(len(samples))
-
-
-def disjoint(target: Target, samples: Samples) -> Target:
-    """Return the target, without the samples that both sets hold where they are to be dropped.
-
-    Raises `UserError` for rows that do not exist, for masks of another length than the samples and, by default, for
-    samples in both sets, by their bytes or but for rounding. Those that look alike need not be the same thing: they are
-    counted in `near_duplicates`, for the report.
-    """
-    for length in target.mask_lengths:
-        require(
-            length == len(samples),
-            f"members, non_members: expected a mask of {len(samples)} samples, got one of {length}",
-            hint="a mask says true or false of every sample of the audit, in their order; or give numbers of rows",
-        )
-    last = max(target.members.max(), target.non_members.max())
-    require(last < len(samples), f"there is no row {last}: the samples are rows 0 to {len(samples) - 1}")
-    duplicates = overlap(samples.x[target.members], samples.x[target.non_members])
-    if target.overlap == "refuse":
-        _refuse(duplicates, target)
-        return replace(target, near_duplicates=len(duplicates.alike))
-    pairs = np.concatenate(duplicates)
-    members, others = np.delete(target.members, pairs[:, 0]), np.delete(target.non_members, np.unique(pairs[:, 1]))
-    require_enough(members, others)
-    return replace(target, members=members, non_members=others)
-
-
-def _refuse(duplicates: Overlap, target: Target) -> None:
-    for pairs, how in ((duplicates.equal, "the same bytes"), (duplicates.near, "the same numbers but for rounding")):
-        if len(pairs):
-            first = f"row {target.members[pairs[0, 0]]} and row {target.non_members[pairs[0, 1]]}"
-            raise UserError(
-                f"{len(pairs)} members are among the non-members too ({how}), the first as {first}",
-                hint='remove them, or pass overlap="drop" ([target] overlap = "drop") to leave both out',
-            )
+        if together is None:
+            return None
+        apart = 2 * (int(together.max()) + 1) * _marked(self.forgotten, len(samples))
+        return 2 * together + self.is_member(len(samples)) + apart
 
 
 def require_enough(members: np.ndarray, non_members: np.ndarray) -> None:
     """Raise `UserError` where there are too few of either to say anything."""
-    for name, rows in (("members", members), ("non_members", non_members)):
-        require(
-            len(rows) >= FEWEST,
-            f"{name}: expected at least {FEWEST}, got {len(rows)}",
-            hint="hundreds of each give intervals that say something",
-        )
+    _require_many("members", members)
+    _require_many("non_members", non_members)
+
+
+def _require_many(name: str, rows: np.ndarray) -> None:
+    require(
+        len(rows) >= FEWEST,
+        f"{name}: expected at least {FEWEST}, got {len(rows)}",
+        hint="hundreds of each give intervals that say something",
+    )
 
 
 def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module | Quantized:
@@ -269,6 +271,8 @@ def _name_of(weights: Any) -> str:
 
 def _rows(name: str, selection: Any) -> Int[np.ndarray, " rows"]:
     rows = np.asarray(selection)
+    if rows.size == 0:
+        raise UserError(f"{name}: it names no samples", hint=f"at least {FEWEST}; hundreds say something")
     if rows.dtype == np.bool_:
         rows = np.flatnonzero(rows)
     require(
@@ -278,8 +282,24 @@ def _rows(name: str, selection: Any) -> Int[np.ndarray, " rows"]:
     )
     require(len(np.unique(rows)) == len(rows), f"{name}: a row is named twice")
     require(len(rows) == 0 or rows.min() >= 0, f"{name}: row numbers count from 0, got {rows.min(initial=0)}")
-    require_enough(rows, rows)
+    _require_many(name, rows)
     return np.sort(rows.astype(np.int64))
+
+
+def _require_forgettable(target: Target) -> None:
+    """Raise `UserError` where a sample was to be forgotten and is something else, or is missing where it is needed."""
+    if target.forget is None:
+        for name in target.others:
+            message = f"{name} is given, and nothing says which samples were to be forgotten"
+            raise UserError(message, hint="forget names them: numbers of rows, or [target] forget = a file or a column")
+        return
+    for name, rows, hint in (
+        ("members", target.members, "members are the samples that the model may remember: take these out of them"),
+        ("non_members", target.non_members, "what was forgotten was trained on once, and non-members never were"),
+    ):
+        both = np.intersect1d(target.forget, rows)
+        message = f"{len(both)} rows were to be forgotten and are {name}, the first is row {both[:1].tolist()}"
+        require(len(both) == 0, message, hint=hint)
 
 
 def _marked(rows: np.ndarray, samples: int) -> Bool[np.ndarray, " samples"]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from quantmis import seeds
@@ -20,6 +20,8 @@ from quantmis.audit.execution.computing import traits_of
 from quantmis.audit.execution.work import CALIBRATION
 from quantmis.audit.request import AuditRequest
 from quantmis.audit.settings import Settings
+from quantmis.audit.target.forgetting import forgetting_of
+from quantmis.audit.target.open_model import OpenModel
 from quantmis.audit.target.target import Target, Version
 from quantmis.audit.target.weights import file_of
 from quantmis.data import Samples
@@ -29,10 +31,10 @@ from quantmis.models.probes import differs_among, few_of, settled
 from quantmis.models.rows import LossRow, computed, row_of
 from quantmis.models.task import inputs
 from quantmis.models.weights import weights_digest
-from quantmis.quantizers import Quantized, Quantizer
+from quantmis.quantizers import Quantized
 from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling
-from quantmis.tables import LossTable, VersionTraits
+from quantmis.tables import FULL_PRECISION, LossTable, VersionTraits
 from quantmis.tensor_files import digest_of
 
 
@@ -62,21 +64,49 @@ def _tables(
     task, samples = request.task, request.samples
     calibration = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
     origins, measured = _origins(request, target), target.is_measured(len(samples))
-    for name, version in _quantized_versions(request, target, calibration):
+    beside = _beside(request, target, calibration)
+    for name, version in _quantized_versions(request, request.open_model, target, calibration):
         with version as quantized:
             computed, by_company = loss_row(quantized.model, task, samples, name, measured)
+            forgetting = forgetting_of(target, task, samples, beside.get(name, {}), quantized.model)
         table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, is_audited)
-        yield replace(table, origin=origins.get(name, {}))
+        yield replace(table, origin=origins.get(name, {}), forgetting=forgetting)
     for name, version in target.versions.items():
-        parts = made_elsewhere(version, request, samples, name, measured)
+        like = None if version.like is None else _named(target, version.like)
+        with elsewhere(request, version, name) as model:
+            parts = made_elsewhere(version, model, task, samples, name, measured)
+            module = model.model if isinstance(model, Quantized) else model
+            forgetting = forgetting_of(target, task, samples, beside.get(like or "", {}), module)
         table = _table(name, *parts, target, task, samples, is_audited)
-        yield replace(table, origin=origins[name])
+        yield replace(table, origin=origins[name], forgetting=forgetting)
+
+
+def _beside(
+    request: AuditRequest, target: Target, calibration: Tensor | None
+) -> dict[str, dict[str, Float[np.ndarray, " samples"]]]:
+    """Return the signals of the models that a target is compared with, by version and name, each quantized alike."""
+    signals: dict[str, dict[str, np.ndarray]] = {}
+    names = [_named(target, spelling(each)) for each in request.settings.quantizers]
+    for model, other in target.others.items():
+        opened = OpenModel(other, request.task, request.out)
+        versions = _quantized_versions(request, opened, other, calibration)
+        for name, (_, version) in zip(names, versions, strict=True):
+            with version as quantized:
+                computed, _ = loss_row(quantized.model, request.task, request.samples, f"{model}, {name}")
+            signals.setdefault(name, {})[model] = computed.signals
+    return signals
+
+
+def _named(target: Target, quantizer: str) -> str:
+    """Return the name of the version that a quantizer of the audit makes of the target."""
+    return target.baseline if quantizer == FULL_PRECISION else target.called(quantizer)
 
 
 def _origins(request: AuditRequest, target: Target) -> dict[str, dict[str, str]]:
     """Return where versions come from that no quantizer of the audit made, and what all are like."""
     origins = {name: {"like": like or ""} for name, like in _like(request).items()}
     origins[target.baseline] |= {"name": target.name, "file": _file_digest(target.weights)}
+    origins[target.baseline] |= {name: other.digest(request.task) for name, other in target.others.items()}
     for name, version in target.versions.items():
         origins[name] |= {"file": _file_digest(version.source)}
     return origins
@@ -89,22 +119,23 @@ def _file_digest(source: object) -> str:
 
 
 def _quantized_versions(
-    request: AuditRequest, target: Target, calibration: Tensor | None
+    request: AuditRequest, opened: OpenModel, target: Target, calibration: Tensor | None
 ) -> Iterator[tuple[str, AbstractContextManager[Quantized]]]:
     """Yield the model as it is given, and what the quantizers of the audit make of its weights, by name."""
     _, *others = request.settings.quantizers  # full precision is the first
-    yield target.baseline, nullcontext(request.open_model.given)
+    yield target.baseline, nullcontext(opened.given)
     for quantizer in others:
-        yield target.called(spelling(quantizer)), version_of(request, quantizer, calibration)
+        seed = seeds.integer(request.settings.options.seed, "target", "quantize", spelling(quantizer))
+        stream = torch.Generator().manual_seed(seed)
+        inputs = calibration if needs_calibration(quantizer) else None
+        yield target.called(spelling(quantizer)), opened.quantized(quantizer, inputs, stream)
 
 
-def version_of(
-    request: AuditRequest, quantizer: Quantizer, calibration: Tensor | None
-) -> AbstractContextManager[Quantized]:
-    """Return the context in which the target is what `quantizer` makes of it, calibrated where it looks at data."""
-    seed = seeds.integer(request.settings.options.seed, "target", "quantize", spelling(quantizer))
-    stream = torch.Generator().manual_seed(seed)
-    return request.open_model.quantized(quantizer, calibration if needs_calibration(quantizer) else None, stream)
+def elsewhere(
+    request: AuditRequest, version: Version, name: str
+) -> AbstractContextManager[nn.Module | Quantized | None]:
+    """Return the context in which a version that was made elsewhere is in memory; None for a table of its losses."""
+    return nullcontext(None) if isinstance(version.source, Evidence) else request.open_model.version(version, name)
 
 
 def calibration_rows(
@@ -135,23 +166,24 @@ def _quarter(rows: Int[np.ndarray, " rows"], groups: Int[np.ndarray, " samples"]
 
 def made_elsewhere(
     version: Version,
-    request: AuditRequest,
+    model: nn.Module | Quantized | None,
+    task: Task,
     samples: Samples,
     name: str,
     is_measured: Bool[np.ndarray, " samples"] | None = None,
 ) -> tuple[LossRow, VersionTraits]:
-    """Return the row of a version that was quantized elsewhere, over `samples`, and what is known of it."""
+    """Return the row of a version that was quantized elsewhere, `model` where there is one, and what is known of it."""
     if isinstance(version.source, Evidence):
         table = version.source
         entropy = None if table.entropy is None else table.entropy[0]
         losses = LossRow(table.losses[0], table.signals[0], None, entropy)
         return losses, VersionTraits(seeds.spell("table", name), None, None, None, [])
-    with request.open_model.version(version, name) as model:
-        module = model.model if isinstance(model, Quantized) else model
-        computed, by_company = loss_row(module, request.task, samples, name, is_measured)
+    module = model.model if isinstance(model, Quantized) else model
+    assert module is not None  # noqa: S101 for the type checker
+    computed, by_company = loss_row(module, task, samples, name, is_measured)
     if isinstance(model, Quantized):
         return computed, traits_of(model, by_company)
-    return computed, VersionTraits(weights_digest(model), None, None, None, [], by_company)
+    return computed, VersionTraits(weights_digest(module), None, None, None, [], by_company)
 
 
 def loss_row(
