@@ -6,6 +6,7 @@ and forgotten, and the weights that were there are read back from a file.
 """
 
 import tempfile
+import weakref
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,7 @@ class Originals:
             if value is not None
         ]
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 it lives as long as the model
+        weakref.finalize(self, self._file.close)
         for value in self._distinct():
             self._file.write(_bytes_of(value))
 
