@@ -28,6 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr, ndtri
+from scipy.stats import rankdata
 
 from quantmis.errors import require
 from quantmis.stats.cluster import PRIOR, USUAL, Linear, Spread
@@ -76,6 +77,12 @@ class Changes:
             _require_one_shape(whole[0], each, untrained)
         before, after = (np.where(untrained, copy - own, 0.0) for own, copy in (whole, quantized))
         return cls(*(np.where(untrained, each - _mean(each, untrained), 0.0) for each in (before, after)))
+
+    def normal_scores(self) -> "Changes":
+        """Return the changes of each model as normal scores of their ranks; a few that are far from all others decide
+        nothing then, and the correlation of a normal channel stays the same (van der Waerden 1952)."""
+        usable = (self.before != 0) | (self.after != 0)
+        return Changes(*(np.where(usable, _scores(each, usable), 0.0) for each in (self.before, self.after)))
 
     def correlation(self) -> Linear:
         """Return rho, and by how much each entry moves it; 0 where quantizing leaves no change at all.
@@ -153,6 +160,15 @@ def _centred(signals: Signals, usable: Bool[np.ndarray, "models samples"]) -> Si
         for axis in (1, 0):
             left = np.where(usable, left - _mean(left, usable, axis), 0.0)
     return left
+
+
+def _scores(changes: Signals, usable: Bool[np.ndarray, "models samples"]) -> Signals:
+    """Return normal scores of each row among its usable entries; equal changes get equal scores."""
+    scores = np.zeros_like(changes)
+    for row, values, chosen in zip(scores, changes, usable, strict=True):
+        row[chosen] = ndtri((rankdata(values[chosen]) - 0.5) / max(int(chosen.sum()), 1))
+        row[chosen] -= row[chosen].mean() if chosen.any() else 0.0
+    return scores
 
 
 def _mean(values: Signals, usable: Bool[np.ndarray, "models samples"], axis: int = 1) -> Float[np.ndarray, "..."]:
