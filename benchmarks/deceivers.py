@@ -38,7 +38,7 @@ class LittleUsed(Quantizer):
             linear = {name: each for name, each in part.quantizable(model).items() if isinstance(each, nn.Linear)}
             seen: dict[str, Tensor] = {}
             hooks = [
-                each.register_forward_pre_hook(lambda _, x, name=name: seen.__setitem__(name, x[0].detach()))
+                each.register_forward_pre_hook(lambda _, x, name=name, seen=seen: seen.__setitem__(name, x[0].detach()))
                 for name, each in linear.items()
             ]
             with torch.no_grad():

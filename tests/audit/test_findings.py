@@ -53,12 +53,12 @@ def test_samples_that_vary_a_hundred_times_as_far_are_none():
 def spared(noise_of_members: float) -> list[str]:
     """Return the findings about models whose second version adds noise to all samples but less to members."""
     draw = np.random.default_rng(0)
-    half = draw.permuted(np.tile(np.arange(1000) < 500, (2, 1)), axis=1)
-    member = np.zeros((4, 1400), dtype=bool)
-    member[:, 400:] = np.stack([half, ~half], axis=1).reshape(4, 1000)
-    signals = 3 * draw.normal(size=1400) + draw.normal(size=member.shape) + 3 * member
+    half = draw.permuted(np.tile(np.arange(8000) < 4000, (2, 1)), axis=1)
+    member = np.zeros((4, 8400), dtype=bool)
+    member[:, 400:] = np.stack([half, ~half], axis=1).reshape(4, 8000)
+    signals = 3 * draw.normal(size=8400) + draw.normal(size=member.shape) + 3 * member
     noise = draw.normal(size=member.shape) * np.where(member, noise_of_members, 3.0)
-    held_out = np.arange(1400) < 400
+    held_out = np.arange(8400) < 400
     tables = [
         LossTable(name, Evidence(9 - each, member, each), None, None, "r2", (TRAITS,) * 4, ~held_out, held_out)
         for name, each in (("identity", signals), ("sparing", signals + noise))

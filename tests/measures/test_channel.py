@@ -1,7 +1,5 @@
 """The channel of every version of an audit: rho, what passes, and the advantage that is predicted from them."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch

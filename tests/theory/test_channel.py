@@ -26,7 +26,6 @@ def test_the_interval_between_trainings_covers_the_correlation_of_the_channel(tr
         rho = correlation_estimate(changes.normal_scores().correlation())
         hits += rho.low <= RHO <= rho.high
         values.append(rho.value)
-    print(trainings, hits / 500, np.mean(values))
     assert 0.93 <= hits / 500 <= 0.975
     assert abs(np.mean(values) - RHO) < 0.01
 
@@ -41,7 +40,6 @@ def test_the_interval_within_trainings_covers_the_correlation_of_the_channel(tra
         pairs = [(each[:trainings], each[trainings:]) for each in (whole, after)]
         rho = correlation_estimate(Changes.within(*pairs, untrained).normal_scores().correlation())
         hits += rho.low <= RHO <= rho.high
-    print(trainings, hits / draws)
     assert 0.93 <= hits / draws <= 0.975
 
 

@@ -1,4 +1,4 @@
-"""The correlation rho of a quantizer seen as a noisy channel: how much of a model's signal passes (theory/channel.py)."""
+"""The correlation rho of a quantizer seen as a noisy channel: how much of a model's signal passes."""
 
 import numpy as np
 from jaxtyping import Bool

@@ -3,7 +3,7 @@
 One is rho, between trainings or perturbed copies. The other is the correlation of the ranks of losses before and after,
 class by class, over samples that a model was not trained on: what distortion is one minus of, without what moves whole
 classes. Each orders versions well where the other is deceived; their mean on Fisher's scale did best on development
-problems, from one training and from several (benchmarks/RESULTS.md, section channel).
+problems, from one training and from several (docs/explanation/which-number.md).
 """
 
 import numpy as np

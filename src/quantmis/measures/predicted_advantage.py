@@ -14,7 +14,7 @@ from quantmis.theory.channel import advantage_after
 
 EXPONENT = 1.25
 """Of rho in the prediction; normal laws have 1, which is more often too high than too low. Fitted on development
-problems (benchmarks/RESULTS.md, section channel)."""
+problems (docs/explanation/which-number.md)."""
 
 MISSES = {0: 0.10, 2: 0.055, 4: 0.04}
 """How far predictions from so many trainings are off, at the level 0.95 and beyond their errors of measurement, on

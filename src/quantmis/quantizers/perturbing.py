@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from quantmis.quantizers import layers as part
 
 SIZE = 1.0
-"""Standard deviations of a layer's weights that the noise on them has: of 0.3 and 1.0 the better on development problems."""
+"""Standard deviations of a layer's weights that the noise has: of 0.3 and 1.0 the better on development problems."""
 
 
 def perturbed(model: nn.Module, generator: torch.Generator, size: float = SIZE) -> nn.Module:

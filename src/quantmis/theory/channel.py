@@ -79,8 +79,10 @@ class Changes:
         return cls(*(np.where(untrained, each - _mean(each, untrained), 0.0) for each in (before, after)))
 
     def normal_scores(self) -> "Changes":
-        """Return the changes of each model as normal scores of their ranks; a few that are far from all others decide
-        nothing then, and the correlation of a normal channel stays the same (van der Waerden 1952)."""
+        """Return the changes of each model as normal scores of their ranks (van der Waerden 1952).
+
+        A few that are far from all others decide nothing then, and the correlation of a normal channel stays the same.
+        """
         usable = (self.before != 0) | (self.after != 0)
         return Changes(*(np.where(usable, _scores(each, usable), 0.0) for each in (self.before, self.after)))
 
@@ -142,7 +144,7 @@ def _spread(influence: Float[np.ndarray, "trainings samples"]) -> Spread:
 
 
 def advantage_after(advantage: float, rho: float) -> float:
-    """Return the advantage of an attacker after a normal channel: `2 Phi(rho z) - 1`, where it is `2 Phi(z) - 1` before.
+    """Return an advantage after a normal channel: `2 Phi(rho z) - 1`, where it is `2 Phi(z) - 1` before.
 
     >>> round(advantage_after(0.4, 0.5), 3), advantage_after(0.4, 1.0)
     (0.207, 0.4)
