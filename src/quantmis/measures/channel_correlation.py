@@ -35,14 +35,13 @@ def changes(version: ScoredVersion) -> Changes | Unmeasured:
     if whole.name != FULL_PRECISION:
         return Unmeasured(NO_FULL_PRECISION)
     first, usable = slice(MOST_MODELS), untrained(table)
-    own = [each.evidence.signals[first].astype(np.float64) for each in (whole, table)]
+    own, after = (each.evidence.signals[first].astype(np.float64) for each in (whole, table))
     if table.about == "models" and len(usable) >= 2:
-        return Changes.between(*own, usable).normal_scores()
+        return Changes.between(own, after, usable).normal_scores()
     if whole.perturbed is None or table.perturbed is None:
         return Unmeasured(NOT_PERTURBED)
-    copies = (each.astype(np.float64) for each in (whole.perturbed, table.perturbed))
-    before, after = zip(own, copies, strict=True)
-    return Changes.within(before, after, usable).normal_scores()
+    copy, copy_after = (each.astype(np.float64) for each in (whole.perturbed, table.perturbed))
+    return Changes.within((own, copy), (after, copy_after), usable).normal_scores()
 
 
 def channel_correlation(version: ScoredVersion) -> Estimate | Unmeasured:

@@ -63,9 +63,9 @@ def advantage_seen(whole: ScoredVersion) -> Estimate | Unmeasured:
             return Unmeasured(str(error))
     if isinstance(accuracy, Unmeasured):
         return accuracy
-    ends = (2 * each - 1 for each in (accuracy.value, accuracy.low, accuracy.high))
+    value, low, high = (2 * each - 1 for each in (accuracy.value, accuracy.low, accuracy.high))
     said = "attack with reference models" if _has_shadows(whole) else "attack on this model alone"
-    return Estimate(*ends, accuracy.level, f"by the strongest {said}, {count} trainings")
+    return Estimate(value, low, high, accuracy.level, f"by the strongest {said}, {count} trainings")
 
 
 def _has_shadows(version: ScoredVersion) -> bool:
