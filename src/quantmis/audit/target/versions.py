@@ -31,6 +31,7 @@ from quantmis.models.task import inputs
 from quantmis.models.weights import weights_digest
 from quantmis.quantizers import Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
+from quantmis.quantizers.perturbing import perturbed
 from quantmis.registry import spelling
 from quantmis.tables import FULL_PRECISION, LossTable, VersionTraits
 from quantmis.tensor_files import digest_of
@@ -63,11 +64,12 @@ def _tables(
     calibration = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
     origins, measured = _origins(request, target), target.is_measured(len(samples))
     beside = _beside(request, target, calibration)
-    for name, quantized in _quantized_versions(request, target, calibration):
+    for name, quantized, copy in _quantized_versions(request, target, calibration):
         computed, by_company = loss_row(quantized.model, task, samples, name, measured)
         table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, is_audited)
+        signals = None if copy is None else loss_row(copy.model, task, samples, f"{name}, perturbed")[0].signals[None]
         forgetting = forgetting_of(target, task, samples, beside.get(name, {}), quantized.model)
-        yield replace(table, origin=origins.get(name, {}), forgetting=forgetting)
+        yield replace(table, origin=origins.get(name, {}), forgetting=forgetting, perturbed=signals)
     for name, version in target.versions.items():
         model = None if isinstance(version.source, Evidence) else opened(version, target, task, name)
         parts = made_elsewhere(version, target, task, samples, name, measured, model)
@@ -85,7 +87,7 @@ def _beside(
     signals: dict[str, dict[str, np.ndarray]] = {}
     names = [_named(target, spelling(each)) for each in request.settings.quantizers]
     for model, other in target.others.items():
-        for name, (_, quantized) in zip(names, _quantized_versions(request, other, calibration), strict=True):
+        for name, (_, quantized, _) in zip(names, _quantized_versions(request, other, calibration), strict=True):
             label = f"{model}, {name}"
             computed, _ = loss_row(quantized.model, request.task, request.samples, label)
             signals.setdefault(name, {})[model] = computed.signals
@@ -115,18 +117,23 @@ def _file_digest(source: object) -> str:
 
 def _quantized_versions(
     request: AuditRequest, target: Target, calibration: Tensor | None
-) -> Iterator[tuple[str, Quantized]]:
-    """Yield the model as it is given, and what the quantizers of the audit make of its weights, by name."""
+) -> Iterator[tuple[str, Quantized, Quantized | None]]:
+    """Yield the model as it is given, and what the quantizers of the audit make of its weights, by name.
+
+    With each comes what the same quantizer makes of a copy whose weights were perturbed, calibrated anew on the same
+    samples: how the channel is measured of one model. A model that is given quantized has no such copy.
+    """
     whole, *others = request.settings.quantizers  # full precision is the first
-    model = target.given(request.task)
-    yield target.baseline, model if isinstance(model, Quantized) else whole.quantize(model)
-    module = target.module(request.task) if others else None
+    model, seed = target.given(request.task), request.settings.options.seed
+    is_quantized = isinstance(model, Quantized)
+    module = None if is_quantized and not others else target.module(request.task)
+    copy = None if is_quantized or module is None else perturbed(module, _stream(seed, "perturb"))
+    same = model if isinstance(model, Quantized) else whole.quantize(model)
+    yield target.baseline, same, None if copy is None else whole.quantize(copy)
     for quantizer in others:
         assert module is not None  # noqa: S101 for the type checker
-        yield (
-            target.called(spelling(quantizer)),
-            _quantized(quantizer, module, calibration, request.settings.options.seed),
-        )
+        after = None if copy is None else _quantized(quantizer, copy, calibration, seed, "perturbed")
+        yield target.called(spelling(quantizer)), _quantized(quantizer, module, calibration, seed), after
 
 
 def calibration_rows(
@@ -155,9 +162,16 @@ def _quarter(rows: Int[np.ndarray, " rows"], groups: Int[np.ndarray, " samples"]
     return rows[np.isin(first[number], whole if len(whole) else group[:1])]
 
 
-def _quantized(quantizer: Quantizer, module: nn.Module, calibration: Tensor | None, seed: int) -> Quantized:
-    stream = torch.Generator().manual_seed(seeds.integer(seed, "target", "quantize", spelling(quantizer)))
+def _quantized(
+    quantizer: Quantizer, module: nn.Module, calibration: Tensor | None, seed: int, *address: str
+) -> Quantized:
+    """Return the version that a quantizer makes; one that draws at random draws anew at each further `address`."""
+    stream = _stream(seed, "quantize", spelling(quantizer), *address)
     return quantizer.quantize(module, calibration if needs_calibration(quantizer) else None, stream)
+
+
+def _stream(seed: int, *address: str) -> torch.Generator:
+    return torch.Generator().manual_seed(seeds.integer(seed, "target", *address))
 
 
 def made_elsewhere(
