@@ -5,7 +5,7 @@ import pytest
 
 from quantmis.analysis import AnalysisSettings, analyse, findings
 from quantmis.analysis.scoring import each_other
-from quantmis.attacks import LiRA, LossThreshold
+from quantmis.attacks import LiRA, LossThreshold, PairedReplicates
 from quantmis.evidence import Evidence
 from quantmis.results import Data
 from quantmis.stats import Unmeasured
@@ -48,3 +48,30 @@ def test_a_sample_on_another_scale_is_a_finding_and_decides_for_no_other(scale: 
 
 def test_samples_that_vary_a_hundred_times_as_far_are_none():
     assert codes(shift=-1.0, scale=1e2, attack=LiRA()) == []
+
+
+def spared(noise_of_members: float) -> list[str]:
+    """Return the findings about models whose second version adds noise to all samples but less to members."""
+    draw = np.random.default_rng(0)
+    half = draw.permuted(np.tile(np.arange(8000) < 4000, (2, 1)), axis=1)
+    member = np.zeros((4, 8400), dtype=bool)
+    member[:, 400:] = np.stack([half, ~half], axis=1).reshape(4, 8000)
+    signals = 3 * draw.normal(size=8400) + draw.normal(size=member.shape) + 3 * member
+    noise = draw.normal(size=member.shape) * np.where(member, noise_of_members, 3.0)
+    held_out = np.arange(8400) < 400
+    tables = [
+        LossTable(name, Evidence(9 - each, member, each), None, None, "r2", (TRAITS,) * 4, ~held_out, held_out)
+        for name, each in (("identity", signals), ("sparing", signals + noise))
+    ]
+    settings = AnalysisSettings((LossThreshold(), PairedReplicates()), 0, 4, 0, 0.95)
+    done = analyse(tables, each_other(tables), settings)
+    found = findings.find(done.records, [], [], settings, {}, [], DATA, Unmeasured("no target"), [done])
+    return [each.code for each in found]
+
+
+def test_a_version_that_spares_members_contradicts_the_channel():
+    assert "QM019" in spared(noise_of_members=0.0)
+
+
+def test_noise_that_falls_on_all_alike_does_not_contradict_the_channel():
+    assert "QM019" not in spared(noise_of_members=3.0)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from quantmis.analysis.settings import AnalysisSettings
 from quantmis.analysis.subject import SubjectAnalysis
 from quantmis.attacks.moments import spread_of_scales
+from quantmis.measures.predicted_advantage import PREDICTED_ADVANTAGE, advantage_seen
 from quantmis.results import BlindBaseline, Data, TargetResult
 from quantmis.stats import Estimate, Unmeasured
 
@@ -61,6 +62,28 @@ def members_do_worse(subjects: Sequence[SubjectAnalysis]) -> Found:
                 "non-members: the model does worse on its members. Are the two sets exchanged? Do they differ by "
                 "themselves? Is it the model that was trained on them? Where all is as it should be, this gives "
                 "members away like any other difference."
+            ),
+        )
+
+
+def spared_members(subjects: Sequence[SubjectAnalysis]) -> Found:
+    """Name the versions of which members give away beyond doubt more than the channel lets pass."""
+    names = [
+        version.table.name
+        for subject in subjects
+        for version, record in zip(subject.scored, subject.records, strict=True)
+        if not version.is_full_precision
+        and isinstance(predicted := record[PREDICTED_ADVANTAGE], Estimate)
+        and isinstance(seen := advantage_seen(version), Estimate)
+        and seen.low > predicted.high
+    ]
+    if names:
+        yield (
+            "QM019",
+            (
+                f"{', '.join(names)}: members can be told beyond doubt better than the channel predicts from records "
+                "that were not trained on. The version upsets others and spares members, so distortion, rho and the "
+                "predicted advantage make it look more private than it is. Attacks and twins lead."
             ),
         )
 

@@ -18,6 +18,7 @@ QM015  the signals of some samples vary a thousand times as far as those of othe
 QM016  members are told by doing worse than other samples
 QM017  samples repeat others, and nobody said which belong together
 QM018  two numbers about twins order versions differently
+QM019  membership contradicts the channel: a version spares members
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ from quantmis.analysis.data_findings import (
     other_size,
     repeated_samples,
     scales_far_apart,
+    spared_members,
 )
 from quantmis.analysis.settings import AnalysisSettings
 from quantmis.analysis.subject import SubjectAnalysis
@@ -73,6 +75,7 @@ def find(
         *_slow(engines_refused),
         *_disagreement(agreement),
         *_contradicted(subjects, settings.level),
+        *spared_members(subjects),
         *_refuted(versions),
         *_unresolved(versions),
         *_damaged(damaged),

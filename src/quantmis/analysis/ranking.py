@@ -21,13 +21,20 @@ MOST_MORE = 0.5
 """Between a coin and certainty."""
 
 TIES = "; where that leaves versions tied, the most distorted first"
+TIES_BY_CHANNEL = "; where that leaves versions tied, those that let least of the signal pass first"
 
 
-def ranking(scored: Sequence[ScoredVersion], distortion: Mapping[str, float | Unmeasured], level: float) -> Ranking:
+def ranking(
+    scored: Sequence[ScoredVersion],
+    distortion: Mapping[str, float | Unmeasured],
+    level: float,
+    passing: Mapping[str, float | Unmeasured] | None = None,
+) -> Ranking:
     """Order the quantizers by what they give away, with ties where the data cannot tell.
 
     By what the strongest attacker gets out of them; where no attack had reference models, by the AUC between twins, if
-    there are twins. Those that cannot be told apart are listed by `distortion`, where it is known of all.
+    there are twins. Those that cannot be told apart are listed by how little of the signal is `passing` or, where that
+    is not known of all, by `distortion`.
     """
     metrics, criterion = _metrics(scored)
     if len(metrics) < len(scored):
@@ -35,10 +42,20 @@ def ranking(scored: Sequence[ScoredVersion], distortion: Mapping[str, float | Un
     table = scored[0].table
     pairs = compare_metrics(metrics, table.audited.member, level, table.audited_groups)
     exposure = _exposures(scored, metrics, criterion)
+    upset, ties = _among_ties(distortion, passing or {}, len(exposure))
+    rows = rank(exposure, pairs, level, upset)
+    return Ranking(criterion=criterion + ties, rows=_for_choice(rows, scored, level))
+
+
+def _among_ties(
+    distortion: Mapping[str, float | Unmeasured], passing: Mapping[str, float | Unmeasured], versions: int
+) -> tuple[dict[str, float] | None, str]:
+    """Return by what versions are listed that are tied, the largest first, and its words."""
+    withheld = {name: 1 - value for name, value in passing.items() if isinstance(value, float)}
+    if len(withheld) == versions:
+        return withheld, TIES_BY_CHANNEL
     distortions = {name: value for name, value in distortion.items() if isinstance(value, float)}
-    is_known = len(distortions) == len(exposure)
-    rows = rank(exposure, pairs, level, distortions if is_known else None)
-    return Ranking(criterion=criterion + TIES * is_known, rows=_for_choice(rows, scored, level))
+    return (distortions, TIES) if len(distortions) == versions else (None, "")
 
 
 def _for_choice(rows: list[Rank], scored: Sequence[ScoredVersion], level: float) -> list[Rank]:

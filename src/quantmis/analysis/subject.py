@@ -16,6 +16,7 @@ from quantmis.analysis.settings import AnalysisSettings
 from quantmis.analysis.versions import describe, describe_release
 from quantmis.measures import ScoredVersion
 from quantmis.measures.distortion import DISTORTION
+from quantmis.measures.passing import PASSING
 from quantmis.results import Ranking, ReleaseResult, VersionResult
 from quantmis.tables import LossTable
 
@@ -31,7 +32,8 @@ class SubjectAnalysis:
 
     def ranking(self, level: float) -> Ranking:
         """Return its versions from the one that gives away least."""
-        return ranking(self.scored, {each.name: each[DISTORTION] for each in self.records}, level)
+        upset, passing = ({each.name: each[measure] for each in self.records} for measure in (DISTORTION, PASSING))
+        return ranking(self.scored, upset, level, passing)
 
     def contradicted(self, level: float) -> list[tuple[str, str]]:
         """Return pairs of versions that two numbers about twins order differently."""

@@ -25,6 +25,7 @@ CODES = {
     "QM016": "Members do worse than other samples",
     "QM017": "Samples that repeat others",
     "QM018": "Two numbers about twins that disagree",
+    "QM019": "Membership contradicts the channel",
 }
 """What each code says, in the words of its page in the documentation."""
 

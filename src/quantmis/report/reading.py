@@ -13,6 +13,7 @@ from statistics import median
 from quantmis.measures.attack_accuracy import ATTACK_ACCURACY
 from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
 from quantmis.measures.distortion import DISTORTION
+from quantmis.measures.passing import PASSING
 from quantmis.measures.perplexity import PERPLEXITY
 from quantmis.measures.tpr_at_fpr import TPR_AT_FPR, RateAt, UnresolvedAt
 from quantmis.measures.utility import UTILITY
@@ -102,9 +103,10 @@ def places(results: Results, number: Mapping[str, int] | None = None) -> list[Pl
 
 
 def ordered(records: Sequence[VersionResult]) -> str:
-    """Say in which order versions are listed: by what is told of them, and where that leaves ties, by distortion."""
-    has_distortion = all(isinstance(record[DISTORTION], float) for record in records)
-    return "the least exposed first" + ("; where tied, the most distorted" if has_distortion else "")
+    """Say in which order versions are listed: by what is told of them, and where that leaves ties, by what passes."""
+    ties = ((PASSING, "; where tied, the least of the signal passes"), (DISTORTION, "; where tied, the most distorted"))
+    known = (words for measure, words in ties if all(isinstance(record[measure], float) for record in records))
+    return "the least exposed first" + next(known, "")
 
 
 def leaders(results: Results) -> list[VersionResult]:

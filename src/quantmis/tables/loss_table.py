@@ -51,6 +51,7 @@ class LossTable:
     model says by heart, "greedy" and "sampled", [models, canaries]. `origin` says of a version of the target where it
     came from: the "name" of the model, the SHA-256 of its "file", the quantizer that it is "like", or an empty text.
     `forgetting`: what the model was made to forget, None where that is not asked.
+    `perturbed`: the signals of copies of the first models with noise on their weights, put through the same quantizer.
     """
 
     name: str
@@ -67,6 +68,7 @@ class LossTable:
     extracted: Mapping[str, Bool[np.ndarray, "models canaries"]] = field(default_factory=dict[str, np.ndarray])
     origin: Mapping[str, str] = field(default_factory=dict[str, str])
     forgetting: Forgetting | None = None
+    perturbed: Float[np.ndarray, "copies samples"] | None = None
 
     @property
     def path(self) -> str:
@@ -142,6 +144,7 @@ class LossTable:
             "label": evidence.label,
             "per_sample_utility": self.per_sample_utility,
             "earlier": self.earlier,
+            "perturbed": self.perturbed,
             "is_audited": self.is_audited,
             "is_held_out": self.is_held_out,
             "fingerprint": np.array([traits.fingerprint for traits in self.traits]),

@@ -53,6 +53,7 @@ def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models",
         extracted=beginning(EXTRACTED, arrays),
         origin=_origin(arrays),
         forgetting=forgetting_in(arrays),
+        perturbed=arrays.get("perturbed"),
     )
 
 

@@ -15,6 +15,7 @@ from quantmis.models import Task
 from quantmis.quantizers import Identity, Quantized, Quantizer, formats
 from quantmis.quantizers.base import method_of
 from quantmis.quantizers.in_place import Originals, quantized_in_place
+from quantmis.quantizers.perturbing import perturb
 from quantmis.quantizers.quantized import plain
 
 
@@ -59,6 +60,16 @@ class OpenModel:
         """Let the module be what `quantizer` makes of it for a while, and say what that is."""
         with quantized_in_place(quantizer, self.module, self._originals, calibration, generator) as version:
             yield version
+
+    @contextmanager
+    def perturbed(self, generator: torch.Generator) -> Generator[nn.Module]:
+        """Let the module have noise on its weights for a while; what quantizes it then quantizes that."""
+        originals = self._originals
+        perturb(self.module, generator)
+        try:
+            yield self.module
+        finally:
+            originals.put_back()
 
     @contextmanager
     def version(self, version: Version, name: str) -> Generator[nn.Module | Quantized]:

@@ -65,12 +65,13 @@ def _tables(
     calibration = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
     origins, measured = _origins(request, target), target.is_measured(len(samples))
     beside = _beside(request, target, calibration)
-    for name, version in _quantized_versions(request, request.open_model, target, calibration):
-        with version as quantized:
+    for name, quantizer in _named_quantizers(request, target).items():
+        with _quantized(request, request.open_model, quantizer, calibration) as quantized:
             computed, by_company = loss_row(quantized.model, task, samples, name, measured)
             forgetting = forgetting_of(target, task, samples, beside.get(name, {}), quantized.model)
         table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, is_audited)
-        yield replace(table, origin=origins.get(name, {}), forgetting=forgetting)
+        noisy = None if target.quantized else _perturbed_signals(request, name, quantizer, calibration)
+        yield replace(table, origin=origins.get(name, {}), forgetting=forgetting, perturbed=noisy)
     for name, version in target.versions.items():
         like = None if version.like is None else _named(target, version.like)
         with elsewhere(request, version, name) as model:
@@ -86,12 +87,10 @@ def _beside(
 ) -> dict[str, dict[str, Float[np.ndarray, " samples"]]]:
     """Return the signals of the models that a target is compared with, by version and name, each quantized alike."""
     signals: dict[str, dict[str, np.ndarray]] = {}
-    names = [_named(target, spelling(each)) for each in request.settings.quantizers]
     for model, other in target.others.items():
         opened = OpenModel(other, request.task, request.out)
-        versions = _quantized_versions(request, opened, other, calibration)
-        for name, (_, version) in zip(names, versions, strict=True):
-            with version as quantized:
+        for name, quantizer in _named_quantizers(request, target).items():
+            with _quantized(request, opened, quantizer, calibration) as quantized:
                 computed, _ = loss_row(quantized.model, request.task, request.samples, f"{model}, {name}")
             signals.setdefault(name, {})[model] = computed.signals
     return signals
@@ -118,17 +117,39 @@ def _file_digest(source: object) -> str:
     return "" if file is None else digest_of(file.path)
 
 
-def _quantized_versions(
-    request: AuditRequest, opened: OpenModel, target: Target, calibration: Tensor | None
-) -> Iterator[tuple[str, AbstractContextManager[Quantized]]]:
-    """Yield the model as it is given, and what the quantizers of the audit make of its weights, by name."""
+def _named_quantizers(request: AuditRequest, target: Target) -> dict[str, Quantizer | None]:
+    """Return the quantizers of the audit by the names of the versions they make; None leaves the model as given."""
     _, *others = request.settings.quantizers  # full precision is the first
-    yield target.baseline, nullcontext(opened.given)
-    for quantizer in others:
-        seed = seeds.integer(request.settings.options.seed, "target", "quantize", spelling(quantizer))
-        stream = torch.Generator().manual_seed(seed)
-        inputs = calibration if needs_calibration(quantizer) else None
-        yield target.called(spelling(quantizer)), opened.quantized(quantizer, inputs, stream)
+    return {target.baseline: None} | {target.called(spelling(each)): each for each in others}
+
+
+def _quantized(
+    request: AuditRequest, opened: OpenModel, quantizer: Quantizer | None, calibration: Tensor | None, *address: str
+) -> AbstractContextManager[Quantized]:
+    """Return the context in which a model is what a quantizer makes of it; one that draws does so at each `address`."""
+    if quantizer is None:
+        return nullcontext(opened.given)
+    stream = _stream(request, "quantize", spelling(quantizer), *address)
+    return opened.quantized(quantizer, calibration if needs_calibration(quantizer) else None, stream)
+
+
+def _perturbed_signals(
+    request: AuditRequest, name: str, quantizer: Quantizer | None, calibration: Tensor | None
+) -> Float[np.ndarray, "1 samples"]:
+    """Return the signals of a version of the target with noise on its weights, calibrated anew on the same samples.
+
+    How the channel is measured of one model.
+    """
+    opened = request.open_model
+    with (
+        opened.perturbed(_stream(request, "perturb")),
+        _quantized(request, opened, quantizer, calibration, "perturbed") as noisy,
+    ):
+        return loss_row(noisy.model, request.task, request.samples, f"{name}, perturbed")[0].signals[None]
+
+
+def _stream(request: AuditRequest, *address: str) -> torch.Generator:
+    return torch.Generator().manual_seed(seeds.integer(request.settings.options.seed, "target", *address))
 
 
 def elsewhere(
