@@ -157,15 +157,15 @@ def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
         logits = logits.unflatten(0, tokens.shape[:2]).float()
         return _loss(_log_probability(logits, target.clamp(min=0)), target)[:, None]
     if reading.wants_parts:
-        by_token = _by_token_in_parts(module, logits, tokens, target)
+        log_p, standard = _by_token_in_parts(module, logits, tokens, target)
     else:
-        by_token = _by_token(logits.unflatten(0, tokens.shape[:2]).float(), target)
-    statistics = _of_texts(*by_token, target)
+        log_p, standard = _by_token(logits.unflatten(0, tokens.shape[:2]).float(), target)
+    statistics = _of_texts(log_p, standard, target)
     own, lowercase = statistics[: reading.texts], statistics[reading.texts :, :1]
     return torch.cat([own, lowercase], dim=1) if len(lowercase) else own
 
 
-def _by_token_in_parts(module: Any, last: Tensor, tokens: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+def _by_token_in_parts(module: Any, last: Tensor, tokens: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return what `_by_token` does, from the logits of a few tokens at a time; `last` are those of the last tokens."""
     reading, numbers = module.reading, tokens.flatten(0, 1).clamp(min=0)
     below, reading.below = reading.below, None
@@ -175,11 +175,12 @@ def _by_token_in_parts(module: Any, last: Tensor, tokens: Tensor, target: Tensor
         whole = module.forward(input_ids=numbers, use_cache=False).logits
         return _by_token(whole.unflatten(0, tokens.shape[:2]).float(), target)
     follows = target.flatten()
-    start, found = 0, []
+    start = 0
+    found: list[tuple[Tensor, Tensor]] = []
     for part in parts:
         found.append(_in_parts(part, follows[start : start + len(part)]))
         start += len(part)
-    return tuple(torch.cat(each).view(target.shape) for each in zip(*found, strict=True))
+    return _joined(found, target)
 
 
 def _log_probability(logits: Tensor, target: Tensor) -> Tensor:
@@ -200,7 +201,7 @@ def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
     return _of_texts(*_by_token(logits, target), target)
 
 
-def _by_token(logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+def _by_token(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return (_whole if torch.compiler.is_compiling() else _in_parts)(logits, target)
 
 
@@ -214,7 +215,7 @@ def _whole(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return _tokens(logits, target, torch.softmax(logits, -1))
 
 
-def _in_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+def _in_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return what `_tokens` does, [texts, windows, tokens] each, computed for as many tokens at once as fit `CACHED`.
 
     All parts share the memory of their probabilities: fetching new memory would take longer than filling it.
@@ -223,7 +224,12 @@ def _in_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
     memory = logits.new_empty(min(at_once, target.numel()), logits.shape[-1])
     parts = zip(logits.flatten(0, -2).split(at_once), target.flatten().split(at_once), strict=True)
     results = [_tokens(part, follows, torch.softmax(part, -1, out=memory[: len(follows)])) for part, follows in parts]
-    return tuple(torch.cat(each).view(target.shape) for each in zip(*results, strict=True))
+    return _joined(results, target)
+
+
+def _joined(parts: list[tuple[Tensor, Tensor]], target: Tensor) -> tuple[Tensor, Tensor]:
+    one, other = (torch.cat(each).view(target.shape) for each in zip(*parts, strict=True))
+    return one, other
 
 
 def _tokens(logits: Tensor, target: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:

@@ -135,8 +135,9 @@ class Task:
         paths = [texts] if isinstance(texts, str | Path) else texts
         if not isinstance(paths, Texts):
             paths = read_texts(paths, by, column, at_most, seed, distinct, "texts", groups)
-        model = self.build(0)
-        base = model if reference and maker.starts_from_weights else None
+        has_base = reference and maker.starts_from_weights
+        model = self.build(0) if has_base else self.empty()
+        base = model if has_base else None
         return samples_of(paths, tokenizer_at(maker.place), model, base, longest)
 
     def build(self, seed: int) -> nn.Module:

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -135,7 +136,7 @@ def with_weights(fresh: nn.Module, weights: Mapping[str, Tensor], name: str, ado
 
 def _adopt(fresh: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Make `weights` those of `fresh`; what `fresh` shares between names stays shared."""
-    places = [
+    places: list[tuple[Any, str, str, Tensor]] = [
         (own, key, f"{prefix}.{key}".removeprefix("."), value)
         for prefix, module in fresh.named_modules()
         for own in (module._parameters, module._buffers)  # pyright: ignore[reportPrivateUsage]
@@ -189,7 +190,7 @@ def weights_digest(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def raw_bytes(value: Tensor) -> bytes:
-    """Return the bytes of a tensor of any number format."""
+def raw_bytes(value: Tensor) -> memoryview:
+    """Return the bytes of a tensor of any number format, without a copy where it has no gaps."""
     flat = value.detach().cpu().contiguous().reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
+    return memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else memoryview(b"")

@@ -124,7 +124,9 @@ class Codebook(Quantizer):
 
 def write_layers(model: nn.Module, layers: tuple[QuantizedLayer, ...]) -> Change:
     """Write the weights that `layers` stand for into `model` and return both."""
-    part.write(model, {layer.name: layer.dequantize() for layer in layers})
+    parts = part.quantizable(model)
+    for layer in layers:  # one at a time: all of them in float32 are as large as the model
+        part.overwrite(parts[layer.name], layer.dequantize())
     return Change(model, layers)
 
 

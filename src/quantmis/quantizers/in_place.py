@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from quantmis.quantizers.record import QuantizedLayer
 class _Place(NamedTuple):
     """Say where a tensor of a module stands."""
 
-    of: dict[str, Tensor | None]
+    of: Any
     name: str
     value: Tensor
 
@@ -47,7 +47,7 @@ class Originals:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 it lives as long as the model
         weakref.finalize(self, self._file.close)
         for value in self._distinct():
-            self._file.write(_bytes_of(value))
+            self._file.write(_bytes_of(value.detach().contiguous()))
 
     def put_back(self) -> None:
         """Give the module the tensors that it had, with the numbers that they had."""
@@ -61,19 +61,19 @@ class Originals:
         return list({id(place.value): place.value for place in self._places}.values())
 
 
-def _bytes_of(value: Tensor) -> memoryview:
-    return memoryview(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+def _bytes_of(value: Tensor) -> Any:
+    """Return the memory of a tensor without gaps, as bytes."""
+    return value.reshape(-1).view(torch.uint8).numpy()
 
 
-def _read_into(value: Tensor, file: object) -> None:
+def _read_into(value: Tensor, file: Any) -> None:
     """Read the bytes of a tensor of any strides from a file into it."""
     own = value.detach()
-    flat = (own if own.is_contiguous() else torch.empty_like(own, memory_format=torch.contiguous_format)).reshape(-1)
-    memory = memoryview(flat.view(torch.uint8).numpy())
-    count = file.readinto(memory)  # pyright: ignore[reportAttributeAccessIssue]
-    assert count == len(memory)  # noqa: S101 the file is ours and has no name
-    if not own.is_contiguous():
-        own.copy_(flat.reshape(own.shape))
+    whole = own if own.is_contiguous() else torch.empty(own.shape, dtype=own.dtype)
+    count = file.readinto(_bytes_of(whole))
+    assert count == own.nbytes  # noqa: S101 the file is ours and has no name
+    if whole is not own:
+        own.copy_(whole)
 
 
 @contextmanager

@@ -84,7 +84,10 @@ def _is_row(model: nn.Module, names: Sequence[str], inputs: Tensor) -> bool:
     seen: list[tuple[str, Any, Any]] = []
 
     def note(name: str) -> Callable[..., None]:
-        return lambda _, arguments, words, output: seen.append((name, arguments[:1], _first(output)))
+        def look(_: nn.Module, arguments: tuple[Any, ...], words: dict[str, Any], output: Any) -> None:
+            seen.append((name, arguments[:1], _first(output)))
+
+        return look
 
     with _hooked(model, names, note, after=True), _passing(model):
         model(inputs[:2].clone())
@@ -96,6 +99,7 @@ def _of_blocks(model: nn.Module, blocks: Sequence[str], within: Sequence[str], i
     parts = list(chunks(model, inputs))
     passes, masks = zip(*(_calls_of(model, blocks, chunk) for chunk in parts), strict=True)
     current = [each[blocks[0]] for each in passes]
+    returned: list[Any] = []
     for number, name in enumerate(blocks):
         own = [layer for layer in within if layer.startswith(f"{name}.")]
         block = model.get_submodule(name)
@@ -138,7 +142,10 @@ def _groups(model: nn.Module, block: nn.Module, names: Sequence[str], call: _Cal
     seen: list[tuple[str, Tensor]] = []
 
     def note(name: str) -> Callable[..., None]:
-        return lambda _, arguments, words: seen.append((name, arguments[0]))
+        def look(_: nn.Module, arguments: tuple[Any, ...], words: dict[str, Any]) -> None:
+            seen.append((name, arguments[0]))
+
+        return look
 
     with _hooked(model, names, note), _passing(model):
         _run(block, call)

@@ -22,6 +22,12 @@ from quantmis.models.weights import raw_bytes
 PARTS = ("codes", "scale", "zero_point", "offset", "codebook", "group")
 """The tensors of a record, in the order of its digest."""
 
+BINS = 384
+"""Of codes of int8 and of uint8, with 128 added: no sort."""
+
+AT_ONCE = 2**22
+"""Codes that are counted at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class QuantizedLayer:
@@ -97,11 +103,11 @@ class QuantizedLayer:
         codes = self.matrix()
         values = codes.float() if self.codebook is None else self.codebook.float()[codes.int()]
         if self.zero_point is not None:
-            values = values - self.spread(self.zero_point).float()
-        weight = values * self.spread(self.scale).float()
+            values -= self.spread(self.zero_point).float()
+        values *= self.spread(self.scale).float()  # in place: all of these are new, and as large as the layer
         if self.offset is not None:
-            weight = weight + self.spread(self.offset).float()
-        return from_matrix(weight, self.shape, self.axis)
+            values += self.spread(self.offset).float()
+        return from_matrix(values, self.shape, self.axis)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors of the record by name; a part that the format does not have is absent."""
@@ -117,7 +123,8 @@ class QuantizedLayer:
         return digest.digest()
 
     def _counts(self) -> Tensor:
-        counts = torch.bincount(self.codes.flatten().int() + 128)  # a byte's worth of bins: no sort
+        parts = self.codes.flatten().split(AT_ONCE)  # as whole numbers they take four times the memory
+        counts = torch.stack([torch.bincount(part.int() + 128, minlength=BINS) for part in parts]).sum(0)
         return counts[counts > 0]
 
 

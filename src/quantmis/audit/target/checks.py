@@ -15,8 +15,10 @@ from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.models.calling import users_errors
 from quantmis.models.hugging_face import HuggingFace
+from quantmis.models.probes import few_of
 from quantmis.models.rows import LossRow, forward
 from quantmis.models.task import inputs
+from quantmis.quantizers import Quantized
 from quantmis.registry import suggestion
 from quantmis.stats.average import average
 from quantmis.tables import slug
@@ -36,7 +38,8 @@ def check_target(request: AuditRequest) -> None:
     few = samples.take(np.concatenate([target.members, target.non_members])[:FEWEST])
     module = request.open_model.given.model
     shape = tuple(forward(_of_task(request), inputs(few)[:1], task.samples_at_once).shape[1:])
-    _require_computes(lambda: loss_row(module, task, few, target.name), target.name, shape)
+    settled_so = request.open_model.settle(few_of(inputs(samples)))
+    _require_computes(lambda: loss_row(module, task, few, target.name, None, settled_so), target.name, shape)
     task.loss.require_measurable(samples.y[target.non_members])
     check_utility(request, target, module)
     if target.quantized and len(request.settings.quantizers) > 1:

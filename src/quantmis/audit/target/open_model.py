@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from quantmis.audit.target.target import Target, Version, opened
 from quantmis.audit.target.weights import file_of, format_of, is_computed_elsewhere
 from quantmis.models import Task
+from quantmis.models.hugging_face import HuggingFace
+from quantmis.models.probes import Settled, settled
 from quantmis.quantizers import Identity, Quantized, Quantizer, formats
 from quantmis.quantizers.base import method_of
 from quantmis.quantizers.in_place import Originals, quantized_in_place
@@ -28,6 +30,7 @@ class OpenModel:
 
     def __init__(self, target: Target, task: Task, folder: Path | None = None):
         self._target, self._task, self._folder = target, task, folder
+        self._settled: Settled | None = None
 
     @cached_property
     def given(self) -> Quantized:
@@ -42,6 +45,15 @@ class OpenModel:
         """What quantizers of the audit are applied to: the model in full precision, or dequantized."""
         own = self.is_of_task or isinstance(self._target.weights, nn.Module)
         return self.given.model if own else self._target.module(self._task)
+
+    def settle(self, x: Tensor) -> Settled:
+        """Find out on a few samples `x` how the model as it is given is computed: see `quantmis.models.probes`."""
+        self._settled = settled(self._target.name, self.given.model, self._task, x)
+        return self._settled
+
+    def settled_so(self, module: nn.Module) -> Settled | None:
+        """Return how a version is computed that is this very module with other numbers; None for any other."""
+        return self._settled if module is self.given.model and isinstance(self._task.model, HuggingFace) else None
 
     @property
     def is_of_task(self) -> bool:

@@ -27,11 +27,11 @@ from quantmis.audit.target.weights import file_of
 from quantmis.data import Samples
 from quantmis.evidence import Evidence
 from quantmis.models import Task
-from quantmis.models.probes import differs_among, few_of, settled
+from quantmis.models.probes import Settled, differs_among, few_of, settled
 from quantmis.models.rows import LossRow, computed, row_of
 from quantmis.models.task import inputs
 from quantmis.models.weights import weights_digest
-from quantmis.quantizers import Quantized
+from quantmis.quantizers import Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling
 from quantmis.tables import FULL_PRECISION, LossTable, VersionTraits
@@ -67,7 +67,8 @@ def _tables(
     beside = _beside(request, target, calibration)
     for name, quantizer in _named_quantizers(request, target).items():
         with _quantized(request, request.open_model, quantizer, calibration) as quantized:
-            computed, by_company = loss_row(quantized.model, task, samples, name, measured)
+            known = request.open_model.settled_so(quantized.model)
+            computed, by_company = loss_row(quantized.model, task, samples, name, measured, known)
             forgetting = forgetting_of(target, task, samples, beside.get(name, {}), quantized.model)
         table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, is_audited)
         noisy = None if target.quantized else _perturbed_signals(request, name, quantizer, calibration)
@@ -145,7 +146,9 @@ def _perturbed_signals(
         opened.perturbed(_stream(request, "perturb")),
         _quantized(request, opened, quantizer, calibration, "perturbed") as noisy,
     ):
-        return loss_row(noisy.model, request.task, request.samples, f"{name}, perturbed")[0].signals[None]
+        known = opened.settled_so(noisy.model)
+        noise = loss_row(noisy.model, request.task, request.samples, f"{name}, perturbed", None, known)
+        return noise[0].signals[None]
 
 
 def _stream(request: AuditRequest, *address: str) -> torch.Generator:
@@ -213,15 +216,17 @@ def loss_row(
     samples: Samples,
     name: str,
     is_measured: Bool[np.ndarray, " samples"] | None = None,
+    settled_so: Settled | None = None,
 ) -> tuple[LossRow, bool]:
     """Return the row of a model, and whether company matters to it: then each sample is computed alone.
 
-    `is_measured`: the samples whose mean is the utility; without it no utility is computed.
+    `is_measured`: the samples whose mean is the utility; without it no utility is computed. `settled_so`: how the
+    module is computed, where that is known.
     """
     x, targets = inputs(samples), task.loss.targets(samples.y)
-    how = settled(name, module, task, few_of(x))
+    how = settled_so or settled(name, module, task, few_of(x))
     outputs, by_company = computed(how.module, x, name, how.samples_at_once), how.by_company
-    if not by_company and differs_among(how.module, x, outputs, how.samples_at_once):
+    if settled_so is None and not by_company and differs_among(how.module, x, outputs, how.samples_at_once):
         outputs, by_company = computed(how.module, x, name, samples_at_once=1), True
     return row_of(outputs, task.loss, targets, is_measured, name), by_company
 
