@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from quantmis.data.samples import Samples
+from quantmis.data.tokens import numbers
 from quantmis.errors import require
 from quantmis.models.language import STATISTICS
 from quantmis.models.losses import LOSSES, Loss
@@ -79,9 +80,9 @@ class CausalLM(Loss):
         return signals
 
     def without_models(self, samples: Samples) -> Samples:
-        """Return the tokens of the texts, and of the targets what is not the loss of a reference model."""
+        """Return the tokens of the texts, context too, and of the targets what is not the loss of a reference model."""
         x = samples.x if samples.x.ndim == 2 else samples.x[:, 0]
-        return samples.replaced(x, samples.y[:, : TARGETS.index("reference")])
+        return samples.replaced(numbers(x), samples.y[:, : TARGETS.index("reference")])
 
     def named_signals(self, samples: Samples) -> tuple[str, ...]:
         """Return the names of the signals that these texts have."""

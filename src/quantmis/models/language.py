@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from quantmis.data.tokens import PADDING
+from quantmis.data.tokens import PADDING, numbers
 
 SHARE = 0.2
 """The share of a text's tokens that Min-K% and Min-K%++ look at, as in the papers' main results."""
@@ -85,19 +85,22 @@ def showing_logits(model: Any) -> Generator[None]:
 
 
 def _windows(module: Any, arguments: tuple[Tensor, ...], words: dict[str, Any]) -> tuple[tuple[()], dict[str, Any]]:
-    """Turn texts into windows of at most the context, and the filling into a token, whichever it is."""
+    """Turn texts into windows of at most the context, and the filling into a token, whichever it is.
+
+    Tokens that are context alone (`quantmis.data.tokens`) are read as any other; their sign says that none is scored.
+    """
     tokens, reading = arguments[0].long(), module.reading
     reading.texts = len(tokens)
     if tokens.ndim == 3:
         tokens = tokens[:, 0] if module.training else tokens.transpose(0, 1).flatten(0, 1)
     reading.windows = windows(_trimmed(tokens), reading.context)
-    return (), {**words, "input_ids": reading.windows.flatten(0, 1).clamp(min=0), "use_cache": False}
+    return (), {**words, "input_ids": numbers(reading.windows).flatten(0, 1).clamp(min=0), "use_cache": False}
 
 
 def _trimmed(tokens: Tensor) -> Tensor:
     """Leave out the columns that hold nothing but filling; under vmap nobody can say which, and all are kept."""
     try:
-        return tokens[:, : max(2, int((tokens >= 0).sum(1).max()))]
+        return tokens[:, : max(2, int((tokens != PADDING).sum(1).max()))]
     except RuntimeError:
         return tokens
 

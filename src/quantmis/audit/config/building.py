@@ -47,8 +47,8 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
     data, target = file.data, file.target
     require_fitting(data)
     if file.kind is not None:
-        texts = read_text(data, folder, distinct=target is None)
-        return task_of(file, folder).samples(texts, longest=data.longest)
+        texts = read_text(data, folder, target is None, None if target is None else target.column)
+        return task_of(file, folder).samples(texts, longest=data.longest, loss_on=data.loss_on)
     if data.function is not None:
         return _called(function(data.function, folder, "data.function"), data.function)
     by_column = target is not None and target.column is not None

@@ -14,7 +14,8 @@ from quantmis.data.delimited import text_in
 from quantmis.data.loss_tables import arrays_of
 from quantmis.data.paths import inside
 from quantmis.data.samples import Samples
-from quantmis.data.sources import columns_of
+from quantmis.data.sources import columns_of, read_text
+from quantmis.data.text_files import spelled
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.registry import suggestion
@@ -81,6 +82,8 @@ def _sides(file: AuditFile, section: Section, samples: Samples, folder: Path) ->
     """Return the rows of members, of non-members and of what was forgotten, in whichever way the section tells them."""
     names = [str(each) for each in _keys(section).values()]
     texts = [file.data.texts] if isinstance(file.data.texts, str) else file.data.texts or []
+    if section.column and file.kind is not None:
+        return _by_marks(file, section, samples, folder)
     if section.column:
         return _by_column(file, section, folder)
     if any(each in texts for each in names):
@@ -107,6 +110,25 @@ def _by_column(file: AuditFile, section: Section, folder: Path) -> list[Int[np.n
         require(len(rows), f"target.{key}: column {name!r} holds no {value!r}", hint=hint)
         sides.append(rows)
     return sides
+
+
+def _by_marks(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
+    """Return the rows of texts whose files say in a column who was trained on; those of another value are of neither."""
+    texts = read_text(file.data, folder, False, section.column)
+    marks = dict(zip(texts.names, map(_truth, texts.marks or ()), strict=True))
+    values = np.array([marks[name] for name in samples.names.tolist()])
+    sides = list[np.ndarray]()
+    for key, value in (("members", section.members), ("non_members", section.non_members)):
+        rows = np.flatnonzero(values == _truth(spelled(value)))
+        hint = suggestion(str(value), list(dict.fromkeys(values.tolist()))[:SHOWN])
+        require(len(rows), f"target.{key}: the column {section.column!r} of the texts holds no {value!r}", hint=hint)
+        sides.append(rows)
+    return sides
+
+
+def _truth(word: str) -> str:
+    """Write true and false as 1 and 0, whichever a file says."""
+    return {"true": "1", "false": "0"}.get(word.lower(), word)
 
 
 def _is(column: np.ndarray, value: str | float) -> np.ndarray:
