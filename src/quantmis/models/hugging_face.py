@@ -40,6 +40,9 @@ SHOWN = 3
 PATIENCE = 3.0
 """Seconds that the hub has to answer."""
 
+NOISY = ("huggingface_hub", "torchao", "torch.utils._pytree", "bitsandbytes")
+"""Loggers of libraries that write about themselves where they are only imported."""
+
 INSTALL = "pip install 'quantmis[hf]'"
 
 
@@ -198,11 +201,30 @@ def library() -> Any:
 
 
 @contextmanager
+def silent(*names: str) -> Generator[None]:
+    """Keep the loggers of these names from writing while this lasts."""
+    levels = {name: logs.getLogger(name).level for name in names}
+    for name in names:
+        logs.getLogger(name).setLevel(logs.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logs.getLogger(name).setLevel(level)
+
+
+@contextmanager
 def quiet() -> Generator[None]:
-    """Keep the library from writing about weights that are meant to be new, and about what it imports."""
-    logging, hub = library().utils.logging, logs.getLogger("huggingface_hub")
-    level = hub.level
-    hub.setLevel(logs.CRITICAL)
+    """Keep the library from writing about weights that are meant to be new, and others from writing of themselves.
+
+    The first model of transformers imports what else is installed, such as torchao, which nobody may have asked for.
+    """
+    with silent(*NOISY):
+        logging = library().utils.logging
+        yield from _quietly(logging)
+
+
+def _quietly(logging: Any) -> Generator[None]:
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -211,7 +233,6 @@ def quiet() -> Generator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        hub.setLevel(level)
         logging.set_verbosity(before)
         if bars:
             logging.enable_progress_bar()

@@ -62,8 +62,11 @@ def _is_linear(part: nn.Module) -> bool:
 
 
 def _peft() -> Any:
+    from quantmis.models.hugging_face import quiet
+
     try:
-        import peft
+        with quiet():
+            import peft
     except ImportError as error:
         raise UserError("LoRA needs peft", hint="pip install 'quantmis[hf]'") from error
     return peft
