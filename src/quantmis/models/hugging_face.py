@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
+from quantmis.model_folders import ADAPTER
 from quantmis.models import classifiers, language, lora
 from quantmis.models.classifiers import in_the_open
 from quantmis.registry import suggestion
@@ -142,8 +143,8 @@ def trained_in(make: object, folder: Path) -> nn.Module:
         hint="name the file: model.safetensors",
     )
     assert isinstance(make, HuggingFace)  # noqa: S101 for the type checker
-    if (folder / lora.ADAPTER).is_file():
-        return lora.with_adapter(make(), folder)
+    if (folder / ADAPTER).is_file():
+        return lora.with_adapter(make(), folder, make.folder)
     return HuggingFace(make.head, folder, pretrained=True).whole()
 
 

@@ -19,6 +19,7 @@ from quantmis.data.table import Columns, counts_rows
 from quantmis.data.text_heads import head
 from quantmis.errors import UserError, require
 from quantmis.files import content_of
+from quantmis.model_folders import ADAPTER, last_checkpoint
 from quantmis.models.hugging_face import CAUSAL_LM, HEADS
 from quantmis.registry import suggestion
 
@@ -130,12 +131,13 @@ def _column(values: list[Any]) -> np.ndarray:
 
 def _weights(folder: Path, model: Model) -> list[str]:
     """Return what may be the trained model: files of weights, adapters, and models beside the one that was trained."""
-    folders = [each.name for each in _folders(folder) if _is_adapter(each) or (model.folder and _head(each))]
+    folders = [each.name for each in _folders(folder) if _is_trained(each, model)]
     return [*_file_names(folder, WEIGHTS), *(name for name in folders if name != model.folder)]
 
 
-def _is_adapter(folder: Path) -> bool:
-    return (folder / "adapter_config.json").is_file()
+def _is_trained(folder: Path, model: Model) -> bool:
+    last = last_checkpoint(folder)
+    return (last / ADAPTER).is_file() or (model.folder is not None and _head(last) is not None)
 
 
 def _data(folder: Path, questions: Questions, model: Model) -> tuple[str, str | list[str]]:

@@ -18,6 +18,7 @@ from quantmis.data.sources import columns_of, read_text
 from quantmis.data.text_files import spelled
 from quantmis.errors import require
 from quantmis.evidence import Evidence
+from quantmis.model_folders import last_checkpoint
 from quantmis.registry import suggestion
 
 SHOWN = 20
@@ -33,13 +34,16 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
     _require_trained(file, section, folder)
     members, others, *forget = _sides(file, section, samples, folder)
     before, retrained = (_weights(each, section, folder, key) for key, each in _beside(section).items())
+    path = inside(folder, section.weights, "target.weights")
+    last = last_checkpoint(path)
+    name = section.weights if last == path else f"{section.weights}, {last.name}"
     return Target(
-        Artefact(inside(folder, section.weights, "target.weights"), section.rename),
+        Artefact(path, section.rename),
         members,
         others,
         {each.name: _version(each, samples, folder) for each in section.versions},
         section.overlap,
-        section.name or section.weights,
+        section.name or name,
         section.confounded,
         section.like,
         section.accuracy,
@@ -118,7 +122,7 @@ def _by_marks(file: AuditFile, section: Section, samples: Samples, folder: Path)
     marks = dict(zip(texts.names, map(_truth, texts.marks or ()), strict=True))
     values = np.array([marks[name] for name in samples.names.tolist()])
     sides = list[np.ndarray]()
-    for key, value in (("members", section.members), ("non_members", section.non_members)):
+    for key, value in _keys(section).items():
         rows = np.flatnonzero(values == _truth(spelled(value)))
         hint = suggestion(str(value), list(dict.fromkeys(values.tolist()))[:SHOWN])
         require(len(rows), f"target.{key}: the column {section.column!r} of the texts holds no {value!r}", hint=hint)

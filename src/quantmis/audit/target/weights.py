@@ -1,12 +1,12 @@
 """What the weights of a target or of a version may be: in memory or in a file, in full precision or quantized."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from quantmis.model_folders import require_sound
+from quantmis.model_folders import last_checkpoint, require_sound
 from quantmis.models import Task
 from quantmis.models.hugging_face import trained_in
 from quantmis.models.weights import read_weights, with_weights
@@ -50,10 +50,13 @@ def from_file(
 
 
 def file_of(weights: object) -> Artefact | None:
-    """Return the file that weights are in, None for those in memory and for all that is no weights."""
+    """Return the file that weights are in, None for those in memory and for all that is no weights.
+
+    Of the folder that a Trainer wrote, that is its last checkpoint where the folder itself holds no model.
+    """
     if isinstance(weights, Artefact):
-        return weights
-    return Artefact(Path(weights)) if isinstance(weights, str | Path) else None
+        return replace(weights, path=last_checkpoint(weights.path))
+    return Artefact(last_checkpoint(Path(weights))) if isinstance(weights, str | Path) else None
 
 
 def format_of(path: Path) -> str | None:
