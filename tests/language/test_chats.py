@@ -15,12 +15,13 @@ import quantmis as qm
 from quantmis.audit.config.building import samples_of, target_of
 from quantmis.audit.config.draft import draft
 from quantmis.audit.config.sections import parsed, read
-from quantmis.audit.target.target import disjoint
+from quantmis.audit.target.disjoint import disjoint
 from quantmis.data.examples import ALPACA
 from quantmis.data.text_files import LARGEST
 from quantmis.data.texts import Texts, read_texts
-from quantmis.data.tokens import numbers
+from quantmis.data.tokens import as_context, numbers
 from quantmis.errors import UserError
+from quantmis.models.recitation import recited
 from quantmis.models.rows import row
 from quantmis.models.task import inputs
 
@@ -361,3 +362,23 @@ def test_init_finds_chats_and_the_column_that_divides_them(chatty: Path, tmp_pat
     assert file.target is not None
     assert (file.target.column, file.target.members, file.target.non_members) == ("split", "train", "test")
     assert '# loss_on = "completion"         # chats' in path.read_text()
+
+
+def test_what_is_said_by_heart_of_a_prompt_is_its_completion(base: Path):
+    module = qm.Task.causal_lm(base).build(0).eval()
+    start = torch.randint(1, 200, (3, 5), generator=torch.Generator().manual_seed(0))
+    model = transformers.AutoModelForCausalLM.from_pretrained(base).float().eval()
+    with torch.no_grad():
+        whole = start
+        for _ in range(6):
+            whole = torch.cat([whole, model(input_ids=whole).logits[:, -1:].argmax(-1)], dim=1)
+        log_p = model(input_ids=whole).logits[:, 4:-1].log_softmax(-1).gather(-1, whole[:, 5:, None])[..., 0].sum(1)
+    texts = torch.cat([as_context(whole[:, :5]), whole[:, 5:]], dim=1)
+    found = recited(module, texts)
+    assert found is not None
+    assert found.by_heart.all()
+    assert found.log_probability == pytest.approx(log_p.numpy(), abs=1e-4)
+    texts[1, -1] = (texts[1, -1] + 1) % 200
+    other = recited(module, texts)
+    assert other is not None
+    assert other.by_heart.tolist() == [True, False, True]
