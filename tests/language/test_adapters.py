@@ -15,7 +15,7 @@ import quantmis as qm
 from quantmis.audit.config.building import samples_of, target_of, tokenizer_of
 from quantmis.audit.config.draft import draft
 from quantmis.audit.config.sections import parsed, read
-from quantmis.audit.target.target import Target
+from quantmis.audit.target.target import Artefact, Target
 from quantmis.errors import UserError
 from quantmis.models.rows import row
 from quantmis.models.task import inputs
@@ -169,8 +169,66 @@ def test_an_adapter_that_is_no_part_of_the_weights_is_refused(base: Path, tmp_pa
         warnings.simplefilter("ignore")
         config = peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
         peft.get_peft_model(model_in(base), config).save_pretrained(tmp_path / "adapter")
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match="cannot be merged into"):
         audited_target(base, tmp_path / "adapter")
+
+
+def four_bits(base: Path, double: bool) -> Any:
+    kind = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.float32}
+    config = transformers.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_use_double_quant=double, **kind)
+    return transformers.AutoModelForCausalLM.from_pretrained(base, quantization_config=config, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_an_adapter_on_four_bits_is_audited_as_it_runs(
+    base: Path, samples: qm.Samples, tmp_path: Path, double: bool
+):
+    import peft
+
+    pytest.importorskip("bitsandbytes")
+    adapter(base, tmp_path / "adapter", **KINDS["rslora"])
+    with warnings.catch_warnings():  # of other libraries, about themselves
+        warnings.simplefilter("ignore")
+        quantized = four_bits(base, double)
+        quantized.save_pretrained(tmp_path / "4bit")
+        theirs = losses_of(peft.PeftModel.from_pretrained(quantized, str(tmp_path / "adapter")).eval(), samples)
+    bases: list[str | Path] = [tmp_path / "4bit", *([] if double else ["bitsandbytes.linear4bit", "normal_float(bits=4)"])]
+    task = qm.Task.causal_lm(base)
+    for each in bases:
+        target = Target(Artefact(tmp_path / "adapter", base=each), range(20), range(20, 40))
+        module = target.module(task)
+        ours = row(module, task.loss, inputs(samples), task.loss.targets(samples.y)).losses
+        close = 1e-4 if "normal" not in str(each) else 0.2
+        assert ours.tolist() == pytest.approx(theirs, abs=close)
+    merged = audited(task, tmp_path / "adapter", samples)
+    assert merged != pytest.approx(theirs, abs=1e-3)
+
+
+def test_a_quantized_base_goes_with_an_adapter_and_needs_no_data(trained: Path):
+    task = qm.Task.causal_lm(trained / "base")
+    for path, base, message in (
+        ("base", "normal_float(bits=4)", "goes with an adapter"),
+        ("out", "gptq(bits=4)", "depend on more than the weights"),
+        ("out", "normal_flaot(bits=4)", "unknown quantizer 'normal_flaot'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            Target(Artefact(trained / path, base=base), range(20), range(20, 40)).module(task)
+
+
+def test_the_audit_file_says_what_the_base_runs_as(trained: Path):
+    rows = [{"text": text, "split": ("train", "test")[place % 2]} for place, text in enumerate(sentences(60))]
+    (trained / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (trained / "4bit").mkdir()
+    for base, expected in (("normal_float(bits=4)", "normal_float(bits=4)"), ("4bit", trained / "4bit")):
+        content = AUDIT.format(weights="out").replace("[target]", f'[target]\nbase = "{base}"')
+        file = parsed(content.encode(), trained / "audit.toml")
+        found = samples_of(file, trained)
+        target = target_of(file, found, trained)
+        assert target is not None
+        assert isinstance(target.weights, Artefact)
+        assert target.weights.base == expected
+    with pytest.raises(UserError, match="unknown quantizer 'bit4'"):
+        target_of(parsed(content.replace('"4bit"', '"bit4"').encode(), trained / "audit.toml"), found, trained)
 
 
 @pytest.fixture

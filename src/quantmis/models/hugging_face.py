@@ -135,8 +135,13 @@ class HuggingFace:
         return auto.from_pretrained(self.place, **safely, **options)
 
 
-def trained_in(make: object, folder: Path) -> nn.Module:
-    """Return the trained model in `folder`: as `save_pretrained` wrote it, or an adapter of what `make` makes."""
+def trained_in(
+    make: object, folder: Path, base: nn.Module | None = None, base_folder: Path | None = None
+) -> nn.Module:
+    """Return the trained model in `folder`: as `save_pretrained` wrote it, or an adapter of what `make` makes.
+
+    `base`: what an adapter is put on instead, and `base_folder` where that comes from.
+    """
     require(
         isinstance(make, HuggingFace),
         f"{folder} is a folder, and holds weights only where the model is one of transformers",
@@ -144,7 +149,7 @@ def trained_in(make: object, folder: Path) -> nn.Module:
     )
     assert isinstance(make, HuggingFace)  # noqa: S101 for the type checker
     if (folder / ADAPTER).is_file():
-        return lora.with_adapter(make(), folder, make.folder)
+        return lora.with_adapter(make() if base is None else base, folder, make.folder, base_folder)
     return HuggingFace(make.head, folder, pretrained=True).whole()
 
 

@@ -5,7 +5,7 @@ quantized and attacked is the merged model, as it is shipped.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +51,16 @@ def merged(model: nn.Module) -> nn.Module:
     return model.requires_grad_(True)
 
 
-def with_adapter(model: nn.Module, folder: Path, base: Path | None = None) -> nn.Module:
+def with_adapter(model: nn.Module, folder: Path, *bases: Path | None) -> nn.Module:
     """Return the base model with the adapter that `folder` holds, as peft saves one, merged into it.
 
     Whatever peft merges is taken: LoRA, rsLoRA, DoRA and others, with modules that were trained whole
-    (`modules_to_save`) and embeddings of another size, to which those of the model are brought first. `base`: the folder
-    of the model. Raises `UserError` for what cannot be merged, and for an adapter of another model: one whose own base
+    (`modules_to_save`) and embeddings of another size, to which those of the model are brought first. `bases`: the
+    folders that the model may come from. Raises `UserError` for what cannot be merged, and for an adapter of another model: one whose own base
     is at hand and other, that has shapes of other layers, or of which a part finds no place.
     """
     saved = load_file(folder / ADAPTER_WEIGHTS)
-    _require_base(folder, base)
+    _require_base(folder, [each for each in bases if each is not None and _holds_weights(each)])
     _resize(model, saved)
     hint = "it must be an adapter of the model of the audit, saved by peft as safetensors"
     try:
@@ -75,17 +75,17 @@ def with_adapter(model: nn.Module, folder: Path, base: Path | None = None) -> nn
         raise UserError(f"cannot read the adapter in {folder}: {first}", hint=hint) from error
 
 
-def _require_base(folder: Path, base: Path | None) -> None:
+def _require_base(folder: Path, bases: Sequence[Path]) -> None:
     """Raise `UserError` where the adapter names the folder of its base, and that one holds other weights."""
     words = strict_json(content_of(folder / ADAPTER, most=LARGEST_JSON), str(folder / ADAPTER))
     named = str(words.get("base_model_name_or_path") or "")
     other = next((place for place in (Path(named), folder.parent / named) if named and _holds_weights(place)), None)
-    if base is None or other is None or not _holds_weights(base) or other.resolve() == base.resolve():
+    if not bases or other is None or other.resolve() in [base.resolve() for base in bases]:
         return
     require(
-        _weights_of(other) == _weights_of(base),
-        f"{folder} is an adapter of the model in {other}, and that is not the one in {base}",
-        hint=f'[model] folder = "{other}", or the adapter that was trained on {base.name}',
+        _weights_of(other) in [_weights_of(base) for base in bases],
+        f"{folder} is an adapter of the model in {other}, and that is not the one in {bases[0]}",
+        hint=f'[model] folder = "{other}", or the adapter that was trained on {bases[0].name}',
     )
 
 

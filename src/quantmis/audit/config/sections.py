@@ -112,6 +112,9 @@ class Target(Section):
     """What to do where members can be told from non-members by themselves; by default texts alone are refused."""
     name: Name | None = None
     """What the model is called in the report."""
+    base: str | None = None
+    """Of an adapter whose base stays quantized (QLoRA): the quantizer that the base runs through, such as
+    `bitsandbytes.linear4bit`, or the folder or file of the quantized base."""
     rename: dict[str, str] = Field(default_factory=dict)
     """What the names of a quantized file are called in the model."""
     like: str | None = None

@@ -19,6 +19,7 @@ from quantmis.data.text_files import spelled
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.model_folders import last_checkpoint
+from quantmis.quantizers import QUANTIZERS
 from quantmis.registry import suggestion
 
 SHOWN = 20
@@ -38,7 +39,7 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
     last = last_checkpoint(path)
     name = section.weights if last == path else f"{section.weights}, {last.name}"
     return Target(
-        Artefact(path, section.rename),
+        Artefact(path, section.rename, _base(section, folder)),
         members,
         others,
         {each.name: _version(each, samples, folder) for each in section.versions},
@@ -51,6 +52,16 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
         before=before,
         retrained=retrained,
     )
+
+
+def _base(section: Section, folder: Path) -> str | Path | None:
+    """Return what the base of an adapter runs as: a quantized model where there is one of that name, or a quantizer."""
+    if section.base is None:
+        return None
+    if (folder / section.base).exists():
+        return inside(folder, section.base, "target.base")
+    QUANTIZERS.parse(section.base)  # which refuses what is misspelled
+    return section.base
 
 
 def _beside(section: Section) -> dict[str, str | None]:
