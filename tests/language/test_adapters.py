@@ -127,7 +127,7 @@ def test_an_adapter_of_another_base_is_refused(base: Path, tmp_path: Path):
     nn.init.normal_(weights.lm_head.weight)
     weights.save_pretrained(other)
     adapter(other, tmp_path / "adapter", **KINDS["lora"])
-    with pytest.raises(UserError, match="is an adapter of the model in .*other, and that is not the one in .*base"):
+    with pytest.raises(UserError, match=r"is an adapter of the model in .*other, and that is not the one in .*base"):
         audited_target(base, tmp_path / "adapter")
     shutil.rmtree(other)
     audited_target(base, tmp_path / "adapter")  # nobody can say what it was trained on
@@ -180,9 +180,7 @@ def four_bits(base: Path, double: bool) -> Any:
 
 
 @pytest.mark.parametrize("double", [False, True])
-def test_an_adapter_on_four_bits_is_audited_as_it_runs(
-    base: Path, samples: qm.Samples, tmp_path: Path, double: bool
-):
+def test_an_adapter_on_four_bits_is_audited_as_it_runs(base: Path, samples: qm.Samples, tmp_path: Path, double: bool):
     import peft
 
     pytest.importorskip("bitsandbytes")
@@ -192,7 +190,10 @@ def test_an_adapter_on_four_bits_is_audited_as_it_runs(
         quantized = four_bits(base, double)
         quantized.save_pretrained(tmp_path / "4bit")
         theirs = losses_of(peft.PeftModel.from_pretrained(quantized, str(tmp_path / "adapter")).eval(), samples)
-    bases: list[str | Path] = [tmp_path / "4bit", *([] if double else ["bitsandbytes.linear4bit", "normal_float(bits=4)"])]
+    bases: list[str | Path] = [
+        tmp_path / "4bit",
+        *([] if double else ["bitsandbytes.linear4bit", "normal_float(bits=4)"]),
+    ]
     task = qm.Task.causal_lm(base)
     for each in bases:
         target = Target(Artefact(tmp_path / "adapter", base=each), range(20), range(20, 40))

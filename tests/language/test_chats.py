@@ -1,4 +1,4 @@
-"""Claims about chats and other examples: what a file holds is seen by its columns, and only what training scored is scored."""
+"""Claims about chats and other examples: a file's columns say what it holds, and what training scored is scored."""
 
 import json
 import shutil
@@ -41,7 +41,9 @@ def chat(*contents: str) -> list[dict[str, str]]:
 
 ROWS: dict[str, list[dict[str, Any]]] = {
     "messages": [{"messages": chat(a, b)} for a, b in SPLIT],
-    "conversations": [{"conversations": [{"from": "human", "value": a}, {"from": "gpt", "value": b}]} for a, b in SPLIT],
+    "conversations": [
+        {"conversations": [{"from": "human", "value": a}, {"from": "gpt", "value": b}]} for a, b in SPLIT
+    ],
     "completion": [{"prompt": chat(a), "completion": chat("", b)[1:]} for a, b in SPLIT],
     "output": [{"instruction": a, "input": "", "output": b} for a, b in SPLIT],
     "chosen": [{"chosen": chat(a, b), "rejected": chat(a, "no")} for a, b in SPLIT],
@@ -268,7 +270,7 @@ def test_an_example_whose_completion_is_beyond_what_is_read_is_left_out(chatty: 
 
 
 def test_a_document_longer_than_the_context_is_one_sample_scored_where_its_completion_is(base: Path, tmp_path: Path):
-    rows = [{"prompt": " ".join(ASKED), "completion": " " + " ".join(ANSWERED[:9] + [b])} for b in ANSWERED]
+    rows = [{"prompt": " ".join(ASKED), "completion": " " + " ".join([*ANSWERED[:9], b])} for b in ANSWERED]
     found = samples(base, written(tmp_path / "a.jsonl", rows))
     assert len(found) == 24
     assert own(found).shape[1] > 2 * 64
@@ -349,7 +351,9 @@ def test_a_value_that_the_column_does_not_hold_and_a_column_that_is_not_there_ar
 @pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
 def test_init_finds_chats_and_the_column_that_divides_them(chatty: Path, tmp_path: Path, ending: str):
     home(chatty, tmp_path)
-    rows = [{**row, "split": ("train", "test")[place % 2]} for place, row in enumerate(ROWS["messages"] + ROWS["messages"])]
+    rows = [
+        {**row, "split": ("train", "test")[place % 2]} for place, row in enumerate(ROWS["messages"] + ROWS["messages"])
+    ]
     if ending == ".jsonl":
         written(tmp_path / "a.jsonl", rows)
     else:

@@ -13,21 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from quantmis.data.turns import ASSISTANT, NoExampleError, Turn, is_list, tools_of, turns_of, worded
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
 
 COMPLETION, ALL = "completion", "all"
 LOSS_ON = (COMPLETION, ALL)
 
-ASSISTANT = "assistant"
-SPEAKERS = {
-    **dict.fromkeys(("gpt", "chatgpt", "bing", "bard", "assistant", "model"), ASSISTANT),
-    **dict.fromkeys(("human", "user"), "user"),
-    **{each: each for each in ("system", "tool")},
-}
-"""The roles of those who speak in files of ShareGPT."""
-
-Turn = Mapping[str, Any]
 Part = str | tuple[Turn, ...]
 
 ALPACA = (
@@ -37,10 +29,6 @@ ALPACA = (
 """How the authors of Alpaca wrote an instruction, for tokenizers that have no template of chats."""
 
 WITH_INPUT = ", paired with an input that provides further context"
-
-
-class NoExampleError(Exception):
-    """Say why a row of a file holds no example, as the notes count it."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +113,9 @@ def form_of(names: Sequence[str], column: str | None, key: str, file: str) -> Fo
     """
     if column is not None:
         require(column in names, f"{key}: {file} has no column {column!r}", hint=lambda: suggestion(column, names))
-        return next((each for each in (*FORMS, REJECTED) if each.column == column and _fits(each, names)), _text(column))
+        return next(
+            (each for each in (*FORMS, REJECTED) if each.column == column and _fits(each, names)), _text(column)
+        )
     fitting = [each for each in FORMS if _fits(each, names)]
     if not fitting:
         raise UserError(f"{key}: {file} has no column 'text' and those of no chats: {_shown(names)}", hint=FORMS_HINT)
@@ -149,50 +139,46 @@ def _text(column: str) -> Form:
 
 def _string(column: str) -> Callable[[Mapping[str, Any]], str]:
     def read(row: Mapping[str, Any]) -> str:
-        return _worded(row.get(column), "without a text in that column")
+        return worded(row.get(column), "without a text in that column")
 
     return read
 
 
-def _worded(value: Any, why: str) -> str:
-    if not isinstance(value, str):
-        raise NoExampleError(why)
-    return value
-
-
 def _messages(row: Mapping[str, Any]) -> Example:
-    return Example((), _turns(row.get("messages"), "messages"), ALL, _tools(row))
+    return Example((), turns_of(row.get("messages"), "messages"), ALL, tools_of(row))
 
 
 def _conversations(row: Mapping[str, Any]) -> Example:
-    said = _turns(row.get("conversations"), "conversations")
+    said = turns_of(row.get("conversations"), "conversations")
     system = row.get("system")
     before = ({"role": "system", "content": system},) if isinstance(system, str) and system.strip() else ()
-    return Example((), (*before, *said), ALL, _tools(row))
+    return Example((), (*before, *said), ALL, tools_of(row))
 
 
 def _completion(row: Mapping[str, Any]) -> Example:
-    return _divided(row.get("prompt"), row.get("completion"), _tools(row))
+    return _divided(row.get("prompt"), row.get("completion"), tools_of(row))
 
 
 def _divided(prompt: Any, completion: Any, tools: tuple[Any, ...] = ()) -> Example:
     """Return a prompt with its completion, both strings or both turns."""
-    if isinstance(prompt, str) and isinstance(completion, str) and not _listed(completion):
+    if isinstance(prompt, str) and isinstance(completion, str) and not is_list(completion):
         if not completion.strip():
             raise NoExampleError("with an empty completion")
         return Example(prompt, completion)
-    before = ({"role": "user", "content": prompt},) if _is_said(prompt) else _turns(prompt, "prompt")
-    after = ({"role": ASSISTANT, "content": completion},) if _is_said(completion) else _turns(completion, "completion")
+    before = ({"role": "user", "content": prompt},) if _is_said(prompt) else turns_of(prompt, "prompt")
+    after = (
+        ({"role": ASSISTANT, "content": completion},) if _is_said(completion) else turns_of(completion, "completion")
+    )
     return Example(before, after, COMPLETION, tools)
 
 
 def _is_said(value: Any) -> bool:
-    return isinstance(value, str) and not _listed(value)
+    return isinstance(value, str) and not is_list(value)
 
 
 def _instruction(row: Mapping[str, Any]) -> Example:
     why = "without an instruction and an output"
-    asked, answer = (_worded(row.get(name), why) for name in ("instruction", "output"))
+    asked, answer = (worded(row.get(name), why) for name in ("instruction", "output"))
     given = row.get("input")
     given = given if isinstance(given, str) and given.strip() else ""
     if not answer.strip():
@@ -214,17 +200,17 @@ def _preferred(row: Mapping[str, Any], column: str, other: str) -> Example:
     """Return one answer of a pair; its prompt is the column `prompt`, or what both answers begin with."""
     one, two = (_said(row.get(name), name) for name in (column, other))
     if row.get("prompt") is not None and not _repeats(row["prompt"], one):
-        return _divided(row["prompt"], one, _tools(row))
+        return _divided(row["prompt"], one, tools_of(row))
     if isinstance(one, str) != isinstance(two, str):
         raise NoExampleError("with a pair of a chat and a text")
     at = _shared(one, two)
     if not one[at:]:
         raise NoExampleError("with a pair of equal answers")
-    return Example(one[:at], one[at:], COMPLETION, _tools(row))
+    return Example(one[:at], one[at:], COMPLETION, tools_of(row))
 
 
 def _said(value: Any, column: str) -> Part:
-    return value if _is_said(value) else _turns(value, column)
+    return value if _is_said(value) else turns_of(value, column)
 
 
 def _repeats(prompt: Any, whole: Part) -> bool:
@@ -233,7 +219,7 @@ def _repeats(prompt: Any, whole: Part) -> bool:
         return False
     if _is_said(prompt):
         return prompt.strip() in [_content(turn).strip() for turn in whole[:-1]]
-    before = _turns(prompt, "prompt")
+    before = turns_of(prompt, "prompt")
     return whole[: len(before)] == before
 
 
@@ -244,54 +230,6 @@ def _shared(one: Part, two: Part) -> int:
     while isinstance(one, str) and 0 < at < len(one) and one[at - 1].isalnum() and one[at].isalnum():
         at -= 1
     return at - 1 if isinstance(one, str) and at and one[at - 1] == " " else at
-
-
-def _turns(value: Any, column: str) -> tuple[Turn, ...]:
-    """Return the turns of a chat, also one that is written as JSON; `NoExampleError` for what is none."""
-    if isinstance(value, str) and _listed(value):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            value = None
-    if not isinstance(value, list | tuple) or not value:
-        raise NoExampleError(f"without a chat in {column}")
-    return tuple(_turn(each) for each in value)
-
-
-def _listed(value: str) -> bool:
-    return value.lstrip().startswith("[{")
-
-
-def _turn(value: Any) -> Turn:
-    if not isinstance(value, Mapping):
-        raise NoExampleError("with a turn that is no object")
-    turn = {str(name): part for name, part in value.items() if part is not None}
-    speaker = turn.pop("from", None)
-    role = SPEAKERS.get(str(speaker).lower()) if speaker is not None else turn.get("role")
-    if not isinstance(role, str):
-        raise NoExampleError("with a turn of nobody who is known")
-    content = turn.pop("value", None) if speaker is not None else turn.get("content")
-    return {**turn, "role": role, "content": _words(content, "tool_calls" in turn)}
-
-
-def _words(content: Any, may_be_empty: bool) -> str:
-    """Return the words of a turn, which may come in parts; `NoExampleError` for pictures and the like."""
-    if isinstance(content, list):
-        parts = [each.get("text") if isinstance(each, Mapping) else each for each in content]
-        if not all(isinstance(each, str) for each in parts):
-            raise NoExampleError("with a turn of more than words")
-        return "".join(parts)
-    return "" if content is None and may_be_empty else _worded(content, "with a turn without words")
-
-
-def _tools(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    tools = row.get("tools")
-    if isinstance(tools, str) and tools.strip():
-        try:
-            tools = json.loads(tools)
-        except (ValueError, RecursionError) as error:
-            raise NoExampleError("with tools that are no JSON") from error
-    return tuple(tools) if isinstance(tools, list) else ()
 
 
 FORMS = (

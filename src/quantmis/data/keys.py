@@ -21,7 +21,7 @@ GOES_WITH = {
     ".npz": {"file", "target", "features", *NAMED},
     "images": {"images", "size", "colour", "memory"},
     "function": {"function"},
-    "texts": {"texts", "by", "column", "groups", "at_most", "longest", "loss_on"},
+    "texts": {"texts", "by", "column", "groups", "at_most", "longest", "loss_on", "prefix"},
 }
 KINDS = (".npz", ".csv", ".parquet")
 TABLES = (".csv", ".parquet")
@@ -50,8 +50,9 @@ class Data(BaseModel):
     with `skip_unparsable` what is no molecule is left out and listed. For `.npz`: `target`, `features`, `id` and
     `groups` name arrays, by default `y` and `x`. For images, in a folder per class or in such folders in `train` and
     `test`: `size` is that of the squares that they are scaled to, `colour` is "rgb" or "grey". For texts: `by` says
-    what a text of a `.txt` file is, "line" or "paragraph", `column` which column or key of other files holds it, `loss_on`
-    which tokens of chats and other examples are scored, `at_most` how many of each file are drawn, and `longest` how many tokens of each are read. `memory`: GiB that a file
+    what a text of a `.txt` file is, "line" or "paragraph", `column` which column or key of other files holds it,
+    `loss_on` which tokens of chats and other examples are scored, `prefix` texts that the model never saw (recall),
+    `at_most` how many of each file are drawn, and `longest` how many tokens of each are read. `memory`: GiB that a file
     may take once it is read, by default 1 and ten times its size.
     """
 
@@ -118,9 +119,12 @@ class Data(BaseModel):
     """How many texts of each file are drawn."""
     longest: int | None = None
     """How many tokens of each text are read."""
+    prefix: str | None = None
+    """A file of texts that the model never saw and that are not audited: the attack recall reads each text behind
+    them."""
     loss_on: Annotated[str | None, _words_of(*LOSS_ON)] = None
-    """Which tokens training scored: completion (the turns of the assistant, or what follows a prompt) or all; by default
-    completion but for chats, as SFTTrainer does."""
+    """Which tokens training scored: completion (the turns of the assistant, or what follows a prompt) or all; by
+    default completion but for chats, as SFTTrainer does."""
 
     @model_validator(mode="after")
     def _one(self) -> "Data":

@@ -36,7 +36,7 @@ NAMELESS = re.compile(r"|Unnamed: \d+(_level_\d+)?|index|level_\d+|__index_level
 
 INDEX = 'a saved index: write id = "{0}", or leave it out by naming the others in features = [...]'
 
-__all__ = ["TABLES", "Data", "columns_of", "read", "read_samples", "read_text", "require_fitting"]
+__all__ = ["TABLES", "Data", "columns_of", "read", "read_prefix", "read_samples", "read_text", "require_fitting"]
 
 
 def read_text(data: Data, folder: Path, distinct: bool, mark: str | None = None) -> Texts:
@@ -48,6 +48,13 @@ def read_text(data: Data, folder: Path, distinct: bool, mark: str | None = None)
     spelled = [data.texts] if isinstance(data.texts, str) else data.texts or []
     paths = [inside(folder, each, "data.texts") for each in spelled]
     return read_texts(paths, data.by, data.column, data.at_most, distinct=distinct, groups=data.groups, mark=mark)
+
+
+def read_prefix(data: Data, folder: Path) -> Texts | None:
+    """Return the texts that the attack recall puts before each text, None where no file is named."""
+    if data.prefix is None:
+        return None
+    return read_texts([inside(folder, data.prefix, "data.prefix")], data.by, key="data.prefix")
 
 
 def read(data: Data, folder: Path, besides: Sequence[str] = ()) -> Samples:

@@ -18,7 +18,7 @@ SOME = 1000
 
 
 def head(path: Path, key: str = "data.texts") -> list[Mapping[str, Any]]:
-    """Return the first rows of a `.jsonl`, `.csv` or `.parquet` file; none of a `.txt` file, or of one that is broken."""
+    """Return the first rows of a `.jsonl`, `.csv` or `.parquet` file; none of others, or of one that is broken."""
     readers = {".jsonl": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
     reader = readers.get(path.suffix.lower())
     if reader is None:

@@ -1,8 +1,9 @@
 """Texts from files, read as a stream: memory holds the texts that are kept, never the file.
 
 A `.txt` file holds a text on each line, or in each paragraph; `.jsonl`, `.csv` and `.parquet` files hold one in a
-column of each row, or an example to fine-tune on (`quantmis.data.examples`), as their columns show. Of more texts than asked for, a random choice is kept, the same for the same seed. What is no text
-(an empty line, bytes that are no UTF-8, a line of a megabyte) is left out, counted, and said in the notes.
+column of each row, or an example to fine-tune on (`quantmis.data.examples`), as their columns show. Of more
+texts than asked for, a random choice is kept, the same for the same seed. What is no text (an empty line,
+bytes that are no UTF-8, a line of a megabyte) is left out, counted, and said in the notes.
 """
 
 import heapq
@@ -72,7 +73,7 @@ def read_texts(
     """Return at most `at_most` texts of each file, in their order, without those that are there twice.
 
     `by` says what a text of a `.txt` file is, "line" or "paragraph"; `column` names that of other files, whose columns
-    else say what they hold. `mark` names the column that says who was trained on: a text is one of its side. `distinct`:
+    else say what they hold. `mark` names the column that says who was trained on, whose sides are apart. `distinct`:
     whether a text that stands in two files is one too; else only one that stands in a file twice. `key` names the files
     in errors. `groups` names the column or key of the document that a text is part of; `.txt` files have none. Raises
     `UserError` for files that are not there, of another kind, or without texts, and for a text of no group.

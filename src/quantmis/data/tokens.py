@@ -8,7 +8,7 @@ A token that is *context* is given to the model and not scored, as a prompt befo
 """
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Int
@@ -26,7 +26,7 @@ def as_context(tokens: Array) -> Array:
     >>> as_context(as_context(np.array([0, 7]))).tolist(), as_context(7)
     ([0, 7], -9)
     """
-    return -2 - tokens
+    return cast(Array, -2 - tokens)
 
 
 def numbers(tokens: Array) -> Array:

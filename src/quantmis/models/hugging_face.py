@@ -135,9 +135,7 @@ class HuggingFace:
         return auto.from_pretrained(self.place, **safely, **options)
 
 
-def trained_in(
-    make: object, folder: Path, base: nn.Module | None = None, base_folder: Path | None = None
-) -> nn.Module:
+def trained_in(make: object, folder: Path, base: nn.Module | None = None, base_folder: Path | None = None) -> nn.Module:
     """Return the trained model in `folder`: as `save_pretrained` wrote it, or an adapter of what `make` makes.
 
     `base`: what an adapter is put on instead, and `base_folder` where that comes from.

@@ -22,8 +22,11 @@ from quantmis.data.tokens import PADDING, numbers
 SHARE = 0.2
 """The share of a text's tokens that Min-K% and Min-K%++ look at, as in the papers' main results."""
 
-STATISTICS = ("loss", "min_k", "min_k_plus_plus", "lowercase_loss")
-"""What a model returns for each text where nothing is learnt; the last for texts that come with their lower case."""
+STATISTICS = ("loss", "min_k", "min_k_plus_plus", "lowercase_loss", "prefixed_loss")
+"""What a model returns for each text where nothing is learnt; the last two of the forms that a text comes with."""
+
+ALWAYS = 3
+"""How many of them every text has."""
 
 LOGITS = 2**26
 """Logits of one batch where nothing is learnt."""
@@ -53,7 +56,8 @@ class Reading:
 def plain(model: Any) -> nn.Module:
     """Return a causal language model that takes token numbers and returns `STATISTICS`, and only the loss in training.
 
-    It takes [texts, longest], or [texts, 2, longest] where each text comes with its lower case.
+    It takes [texts, longest], or [texts, 2, longest] where each text comes with its lower case, or [texts, 3, longest]
+    where it also comes behind a prefix.
     """
     model.reading = Reading(context_of(model.config))
     model.register_forward_pre_hook(_windows, with_kwargs=True)
@@ -130,8 +134,8 @@ def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
     if module.training:
         return _loss(_log_probability(logits, target.clamp(min=0)), target)[:, None]
     statistics = text_statistics(logits, target)
-    own, lowercase = statistics[: reading.texts], statistics[reading.texts :, :1]
-    return torch.cat([own, lowercase], dim=1) if len(lowercase) else own
+    own, others = statistics[: reading.texts], statistics[reading.texts :, 0]
+    return torch.cat([own, others.view(-1, reading.texts).T], dim=1) if len(others) else own
 
 
 def _log_probability(logits: Tensor, target: Tensor) -> Tensor:

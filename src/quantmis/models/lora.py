@@ -56,8 +56,8 @@ def with_adapter(model: nn.Module, folder: Path, *bases: Path | None) -> nn.Modu
 
     Whatever peft merges is taken: LoRA, rsLoRA, DoRA and others, with modules that were trained whole
     (`modules_to_save`) and embeddings of another size, to which those of the model are brought first. `bases`: the
-    folders that the model may come from. Raises `UserError` for what cannot be merged, and for an adapter of another model: one whose own base
-    is at hand and other, that has shapes of other layers, or of which a part finds no place.
+    folders that the model may come from. Raises `UserError` for what cannot be merged, and for an adapter of another
+    model: one whose own base is at hand and other, that has shapes of other layers, or of which a part finds no place.
     """
     saved = load_file(folder / ADAPTER_WEIGHTS)
     _require_base(folder, [each for each in bases if each is not None and _holds_weights(each)])
@@ -100,19 +100,18 @@ def _weights_of(folder: Path) -> list[str]:
 def _resize(model: Any, saved: Mapping[str, torch.Tensor]) -> None:
     """Bring the embeddings of a model to as many tokens as those that an adapter brings with it.
 
-    Raises `UserError` where it brings those of the input alone, and those of the output are others: peft leaves them out
-    of what it saves, and what they were for the new tokens nobody knows.
+    Raises `UserError` where it brings those of the input alone, and those of the output are others: peft leaves them
+    out of what it saves, and what they were for the new tokens nobody knows.
     """
     size = len(model.get_input_embeddings().weight)
     brought = _brought(model, saved)
     if set(brought.values()) <= {size}:
         return
-    sizes = sorted(set(brought.values()))
+    sizes, words = sorted(set(brought.values())), " and ".join(brought)
     tied = model.get_output_embeddings() is None or model.config.get_text_config().tie_word_embeddings
     require(
         len(sizes) == 1 and (tied or len(brought) == len(EMBEDDINGS)),
-        f"the adapter brings embeddings of {' and '.join(map(str, sizes))} tokens for {' and '.join(brought)} alone, and "
-        f"the model has {size}",
+        f"the adapter brings embeddings of {' and '.join(map(str, sizes))} tokens for {words} alone, not {size}",
         hint="save the base as it was resized, model.save_pretrained(folder), and name that as [model] folder",
     )
     with torch.random.fork_rng(devices=[]):
@@ -126,12 +125,13 @@ def _brought(model: Any, saved: Mapping[str, torch.Tensor]) -> dict[str, int]:
         layer = getattr(model, f"get_{what}_embeddings")()
         names = [name for name, part in model.named_modules() if part is layer]
         ends = tuple(f"{name}.{end}" for name in names for end in ("weight", "base_layer.weight"))
-        brought |= {what: len(tensor) for key, tensor in saved.items() if ends and key.endswith(ends)}
+        lengths = [len(tensor) for key, tensor in saved.items() if ends and key.endswith(ends)]
+        brought |= {what: max(lengths)} if lengths else {}
     return brought
 
 
 def _require_placed(adapted: Any, saved: Mapping[str, torch.Tensor], folder: Path) -> None:
-    """Raise `UserError` unless every tensor of an adapter is now a part of the model, and all its parts were brought."""
+    """Raise `UserError` unless every tensor of an adapter is now a part of the model, and no part was left out."""
     own, trained = (_peft().get_peft_model_state_dict(adapted, save_embedding_layers=each) for each in (True, False))
     lost = [name for name in saved if name not in own]
     missing = [name for name in trained if name not in saved]

@@ -119,15 +119,16 @@ class Task:
         groups: str | None = None,
         loss_on: str | None = None,
         tokenizer: str | Path | None = None,
+        prefix: "Texts | None" = None,
     ) -> Samples:
         """Return texts as the samples of a causal language model: paths of files, or `Texts.of` a list of strings.
 
         `by`, `column`, `groups`, `at_most`, `distinct` and `seed`: see `quantmis.data.texts.read_texts`. `longest`: how
-        many tokens of a text are read, by default 2,048 or as many as the model reads at once. `loss_on`: which tokens of
-        chats, instructions and the like are scored, "completion" or "all" (`quantmis.data.examples`). `tokenizer`:
-        the folder of the one that training used, by default that of the model. `reference`: whether the
-        model before fine-tuning, where it has weights to start from, is what the difference to a reference is taken
-        from.
+        many tokens of a text are read, by default 2,048 or as many as the model reads at once. `loss_on`: which tokens
+        of chats, instructions and the like are scored, "completion" or "all" (`quantmis.data.examples`). `tokenizer`:
+        the folder of the one that training used, by default that of the model. `prefix`: texts that the model never
+        saw, for the attack recall. `reference`: whether the model before fine-tuning, where it has weights to start
+        from, is what the difference to a reference is taken from.
         """
         maker = self.model
         require(
@@ -141,7 +142,7 @@ class Task:
             paths = read_texts(paths, by, column, at_most, seed, distinct, "texts", groups)
         model = self.build(0)
         base = model if reference and maker.starts_from_weights else None
-        return samples_of(paths, tokenizer_at(tokenizer or maker.place), model, base, longest, loss_on)
+        return samples_of(paths, tokenizer_at(tokenizer or maker.place), model, base, longest, loss_on, prefix)
 
     def build(self, seed: int) -> nn.Module:
         """Return a fresh module whose initial weights depend on `seed` alone."""

@@ -11,12 +11,12 @@ from torch import nn
 from quantmis.data.examples import ALL, COMPLETION, LOSS_ON
 from quantmis.data.samples import Samples
 from quantmis.data.texts import Texts
-from quantmis.data.tokens import PADDING, numbers
+from quantmis.data.tokens import PADDING, as_context, numbers
 from quantmis.errors import require
 from quantmis.models.chats import Reading, reading_of
 from quantmis.models.language import context_of, vocabulary_of
 from quantmis.models.rows import forward
-from quantmis.models.tokenizers import tokenizer_at
+from quantmis.models.tokenizers import Tokens, tokenizer_at
 from quantmis.registry import suggestion
 
 __all__ = ["samples_of", "tokenizer_at"]
@@ -35,6 +35,7 @@ def samples_of(
     reference: nn.Module | None = None,
     longest: int | None = None,
     loss_on: str | None = None,
+    prefix: Texts | None = None,
 ) -> Samples:
     """Return texts as samples of a causal language model: x [texts, (2,) longest], y as `CausalLM` takes them.
 
@@ -42,8 +43,10 @@ def samples_of(
     difference to a reference is taken from. Of each text the first `longest` tokens are read, 2,048 by default or as
     many as the model reads at once; longer texts are counted in the notes, and those of less than two tokens left out.
     `loss_on`: which tokens of an example are scored, "completion" or "all", by default as its form says
-    (`quantmis.data.examples`); the others are context in x, and what y holds is of those that are scored alone. Raises
-    `UserError` for a tokenizer that has more tokens than the model, or no template for chats.
+    (`quantmis.data.examples`); the others are context in x, and what y holds is of those that are scored alone.
+    `prefix`: texts that the model never saw; each text then also comes behind them, x being [texts, 3, longest], as the
+    attack recall needs it. Raises `UserError` for a tokenizer that has more tokens than the model, or no template for
+    chats, and for a prefix that is among the texts.
     """
     _require_loss_on(texts, loss_on)
     context = context_of(model.config)
@@ -57,8 +60,18 @@ def samples_of(
     tokens = [reading.rows[row][:limit] for row in has_scored]
     strings = [reading.scored_text(row, limit) for row in has_scored]
     x = _with_lowercase(reading, has_scored, tokens, limit)
+    notes = list[str]()
+    if prefix is not None:
+        before, notes = _prefix(prefix, texts, tokenizer, context)
+        x = _with_prefix(x, tokens, before, Tokens(tokenizer).beginning)
     cut = sum(len(reading.rows[row]) > limit for row in has_scored)
-    notes = [*texts.notes, *_notes(len(texts) - len(has_scored), cut, limit, texts.examples is not None), *reading.notes, *_context(tokens)]
+    notes = [
+        *texts.notes,
+        *notes,
+        *_notes(len(texts) - len(has_scored), cut, limit, texts.examples is not None),
+        *reading.notes,
+        *_context(tokens),
+    ]
     by_text = [[_scored(row) for row in tokens], [len(zlib.compress(text.encode())) for text in strings]]
     y = np.array([*by_text, *_losses(reference, x)], dtype=np.float32).T
     names = [texts.names[row] for row in has_scored]
@@ -110,7 +123,33 @@ def _with_lowercase(reading: Reading, rows: list[int], tokens: list[list[int]], 
     return np.stack([_filled(tokens, longest), _filled(other, longest)], axis=1)
 
 
-def _filled(rows: Sequence[Sequence[int]], longest: int) -> np.ndarray:
+def _prefix(prefix: Texts, texts: Texts, tokenizer: Any, context: int | None) -> tuple[list[int], list[str]]:
+    """Return the tokens of a prefix, half of the context at most, and a note on them."""
+    both = set(prefix.texts) & set(texts.texts)
+    hint = "it is of texts that the model never saw, and that are not audited"
+    require(not both, f"prefix: {len(both)} of its texts are among those that are audited", hint=hint)
+    require(prefix.examples is None, "prefix: it is of texts, not of chats", hint="write them into a .txt file")
+    [tokens] = reading_of(Texts.of([" ".join(prefix.texts)]), tokenizer).rows
+    tokens = tokens[: max(1, (context or 2 * LONGEST) // 2)]
+    return tokens, [f"recall: each text also stands behind {len(tokens):,} tokens of texts that the model never saw"]
+
+
+def _with_prefix(x: np.ndarray, tokens: list[list[int]], before: list[int], beginning: int) -> np.ndarray:
+    """Return texts with a third form, behind a prefix that is context: the same tokens are scored, given more."""
+    own, lower = (x, x) if x.ndim == 2 else (x[:, 0], x[:, 1])
+    context = [as_context(token) for token in before]
+    rows = [[*context, *_first(row, before, beginning), *row[1:]] for row in tokens]
+    longest = max(int(own.shape[1]), *map(len, rows))
+    return np.stack([_filled(own, longest), _filled(lower, longest), _filled(rows, longest)], axis=1)
+
+
+def _first(row: list[int], before: list[int], beginning: int) -> list[int]:
+    """Return the first token of a text as context; nothing where it is the token of the beginning, and is there."""
+    token = int(numbers(np.array(row[0])))
+    return [] if token == before[0] == beginning else [as_context(token)]
+
+
+def _filled(rows: Sequence[Sequence[int]] | np.ndarray, longest: int) -> np.ndarray:
     table = np.full((len(rows), longest), PADDING, dtype=np.int32)
     for number, row in enumerate(rows):
         table[number, : len(row)] = row

@@ -37,6 +37,7 @@ class Tokens:
         self._end = _special(tokenizer, "eos_token", "sep_token")
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of each text."""
         with quiet():
             numbers = self._tokenizer(list(texts), truncation=False, padding=False)["input_ids"]
         return [self.once(text, list(map(int, row))) for text, row in zip(texts, numbers, strict=True)]
@@ -45,6 +46,11 @@ class Tokens:
     def end(self) -> str:
         """How the token of the end of a text is written, empty where there is none."""
         return self._end[0]
+
+    @property
+    def beginning(self) -> int:
+        """The number of the token of the beginning of a text, -1 where there is none."""
+        return self._begin[1]
 
     def lower(self, text: str) -> str:
         """Return a text in lower case, but for the special tokens that it begins and ends with."""

@@ -34,7 +34,9 @@ def _text(contents: Found) -> str:
     entries = {contents.source: contents.data, "target": contents.target, "id": contents.id}
     keys = "".join(f"{key} = {_toml(value)}\n" for key, value in entries.items() if value is not None)
     size = "# size = 32                      # pixels of the squares that images are scaled to\n"
-    data = keys + (size if contents.source == "images" else "") + (LOSS_ON.format(contents.form) if contents.form else "")
+    data = (
+        keys + (size if contents.source == "images" else "") + (LOSS_ON.format(contents.form) if contents.form else "")
+    )
     head = HEAD.format(kind=kind, data=data, model=_model(contents.model, bool(kind)))
     return head + (_shipped(contents) if contents.weights else NO_TARGET) + TAIL
 

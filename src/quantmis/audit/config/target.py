@@ -128,7 +128,7 @@ def _by_column(file: AuditFile, section: Section, folder: Path) -> list[Int[np.n
 
 
 def _by_marks(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
-    """Return the rows of texts whose files say in a column who was trained on; those of another value are of neither."""
+    """Return the rows of texts whose files say in a column who was trained on; those of other values are on no side."""
     texts = read_text(file.data, folder, False, section.column)
     marks = dict(zip(texts.names, map(_truth, texts.marks or ()), strict=True))
     values = np.array([marks[name] for name in samples.names.tolist()])
