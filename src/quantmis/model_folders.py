@@ -36,10 +36,22 @@ WIDTHS = (*WIDE, "vocab_size", "intermediate_size", "ffn_dim", "d_ff", "n_inner"
 SLACK = 2**24
 """Numbers that a configuration may ask for whatever its weights are."""
 
+CHECKPOINT = re.compile(r"checkpoint-\d{1,12}")
 PATTERNS = ("target_modules", "exclude_modules", "layers_pattern")
 PATTERN_TABLES = ("rank_pattern", "alpha_pattern")
 REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 LONGEST_PATTERN, MOST_REPEATS, MOST_CHOICES = 500, 3, 1000
+
+
+def last_checkpoint(path: Path) -> Path:
+    """Return the folder of the model in what a Trainer wrote: the last checkpoint where there is none at its top.
+
+    Any other path comes back as it is.
+    """
+    if not path.is_dir() or any((path / name).is_file() for name in (CONFIGS[0], ADAPTER)):
+        return path
+    checkpoints = [each for each in path.iterdir() if CHECKPOINT.fullmatch(each.name) and each.is_dir()]
+    return max(checkpoints, key=lambda each: int(each.name.rpartition("-")[2]), default=path)
 
 
 def require_sound(folder: Path) -> None:

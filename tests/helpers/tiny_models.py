@@ -23,10 +23,11 @@ def sentences(number: int, seed: int = 0, words: tuple[str, ...] = WORDS) -> lis
 
 
 def save_base(folder: Path, kind: str = "llama", context: int = 64) -> Path:
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=300, special_tokens=["<s>"], initial_alphabet=alphabet, show_progress=False
@@ -45,4 +46,19 @@ def save_base(folder: Path, kind: str = "llama", context: int = 64) -> Path:
     tokens = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
     config = transformers.AutoConfig.for_model(kind, vocab_size=len(tokenizer), **sizes[kind], **tokens)
     transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return folder
+
+
+TEMPLATE = (
+    "{% for message in messages %}{{ '[' + message['role'] + ']\n' + message['content'] + ' <s>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '[assistant]\n' }}{% endif %}"
+)
+"""A template of chats in the manner of ChatML, for `save_base` models."""
+
+
+def with_template(folder: Path, template: str = TEMPLATE) -> Path:
+    """Give the tokenizer in a folder a template of chats."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(folder)
     return folder

@@ -12,6 +12,7 @@ from quantmis.attacks.min_k_plus_plus import MinKPlusPlus
 from quantmis.attacks.modified_entropy import ModifiedEntropy
 from quantmis.attacks.paired_replicates import PairedReplicates
 from quantmis.attacks.quantile_regression import QuantileRegression
+from quantmis.attacks.recall import ReCaLL
 from quantmis.attacks.reference_difference import ReferenceDifference
 from quantmis.attacks.rmia import RMIA
 from quantmis.attacks.zlib_ratio import ZlibRatio
@@ -30,6 +31,7 @@ __all__ = [
     "ModifiedEntropy",
     "PairedReplicates",
     "QuantileRegression",
+    "ReCaLL",
     "ReferenceDifference",
     "ZlibRatio",
     "lead_attack",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from quantmis.data.encode import RULES, SCALES
+from quantmis.data.examples import LOSS_ON
 from quantmis.data.images import COLOURS
 from quantmis.data.numbers import DECIMALS, THOUSANDS
 from quantmis.data.texts import AT_MOST
@@ -20,7 +21,7 @@ GOES_WITH = {
     ".npz": {"file", "target", "features", *NAMED},
     "images": {"images", "size", "colour", "memory"},
     "function": {"function"},
-    "texts": {"texts", "by", "column", "groups", "at_most", "longest"},
+    "texts": {"texts", "by", "column", "groups", "at_most", "longest", "loss_on", "prefix"},
 }
 KINDS = (".npz", ".csv", ".parquet")
 TABLES = (".csv", ".parquet")
@@ -50,6 +51,7 @@ class Data(BaseModel):
     `groups` name arrays, by default `y` and `x`. For images, in a folder per class or in such folders in `train` and
     `test`: `size` is that of the squares that they are scaled to, `colour` is "rgb" or "grey". For texts: `by` says
     what a text of a `.txt` file is, "line" or "paragraph", `column` which column or key of other files holds it,
+    `loss_on` which tokens of chats and other examples are scored, `prefix` texts that the model never saw (recall),
     `at_most` how many of each file are drawn, and `longest` how many tokens of each are read. `memory`: GiB that a file
     may take once it is read, by default 1 and ten times its size.
     """
@@ -109,12 +111,20 @@ class Data(BaseModel):
     """rgb or grey."""
     by: Annotated[str, _words_of("line", "paragraph")] = "line"
     """What a text of a .txt file is: a line or a paragraph."""
-    column: str = "text"
-    """The column or key of .csv, .parquet and .jsonl files that holds the texts."""
+    column: str | None = None
+    """The column or key of .csv, .parquet and .jsonl files that holds the texts, or that names one of several forms: by
+    default whichever is there of text; messages; conversations; prompt and completion; instruction and output; chosen
+    and rejected."""
     at_most: int = AT_MOST
     """How many texts of each file are drawn."""
     longest: int | None = None
     """How many tokens of each text are read."""
+    prefix: str | None = None
+    """A file of texts that the model never saw and that are not audited: the attack recall reads each text behind
+    them."""
+    loss_on: Annotated[str | None, _words_of(*LOSS_ON)] = None
+    """Which tokens training scored: completion (the turns of the assistant, or what follows a prompt) or all; by
+    default completion but for chats, as SFTTrainer does."""
 
     @model_validator(mode="after")
     def _one(self) -> "Data":

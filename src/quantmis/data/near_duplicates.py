@@ -12,6 +12,8 @@ import numpy as np
 from jaxtyping import Float, Int, UInt
 from scipy.fft import dctn
 
+from quantmis.data.tokens import PADDING, numbers
+
 LOW = 8
 """Frequencies of each axis that make up the coarse structure of an image."""
 
@@ -88,7 +90,7 @@ def _leading(x: np.ndarray) -> np.ndarray:
 
 def _runs(row: np.ndarray) -> np.ndarray:
     """Return the different runs of three tokens of a sequence, each as one number."""
-    tokens = row[row >= 0].astype(np.uint64)
+    tokens = numbers(row[row != PADDING].astype(np.int64)).astype(np.uint64)
     if len(tokens) < LEAST + RUN - 1:
         return np.empty(0, dtype=np.uint64)
     mixed = tokens[:-2] * np.uint64(0x9E3779B97F4A7C15) + tokens[1:-1] * np.uint64(0xC2B2AE3D27D4EB4F) + tokens[2:]

@@ -5,7 +5,8 @@ file = "people.csv"        # .csv and .parquet: target = "income", and if wanted
 file = "molecules.csv"     # with smiles = "column": molecules, as fingerprint = "ecfp", "maccs", "descriptors", ...
 file = "arrays.npz"        # arrays x and y, or those that features = ["..."] and target = "..." name
 images = "pictures"        # a folder per class; size = 32
-texts = ["in.txt"]         # of a causal-lm: .txt by = "line" or "paragraph"; .jsonl, .csv, .parquet column = "text"
+texts = ["in.txt"]         # of a causal-lm: .txt by = "line" or "paragraph"; .jsonl, .csv, .parquet column = "text", or
+                           # messages, prompt and completion, ... by their columns, with loss_on = "completion" or "all"
 function = "module:load"   # returns x, y or quantmis.Samples(x, y)
 """
 
@@ -35,15 +36,25 @@ NAMELESS = re.compile(r"|Unnamed: \d+(_level_\d+)?|index|level_\d+|__index_level
 
 INDEX = 'a saved index: write id = "{0}", or leave it out by naming the others in features = [...]'
 
-__all__ = ["TABLES", "Data", "columns_of", "read", "read_samples", "read_text", "require_fitting"]
+__all__ = ["TABLES", "Data", "columns_of", "read", "read_prefix", "read_samples", "read_text", "require_fitting"]
 
 
-def read_text(data: Data, folder: Path, distinct: bool) -> Texts:
-    """Return the texts of the files that lie in `folder`; `distinct`: whether one in two of them is left out once."""
+def read_text(data: Data, folder: Path, distinct: bool, mark: str | None = None) -> Texts:
+    """Return the texts of the files that lie in `folder`; `distinct`: whether one in two of them is left out once.
+
+    `mark` names the column that says who was trained on.
+    """
     require_fitting(data)
     spelled = [data.texts] if isinstance(data.texts, str) else data.texts or []
     paths = [inside(folder, each, "data.texts") for each in spelled]
-    return read_texts(paths, data.by, data.column, data.at_most, distinct=distinct, groups=data.groups)
+    return read_texts(paths, data.by, data.column, data.at_most, distinct=distinct, groups=data.groups, mark=mark)
+
+
+def read_prefix(data: Data, folder: Path) -> Texts | None:
+    """Return the texts that the attack recall puts before each text, None where no file is named."""
+    if data.prefix is None:
+        return None
+    return read_texts([inside(folder, data.prefix, "data.prefix")], data.by, key="data.prefix")
 
 
 def read(data: Data, folder: Path, besides: Sequence[str] = ()) -> Samples:

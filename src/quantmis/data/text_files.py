@@ -1,15 +1,16 @@
-"""The texts of one file, one after the other: a line, a paragraph, or a column of each row, or why it is none."""
+"""The texts of one file, one after the other: a line, a paragraph, or what a row holds, or why it is none."""
 
 import csv
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from quantmis.data.delimited import fields_of, require_text
+from quantmis.data.examples import Example, Form, NoExampleError, form_of
 from quantmis.errors import UserError, require
 from quantmis.files import opened, unreadable
 from quantmis.registry import suggestion
@@ -22,30 +23,47 @@ KINDS = (".txt", ".jsonl", ".csv", ".parquet")
 
 EMPTY, FOREIGN, GIGANTIC = "empty", "no UTF-8", "longer than a megabyte"
 BINARY = "with NUL in them"
-NO_TEXT = "without a text in that column"
 
 
 @dataclass(frozen=True)
 class TextSource:
-    """Say where texts are in a file: what one is in a `.txt` file, the columns of others; `key` names it in errors."""
+    """Say where texts are in a file: what one is in a `.txt` file, the columns of others; `key` names it in errors.
+
+    `column`: None for whichever form the columns of the file show. `mark`: the column that says who was trained on.
+    """
 
     by: str
-    column: str
+    column: str | None
     groups: str | None
     key: str
+    mark: str | None = None
 
     @property
-    def columns(self) -> list[str]:
-        """The columns that are read: that of texts and, where one is named, that of groups."""
-        return [self.column, *([] if self.groups is None else [self.groups])]
+    def besides(self) -> list[str]:
+        """The columns that are read beside the texts: those of groups and of marks, where they are named."""
+        return [each for each in (self.groups, self.mark) if each is not None]
+
+    def form(self, names: Sequence[str], path: Path) -> Form:
+        """Return what the columns `names` of a file hold; `UserError` where one is missing, or there twice."""
+        form = form_of(names, self.column, self.key, path.name)
+        for column in (*form.columns(names), *self.besides):
+            _require_column(names, column, path, self.key)
+        return form
 
 
 class Piece(NamedTuple):
-    """Hold a text and the group that it is of, or why there is none."""
+    """Hold a text and the group that it is of, or why there is none.
+
+    `example`: what the text is made of, where it has a prompt or turns; then `text` only tells it from others. `mark`:
+    what its row says of who was trained on it.
+    """
 
     text: str = ""
     why: str = ""
     group: str = ""
+    mark: str = ""
+    example: Example | None = None
+    form: str = "texts"
 
 
 def stream(path: Path, source: TextSource) -> Iterator[Piece]:
@@ -59,9 +77,9 @@ def stream(path: Path, source: TextSource) -> Iterator[Piece]:
     }
     kind = path.suffix.lower()
     require(
-        kind != ".txt" or source.groups is None,
-        f"{key}: {path.name} has no column {source.groups!r}: a .txt file has no columns",
-        hint="groups go with .jsonl, .csv and .parquet files",
+        kind != ".txt" or not source.besides,
+        f"{key}: {path.name} has no column {''.join(source.besides[:1])!r}: a .txt file has no columns",
+        hint="columns go with .jsonl, .csv and .parquet files",
     )
     require(kind in readers, f"{key}: texts are read from {', '.join(KINDS)}, got {path.name}")
     if kind != ".parquet":
@@ -115,9 +133,7 @@ def _decoded(line: bytes) -> Piece:
         return Piece(why=FOREIGN)
 
 
-def _cleaned(text: Any) -> Piece:
-    if not isinstance(text, str):
-        return Piece(why=NO_TEXT)
+def _cleaned(text: str) -> Piece:
     text = text.rstrip("\r\n")
     if len(text) > LARGEST:
         return Piece(why=GIGANTIC)
@@ -128,8 +144,43 @@ def _cleaned(text: Any) -> Piece:
     return Piece(text) if text.strip() else Piece(why=EMPTY)
 
 
+def _piece(row: Mapping[str, Any], form: Form, path: Path, source: TextSource) -> Piece:
+    """Return the text of a row with its group and its mark, or why it holds none."""
+    try:
+        held = form.read(row)
+    except NoExampleError as error:
+        return Piece(why=str(error))
+    piece = _cleaned(held) if isinstance(held, str) else _of_example(held)
+    if piece.why:
+        return piece
+    group = "" if source.groups is None else _named(row.get(source.groups), source.groups, path, source.key)
+    mark = "" if source.mark is None else spelled(row.get(source.mark))
+    return piece._replace(group=group, mark=mark, form=form.title)
+
+
+def _of_example(example: Example) -> Piece:
+    why = [piece.why for piece in map(_cleaned, example.strings()) if piece.why not in ("", EMPTY)]
+    whole = str(example)
+    return Piece(why=why[0] if why else GIGANTIC) if why or len(whole) > LARGEST else Piece(whole, example=example)
+
+
+def _named(group: Any, column: str, path: Path, key: str) -> str:
+    """Return the group that a row names; `UserError` where it names none."""
+    is_group = isinstance(group, str | int) and str(group).strip()
+    message = f"{key}: a text of {path.name} is of no group: {column} holds {str(group)[:40]!r}"
+    require(is_group, message, hint="groups are text or whole numbers, one for each text")
+    return str(group)
+
+
+def spelled(value: Any) -> str:
+    """Write a value of a column as people write it: whole numbers without a point, true as TOML does."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
 def _json_lines(path: Path, source: TextSource) -> Iterator[Piece]:
-    key = source.key
+    key, form = source.key, None
     for number, piece in enumerate(_lines(path, key), 1):
         if piece.why:
             yield piece
@@ -139,10 +190,8 @@ def _json_lines(path: Path, source: TextSource) -> Iterator[Piece]:
         except (ValueError, RecursionError) as error:
             raise UserError(f"{key}: line {number} of {path.name} is no JSON: {error}") from error
         require(isinstance(record, dict), f"{key}: line {number} of {path.name} is no JSON object")
-        for column in source.columns if number == 1 else ():
-            names = [str(name) for name in record]
-            require(column in record, f"{key}: {path.name} has no column {column!r}", hint=suggestion(column, names))
-        yield _of_group(_cleaned(record.get(source.column)), record.get(source.groups), path, source)
+        form = form or source.form([str(name) for name in record], path)
+        yield _piece(record, form, path, source)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -153,16 +202,6 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return record
 
 
-def _of_group(piece: Piece, group: Any, path: Path, source: TextSource) -> Piece:
-    """Return a text with the group that its row names; `UserError` where it names none."""
-    if source.groups is None or piece.why:
-        return piece
-    is_group = isinstance(group, str | int) and str(group).strip()
-    message = f"{source.key}: a text of {path.name} is of no group: {source.groups} holds {str(group)[:40]!r}"
-    require(is_group, message, hint="groups are text or whole numbers, one for each text")
-    return piece._replace(group=str(group))
-
-
 def _csv_rows(path: Path, source: TextSource) -> Iterator[Piece]:
     key = source.key
     with opened(path, key) as raw, TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -170,17 +209,14 @@ def _csv_rows(path: Path, source: TextSource) -> Iterator[Piece]:
         try:
             with fields_of(2 * LARGEST):
                 header = next(rows, [])
-            for column in source.columns:
-                _require_column(header, column, path, key)
-            places = [header.index(column) for column in source.columns]
+            form = source.form(header, path)
             while True:
                 with fields_of(2 * LARGEST):  # for one row at a time: the limit is that of the whole process
                     row = next(rows, None)
                 if row is None:
                     return
                 if row:
-                    cells = [row[place] if place < len(row) else None for place in places]
-                    yield _of_group(_cleaned(cells[0]), cells[-1], path, source)
+                    yield _piece(dict(zip(header, row, strict=False)), form, path, source)
         except csv.Error as error:
             raise UserError(f"{key}: {path.name} is no CSV, at line {rows.line_num}: {error}") from error
 
@@ -194,12 +230,12 @@ def _parquet_rows(path: Path, source: TextSource) -> Iterator[Piece]:
         raise UserError(f"{key}: reading {path.name} needs pyarrow", hint="pip install 'quantmis[parquet]'") from error
     try:
         with opened(path, key) as stream, parquet.ParquetFile(stream) as file:
-            for column in source.columns:
-                _require_column(file.schema_arrow.names, column, path, key)
-            for batch in file.iter_batches(batch_size=1024, columns=source.columns):
-                read = [batch.column(column).to_pylist() for column in source.columns]
-                for text, group in zip(read[0], read[-1], strict=True):
-                    yield _of_group(_cleaned(text), group, path, source)
+            names = file.schema_arrow.names
+            form = source.form(names, path)
+            columns = [*dict.fromkeys((*form.columns(names), *source.besides))]
+            for batch in file.iter_batches(batch_size=1024, columns=columns):
+                for row in batch.to_pylist():
+                    yield _piece(row, form, path, source)
     except (ValueError, arrow.ArrowException) as error:
         why = (str(error) or "it is damaged").splitlines()[0]
         raise UserError(f"{key}: {path.name} is no Parquet file: {why}") from error

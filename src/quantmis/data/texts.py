@@ -1,8 +1,9 @@
 """Texts from files, read as a stream: memory holds the texts that are kept, never the file.
 
 A `.txt` file holds a text on each line, or in each paragraph; `.jsonl`, `.csv` and `.parquet` files hold one in a
-column of each row. Of more texts than asked for, a random choice is kept, the same for the same seed. What is no text
-(an empty line, bytes that are no UTF-8, a line of a megabyte) is left out, counted, and said in the notes.
+column of each row, or an example to fine-tune on (`quantmis.data.examples`), as their columns show. Of more
+texts than asked for, a random choice is kept, the same for the same seed. What is no text (an empty line,
+bytes that are no UTF-8, a line of a megabyte) is left out, counted, and said in the notes.
 """
 
 import heapq
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quantmis import seeds
+from quantmis.data.examples import Example
 from quantmis.data.text_files import WAYS, Piece, TextSource, stream
 from quantmis.errors import printable, require
 from quantmis.registry import suggestion
@@ -26,7 +28,9 @@ TWICE = "there before"
 class Texts:
     """Hold texts, the name of each (its file and where it stands there, from 1), and notes on what was left out.
 
-    `groups`: the document that each is part of, where that is known.
+    `groups`: the document that each is part of, where that is known. `examples`: what texts with a prompt or with turns
+    are made of, where there are any; such a text is only what tells the example from others. `marks`: what the column
+    that says who was trained on holds for each.
 
     >>> texts = Texts.of(["to be", "or not to be"])
     >>> texts.names, len(texts)
@@ -37,6 +41,8 @@ class Texts:
     names: tuple[str, ...]
     notes: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
+    examples: tuple[Example | None, ...] | None = None
+    marks: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, texts: Sequence[str], groups: Sequence[str] | None = None) -> "Texts":
@@ -56,16 +62,18 @@ class Texts:
 def read_texts(
     paths: Sequence[str | Path],
     by: str = "line",
-    column: str = "text",
+    column: str | None = None,
     at_most: int = AT_MOST,
     seed: int = 0,
     distinct: bool = True,
     key: str = "data.texts",
     groups: str | None = None,
+    mark: str | None = None,
 ) -> Texts:
     """Return at most `at_most` texts of each file, in their order, without those that are there twice.
 
-    `by` says what a text of a `.txt` file is, "line" or "paragraph"; `column` names that of other files. `distinct`:
+    `by` says what a text of a `.txt` file is, "line" or "paragraph"; `column` names that of other files, whose columns
+    else say what they hold. `mark` names the column that says who was trained on, whose sides are apart. `distinct`:
     whether a text that stands in two files is one too; else only one that stands in a file twice. `key` names the files
     in errors. `groups` names the column or key of the document that a text is part of; `.txt` files have none. Raises
     `UserError` for files that are not there, of another kind, or without texts, and for a text of no group.
@@ -75,11 +83,11 @@ def read_texts(
     names = [printable(Path(path).name) for path in paths]
     require(names, f"{key}: name at least one file")
     require(len(set(names)) == len(names), f"{key}: two files have one name", hint="the report tells texts by it")
-    source = TextSource(by, column, groups, key)
+    source = TextSource(by, column, groups, key, mark)
     files = [_kept_texts(Path(path), source, at_most, seed) for path in paths]
     for each in files:
         require(each.texts, f"{key}: there is no text in {_note(each)}", hint="a text on each line, in UTF-8")
-    return _distinct(files, distinct, groups is not None)
+    return _distinct(files, distinct, source)
 
 
 @dataclass(frozen=True)
@@ -111,25 +119,33 @@ def _kept_texts(path: Path, source: TextSource, at_most: int, seed: int) -> _Kep
     )
 
 
-def _distinct(files: Sequence[_Kept], everywhere: bool, in_groups: bool) -> Texts:
-    texts, names, groups, notes, earlier = list[str](), list[str](), list[str](), list[str](), set[str]()
+def _distinct(files: Sequence[_Kept], everywhere: bool, source: TextSource) -> Texts:
+    pieces, names, notes, earlier = list[Piece](), list[str](), list[str](), set[tuple[str, str]]()
     for file in files:
         earlier = earlier if everywhere else set()
         for place, piece in file.texts.items():
-            if piece.text in earlier:
+            if (piece.text, piece.mark) in earlier:
                 file.left_out[TWICE] += 1
                 continue
-            earlier.add(piece.text)
-            texts.append(piece.text)
-            groups.append(piece.group)
+            earlier.add((piece.text, piece.mark))
+            pieces.append(piece)
             names.append(f"{file.name}:{place}")
         notes.append(_note(file))
-    return Texts(tuple(texts), tuple(names), tuple(notes), tuple(groups) if in_groups else None)
+    examples = tuple(piece.example for piece in pieces)
+    return Texts(
+        tuple(piece.text for piece in pieces),
+        tuple(names),
+        tuple(notes),
+        None if source.groups is None else tuple(piece.group for piece in pieces),
+        examples if any(examples) else None,
+        None if source.mark is None else tuple(piece.mark for piece in pieces),
+    )
 
 
 def _note(file: _Kept) -> str:
     number = len(file.texts)
-    sentence = f"{file.name}: {file.total:,} texts" + (
+    form = next((piece.form for piece in file.texts.values()), "texts")
+    sentence = f"{file.name}: {file.total:,} {form}" + (
         f", {number:,} of them drawn at random" if number < file.total else ""
     )
     reasons = ", ".join(f"{count:,} {why}" for why, count in sorted(file.left_out.items()))

@@ -2,10 +2,13 @@
 
 No token has that number, so the mask of a sequence can always be read off the array, and everything that indexes
 samples works on sequences as on any other input. Models that take them hide the filling from their attention.
+
+A token that is *context* is given to the model and not scored, as a prompt before its completion: token t is written as
+-2 - t. So whether a token is scored is its sign, and stays with it wherever the array goes.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Int
@@ -13,6 +16,26 @@ from jaxtyping import Int
 from quantmis.errors import require
 
 PADDING = -1
+
+Array = TypeVar("Array", bound=Any)
+
+
+def as_context(tokens: Array) -> Array:
+    """Write token numbers as those of context, and these as token numbers.
+
+    >>> as_context(as_context(np.array([0, 7]))).tolist(), as_context(7)
+    ([0, 7], -9)
+    """
+    return cast(Array, -2 - tokens)
+
+
+def numbers(tokens: Array) -> Array:
+    """Return the number of each token of an array or tensor, scored or not; the filling stays -1.
+
+    >>> numbers(np.array([-9, 5, -1])).tolist()
+    [7, 5, -1]
+    """
+    return tokens.clip(min=as_context(tokens))
 
 
 def padded(rows: Sequence[Any], name: str = "x") -> Int[np.ndarray, "samples longest"]:

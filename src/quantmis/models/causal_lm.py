@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from quantmis.data.samples import Samples
+from quantmis.data.tokens import numbers
 from quantmis.errors import require
-from quantmis.models.language import STATISTICS
+from quantmis.models.language import ALWAYS, STATISTICS
 from quantmis.models.losses import LOSSES, Loss
 
 TARGETS = ("tokens", "zlib", "reference")
@@ -38,7 +39,7 @@ class CausalLM(Loss):
         """Refuse targets that are not those of texts, and models that do not return the statistics of texts."""
         are_targets = y.ndim == 2 and y.shape[1] in (len(TARGETS) - 1, len(TARGETS)) and bool((y[:, :2] > 0).all())
         require(are_targets, f"causal_lm: these are no targets of texts: shape {y.shape}", hint=TEXTS)
-        good = len(outputs) == 2 and outputs[1] in (len(STATISTICS) - 1, len(STATISTICS))
+        good = len(outputs) == 2 and ALWAYS <= outputs[1] <= len(STATISTICS)
         require(good, f"causal_lm: the model returned {list(outputs)}", hint="make the task with qm.Task.causal_lm")
 
     def targets(self, y: np.ndarray) -> Tensor:
@@ -71,20 +72,25 @@ class CausalLM(Loss):
         loss = self.losses(outputs, y)
         signals = {name: outputs[..., STATISTICS.index(name)] for name in ("min_k", "min_k_plus_plus")}
         signals["zlib_ratio"] = -loss / y[..., TARGETS.index("zlib")]
-        if outputs.shape[-1] == len(STATISTICS):
+        if outputs.shape[-1] > STATISTICS.index("lowercase_loss"):
             lowercase = outputs[..., STATISTICS.index("lowercase_loss")]
             signals["lowercase_ratio"] = -loss / lowercase.clamp(min=torch.finfo(loss.dtype).eps)
+        if outputs.shape[-1] > STATISTICS.index("prefixed_loss"):
+            prefixed = outputs[..., STATISTICS.index("prefixed_loss")]
+            signals["recall"] = prefixed / loss.clamp(min=torch.finfo(loss.dtype).eps)
         if y.shape[-1] == len(TARGETS):
             signals["reference_difference"] = y[..., TARGETS.index("reference")] - loss
         return signals
 
     def without_models(self, samples: Samples) -> Samples:
-        """Return the tokens of the texts, and of the targets what is not the loss of a reference model."""
+        """Return the tokens of the texts, context too, and of the targets what is not the loss of a reference model."""
         x = samples.x if samples.x.ndim == 2 else samples.x[:, 0]
-        return samples.replaced(x, samples.y[:, : TARGETS.index("reference")])
+        return samples.replaced(numbers(x), samples.y[:, : TARGETS.index("reference")])
 
     def named_signals(self, samples: Samples) -> tuple[str, ...]:
         """Return the names of the signals that these texts have."""
-        lowercase = ("lowercase_ratio",) if samples.x.ndim == 3 else ()
+        forms = [samples.x[:, place] for place in range(samples.x.shape[1])] if samples.x.ndim == 3 else []
+        lowercase = ("lowercase_ratio",) if forms and not np.array_equal(forms[0], forms[1]) else ()
+        prefixed = ("recall",) if len(forms) == len(STATISTICS) - ALWAYS + 1 else ()
         reference = ("reference_difference",) if samples.y.shape[-1] == len(TARGETS) else ()
-        return ("min_k", "min_k_plus_plus", "zlib_ratio", *lowercase, *reference)
+        return ("min_k", "min_k_plus_plus", "zlib_ratio", *lowercase, *prefixed, *reference)

@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
+from quantmis.model_folders import ADAPTER
 from quantmis.models import classifiers, language, lora
 from quantmis.models.classifiers import in_the_open
 from quantmis.registry import suggestion
@@ -40,6 +41,9 @@ WHOLE = "a trained model has all its weights, its head too: model.save_pretraine
 SHOWN = 3
 PATIENCE = 3.0
 """Seconds that the hub has to answer."""
+
+NOISY = ("huggingface_hub", "torchao", "torch.utils._pytree", "bitsandbytes")
+"""Loggers of libraries that write about themselves where they are only imported."""
 
 INSTALL = "pip install 'quantmis[hf]'"
 
@@ -147,16 +151,19 @@ class HuggingFace:
         return auto.from_pretrained(self.place, **safely, **options)
 
 
-def trained_in(make: object, folder: Path) -> nn.Module:
-    """Return the trained model in `folder`: as `save_pretrained` wrote it, or an adapter of what `make` makes."""
+def trained_in(make: object, folder: Path, base: nn.Module | None = None, base_folder: Path | None = None) -> nn.Module:
+    """Return the trained model in `folder`: as `save_pretrained` wrote it, or an adapter of what `make` makes.
+
+    `base`: what an adapter is put on instead, and `base_folder` where that comes from.
+    """
     require(
         isinstance(make, HuggingFace),
         f"{folder} is a folder, and holds weights only where the model is one of transformers",
         hint="name the file: model.safetensors",
     )
     assert isinstance(make, HuggingFace)  # noqa: S101 for the type checker
-    if (folder / lora.ADAPTER).is_file():
-        return lora.with_adapter(make(), folder)
+    if (folder / ADAPTER).is_file():
+        return lora.with_adapter(make() if base is None else base, folder, make.folder, base_folder)
     return HuggingFace(make.head, folder, pretrained=True).whole()
 
 
@@ -221,11 +228,30 @@ def _drawing_nothing() -> AbstractContextManager[None]:
 
 
 @contextmanager
+def silent(*names: str) -> Generator[None]:
+    """Keep the loggers of these names from writing while this lasts."""
+    levels = {name: logs.getLogger(name).level for name in names}
+    for name in names:
+        logs.getLogger(name).setLevel(logs.CRITICAL)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logs.getLogger(name).setLevel(level)
+
+
+@contextmanager
 def quiet() -> Generator[None]:
-    """Keep the library from writing about weights that are meant to be new, and about what it imports."""
-    logging, hub = library().utils.logging, logs.getLogger("huggingface_hub")
-    level = hub.level
-    hub.setLevel(logs.CRITICAL)
+    """Keep the library from writing about weights that are meant to be new, and others from writing of themselves.
+
+    The first model of transformers imports what else is installed, such as torchao, which nobody may have asked for.
+    """
+    with silent(*NOISY):
+        logging = library().utils.logging
+        yield from _quietly(logging)
+
+
+def _quietly(logging: Any) -> Generator[None]:
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -234,7 +260,6 @@ def quiet() -> Generator[None]:
             warnings.simplefilter("ignore")
             yield
     finally:
-        hub.setLevel(level)
         logging.set_verbosity(before)
         if bars:
             logging.enable_progress_bar()

@@ -17,15 +17,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from quantmis.data.tokens import PADDING
+from quantmis.data.tokens import PADDING, numbers
 from quantmis.models import head_in_parts
 from quantmis.models.precision import computing
 
 SHARE = 0.2
 """The share of a text's tokens that Min-K% and Min-K%++ look at, as in the papers' main results."""
 
-STATISTICS = ("loss", "min_k", "min_k_plus_plus", "lowercase_loss")
-"""What a model returns for each text where nothing is learnt; the last for texts that come with their lower case."""
+STATISTICS = ("loss", "min_k", "min_k_plus_plus", "lowercase_loss", "prefixed_loss")
+"""What a model returns for each text where nothing is learnt; the last two of the forms that a text comes with."""
+
+ALWAYS = 3
+"""How many of them every text has."""
 
 LOGITS = 2**24
 """Logits that are computed at once where nothing is learnt."""
@@ -65,7 +68,8 @@ class Reading:
 def plain(model: Any) -> nn.Module:
     """Return a causal language model that takes token numbers and returns `STATISTICS`, and only the loss in training.
 
-    It takes [texts, longest], or [texts, 2, longest] where each text comes with its lower case.
+    It takes [texts, longest], or [texts, 2, longest] where each text comes with its lower case, or [texts, 3, longest]
+    where it also comes behind a prefix.
     """
     reading = Reading(context_of(model.config), head_in_parts.is_possible(model))
     model.reading = reading
@@ -113,7 +117,10 @@ def showing_logits(model: Any) -> Generator[None]:
 
 
 def _windows(module: Any, arguments: tuple[Tensor, ...], words: dict[str, Any]) -> tuple[tuple[()], dict[str, Any]]:
-    """Turn texts into windows of at most the context, and the filling into a token, whichever it is."""
+    """Turn texts into windows of at most the context, and the filling into a token, whichever it is.
+
+    Tokens that are context alone (`quantmis.data.tokens`) are read as any other; their sign says that none is scored.
+    """
     tokens, reading = arguments[0].long(), module.reading
     reading.texts = len(tokens)
     if tokens.ndim == 3:
@@ -121,13 +128,13 @@ def _windows(module: Any, arguments: tuple[Tensor, ...], words: dict[str, Any]) 
     reading.windows = windows(_trimmed(tokens), reading.context)
     reading.wants_parts = head_in_parts.wants(module, tokens)
     only = {"logits_to_keep": 1} if reading.wants_parts else {}
-    return (), {**words, "input_ids": reading.windows.flatten(0, 1).clamp(min=0), "use_cache": False, **only}
+    return (), {**words, "input_ids": numbers(reading.windows).flatten(0, 1).clamp(min=0), "use_cache": False, **only}
 
 
 def _trimmed(tokens: Tensor) -> Tensor:
     """Leave out the columns that hold nothing but filling; under vmap nobody can say which, and all are kept."""
     try:
-        return tokens[:, : max(2, int((tokens >= 0).sum(1).max()))]
+        return tokens[:, : max(2, int((tokens != PADDING).sum(1).max()))]
     except RuntimeError:
         return tokens
 
@@ -161,18 +168,18 @@ def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
     else:
         log_p, standard = _by_token(logits.unflatten(0, tokens.shape[:2]).float(), target)
     statistics = _of_texts(log_p, standard, target)
-    own, lowercase = statistics[: reading.texts], statistics[reading.texts :, :1]
-    return torch.cat([own, lowercase], dim=1) if len(lowercase) else own
+    own, others = statistics[: reading.texts], statistics[reading.texts :, 0]
+    return torch.cat([own, others.view(-1, reading.texts).T], dim=1) if len(others) else own
 
 
 def _by_token_in_parts(module: Any, last: Tensor, tokens: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return what `_by_token` does, from the logits of a few tokens at a time; `last` are those of the last tokens."""
-    reading, numbers = module.reading, tokens.flatten(0, 1).clamp(min=0)
+    reading, read = module.reading, numbers(tokens).flatten(0, 1).clamp(min=0)
     below, reading.below = reading.below, None
-    parts = head_in_parts.parts_of(module, below, last, numbers, max(1, LOGITS // vocabulary_of(module)))
+    parts = head_in_parts.parts_of(module, below, last, read, max(1, LOGITS // vocabulary_of(module)))
     if parts is None:
         reading.in_parts, module.tokens_at_once = False, _tokens_at_once(module, reading)
-        whole = module.forward(input_ids=numbers, use_cache=False).logits
+        whole = module.forward(input_ids=read, use_cache=False).logits
         return _by_token(whole.unflatten(0, tokens.shape[:2]).float(), target)
     follows = target.flatten()
     start = 0

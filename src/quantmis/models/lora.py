@@ -5,15 +5,21 @@ quantized and attacked is the merged model, as it is shipped.
 """
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from quantmis.errors import UserError, require
+from quantmis.files import content_of
+from quantmis.model_folders import ADAPTER, ADAPTER_WEIGHTS
+from quantmis.tensor_files import LARGEST_JSON, digest_of, strict_json
 
-ADAPTER = "adapter_config.json"
+EMBEDDINGS = ("input", "output")
+UNMERGED = "an adapter of this kind is no part of the weights, and cannot be merged into them"
 
 
 def adapted(model: nn.Module, rank: int, alpha: float) -> nn.Module:
@@ -45,16 +51,97 @@ def merged(model: nn.Module) -> nn.Module:
     return model.requires_grad_(True)
 
 
-def with_adapter(model: nn.Module, folder: Path) -> nn.Module:
-    """Return the base model with the adapter that `folder` holds, as peft saves one, merged into it."""
+def with_adapter(model: nn.Module, folder: Path, *bases: Path | None) -> nn.Module:
+    """Return the base model with the adapter that `folder` holds, as peft saves one, merged into it.
+
+    Whatever peft merges is taken: LoRA, rsLoRA, DoRA and others, with modules that were trained whole
+    (`modules_to_save`) and embeddings of another size, to which those of the model are brought first. `bases`: the
+    folders that the model may come from. Raises `UserError` for what cannot be merged, and for an adapter of another
+    model: one whose own base is at hand and other, that has shapes of other layers, or of which a part finds no place.
+    """
+    saved = load_file(folder / ADAPTER_WEIGHTS)
+    _require_base(folder, [each for each in bases if each is not None and _holds_weights(each)])
+    _resize(model, saved)
+    hint = "it must be an adapter of the model of the audit, saved by peft as safetensors"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it will be called otherwise some day
-            return merged(_peft().PeftModel.from_pretrained(model, str(folder)).get_base_model())
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+            adapted = _peft().PeftModel.from_pretrained(model, str(folder))
+            _require_placed(adapted, saved, folder)
+            require(hasattr(adapted.base_model, "merge_and_unload"), f"{folder}: {UNMERGED}", hint=hint)
+            return adapted.merge_and_unload(safe_merge=True).requires_grad_(True)
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, AttributeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        hint = "it must be an adapter of the model of the audit, saved by peft as safetensors"
         raise UserError(f"cannot read the adapter in {folder}: {first}", hint=hint) from error
+
+
+def _require_base(folder: Path, bases: Sequence[Path]) -> None:
+    """Raise `UserError` where the adapter names the folder of its base, and that one holds other weights."""
+    words = strict_json(content_of(folder / ADAPTER, most=LARGEST_JSON), str(folder / ADAPTER))
+    named = str(words.get("base_model_name_or_path") or "")
+    other = next((place for place in (Path(named), folder.parent / named) if named and _holds_weights(place)), None)
+    if not bases or other is None or other.resolve() in [base.resolve() for base in bases]:
+        return
+    require(
+        _weights_of(other) in [_weights_of(base) for base in bases],
+        f"{folder} is an adapter of the model in {other}, and that is not the one in {bases[0]}",
+        hint=f'[model] folder = "{other}", or the adapter that was trained on {bases[0].name}',
+    )
+
+
+def _holds_weights(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.glob("*.safetensors"))
+
+
+def _weights_of(folder: Path) -> list[str]:
+    return [digest_of(file) for file in sorted(folder.glob("*.safetensors"))]
+
+
+def _resize(model: Any, saved: Mapping[str, torch.Tensor]) -> None:
+    """Bring the embeddings of a model to as many tokens as those that an adapter brings with it.
+
+    Raises `UserError` where it brings those of the input alone, and those of the output are others: peft leaves them
+    out of what it saves, and what they were for the new tokens nobody knows.
+    """
+    size = len(model.get_input_embeddings().weight)
+    brought = _brought(model, saved)
+    if set(brought.values()) <= {size}:
+        return
+    sizes, words = sorted(set(brought.values())), " and ".join(brought)
+    tied = model.get_output_embeddings() is None or model.config.get_text_config().tie_word_embeddings
+    require(
+        len(sizes) == 1 and (tied or len(brought) == len(EMBEDDINGS)),
+        f"the adapter brings embeddings of {' and '.join(map(str, sizes))} tokens for {words} alone, not {size}",
+        hint="save the base as it was resized, model.save_pretrained(folder), and name that as [model] folder",
+    )
+    with torch.random.fork_rng(devices=[]):
+        model.resize_token_embeddings(sizes[0], mean_resizing=False)
+
+
+def _brought(model: Any, saved: Mapping[str, torch.Tensor]) -> dict[str, int]:
+    """Return of how many tokens the embeddings are that an adapter brings whole, by what they are for."""
+    brought = dict[str, int]()
+    for what in EMBEDDINGS:
+        layer = getattr(model, f"get_{what}_embeddings")()
+        names = [name for name, part in model.named_modules() if part is layer]
+        ends = tuple(f"{name}.{end}" for name in names for end in ("weight", "base_layer.weight"))
+        lengths = [len(tensor) for key, tensor in saved.items() if ends and key.endswith(ends)]
+        brought |= {what: max(lengths)} if lengths else {}
+    return brought
+
+
+def _require_placed(adapted: Any, saved: Mapping[str, torch.Tensor], folder: Path) -> None:
+    """Raise `UserError` unless every tensor of an adapter is now a part of the model, and no part was left out."""
+    own, trained = (_peft().get_peft_model_state_dict(adapted, save_embedding_layers=each) for each in (True, False))
+    lost = [name for name in saved if name not in own]
+    missing = [name for name in trained if name not in saved]
+    changed = [name for name in saved if name in own and not torch.equal(saved[name].to(own[name]), own[name].cpu())]
+    names = [*lost, *missing, *changed]
+    require(
+        not names,
+        f"{folder} is an adapter of another model: {len(names)} of its parts find no place, such as {names[:1]}",
+        hint="name the model that it was trained on as [model] folder or hub",
+    )
 
 
 def _is_linear(part: nn.Module) -> bool:
@@ -62,8 +149,11 @@ def _is_linear(part: nn.Module) -> bool:
 
 
 def _peft() -> Any:
+    from quantmis.models.hugging_face import quiet
+
     try:
-        import peft
+        with quiet():
+            import peft
     except ImportError as error:
         raise UserError("LoRA needs peft", hint="pip install 'quantmis[hf]'") from error
     return peft

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from quantmis.data.tokens import PADDING
+from quantmis.data.tokens import PADDING, numbers
 from quantmis.errors import UserError, require
 from quantmis.models import streams
 from quantmis.models.calling import users_errors
@@ -245,7 +245,7 @@ def require_causal(name: str, module: nn.Module, x: Tensor) -> None:
 
 def _longest_text(x: Tensor, context: int | None) -> Tensor:
     """Return the start of the longest text, as one of [texts, tokens], as much as a model reads at once."""
-    own = x if x.ndim == 2 else x[:, 0]
+    own = numbers(x if x.ndim == 2 else x[:, 0])
     longest = max(own, key=lambda text: int((text != PADDING).sum()))
     return longest[longest != PADDING][None, : context or None].clone()
 

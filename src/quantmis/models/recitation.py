@@ -1,4 +1,6 @@
-"""What a causal language model says by heart: the second half of a text, given its first half.
+"""What a causal language model says by heart: the second half of a text, given its first half; or all that is scored.
+
+Of a text with context, a prompt say (`quantmis.data.tokens`), what is said by heart is what is scored, its completion.
 
 One pass over the text itself tells all there is to know. Greedy decoding says the text exactly where every token of the
 second half is the likeliest; and sampling says it with the product of the tokens' probabilities, from which follows how
@@ -14,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from quantmis.data.tokens import PADDING
 from quantmis.models.language import showing_logits
 
 
@@ -46,11 +49,12 @@ def _batches(model: Any, texts: Tensor) -> Iterator[Tensor]:
 
 
 def _recited(model: nn.Module, texts: Tensor) -> tuple[Tensor, Tensor]:
-    lengths = (texts >= 0).sum(1)
+    lengths = (texts != PADDING).sum(1)
     longest = max(2, int(lengths.max()))
+    start = torch.where((texts < PADDING).any(1), 1, (lengths // 2).clamp(min=1))
     logits = model(texts[:, :longest])[:, :-1].float()
     follows = texts[:, 1:longest].long()
-    is_end = (follows >= 0) & (torch.arange(1, longest) >= (lengths // 2).clamp(min=1)[:, None])
+    is_end = (follows >= 0) & (torch.arange(1, longest) >= start[:, None])
     log_p = logits.log_softmax(-1).gather(-1, follows.clamp(min=0).unsqueeze(-1)).squeeze(-1)
     greedy = ((logits.argmax(-1) == follows) | ~is_end).all(1)
     return greedy, torch.where(is_end, log_p, 0.0).sum(1)

@@ -110,20 +110,25 @@ class Task:
         texts: "Texts | str | Path | Sequence[str | Path]",
         *,
         by: str = "line",
-        column: str = "text",
+        column: str | None = None,
         at_most: int = AT_MOST,
         longest: int | None = None,
         distinct: bool = True,
         seed: int = 0,
         reference: bool = True,
         groups: str | None = None,
+        loss_on: str | None = None,
+        tokenizer: str | Path | None = None,
+        prefix: "Texts | None" = None,
     ) -> Samples:
         """Return texts as the samples of a causal language model: paths of files, or `Texts.of` a list of strings.
 
         `by`, `column`, `groups`, `at_most`, `distinct` and `seed`: see `quantmis.data.texts.read_texts`. `longest`: how
-        many tokens of a text are read, by default 2,048 or as many as the model reads at once. `reference`: whether the
-        model before fine-tuning, where it has weights to start from, is what the difference to a reference is taken
-        from.
+        many tokens of a text are read, by default 2,048 or as many as the model reads at once. `loss_on`: which tokens
+        of chats, instructions and the like are scored, "completion" or "all" (`quantmis.data.examples`). `tokenizer`:
+        the folder of the one that training used, by default that of the model. `prefix`: texts that the model never
+        saw, for the attack recall. `reference`: whether the model before fine-tuning, where it has weights to start
+        from, is what the difference to a reference is taken from.
         """
         maker = self.model
         require(
@@ -138,7 +143,7 @@ class Task:
         has_base = reference and maker.starts_from_weights
         model = self.build(0) if has_base else self.empty()
         base = model if has_base else None
-        return samples_of(paths, tokenizer_at(maker.place), model, base, longest)
+        return samples_of(paths, tokenizer_at(tokenizer or maker.place), model, base, longest, loss_on, prefix)
 
     def build(self, seed: int) -> nn.Module:
         """Return a fresh module whose initial weights depend on `seed` alone."""

@@ -1,25 +1,25 @@
-"""From texts to samples: token numbers, their lower case where it differs, and what is known without the model.
-
-The tokenizer is the one in the model's folder and is used as it is: with the special tokens that it adds by itself. A
-text that brings its beginning or its end with it, as templates of chats write them, has each once.
-"""
+"""From texts to samples: token numbers, their lower case where it differs, and what is known without the model."""
 
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from quantmis.data.examples import ALL, COMPLETION, LOSS_ON
 from quantmis.data.samples import Samples
 from quantmis.data.texts import Texts
-from quantmis.data.tokens import PADDING
-from quantmis.errors import UserError, require
-from quantmis.models.hugging_face import library, quiet
+from quantmis.data.tokens import PADDING, as_context, numbers
+from quantmis.errors import require
+from quantmis.models.chats import Reading, reading_of
 from quantmis.models.language import context_of, vocabulary_of
 from quantmis.models.rows import forward
+from quantmis.models.tokenizers import Tokens, tokenizer_at
+from quantmis.registry import suggestion
+
+__all__ = ["samples_of", "tokenizer_at"]
 
 FEWEST_TOKENS = 2
 """One to read and one to predict."""
@@ -27,105 +27,84 @@ FEWEST_TOKENS = 2
 LONGEST = 2048
 """Tokens of a text that are read, where nothing else is asked for and the context is no longer."""
 
-TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt", "tokenizer.model")
-
-
-def tokenizer_at(place: str | Path) -> Any:
-    """Return the tokenizer in a folder, or of a hub id; `UserError` where there is none."""
-    folder = Path(place)
-    hint = "save it beside the model: tokenizer.save_pretrained(folder)"
-    if folder.is_dir():
-        there = any((folder / name).is_file() for name in TOKENIZERS)
-        require(there, f"model.folder: {folder} holds no tokenizer", hint=hint)
-    try:
-        with quiet():
-            return library().AutoTokenizer.from_pretrained(str(place), trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"cannot read the tokenizer of {place}: {first}", hint=hint) from error
-
 
 def samples_of(
-    texts: Texts, tokenizer: Any, model: nn.Module, reference: nn.Module | None = None, longest: int | None = None
+    texts: Texts,
+    tokenizer: Any,
+    model: nn.Module,
+    reference: nn.Module | None = None,
+    longest: int | None = None,
+    loss_on: str | None = None,
+    prefix: Texts | None = None,
 ) -> Samples:
     """Return texts as samples of a causal language model: x [texts, (2,) longest], y as `CausalLM` takes them.
 
     `model` says how many tokens are known and how many are read at once. `reference`: a model whose losses the
     difference to a reference is taken from. Of each text the first `longest` tokens are read, 2,048 by default or as
     many as the model reads at once; longer texts are counted in the notes, and those of less than two tokens left out.
-    Raises `UserError` for a tokenizer that has more tokens than the model.
+    `loss_on`: which tokens of an example are scored, "completion" or "all", by default as its form says
+    (`quantmis.data.examples`); the others are context in x, and what y holds is of those that are scored alone.
+    `prefix`: texts that the model never saw; each text then also comes behind them, x being [texts, 3, longest], as the
+    attack recall needs it. Raises `UserError` for a tokenizer that has more tokens than the model, or no template for
+    chats, and for a prefix that is among the texts.
     """
+    _require_loss_on(texts, loss_on)
     context = context_of(model.config)
     limit = longest or max(LONGEST, context or 0)
     require(limit >= FEWEST_TOKENS, f"longest: expected at least {FEWEST_TOKENS} tokens, got {limit}")
-    tokens_of = _Tokens(tokenizer)
-    whole = tokens_of(texts.texts)
-    _require_known(whole, model)
-    long_enough = [row for row, numbers in enumerate(whole) if len(numbers) >= FEWEST_TOKENS]
-    require(long_enough, "data.texts: no text has two tokens", hint="a text needs a token to read and one to predict")
-    tokens = [whole[row][:limit] for row in long_enough]
-    strings = [texts.texts[row] for row in long_enough]
-    x = _with_lowercase(tokens_of, tokens, strings, limit)
-    cut = sum(len(whole[row]) > limit for row in long_enough)
-    notes = [*texts.notes, *_notes(len(whole) - len(long_enough), cut, limit), *tokens_of.notes(texts.texts)]
-    by_text = [[len(row) - 1 for row in tokens], [len(zlib.compress(text.encode())) for text in strings]]
+    reading = reading_of(texts, tokenizer, loss_on)
+    _require_known(reading.rows, model)
+    has_scored = [row for row, tokens in enumerate(reading.rows) if _scored(tokens[:limit]) > 0]
+    hint = "a text needs a token to read and one to predict; longest = 4096 reads more of each"
+    require(has_scored, "data.texts: no text has two tokens, the second of them scored", hint=hint)
+    tokens = [reading.rows[row][:limit] for row in has_scored]
+    strings = [reading.scored_text(row, limit) for row in has_scored]
+    x = _with_lowercase(reading, has_scored, tokens, limit)
+    notes = list[str]()
+    if prefix is not None:
+        before, notes = _prefix(prefix, texts, tokenizer, context)
+        x = _with_prefix(x, tokens, before, Tokens(tokenizer).beginning)
+    cut = sum(len(reading.rows[row]) > limit for row in has_scored)
+    notes = [
+        *texts.notes,
+        *notes,
+        *_notes(len(texts) - len(has_scored), cut, limit, texts.examples is not None),
+        *reading.notes,
+        *_context(tokens),
+    ]
+    by_text = [[_scored(row) for row in tokens], [len(zlib.compress(text.encode())) for text in strings]]
     y = np.array([*by_text, *_losses(reference, x)], dtype=np.float32).T
-    names = [texts.names[row] for row in long_enough]
-    return Samples(x, y, names, notes, None if texts.groups is None else [texts.groups[row] for row in long_enough])
+    names = [texts.names[row] for row in has_scored]
+    return Samples(x, y, names, notes, None if texts.groups is None else [texts.groups[row] for row in has_scored])
 
 
-class _Tokens:
-    """Turn texts into token numbers, where a special token that a text brings with it is not added once more."""
-
-    def __init__(self, tokenizer: Any):
-        self._tokenizer = tokenizer
-        self._begin = _special(tokenizer, "bos_token", "cls_token")
-        self._end = _special(tokenizer, "eos_token", "sep_token")
-
-    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        with quiet():
-            numbers = self._tokenizer(list(texts), truncation=False, padding=False)["input_ids"]
-        return [self._once(text, list(map(int, row))) for text, row in zip(texts, numbers, strict=True)]
-
-    def lower(self, text: str) -> str:
-        """Return a text in lower case, but for the special tokens that it begins and ends with."""
-        begin, end = self._begins(text), self._ends(text)
-        return begin + text[len(begin) : len(text) - len(end)].lower() + end
-
-    def notes(self, texts: Sequence[str]) -> list[str]:
-        """Return a sentence on how many texts bring a special token with them."""
-        count = sum(bool(self._begins(text) or self._ends(text)) for text in texts)
-        return (
-            [f"{count:,} texts bring the token of their beginning or end with them: it is read once"] if count else []
-        )
-
-    def _once(self, text: str, row: list[int]) -> list[int]:
-        begin, end = self._begins(text), self._ends(text)
-        row = row[1:] if begin and row[:2] == [self._begin[1]] * 2 else row
-        return row[:-1] if end and row[-2:] == [self._end[1]] * 2 else row
-
-    def _begins(self, text: str) -> str:
-        return self._begin[0] if self._begin[0] and text.startswith(self._begin[0]) else ""
-
-    def _ends(self, text: str) -> str:
-        whole = self._end[0] and text.endswith(self._end[0]) and text != self._begins(text)
-        return self._end[0] if whole else ""
+def _require_loss_on(texts: Texts, loss_on: str | None) -> None:
+    if loss_on is None:
+        return
+    require(loss_on in LOSS_ON, f"loss_on: unknown {loss_on!r}", hint=suggestion(loss_on, LOSS_ON))
+    divided = texts.examples is not None and all(texts.examples)
+    require(
+        loss_on == ALL or divided,
+        f'loss_on = "{COMPLETION}": nothing says what of these texts is the completion',
+        hint="chats, instructions, prompts with completions and preferred answers say so; leave loss_on out for texts",
+    )
 
 
-def _special(tokenizer: Any, *names: str) -> tuple[str, int]:
-    """Return how the first special token of these names is written, empty where there is none, and its number.
+def _scored(tokens: Sequence[int]) -> int:
+    """Return how many tokens of a text are predicted and scored: the first never is."""
+    return sum(token >= 0 for token in tokens[1:])
 
-    Tokenizers of the kind of BERT's have CLS and SEP in the places of BOS and EOS.
-    """
-    for name in names:
-        token, number = getattr(tokenizer, name, None), getattr(tokenizer, f"{name}_id", None)
-        if token is not None and number is not None:
-            return str(token), int(number)
-    return "", -1
+
+def _context(tokens: Sequence[Sequence[int]]) -> list[str]:
+    """Return a sentence on the tokens that are context alone, where there are any."""
+    context, every = sum(token < 0 for row in tokens for token in row), sum(map(len, tokens))
+    share = f"{every - context:,} of {every:,} tokens are scored, those of completions; the others are context"
+    return [share] if context else []
 
 
 def _require_known(tokens: Sequence[Sequence[int]], model: nn.Module) -> None:
-    highest, size = max((max(row) for row in tokens if row), default=0), vocabulary_of(model)
+    highest = max((int(numbers(np.array(row)).max()) for row in tokens if row), default=0)
+    size = vocabulary_of(model)
     require(
         highest < size,
         f"the tokenizer makes token {highest} of these texts, and the model has embeddings of 0 to {size - 1}",
@@ -133,18 +112,44 @@ def _require_known(tokens: Sequence[Sequence[int]], model: nn.Module) -> None:
     )
 
 
-def _with_lowercase(tokens_of: _Tokens, tokens: list[list[int]], texts: Sequence[str], limit: int) -> np.ndarray:
+def _with_lowercase(reading: Reading, rows: list[int], tokens: list[list[int]], limit: int) -> np.ndarray:
     """Return tokens [texts, longest], or [texts, 2, longest] with those in lower case where any text has capitals."""
-    lower = [tokens_of.lower(text) for text in texts]
-    if lower == list(texts):
+    lower = reading.lower()
+    if lower is None:
         return _filled(tokens, max(map(len, tokens)))
-    other = [row[:limit] for row in tokens_of(lower)]
-    other = [row if len(row) >= FEWEST_TOKENS else own for row, own in zip(other, tokens, strict=True)]
+    other = [lower[row][:limit] for row in rows]
+    other = [row if _scored(row) else own for row, own in zip(other, tokens, strict=True)]
     longest = max(map(len, [*tokens, *other]))
     return np.stack([_filled(tokens, longest), _filled(other, longest)], axis=1)
 
 
-def _filled(rows: Sequence[Sequence[int]], longest: int) -> np.ndarray:
+def _prefix(prefix: Texts, texts: Texts, tokenizer: Any, context: int | None) -> tuple[list[int], list[str]]:
+    """Return the tokens of a prefix, half of the context at most, and a note on them."""
+    both = set(prefix.texts) & set(texts.texts)
+    hint = "it is of texts that the model never saw, and that are not audited"
+    require(not both, f"prefix: {len(both)} of its texts are among those that are audited", hint=hint)
+    require(prefix.examples is None, "prefix: it is of texts, not of chats", hint="write them into a .txt file")
+    [tokens] = reading_of(Texts.of([" ".join(prefix.texts)]), tokenizer).rows
+    tokens = tokens[: max(1, (context or 2 * LONGEST) // 2)]
+    return tokens, [f"recall: each text also stands behind {len(tokens):,} tokens of texts that the model never saw"]
+
+
+def _with_prefix(x: np.ndarray, tokens: list[list[int]], before: list[int], beginning: int) -> np.ndarray:
+    """Return texts with a third form, behind a prefix that is context: the same tokens are scored, given more."""
+    own, lower = (x, x) if x.ndim == 2 else (x[:, 0], x[:, 1])
+    context = [as_context(token) for token in before]
+    rows = [[*context, *_first(row, before, beginning), *row[1:]] for row in tokens]
+    longest = max(int(own.shape[1]), *map(len, rows))
+    return np.stack([_filled(own, longest), _filled(lower, longest), _filled(rows, longest)], axis=1)
+
+
+def _first(row: list[int], before: list[int], beginning: int) -> list[int]:
+    """Return the first token of a text as context; nothing where it is the token of the beginning, and is there."""
+    token = int(numbers(np.array(row[0])))
+    return [] if token == before[0] == beginning else [as_context(token)]
+
+
+def _filled(rows: Sequence[Sequence[int]] | np.ndarray, longest: int) -> np.ndarray:
     table = np.full((len(rows), longest), PADDING, dtype=np.int32)
     for number, row in enumerate(rows):
         table[number, : len(row)] = row
@@ -158,6 +163,7 @@ def _losses(reference: nn.Module | None, x: np.ndarray) -> list[np.ndarray]:
     return [forward(reference, torch.from_numpy(np.ascontiguousarray(own)))[:, 0].numpy()]
 
 
-def _notes(short: int, cut: int, limit: int) -> list[str]:
-    counts = [(short, "of less than two tokens left out"), (cut, f"read up to their token {limit:,}")]
+def _notes(short: int, cut: int, limit: int, divided: bool) -> list[str]:
+    why = "without a token that is scored left out" if divided else "of less than two tokens left out"
+    counts = [(short, why), (cut, f"read up to their token {limit:,}")]
     return [f"{count:,} texts {what}" for count, what in counts if count]

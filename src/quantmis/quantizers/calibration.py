@@ -61,7 +61,7 @@ def chunks(model: nn.Module, inputs: Tensor) -> Iterator[Tensor]:
 def tokens_read(model: nn.Module) -> Bool[Tensor, "windows tokens"] | None:
     """Return which positions of what a language model is reading are tokens and not filling; None of other models."""
     windows: Any = getattr(getattr(model, "reading", None), "windows", None)
-    return None if windows is None else windows.flatten(0, 1) >= 0
+    return None if windows is None else windows.flatten(0, 1) != PADDING
 
 
 def calls(model: nn.Module, names: list[str], inputs: Tensor) -> tuple[list[str], list[str]]:

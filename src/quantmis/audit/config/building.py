@@ -7,13 +7,16 @@ from typing import Any
 from quantmis.audit.config.functions import Maker, called, function, require_takes
 from quantmis.audit.config.sections import AuditFile, Training
 from quantmis.audit.config.target import target_of
+from quantmis.data.paths import inside
 from quantmis.data.samples import Samples
 from quantmis.data.sources import read as read_samples
-from quantmis.data.sources import read_text, require_fitting
+from quantmis.data.sources import read_prefix, read_text, require_fitting
 from quantmis.errors import require
+from quantmis.model_folders import last_checkpoint
 from quantmis.models import Recipe, Task
 from quantmis.models.sources import Model, transformer
 from quantmis.models.task import Train
+from quantmis.models.tokenizers import TOKENIZERS
 
 __all__ = ["samples_of", "target_of", "task_of"]
 
@@ -47,8 +50,10 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
     data, target = file.data, file.target
     require_fitting(data)
     if file.kind is not None:
-        texts = read_text(data, folder, distinct=target is None)
-        return task_of(file, folder).samples(texts, longest=data.longest)
+        texts = read_text(data, folder, target is None, None if target is None else target.column)
+        own = None if target is None else tokenizer_of(inside(folder, target.weights, "target.weights"))
+        task, prefix = task_of(file, folder), read_prefix(data, folder)
+        return task.samples(texts, longest=data.longest, loss_on=data.loss_on, tokenizer=own, prefix=prefix)
     if data.function is not None:
         return _called(function(data.function, folder, "data.function"), data.function)
     by_column = target is not None and target.column is not None
@@ -58,6 +63,12 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
         hint='list members by the ids of [data] id = "..." in a file, or, without it, by canonical SMILES',
     )
     return read_samples(data, folder, [] if target is None or target.column is None else [target.column])
+
+
+def tokenizer_of(weights: Path) -> Path | None:
+    """Return the folder of a trained model where it brings its tokenizer with it, as Trainers save one."""
+    place = last_checkpoint(weights)
+    return place if place.is_dir() and any((place / name).is_file() for name in TOKENIZERS) else None
 
 
 def _called(function: Callable[[], Any], spelled: str) -> Samples:

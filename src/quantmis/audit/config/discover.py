@@ -8,13 +8,18 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
+import numpy as np
+
+from quantmis.data.examples import FORMS
 from quantmis.data.images import SUFFIXES, parts_of
 from quantmis.data.sources import Data, columns_of
 from quantmis.data.table import Columns, counts_rows
+from quantmis.data.text_heads import head
 from quantmis.errors import UserError, require
 from quantmis.files import content_of
+from quantmis.model_folders import ADAPTER, last_checkpoint
 from quantmis.models.hugging_face import CAUSAL_LM, HEADS
 from quantmis.registry import suggestion
 
@@ -34,6 +39,7 @@ ENDINGS: dict[str, tuple[str, ...]] = {head: (auto.removeprefix("AutoModel"),) f
 ENDINGS[CAUSAL_LM] += ("LMHeadModel",)
 CHOOSE = "CHOOSE"
 LARGEST = 10**6
+BEGINNING = 40
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ class Found:
     model: Model
     weights: str | None
     split: Split | None
+    form: str | None = None
+    """What texts are, where they are chats or other examples."""
 
 
 @dataclass(frozen=True)
@@ -97,22 +105,43 @@ def find(folder: Path, questions: Questions) -> Found:
     weights = questions.settle("weights", question, _weights(folder, model))
     if weights is None and model.folder is not None:
         weights, model = model.folder, replace(model, pretrained=False)
+    if source == "texts":
+        return _texts(folder, data, model, weights)
     split = (_split(columns) or _listed(folder, source, data)) if weights else None
     return Found(source, data, target, _id(columns), model, weights, split)
 
 
+def _texts(folder: Path, data: str | list[str], model: Model, weights: str | None) -> Found:
+    """Return what is found of texts: what they are, and who was trained on, by a column or by their two files."""
+    files = [data] if isinstance(data, str) else data
+    rows = head(folder / files[0])
+    names = list(rows[0]) if rows else []
+    columns = {name: _column([row.get(name) for row in rows]) for name in names}
+    split = (_listed(folder, "texts", data) or _split(columns)) if weights else None
+    fitting = [form for form in FORMS if form.column != "text" and all(name in names for name in form.needs)]
+    return Found("texts", data, None, None, model, weights, split, fitting[0].title if fitting else None)
+
+
+def _column(values: list[Any]) -> np.ndarray:
+    """Return what rows hold as a column: numbers and truths as numbers, all else by how it begins."""
+    if all(isinstance(value, bool | int | float) for value in values):
+        return np.array(values, dtype=np.float64)
+    return np.array([str(value)[:BEGINNING] for value in values])
+
+
 def _weights(folder: Path, model: Model) -> list[str]:
     """Return what may be the trained model: files of weights, adapters, and models beside the one that was trained."""
-    folders = [each.name for each in _folders(folder) if _is_adapter(each) or (model.folder and _head(each))]
+    folders = [each.name for each in _folders(folder) if _is_trained(each, model)]
     return [*_file_names(folder, WEIGHTS), *(name for name in folders if name != model.folder)]
 
 
-def _is_adapter(folder: Path) -> bool:
-    return (folder / "adapter_config.json").is_file()
+def _is_trained(folder: Path, model: Model) -> bool:
+    last = last_checkpoint(folder)
+    return (last / ADAPTER).is_file() or (model.folder is not None and _head(last) is not None)
 
 
 def _data(folder: Path, questions: Questions, model: Model) -> tuple[str, str | list[str]]:
-    texts = _file_names(folder, TEXTS)
+    texts = _file_names(folder, TEXTS) or [name for name in _file_names(folder, DATA) if _holds_texts(folder / name)]
     if model.head == CAUSAL_LM and texts and "data" not in questions.answers:
         sides = _sides(texts)
         return "texts", texts if sides is None else [*sides]
@@ -124,6 +153,11 @@ def _data(folder: Path, questions: Questions, model: Model) -> tuple[str, str | 
     hint = f"a file that ends in {', '.join(DATA)}, a folder with a folder of images per class, or a function beside it"
     require(choice in kinds, f"there are no data in {folder}", hint=hint)
     return kinds[str(choice)], str(choice)
+
+
+def _holds_texts(path: Path) -> bool:
+    rows = head(path)
+    return bool(rows) and any(all(name in rows[0] for name in form.needs) for form in FORMS)
 
 
 def _sides(names: Sequence[str]) -> tuple[str, str] | None:

@@ -34,7 +34,9 @@ def _text(contents: Found) -> str:
     entries = {contents.source: contents.data, "target": contents.target, "id": contents.id}
     keys = "".join(f"{key} = {_toml(value)}\n" for key, value in entries.items() if value is not None)
     size = "# size = 32                      # pixels of the squares that images are scaled to\n"
-    data = keys + (size if contents.source == "images" else "")
+    data = (
+        keys + (size if contents.source == "images" else "") + (LOSS_ON.format(contents.form) if contents.form else "")
+    )
     head = HEAD.format(kind=kind, data=data, model=_model(contents.model, bool(kind)))
     return head + (_shipped(contents) if contents.weights else NO_TARGET) + TAIL
 
@@ -103,6 +105,8 @@ MODEL = """# function: module:Name of a torch.nn.Module class, or of a function 
 LOSS = """loss = "cross_entropy"           # or "mse", "multi_label": quantmis list losses
 """
 STATED = """# accuracy = 0.98                # what you know of it: an audit that measures another is refused
+"""
+LOSS_ON = """# loss_on = "completion"         # {}: the tokens that training scored, "completion" or "all"
 """
 LISTS = """# files such as "members.txt", with a row number or an id on each line; or column = "split" and its values
 """

@@ -89,8 +89,9 @@ class Target(Section):
     """Say where the weights of the trained model are, and who was a member."""
 
     weights: str
-    """The weights in safetensors: a file, or the folder of a model or adapter of transformers; or a quantized file:
-    GGUF, GPTQ, compressed-tensors, bitsandbytes, torchao or ONNX."""
+    """The weights in safetensors: a file, or the folder of a model or adapter of transformers, or of a Trainer (its
+    last checkpoint, where it holds no model itself; "out/checkpoint-500" names one); or a quantized file: GGUF, GPTQ,
+    compressed-tensors, bitsandbytes, torchao or ONNX."""
     members: str | int | float
     """A file of row numbers or ids, a line each (`.txt`), or of whole numbers (`.npy`); with `column`, the value there
     that marks members; of texts, the name of a file in `[data] texts`; of images, that of a folder such as `train`."""
@@ -103,7 +104,7 @@ class Target(Section):
     retrained: str | None = None
     """The weights of a model that was trained without the samples to be forgotten, to compare with."""
     column: str | None = None
-    """The column of the data file that says who was a member; it is no feature."""
+    """The column of the data file, also of texts, that says who was a member; it is no feature."""
     accuracy: float | int | None = None
     """The accuracy (R^2 of real targets) that is known of the model; an audit that measures another is refused."""
     overlap: Literal["refuse", "drop"] = "refuse"
@@ -112,6 +113,9 @@ class Target(Section):
     """What to do where members can be told from non-members by themselves; by default texts alone are refused."""
     name: Name | None = None
     """What the model is called in the report."""
+    base: str | None = None
+    """Of an adapter whose base stays quantized (QLoRA): the quantizer that the base runs through, such as
+    `bitsandbytes.linear4bit`, or the folder or file of the quantized base."""
     rename: dict[str, str] = Field(default_factory=dict)
     """What the names of a quantized file are called in the model."""
     like: str | None = None

@@ -14,9 +14,12 @@ from quantmis.data.delimited import text_in
 from quantmis.data.loss_tables import arrays_of
 from quantmis.data.paths import inside
 from quantmis.data.samples import Samples
-from quantmis.data.sources import columns_of
+from quantmis.data.sources import columns_of, read_text
+from quantmis.data.text_files import spelled
 from quantmis.errors import require
 from quantmis.evidence import Evidence
+from quantmis.model_folders import last_checkpoint
+from quantmis.quantizers import QUANTIZERS
 from quantmis.registry import suggestion
 
 SHOWN = 20
@@ -32,13 +35,16 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
     _require_trained(file, section, folder)
     members, others, *forget = _sides(file, section, samples, folder)
     before, retrained = (_weights(each, section, folder, key) for key, each in _beside(section).items())
+    path = inside(folder, section.weights, "target.weights")
+    last = last_checkpoint(path)
+    name = section.weights if last == path else f"{section.weights}, {last.name}"
     return Target(
-        Artefact(inside(folder, section.weights, "target.weights"), section.rename),
+        Artefact(path, section.rename, _base(section, folder)),
         members,
         others,
         {each.name: _version(each, samples, folder) for each in section.versions},
         section.overlap,
-        section.name or section.weights,
+        section.name or name,
         section.confounded,
         section.like,
         section.accuracy,
@@ -46,6 +52,16 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
         before=before,
         retrained=retrained,
     )
+
+
+def _base(section: Section, folder: Path) -> str | Path | None:
+    """Return what the base of an adapter runs as: a quantized model where there is one of that name, or a quantizer."""
+    if section.base is None:
+        return None
+    if (folder / section.base).exists():
+        return inside(folder, section.base, "target.base")
+    QUANTIZERS.parse(section.base)  # which refuses what is misspelled
+    return section.base
 
 
 def _beside(section: Section) -> dict[str, str | None]:
@@ -81,6 +97,8 @@ def _sides(file: AuditFile, section: Section, samples: Samples, folder: Path) ->
     """Return the rows of members, of non-members and of what was forgotten, in whichever way the section tells them."""
     names = [str(each) for each in _keys(section).values()]
     texts = [file.data.texts] if isinstance(file.data.texts, str) else file.data.texts or []
+    if section.column and file.kind is not None:
+        return _by_marks(file, section, samples, folder)
     if section.column:
         return _by_column(file, section, folder)
     if any(each in texts for each in names):
@@ -107,6 +125,25 @@ def _by_column(file: AuditFile, section: Section, folder: Path) -> list[Int[np.n
         require(len(rows), f"target.{key}: column {name!r} holds no {value!r}", hint=hint)
         sides.append(rows)
     return sides
+
+
+def _by_marks(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
+    """Return the rows of texts whose files say in a column who was trained on; those of other values are on no side."""
+    texts = read_text(file.data, folder, False, section.column)
+    marks = dict(zip(texts.names, map(_truth, texts.marks or ()), strict=True))
+    values = np.array([marks[name] for name in samples.names.tolist()])
+    sides = list[np.ndarray]()
+    for key, value in _keys(section).items():
+        rows = np.flatnonzero(values == _truth(spelled(value)))
+        hint = suggestion(str(value), list(dict.fromkeys(values.tolist()))[:SHOWN])
+        require(len(rows), f"target.{key}: the column {section.column!r} of the texts holds no {value!r}", hint=hint)
+        sides.append(rows)
+    return sides
+
+
+def _truth(word: str) -> str:
+    """Write true and false as 1 and 0, whichever a file says."""
+    return {"true": "1", "false": "0"}.get(word.lower(), word)
 
 
 def _is(column: np.ndarray, value: str | float) -> np.ndarray:

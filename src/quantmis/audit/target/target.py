@@ -248,7 +248,9 @@ def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module
         return filled(task, source, name)
     if isinstance(source, str | Path | Artefact):
         trained = None if target.quantized else lambda: target.module(task)
-        return from_file(source if isinstance(source, Artefact) else Artefact(Path(source)), task, name, trained)
+        file = file_of(source)
+        assert file is not None  # noqa: S101 for the type checker
+        return from_file(file, task, name, trained)
     require(callable(source), f"{name}: a {type(source).__name__} is no version", hint="see quantmis.Version")
     return _Computed(source)  # pyright: ignore[reportArgumentType]
 

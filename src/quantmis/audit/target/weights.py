@@ -1,16 +1,17 @@
 """What the weights of a target or of a version may be: in memory or in a file, in full precision or quantized."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from quantmis.model_folders import require_sound
+from quantmis.errors import require
+from quantmis.model_folders import ADAPTER, last_checkpoint, require_sound
 from quantmis.models import Task
 from quantmis.models.hugging_face import HuggingFace, trained_in
 from quantmis.models.weights import read_weights, with_weights
-from quantmis.quantizers import Quantized, formats, installed
+from quantmis.quantizers import QUANTIZERS, Quantized, formats, installed, needs_calibration, needs_generator
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.extras.onnx import OnnxRuntime
 from quantmis.quantizers.extras.onnx_file import onnx_file
@@ -19,10 +20,15 @@ from quantmis.quantizers.formats.artefact import GRAPH, RECORD
 
 @dataclass(frozen=True)
 class Artefact:
-    """Hold the path of a file of weights: of a state dict, or made by another tool, with its names as `rename` says."""
+    """Hold the path of a file of weights: of a state dict, or made by another tool, with its names as `rename` says.
+
+    `base`: what the model under an adapter runs as where it stays quantized (QLoRA): the name of a quantizer, such as
+    "bitsandbytes.linear4bit", which the linear layers but the output go through; or the path of a quantized model.
+    """
 
     path: Path
     rename: Mapping[str, str] = field(default_factory=dict)
+    base: str | Path | None = None
 
 
 Weights = nn.Module | Quantized | Artefact | Mapping[str, Tensor] | str | Path
@@ -38,6 +44,8 @@ def from_file(
     ONNX files are computed by ONNX Runtime where it is installed, as they are when they are deployed.
     """
     kind = format_of(file.path)
+    if file.base is not None:
+        return _on_quantized_base(file, task, file.base)
     if kind is None:
         return filled(task, file.path, name)
     if is_computed_elsewhere(file):
@@ -55,11 +63,33 @@ def is_computed_elsewhere(weights: object) -> bool:
     return file is not None and format_of(file.path) == GRAPH and installed(OnnxRuntime)
 
 
+def _on_quantized_base(file: Artefact, task: Task, base: str | Path) -> nn.Module:
+    """Return an adapter on the numbers that the codes of its base stand for: what it adds is not rounded."""
+    is_adapter = (file.path / ADAPTER).is_file()
+    require(is_adapter, f"base = {str(base)!r} goes with an adapter, and {file.path} is none", hint="leave base out")
+    require_sound(file.path)
+    if isinstance(base, Path):
+        return trained_in(task.model, file.path, dequantized(task, formats.restore(task.build(0), base)), base).eval()
+    quantizer, module = QUANTIZERS.parse(base), task.build(0)
+    needs = needs_calibration(quantizer) or needs_generator(quantizer)
+    require(not needs, f"base = {base!r}: its codes depend on more than the weights", hint="name the quantized folder")
+    whole = [module.get_input_embeddings(), module.get_output_embeddings()]  # pyright: ignore[reportCallIssue]
+    names = {name for name, each in module.named_modules() if any(each is one for one in whole)}
+    coded = {layer.name: layer.dequantize() for layer in quantizer.quantize(module).layers if layer.name not in names}
+    state = module.state_dict()
+    for name, value in coded.items():
+        state[part.key_in(state, name)].copy_(value)
+    return trained_in(task.model, file.path, module).eval()
+
+
 def file_of(weights: object) -> Artefact | None:
-    """Return the file that weights are in, None for those in memory and for all that is no weights."""
+    """Return the file that weights are in, None for those in memory and for all that is no weights.
+
+    Of the folder that a Trainer wrote, that is its last checkpoint where the folder itself holds no model.
+    """
     if isinstance(weights, Artefact):
-        return weights
-    return Artefact(Path(weights)) if isinstance(weights, str | Path) else None
+        return replace(weights, path=last_checkpoint(weights.path))
+    return Artefact(last_checkpoint(Path(weights))) if isinstance(weights, str | Path) else None
 
 
 def format_of(path: Path) -> str | None:
