@@ -193,4 +193,4 @@ def weights_digest(module: nn.Module) -> str:
 def raw_bytes(value: Tensor) -> memoryview:
     """Return the bytes of a tensor of any number format, without a copy where it has no gaps."""
     flat = value.detach().cpu().contiguous().reshape(-1)
-    return memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else memoryview(b"")
+    return flat.view(torch.uint8).numpy().data if flat.numel() else memoryview(b"")
