@@ -13,7 +13,8 @@ from quantmis.data import Samples
 from quantmis.errors import UserError
 from quantmis.models import Recipe, Task
 from quantmis.models.engine import choose_engine
-from quantmis.models.hugging_face import HuggingFace, reachable, trained_in
+from quantmis.models.hub import reachable
+from quantmis.models.hugging_face import HuggingFace, trained_in
 from quantmis.models.rows import forward
 from quantmis.models.training import Training, train
 from quantmis.models.weights import read_weights, with_weights

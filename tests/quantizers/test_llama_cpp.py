@@ -14,7 +14,7 @@ import transformers
 from torch import Tensor, nn
 
 import quantmis as qm
-from quantmis.audit.target.target import opened
+from quantmis.audit.target.open_model import opened
 from quantmis.errors import UserError
 from quantmis.quantizers.formats import read, restore
 

@@ -7,10 +7,6 @@ model's own is ever run.
 
 import copy
 import logging as logs
-import os
-import socket
-import urllib.parse
-import urllib.request
 import warnings
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -26,6 +22,7 @@ from quantmis.errors import UserError, require
 from quantmis.model_folders import ADAPTER
 from quantmis.models import classifiers, language, lora
 from quantmis.models.classifiers import in_the_open
+from quantmis.models.hub import reachable
 from quantmis.registry import suggestion
 
 CAUSAL_LM = "causal-lm"
@@ -39,9 +36,6 @@ PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl")
 SAFELY = {"ignore_mismatched_sizes": True, "output_loading_info": True}
 WHOLE = "a trained model has all its weights, its head too: model.save_pretrained(folder)"
 SHOWN = 3
-PATIENCE = 3.0
-"""Seconds that the hub has to answer."""
-
 NOISY = ("huggingface_hub", "torchao", "torch.utils._pytree", "bitsandbytes")
 """Loggers of libraries that write about themselves where they are only imported."""
 
@@ -195,20 +189,6 @@ def _problems(info: Mapping[str, Any]) -> list[str]:
 def _few(problems: list[str]) -> str:
     more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
     return "; ".join(problems[:SHOWN]) + more
-
-
-def reachable() -> bool:
-    """Say whether the hub answers: at once, where the library would try for half a minute."""
-    if os.environ.get("HF_HUB_OFFLINE", "0").lower() not in ("", "0", "false", "no"):
-        return False
-    if urllib.request.getproxies():
-        return True
-    host = urllib.parse.urlsplit(os.environ.get("HF_ENDPOINT", "https://huggingface.co"))
-    try:
-        socket.create_connection((host.hostname or "", host.port or 443), timeout=PATIENCE).close()
-    except OSError:
-        return False
-    return True
 
 
 def library() -> Any:

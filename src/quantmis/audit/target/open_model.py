@@ -1,16 +1,19 @@
 """The model of a target in memory, once: its versions are made in it, one after the other, and undone."""
 
-from collections.abc import Generator
+import copy
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from quantmis.audit.target.target import Target, Version, opened
-from quantmis.audit.target.weights import file_of, format_of, is_computed_elsewhere
+from quantmis.audit.target.target import Target, Version
+from quantmis.audit.target.weights import Artefact, file_of, filled, format_of, from_file, is_computed_elsewhere
+from quantmis.errors import require
 from quantmis.models import Task
 from quantmis.models.hugging_face import HuggingFace
 from quantmis.models.probes import Settled, settled
@@ -98,3 +101,33 @@ class OpenModel:
             yield replace(formats.restore_into(self.module, file.path, file.rename, keep=keep), layers=(), others={})
         finally:
             originals.put_back()
+
+
+def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module | Quantized:
+    """Return the module that computes as the version does, with its record where the version has one."""
+    source = version.source
+    if isinstance(source, Quantized):
+        return source
+    if isinstance(source, nn.Module):
+        return copy.deepcopy(source).cpu().eval()
+    if isinstance(source, Mapping):
+        return filled(task, source, name)
+    if isinstance(source, str | Path | Artefact):
+        trained = None if target.quantized else lambda: target.module(task)
+        file = file_of(source)
+        assert file is not None  # noqa: S101 for the type checker
+        return from_file(file, task, name, trained)
+    require(callable(source), f"{name}: a {type(source).__name__} is no version", hint="see quantmis.Version")
+    return _Computed(source)  # pyright: ignore[reportArgumentType]
+
+
+class _Computed(nn.Module):
+    """Compute by a function of the user's."""
+
+    def __init__(self, function: Callable[[Tensor], Any]):
+        super().__init__()
+        self._function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the function returns, as a tensor."""
+        return torch.as_tensor(self._function(x))

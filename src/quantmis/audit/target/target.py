@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
@@ -235,36 +234,6 @@ def _require_many(name: str, rows: np.ndarray) -> None:
         f"{name}: expected at least {FEWEST}, got {len(rows)}",
         hint="hundreds of each give intervals that say something",
     )
-
-
-def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module | Quantized:
-    """Return the module that computes as the version does, with its record where the version has one."""
-    source = version.source
-    if isinstance(source, Quantized):
-        return source
-    if isinstance(source, nn.Module):
-        return copy.deepcopy(source).cpu().eval()
-    if isinstance(source, Mapping):
-        return filled(task, source, name)
-    if isinstance(source, str | Path | Artefact):
-        trained = None if target.quantized else lambda: target.module(task)
-        file = file_of(source)
-        assert file is not None  # noqa: S101 for the type checker
-        return from_file(file, task, name, trained)
-    require(callable(source), f"{name}: a {type(source).__name__} is no version", hint="see quantmis.Version")
-    return _Computed(source)  # pyright: ignore[reportArgumentType]
-
-
-class _Computed(nn.Module):
-    """Compute by a function of the user's."""
-
-    def __init__(self, function: Callable[[Tensor], Any]):
-        super().__init__()
-        self._function = function
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return what the function returns, as a tensor."""
-        return torch.as_tensor(self._function(x))
 
 
 def _version(source: Version | Source) -> Version:
