@@ -91,6 +91,20 @@ def test_the_order_of_samples_never_matters(table: Evidence, chance):
         np.testing.assert_allclose(there, back, rtol=1e-6, atol=1e-6 * (1 + np.abs(back).max()))
 
 
+def test_references_that_agree_but_for_rounding_have_no_variance():
+    """Their order must not matter either: what rounding leaves depends on it, and is no variance."""
+    generator = np.random.default_rng(0)
+    attack = ATTACKS.parse("lira")
+    for _ in range(40):
+        losses = generator.choice([0.0, 1e-15, 4.37e-7], size=(12, 24))
+        first = generator.random((6, 24)) < 0.5
+        member = np.stack([first, ~first], axis=1).reshape(12, 24)
+        few = np.minimum(member.sum(0), (~member).sum(0)) >= 4
+        table, order = Evidence(losses[:, few], member[:, few]), generator.permutation(int(few.sum()))
+        there, back = attack.score(table.columns(order)), attack.score(table)[:, order]
+        np.testing.assert_allclose(there, back, rtol=1e-6, atol=1e-6 * (1 + np.abs(back).max()))
+
+
 @FEW
 @given(tables())
 def test_every_metric_lies_in_its_interval(table: Evidence):

@@ -12,6 +12,7 @@ import quantmis as qm
 from quantmis.audit.target.open_model import OpenModel
 from quantmis.models import head_in_parts
 from quantmis.models.language import showing_logits
+from quantmis.models.precision import computing
 from quantmis.models.rows import forward
 from quantmis.quantizers import GPTQ, Quantizer, Sign, Ternary, Uniform
 from quantmis.quantizers.calibration import calls, hessian
@@ -91,6 +92,19 @@ def test_weights_in_a_short_format_are_computed_with_in_float32(kind: torch.dtyp
     wide = copy.deepcopy(short).float()
     torch.testing.assert_close(forward(short, texts()), forward(wide, texts()), atol=1e-4, rtol=1e-5)
     assert {each.dtype for each in short.parameters()} == {kind}
+
+
+def test_what_a_forward_writes_into_a_short_tensor_stays_written():
+    class Writing(nn.Linear):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            halves = torch.empty(2, dtype=torch.bfloat16)
+            halves[:1], halves[1:] = 1.0, 2.0
+            halves += 1
+            halves.mul_(2)
+            return super().forward(x) * 0 + halves
+
+    with computing(model := Writing(3, 2).bfloat16()):
+        assert model(torch.ones(1, 3)).tolist() == [[4.0, 6.0]]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def shipped(digits: qm.Samples):
     return qm.audit(qm.Task(wide), digits, quantizers=NAMES, target=target, progress=False)
 
 
+@pytest.mark.slow
 def test_an_audit_of_trainings_measures_the_channel_of_every_version(trained):
     result, _ = trained
     rho = {each.name: each["channel_correlation"] for each in result.document.versions}
@@ -75,6 +76,7 @@ def test_the_advantage_is_predicted_with_what_it_was_predicted_from(trained):
     assert predicted[0].high - predicted[0].low > 0.08
 
 
+@pytest.mark.slow
 def test_one_shipped_model_has_a_channel_by_noise_on_its_weights(shipped):
     records = shipped.versions
     rho = {name: records[name]["channel_correlation"] for name in ("identity", *NAMES)}

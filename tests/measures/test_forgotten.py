@@ -152,6 +152,7 @@ def test_intervals_cover_the_truth_as_often_as_stated(auc: float):
     assert all(0.91 <= share <= 0.985 for share in np.mean(hits, axis=0))
 
 
+@pytest.mark.slow
 def test_that_something_comes_back_is_said_wrongly_in_one_world_of_forty_and_rightly_in_most():
     rng = np.random.default_rng(6)
 

@@ -146,6 +146,7 @@ def test_mis_stands_beside_the_indicator_and_the_bound():
     assert exposed.theory(document(), {}).head == (
         "Version",
         "Indicator r_Q",
+        "Predicted advantage",
         "MIS by theory",
         "MIS at most, by attack",
         "Strongest attack",

@@ -25,6 +25,8 @@ LEAST_OF_SCALE = 1e-12
 LARGEST_GAP = 10.0
 FAR = 1e3
 """So many times the typical variance is an outlier's, which says nothing of others."""
+ROUNDING = 64 * np.finfo(float).eps
+"""What a difference of sums of squares may be off by, of the sums: references that agree exactly have variance 0."""
 LEAST_EXCESS = 1e-8
 NEWTON_STEPS = 8
 
@@ -83,8 +85,10 @@ def moments(references: Float[np.ndarray, "references samples"], against: Refere
     for block in blocks(references.shape[1]):
         terms = references[:, block] * (against.models.member[:, block] == trained)
         mean = result.mean[:, block] = against.sums(terms) / np.maximum(count[:, block], 1)
-        # Centred signals keep this difference from cancelling; what is left of rounding may still be negative.
-        result.square[:, block] = np.maximum(against.sums(terms**2) - count[:, block] * mean**2, 0.0)
+        # Centred signals keep this difference from cancelling; what is left of rounding is no variance.
+        whole = against.sums(terms**2)
+        square = whole - count[:, block] * mean**2
+        result.square[:, block] = np.where(square > ROUNDING * whole, square, 0.0)
     return result
 
 

@@ -39,6 +39,11 @@ LOOKING = frozenset(
 )
 """Functions that compute nothing with the numbers: they look at a tensor, pick from it, or convert it."""
 
+IN_PLACE = frozenset(
+    ("__setitem__", *(f"__i{each}__" for each in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow")))
+)
+"""Functions that write into their first tensor: a widened copy of it would be thrown away."""
+
 _dtype_of = torch.Tensor.dtype.__get__  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -62,7 +67,7 @@ class _Widening(TorchFunctionMode):
             kind = func(*args)
             return torch.float32 if kind in SHORT else kind
         name = getattr(func, "__name__", "")
-        if name in LOOKING or (name.endswith("_") and not name.endswith("__")):
+        if name in LOOKING or name in IN_PLACE or (name.endswith("_") and not name.endswith("__")):
             return func(*args, **words)
         if func is nn.functional.embedding:
             return _wide(func(*args, **words))
