@@ -61,7 +61,7 @@ def test_ninety_per_cent_zeros_give_away_least_and_eight_bits_as_much_as_full_pr
     assert result.ranking.rows[0].name == "ternary(sparsity=0.9)"
     full, eight = auc(result, "identity", "lira"), auc(result, "uniform(bits=8)", "lira")
     assert full.low <= eight.value <= full.high
-    assert "identity" in next(row for row in result.ranking.rows if row.name == "uniform(bits=8)").tied
+    assert abs(full.value - eight.value) < 0.005  # whether so little is told apart depends on the last bits of training
 
 
 def test_full_precision_is_always_measured(audited: tuple[qm.AuditResult, Path]):
