@@ -173,3 +173,53 @@ def test_a_target_in_a_short_format_stays_in_it_and_is_read_once(tmp_path: Path)
     with opened.perturbed(torch.Generator().manual_seed(0)) as noisy:
         assert not torch.equal(noisy.lm_head.weight, short.lm_head.weight)
     assert torch.equal(opened.module.lm_head.weight, short.lm_head.weight)
+
+
+def test_the_head_is_calibrated_on_every_token_once():
+    model, few = made(), texts(6)
+    with showing_logits(model), torch.no_grad():
+        states = [model.model(input_ids=text[text >= 0][None]).last_hidden_state[0].double() for text in few]
+    rows = torch.cat(states)
+    [moment] = hessian(model, "lm_head", few)
+    torch.testing.assert_close(moment, rows.T @ rows / len(rows), atol=1e-8, rtol=1e-4)
+    [step] = [each for each in steps(model, few) if "lm_head" in each.names]
+    torch.testing.assert_close(step.hessian[0], moment)
+
+
+class Twice(nn.Module):
+    """Put the same layer to use twice, and work in place on what the block before returned."""
+
+    def __init__(self):
+        super().__init__()
+        self.shared, self.last = nn.Linear(8, 8), nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.shared(self.shared(x).relu()).relu())
+
+
+class Row(nn.Module):
+    def __init__(self, in_place: bool):
+        super().__init__()
+        self.blocks, self.in_place = nn.ModuleList(Twice() for _ in range(3)), in_place
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            x = block(x)
+            if self.in_place:
+                x.mul_(2.0).relu_()
+        return x
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_layers_that_are_called_twice_and_blocks_with_work_in_place_between_them_see_all_they_read(in_place: bool):
+    torch.manual_seed(0)
+    model, inputs = Row(in_place), torch.randn(40, 8)
+    twin, seen = copy.deepcopy(model), 0
+    for step in steps(model, inputs):
+        for name in step.names:
+            torch.testing.assert_close(step.hessian, hessian(twin, name, inputs), atol=1e-8, rtol=1e-6)
+            seen += 1
+        for each in (model, twin):
+            for name in step.names:
+                each.get_submodule(name).weight.data.mul_(8).round_().div_(8)
+    assert seen == 6

@@ -82,9 +82,15 @@ def plain(model: Any) -> nn.Module:
 
 
 def _tokens_at_once(model: Any, reading: Reading) -> int:
+    if not reading.in_parts:
+        return tokens_with_logits(model)
     widest = max((max(weight.shape) for weight in _inner_weights(model)), default=1)
-    most = WIDE // widest if reading.in_parts else WHOLE_LOGITS // vocabulary_of(model)
-    return max(1, min(MOST_TOKENS, most))
+    return max(1, min(MOST_TOKENS, WIDE // widest))
+
+
+def tokens_with_logits(model: nn.Module) -> int:
+    """Return how many tokens are read at once where the logits of all of them are looked at."""
+    return max(1, min(MOST_TOKENS, WHOLE_LOGITS // vocabulary_of(model)))
 
 
 def _inner_weights(model: Any) -> list[Tensor]:

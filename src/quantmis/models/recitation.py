@@ -7,7 +7,6 @@ second half is the likeliest; and sampling says it with the product of the token
 likely at least one of n tries does (Hayes et al. 2024, arXiv 2410.19482). Nothing is drawn.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from quantmis.data.tokens import PADDING
-from quantmis.models.language import showing_logits
+from quantmis.models.language import showing_logits, tokens_with_logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +38,10 @@ def recited(model: nn.Module, texts: Int[Tensor, "texts longest"]) -> Recitation
         return None
     model.eval()
     with showing_logits(model):
-        parts = [_recited(model, batch) for batch in _batches(model, texts[:, : reading.context])]
+        own = texts[:, : reading.context]
+        parts = [_recited(model, batch) for batch in own.split(max(1, tokens_with_logits(model) // own.shape[1]))]
     greedy, log_p = (torch.cat(each) for each in zip(*parts, strict=True))
     return Recitation(greedy.numpy(), log_p.double().numpy())
-
-
-def _batches(model: Any, texts: Tensor) -> Iterator[Tensor]:
-    yield from texts.split(max(1, getattr(model, "tokens_at_once", 2**14) // texts.shape[1]))
 
 
 def _recited(model: nn.Module, texts: Tensor) -> tuple[Tensor, Tensor]:

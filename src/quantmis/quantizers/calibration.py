@@ -6,7 +6,7 @@ outputs. A convolution with groups has one per group.
 """
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from quantmis.data.tokens import PADDING
+from quantmis.models.language import showing_logits, tokens_with_logits
 from quantmis.models.precision import computing
 from quantmis.quantizers import layers as part
 
@@ -51,7 +52,7 @@ def chunks(model: nn.Module, inputs: Tensor) -> Iterator[Tensor]:
     texts = inputs[:, 0] if inputs.ndim == 3 else inputs
     lengths = (texts != PADDING).sum(1)
     order = lengths.argsort(descending=True, stable=True)
-    most: Any = model.tokens_at_once
+    most = tokens_with_logits(model)
     while len(order):
         count = max(1, most // max(1, int(lengths[order[0]])))
         yield texts[order[:count]]
@@ -83,12 +84,17 @@ def watch(model: nn.Module, hooks: dict[str, Callable[..., None]], inputs: Tenso
     """Run `model` over `inputs`, calling a hook with the module and its arguments before each named part runs."""
     handles = [model.get_submodule(name).register_forward_pre_hook(hook) for name, hook in hooks.items()]
     try:
-        with evaluating(model):
+        with evaluating(model), _whole_logits(model):
             for chunk in chunks(model, inputs):
                 model(chunk.clone())  # a forward may work in place
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _whole_logits(model: nn.Module) -> AbstractContextManager[None]:
+    """Let the head of a language model read all tokens at once, each of them once, as its layers below do."""
+    return showing_logits(model) if hasattr(model, "reading") else nullcontext()
 
 
 @contextmanager
