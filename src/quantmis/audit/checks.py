@@ -23,6 +23,7 @@ from quantmis.models.rows import forward
 from quantmis.models.task import inputs
 from quantmis.quantizers import Identity, Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
+from quantmis.quantizers.in_place import works_in_place
 from quantmis.quantizers.probe import require_computes
 from quantmis.registry import spelling
 
@@ -116,7 +117,7 @@ def check_quantizers(settings: Settings, task: Task, samples: Samples, trained: 
 def _to_try(settings: Settings, on_trained: bool) -> list[Quantizer]:
     if not on_trained:
         return [*settings.quantizers, *settings.noises]
-    return [each for each in settings.quantizers if not each.by_layer and not isinstance(each, Identity)]
+    return [each for each in settings.quantizers if not works_in_place(each) and not isinstance(each, Identity)]
 
 
 def _tried(quantizer: Quantizer, module: nn.Module, few: Tensor) -> Quantized:

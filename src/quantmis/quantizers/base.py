@@ -46,9 +46,8 @@ class Quantizer(ABC):
 
     `has_codes` is false for the controls, which change no weights or not to integers. `rounds_activations`: whether the
     models that it makes round the inputs of their layers too, as no record of weights shows; all others must compute
-    with their record alone. `by_layer`: whether it takes one layer at a time, as `written_layers` does. `extra` names
-    what to install (`pip install quantmis[extra]`) and `library` what is then imported; both are None for a method of
-    ours. `levels_per_weight` says for people how many values a weight can take.
+    with their record alone. `extra` names what to install (`pip install quantmis[extra]`) and `library` what is then
+    imported; both are None for a method of ours. `levels_per_weight` says for people how many values a weight can take.
     """
 
     name: ClassVar[str]
@@ -56,7 +55,6 @@ class Quantizer(ABC):
     needs_generator: ClassVar[bool] = False
     has_codes: ClassVar[bool] = True
     rounds_activations: ClassVar[bool] = False
-    by_layer: ClassVar[bool] = False
     extra: ClassVar[str | None] = None
     library: ClassVar[str | None] = None
     levels_per_weight: ClassVar[str] = ""
@@ -72,7 +70,7 @@ class Quantizer(ABC):
     def written_layers(self, model: nn.Module, calibration: Tensor | None) -> Iterator[QuantizedLayer] | None:
         """Quantize the layers of `model` in place, yielding the record of each once it is written.
 
-        None for a method that is not `by_layer`. `calibration` is as in `quantize`.
+        None for a method that makes whole models. `calibration` is as in `quantize`.
         """
         return None
 

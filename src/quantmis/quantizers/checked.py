@@ -74,14 +74,13 @@ def checked(method: Method, before: nn.Module, change: Change) -> Quantized:
     shapes = {layer: weight.shape for layer, weight in part.weights(before).items()}
     weights = part.weights(change.model)
     for layer in change.layers:
-        _require_sound(name, layer, shapes.get(layer.name))
-        _require_computed_with(name, layer, weights.get(layer.name))
+        require_written(name, layer, shapes.get(layer.name), weights.get(layer.name))
     _require_libraries_compute(method, before, change)
     _require_rest(method, before, change)
     return record(method, before, change)
 
 
-def require_written(name: str, layer: QuantizedLayer, shape: torch.Size | None, weight: Tensor) -> None:
+def require_written(name: str, layer: QuantizedLayer, shape: torch.Size | None, weight: Tensor | None) -> None:
     """Raise `UserError` unless the record of a layer holds, and `weight` is the one of it: the guards of one layer."""
     _require_sound(name, layer, shape)
     _require_computed_with(name, layer, weight)

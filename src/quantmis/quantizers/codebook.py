@@ -9,7 +9,7 @@ codebook serves every granularity.
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Integer, Real
@@ -52,7 +52,6 @@ class Codebook(Quantizer):
 
     per: Per = "tensor"
     group_size: int | None = None
-    by_layer: ClassVar[bool] = True
 
     @abstractmethod
     def encode(self, weight: Float[Tensor, "rows columns"]) -> Codes:

@@ -76,6 +76,11 @@ def _read_into(value: Tensor, file: Any) -> None:
         own.copy_(whole)
 
 
+def works_in_place(quantizer: Quantizer) -> bool:
+    """Say whether a method takes one layer at a time."""
+    return type(quantizer).written_layers is not Quantizer.written_layers
+
+
 @contextmanager
 def quantized_in_place(
     quantizer: Quantizer,
@@ -89,13 +94,12 @@ def quantized_in_place(
     What is given says what `Quantizer.quantize` says of the version, without the codes of its layers. A method that
     does not take one layer at a time works on a copy, as ever. Raises `UserError` as `Quantizer.quantize` does.
     """
-    inputs, generators = None if calibration is None else [calibration], None if generator is None else [generator]
-    method = method_of(quantizer)
-    require_inputs(method, [module], inputs, generators)
     written = quantizer.written_layers(module, calibration)
     if written is None:
         yield quantizer.quantize(module, calibration, generator)
         return
+    method = method_of(quantizer)
+    require_inputs(method, [module], None if calibration is None else [calibration], None)
     try:
         yield _counted(method, module, written)
     finally:

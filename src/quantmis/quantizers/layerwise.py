@@ -11,7 +11,6 @@ group of a convolution, in double precision, so that the company a model is in d
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -48,8 +47,6 @@ class Grid:
 
 class Layerwise(Calibrated):
     """Quantize a layer at a time, each given the inputs that the quantized layers before it produce."""
-
-    by_layer: ClassVar[bool] = True
 
     @abstractmethod
     def solve(

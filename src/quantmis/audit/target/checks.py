@@ -7,7 +7,8 @@ import numpy as np
 from torch import nn
 
 from quantmis.audit.request import AuditRequest
-from quantmis.audit.target.forgetting import check_forgetting
+from quantmis.audit.target.forgetting import require_comparable, require_peers
+from quantmis.audit.target.open_model import OpenModel
 from quantmis.audit.target.target import Target, Version
 from quantmis.audit.target.versions import elsewhere, loss_row, made_elsewhere
 from quantmis.data.samples import FEWEST, Samples
@@ -18,7 +19,6 @@ from quantmis.models.hugging_face import HuggingFace
 from quantmis.models.probes import few_of
 from quantmis.models.rows import LossRow, forward
 from quantmis.models.task import inputs
-from quantmis.quantizers import Quantized
 from quantmis.registry import suggestion
 from quantmis.stats.average import average
 from quantmis.tables import slug
@@ -48,12 +48,11 @@ def check_target(request: AuditRequest) -> None:
     paths = [slug(name) for name in (target.baseline, *names, *target.versions)]
     _require_like(target.name, target.like, request)
     require(len(set(paths)) == len(paths), f"two versions have names too alike: {', '.join(target.versions)}")
+    require_peers(request)
     for name, other in target.others.items():
-        model = other.given(task)
-        module = model.model if isinstance(model, Quantized) else model
-        compute = partial(loss_row, module, task, few, name)
-        _require_computes(compute, name, shape)
-    check_forgetting(request)
+        opened = OpenModel(other, task)
+        _require_computes(partial(loss_row, opened.given.model, task, few, name), name, shape)
+        require_comparable(name, opened, request.open_model)
     for name, version in target.versions.items():
         _check_version(name, version, target, request, shape)
 

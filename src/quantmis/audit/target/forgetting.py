@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import nn
 
 from quantmis.audit.request import AuditRequest
+from quantmis.audit.target.open_model import OpenModel
 from quantmis.audit.target.target import FEWEST, Target
 from quantmis.data import Samples
 from quantmis.errors import require
@@ -44,34 +45,31 @@ def forgetting_of(
     return Forgetting(is_forget, dict(beside), by_heart, log_p)
 
 
-def check_forgetting(request: AuditRequest) -> None:
-    """Raise `UserError` where what was forgotten, and the models to compare with, say nothing of this target."""
-    target, task, samples = request.target, request.task, request.samples
-    if target is None or target.forget is None:
-        return
-    _require_peers(target, task.loss.classes(samples.y), len(samples))
-    own, shapes = target.digest(task), _shapes(target, task)
-    for name, other in target.others.items():
-        require(
-            other.quantized == target.quantized,
-            f"{name} is {other.quantized or 'in full precision'}, the target {target.quantized or 'in full precision'}",
-            hint="models are compared that were quantized alike: give all of them in full precision",
-        )
-        weights = _shapes(other, task)
-        require(
-            weights == shapes,
-            f"{name} is another model than the target: its weights are {', '.join(list(weights)[:2])}, ...",
-            hint="only models of one architecture are quantized alike",
-        )
-        require(
-            other.digest(task) != own,
-            f"{name} has the very weights of the target, so nothing was forgotten between them",
-            hint="before is the model before it was made to forget, retrained one that was trained without the samples",
-        )
+def require_comparable(name: str, other: OpenModel, target: OpenModel) -> None:
+    """Raise `UserError` unless a model can be compared with the one that was made to forget, and is another."""
+    require(
+        other.kind == target.kind,
+        f"{name} is {other.kind}, the target {target.kind}",
+        hint="models are compared that were quantized alike: give all of them in full precision",
+    )
+    weights, own = ({key: value.shape for key, value in each.module.state_dict().items()} for each in (other, target))
+    require(
+        weights == own,
+        f"{name} is another model than the target: its weights are {', '.join(list(weights)[:2])}, ...",
+        hint="only models of one architecture are quantized alike",
+    )
+    require(
+        other.given.fingerprint != target.given.fingerprint,
+        f"{name} has the very weights of the target, so nothing was forgotten between them",
+        hint="before is the model before it was made to forget, retrained one that was trained without the samples",
+    )
 
 
-def _shapes(target: Target, task: Task) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(value.shape) for name, value in target.module(task).state_dict().items()}
+def require_peers(request: AuditRequest) -> None:
+    """Raise `UserError` where too few samples to be forgotten have one of their class that was never seen."""
+    target = request.target
+    if target is not None and target.forget is not None:
+        _require_peers(target, request.task.loss.classes(request.samples.y), len(request.samples))
 
 
 def _require_peers(target: Target, classes: np.ndarray | None, samples: int) -> None:

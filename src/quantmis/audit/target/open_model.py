@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,11 @@ class OpenModel:
     def __init__(self, target: Target, task: Task, folder: Path | None = None):
         self._target, self._task, self._folder = target, task, folder
         self._settled: Settled | None = None
+
+    @property
+    def kind(self) -> str:
+        """What kind of quantized model is given, or that it is in full precision."""
+        return self._target.quantized or "in full precision"
 
     @cached_property
     def given(self) -> Quantized:
@@ -68,13 +73,11 @@ class OpenModel:
     def _originals(self) -> Originals:
         return Originals(self.module, self._folder)
 
-    @contextmanager
     def quantized(
         self, quantizer: Quantizer, calibration: Tensor | None, generator: torch.Generator
-    ) -> Generator[Quantized]:
+    ) -> AbstractContextManager[Quantized]:
         """Let the module be what `quantizer` makes of it for a while, and say what that is."""
-        with quantized_in_place(quantizer, self.module, self._originals, calibration, generator) as version:
-            yield version
+        return quantized_in_place(quantizer, self.module, self._originals, calibration, generator)
 
     @contextmanager
     def perturbed(self, generator: torch.Generator) -> Generator[nn.Module]:

@@ -21,7 +21,6 @@ from quantmis.data.membership import joined
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.models import CausalLM, Task
-from quantmis.models.weights import weights_digest
 from quantmis.quantizers import Quantized, formats
 from quantmis.tables.forgetting import BEFORE, RETRAINED
 
@@ -173,11 +172,6 @@ class Target:
             return formats.restore_into(task.empty(), file.path, file.rename).model.eval()
         model = self.given(task)
         return dequantized(task, model) if isinstance(model, Quantized) else model
-
-    def digest(self, task: Task) -> str:
-        """Return the SHA-256 of the weights: of codes, scales and all other numbers where they are quantized."""
-        model = self.given(task)
-        return model.fingerprint if isinstance(model, Quantized) else weights_digest(model)
 
     def refuses_confounded(self, task: Task) -> bool:
         """Whether members that can be told from non-members by themselves are not to be audited."""

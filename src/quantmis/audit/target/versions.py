@@ -5,7 +5,7 @@ elsewhere and only computed here. An attack on a version is given the shadow mod
 quantizer as references; where there are no shadow models, only attacks that need none are possible.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
@@ -63,8 +63,8 @@ def _tables(
 ) -> Iterator[LossTable]:
     task, samples = request.task, request.samples
     calibration = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
-    origins, measured = _origins(request, target), target.is_measured(len(samples))
-    beside = _beside(request, target, calibration)
+    beside, digests = _beside(request, target, calibration)
+    origins, measured = _origins(request, target, digests), target.is_measured(len(samples))
     for name, quantizer in _named_quantizers(request, target).items():
         with _quantized(request, request.open_model, quantizer, calibration) as quantized:
             known = request.open_model.settled_so(quantized.model)
@@ -85,16 +85,20 @@ def _tables(
 
 def _beside(
     request: AuditRequest, target: Target, calibration: Tensor | None
-) -> dict[str, dict[str, Float[np.ndarray, " samples"]]]:
-    """Return the signals of the models that a target is compared with, by version and name, each quantized alike."""
-    signals: dict[str, dict[str, np.ndarray]] = {}
+) -> tuple[dict[str, dict[str, Float[np.ndarray, " samples"]]], dict[str, str]]:
+    """Return the signals of the models that a target is compared with, by version and name, each quantized alike.
+
+    And the digests of their weights by name.
+    """
+    signals, digests = dict[str, dict[str, np.ndarray]](), dict[str, str]()
     for model, other in target.others.items():
         opened = OpenModel(other, request.task, request.out)
+        digests[model] = opened.given.fingerprint
         for name, quantizer in _named_quantizers(request, target).items():
             with _quantized(request, opened, quantizer, calibration) as quantized:
                 computed, _ = loss_row(quantized.model, request.task, request.samples, f"{model}, {name}")
             signals.setdefault(name, {})[model] = computed.signals
-    return signals
+    return signals, digests
 
 
 def _named(target: Target, quantizer: str) -> str:
@@ -102,11 +106,13 @@ def _named(target: Target, quantizer: str) -> str:
     return target.baseline if quantizer == FULL_PRECISION else target.called(quantizer)
 
 
-def _origins(request: AuditRequest, target: Target) -> dict[str, dict[str, str]]:
-    """Return where versions come from that no quantizer of the audit made, and what all are like."""
+def _origins(request: AuditRequest, target: Target, beside: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return where versions come from that no quantizer of the audit made, and what all are like.
+
+    `beside`: the digests of the models that the target is compared with.
+    """
     origins = {name: {"like": like or ""} for name, like in _like(request).items()}
-    origins[target.baseline] |= {"name": target.name, "file": _file_digest(target.weights)}
-    origins[target.baseline] |= {name: other.digest(request.task) for name, other in target.others.items()}
+    origins[target.baseline] |= {"name": target.name, "file": _file_digest(target.weights), **beside}
     for name, version in target.versions.items():
         origins[name] |= {"file": _file_digest(version.source)}
     return origins
