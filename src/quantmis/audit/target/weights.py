@@ -69,7 +69,7 @@ def _on_quantized_base(file: Artefact, task: Task, base: str | Path) -> nn.Modul
     require(is_adapter, f"base = {str(base)!r} goes with an adapter, and {file.path} is none", hint="leave base out")
     require_sound(file.path)
     if isinstance(base, Path):
-        return trained_in(task.model, file.path, dequantized(task, formats.restore(task.build(0), base)), base).eval()
+        return trained_in(task.model, file.path, formats.restore_into(task.empty(), base).model, base).eval()
     quantizer, module = QUANTIZERS.parse(base), task.build(0)
     needs = needs_calibration(quantizer) or needs_generator(quantizer)
     require(not needs, f"base = {base!r}: its codes depend on more than the weights", hint="name the quantized folder")
