@@ -18,16 +18,21 @@ CLOSE = 1e-3
 
 
 class _Given(nn.Module):
-    """Stand for the model below: return what it returned, of some tokens."""
+    """Stand for the model below: return what it returned, of some tokens, and be it in all else."""
 
-    def __init__(self, output: Any, states: Tensor):
+    def __init__(self, below: nn.Module, output: Any, states: Tensor):
         super().__init__()
+        self.__dict__["_stands_for"] = below  # no part of this module
         self._output = copy.copy(output)
         self._output.last_hidden_state = states
 
     def forward(self, *inputs: Any, **words: Any) -> Any:
         """Return what was given, whatever is asked."""
         return self._output
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the model below has under this name: a head may read a scale there, say."""
+        return getattr(self.__dict__["_stands_for"], name)
 
 
 def is_possible(model: Any) -> bool:
@@ -77,7 +82,7 @@ def _parts(model: Any, below: Any, states: Tensor, tokens: Tensor, at_once: int)
     pairs = zip(states.flatten(0, 1).split(at_once), tokens.flatten().split(at_once), strict=True)
     try:
         for some, numbers in pairs:
-            setattr(model, prefix, _Given(below, some[None]))
+            setattr(model, prefix, _Given(own, below, some[None]))
             yield model.forward(input_ids=numbers[None], use_cache=False).logits[0].float()
     finally:
         setattr(model, prefix, own)

@@ -119,7 +119,7 @@ def correlation_estimate(
     """
     over = _spread(gather_groups(rho.influence, groups))
     room = 1 - rho.value**2
-    method = "correlation of changes, Fisher's scale, clustered by sample" + _clusters(over)
+    method = f"correlation of changes, Fisher's scale, {_clusters(over, groups is not None)}"
     if room <= 0 or over.variance <= 0:
         return Estimate(rho.value, rho.value, rho.value, level, method)
     reach = quantile(level, over.freedom) * float(np.sqrt(over.variance)) / room
@@ -178,8 +178,9 @@ def _mean(values: Signals, usable: Bool[np.ndarray, "models samples"], axis: int
     return np.where(usable, values, 0.0).sum(axis=axis, keepdims=True) / np.maximum(count, 1)
 
 
-def _clusters(over: Spread) -> str:
-    return "; about these trainings" if over.only_these else " and by training"
+def _clusters(over: Spread, grouped: bool) -> str:
+    unit = "group of samples" if grouped else "sample"
+    return f"clustered by {unit}" + ("; about these trainings" if over.only_these else " and by training")
 
 
 def _require_one_shape(whole: np.ndarray, quantized: np.ndarray, untrained: np.ndarray) -> None:
