@@ -162,7 +162,7 @@ class Chaos:
 
     def take_away(self) -> None:
         """Remove some finished groups, so that the next audit has something to do."""
-        for file in sorted((self.out / "store").glob("*.safetensors")):
+        for file in sorted((self.out / "store").rglob("*.safetensors")):
             if self.draw.random() < TAKEN:
                 file.unlink()
 
@@ -184,7 +184,7 @@ def tables(out: Path) -> dict[str, list[bytes]]:
 
 def groups(out: Path) -> dict[str, int]:
     """Return when each finished group was written."""
-    return {file.name: file.stat().st_mtime_ns for file in (out / "store").glob("*.safetensors")}
+    return {file.name: file.stat().st_mtime_ns for file in (out / "store").rglob("*.safetensors")}
 
 
 def report(chaos: Chaos, minutes: float) -> str:

@@ -179,9 +179,11 @@ def _put_back(place: Path, aside: Path) -> None:
     if not aside.exists():
         return
     if place.is_dir():
-        for file in aside.iterdir():
-            if not (place / file.name).exists():
-                file.rename(place / file.name)
+        for file in (each for each in aside.rglob("*") if each.is_file()):
+            home = place / file.relative_to(aside)
+            if not home.exists():
+                home.parent.mkdir(parents=True, exist_ok=True)
+                file.rename(home)
         shutil.rmtree(aside)
     elif not place.exists():
         aside.rename(place)
@@ -200,7 +202,7 @@ def disk_full(chaos: Audits, number: int) -> Outcome:
 
 def store_harmed(chaos: Audits, number: int) -> Outcome:
     """Flip, cut, empty, swap or remove some finished groups, then let the audit go on."""
-    files = sorted((chaos.out / "store").glob("*.safetensors"))
+    files = sorted((chaos.out / "store").rglob("*.safetensors"))
     harmed = {file for file in files if chaos.draw.random() < 0.4}
     for file in harmed:
         content = file.read_bytes()

@@ -40,9 +40,8 @@ def whole(samples: int) -> Evidence:
     engine = choose_engine(task, data, MODELS, "stacked")
     work = Work(task, data, member, (QUANTIZERS.parse(QUANTIZER),), 0, engine)
     [group] = collect(work, Local(), None, tick=lambda done: None).groups.values()
-    return Evidence(
-        group.arrays["0.losses"].astype(float), member, signal=group.arrays["0.signals"].astype(float), label=data.y
-    )
+    arrays = group.versions[0].arrays
+    return Evidence(arrays["losses"].astype(float), member, signal=arrays["signals"].astype(float), label=data.y)
 
 
 Measure = Callable[[Evidence], dict[str, Estimate | Unmeasured]]

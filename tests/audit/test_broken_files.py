@@ -185,8 +185,8 @@ BROKEN = [
     (
         "[audit]",
         '[audit]\nkeep_weights = "yes"',
-        "{folder}/audit.toml: audit.keep_weights: Input should be a valid boolean, got 'yes'",
-        "keep_weights: Whether to keep the weights of the models that were trained.",
+        "unknown keep_weights 'yes'",
+        "known: all, adapters, none",
     ),
     (
         "[audit]",

@@ -11,7 +11,7 @@ from torch import nn
 
 import quantmis as qm
 from quantmis.audit.execution.computing import compute
-from quantmis.audit.execution.group_key import group_key
+from quantmis.audit.execution.keys import keys_of
 from quantmis.audit.run import run
 from quantmis.quantizers import GPTQ, QUANTIZERS, Quantized, Quantizer, Uniform
 from quantmis.quantizers.base import Change, Generators
@@ -40,7 +40,7 @@ def test_quantizers_see_what_they_were_promised(where: str, monkeypatch: pytest.
     monkeypatch.setitem(QUANTIZERS._own, "witness", Witness)
     plan = work(quantizers=["witness"], calibrate_on=where, checkpoint_every=None)
     Witness.shown.clear()
-    compute(plan, plan.groups()[0])
+    compute(plan, plan.job(plan.groups()[0]))
     x = torch.from_numpy(plan.samples.x)
     for index, shown in zip(plan.groups()[0], Witness.shown, strict=False):
         seen = (x[None].float() == shown[:, None].float()).flatten(2).all(2).any(0).numpy()
@@ -52,13 +52,13 @@ def test_quantizers_see_what_they_were_promised(where: str, monkeypatch: pytest.
 
 def test_models_calibrated_on_members_do_not_meet_stored_groups_of_others():
     plans = [work(calibrate_on=where) for where in ("held_out", "members")]
-    assert group_key(plans[0], plans[0].groups()[0]) != group_key(plans[1], plans[1].groups()[0])
+    assert set(keys_of(plans[0])).isdisjoint(keys_of(plans[1]))
 
 
 @pytest.mark.slow
 def test_a_group_quantized_at_once_is_the_group_quantized_one_by_one(monkeypatch: pytest.MonkeyPatch):
     plan = work(quantizers=[*CALIBRATED, "stochastic_rounding(bits=3)", "k_means(bits=2)"], calibrate_on="members")
-    together = compute(plan, plan.groups()[0])
+    together = compute(plan, plan.job(plan.groups()[0]))
     at_once = Quantizer.quantize_many
 
     def one_by_one(
@@ -71,11 +71,11 @@ def test_a_group_quantized_at_once_is_the_group_quantized_one_by_one(monkeypatch
         ]
 
     monkeypatch.setattr(Quantizer, "quantize_many", one_by_one)
-    alone = compute(plan, plan.groups()[0])
-    assert [[each.fingerprint for each in column] for column in together.traits] == [
-        [each.fingerprint for each in column] for column in alone.traits
-    ]
-    assert all(np.array_equal(value, alone.arrays[name]) for name, value in together.arrays.items())
+    alone = compute(plan, plan.job(plan.groups()[0]))
+    for number, rows in together.versions.items():
+        other = alone.versions[number]
+        assert [each.fingerprint for each in rows.traits] == [each.fingerprint for each in other.traits]
+        assert all(np.array_equal(value, other.arrays[name]) for name, value in rows.arrays.items())
 
 
 @pytest.mark.usefixtures("unchecked")

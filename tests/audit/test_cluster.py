@@ -12,12 +12,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from quantmis.audit.execution import cluster
 from quantmis.audit.execution.cluster import connected, require_answer, require_room
 from quantmis.audit.execution.executors import executor
 from quantmis.audit.execution.returned import digest_of, require_fitting, require_whole
-from quantmis.audit.execution.work import Group
+from quantmis.audit.execution.work import Group, Job, Rows, Weights
 from quantmis.errors import UserError
 from quantmis.tables import VersionTraits
 
@@ -151,22 +152,26 @@ def test_a_group_that_no_node_can_hold_is_refused_instead_of_waited_for():
 
 def whole() -> Group:
     losses = np.random.default_rng(0).random((2, 5)).astype(np.float32)
-    arrays = {"0.losses": losses, "0.signals": losses, "0.earlier": losses[:, :3], "0.extracted/greedy": losses > 1}
-    return Group(arrays, [[VersionTraits("f", 1.0, 0.5, 3, [])] * 2])
+    arrays = {"losses": losses, "signals": losses, "earlier": losses[:, :3], "extracted/greedy": losses > 1}
+    weights = Weights({"0/weight": torch.ones(2, 3), "1/weight": torch.zeros(3, dtype=torch.bfloat16)})
+    return Group({0: Rows(arrays, [VersionTraits("f", 1.0, 0.5, 3, [])] * 2)}, weights)
 
 
+JOB = Job(range(2), (0,))
 WORK = SimpleNamespace(samples=range(5), quantizers=("identity",))
 
 
 def changed(**arrays: np.ndarray) -> Group:
-    return replace(
-        whole(), arrays={**whole().arrays, **{name.replace("_", "."): each for name, each in arrays.items()}}
-    )
+    return with_rows(arrays={**whole().versions[0].arrays, **arrays})
+
+
+def with_rows(**changes: object) -> Group:
+    return replace(whole(), versions={0: replace(whole().versions[0], **changes)})
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_a_group_that_came_back_whole_is_taken():
-    require_fitting(WORK, range(2), whole())
+    require_fitting(WORK, JOB, whole())
     require_whole(whole(), digest_of(whole()), range(2))
 
 
@@ -174,27 +179,32 @@ def test_a_group_that_came_back_whole_is_taken():
 @pytest.mark.parametrize(
     "group",
     [
-        replace(whole(), arrays={"0.signals": whole().arrays["0.losses"]}),
-        changed(**{"0_losses": np.zeros((2, 4), np.float32)}),
-        changed(**{"0_losses": np.zeros((1, 5), np.float32)}),
-        changed(**{"0_losses": np.full((2, 5), np.nan, np.float32)}),
-        changed(**{"0_losses": np.full((2, 5), "a")}),
-        changed(**{"0_earlier": np.full((2, 3), np.inf)}),
-        changed(**{"7_losses": np.zeros((2, 5), np.float32)}),
-        replace(whole(), traits=[]),
-        replace(whole(), traits=[whole().traits[0][:1]]),
+        with_rows(arrays={"signals": whole().versions[0].arrays["losses"]}),
+        changed(losses=np.zeros((2, 4), np.float32)),
+        changed(losses=np.zeros((1, 5), np.float32)),
+        changed(losses=np.full((2, 5), np.nan, np.float32)),
+        changed(losses=np.full((2, 5), "a")),
+        changed(earlier=np.full((2, 3), np.inf)),
+        replace(whole(), versions={7: whole().versions[0]}),
+        replace(whole(), versions={}),
+        with_rows(traits=whole().versions[0].traits[:1]),
     ],
-    ids=["no losses", "a sample less", "a model less", "NaN", "words", "infinite", "a stranger", "no traits", "one"],
+    ids=["no losses", "a sample less", "a model less", "NaN", "words", "infinite", "a stranger", "nothing", "one"],
 )
 def test_rows_that_are_not_those_that_were_asked_for_are_refused(group: Group):
     with pytest.raises(UserError, match="models 0 to 1 came back with"):
-        require_fitting(WORK, range(2), group)
+        require_fitting(WORK, JOB, group)
 
 
 @pytest.mark.usefixtures("unchecked")
 def test_a_group_that_changed_on_its_way_is_refused():
-    other = whole().arrays["0.losses"].copy()
+    other = whole().versions[0].arrays["losses"].copy()
     other[0, 0] = np.nextafter(other[0, 0], 2)
-    for group in (changed(**{"0_losses": other}), replace(whole(), outside={"file:/a": "absent"})):
+    assert whole().weights is not None
+    weights = [
+        replace(whole(), weights=Weights({**whole().weights.tensors, name: tensor}))
+        for name, tensor in (("1/weight", torch.zeros(3, dtype=torch.float16)), ("0/weight", torch.ones(3, 2)))
+    ]
+    for group in (changed(losses=other), with_rows(outside={"file:/a": "absent"}), *weights):
         with pytest.raises(UserError, match="came back changed on their way"):
             require_whole(group, digest_of(whole()), range(2))

@@ -19,7 +19,7 @@ from torch import nn
 import quantmis as qm
 from quantmis.audit.config.functions import Maker
 from quantmis.audit.execution.code_hash import code_hash
-from quantmis.audit.execution.group_key import group_key
+from quantmis.audit.execution.keys import weights_key
 
 RATE = 0.1
 
@@ -134,8 +134,9 @@ def test_what_cannot_be_read_is_never_taken_for_what_was_there_before(capsys: py
 @pytest.mark.slow
 def test_a_hash_is_the_same_in_every_process():
     code = (
-        "from test_code_hash import HOLDERS, PAIRS, code_hash, group_key; from resumable import work; whole = work();"
-        "print([code_hash(holder(one)) for holder in HOLDERS for one, _ in PAIRS], group_key(whole, whole.groups()[0]))"
+        "from test_code_hash import HOLDERS, PAIRS, code_hash; from resumable import work;"
+        "from quantmis.audit.execution.keys import keys_of;"
+        "print([code_hash(holder(one)) for holder in HOLDERS for one, _ in PAIRS], keys_of(work())[:9])"
     )
 
     def told(seed: str) -> str:
@@ -177,7 +178,7 @@ def test_a_changed_file_counts_where_the_recipe_imports_it_however_far_away(
         importlib.invalidate_caches()
         train = importlib.import_module("mine.recipe").train
         whole = work(recipe=train, engine="auto", checkpoint_every=None)
-        return group_key(whole, whole.groups()[0])
+        return weights_key(whole, whole.groups()[0])
 
     before, again, after = key(""), key(""), key("# changed\n")
     assert before == again

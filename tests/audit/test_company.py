@@ -22,14 +22,16 @@ def test_the_rows_of_dynamic_int8_are_those_of_each_sample_alone(digits: Samples
     member = np.pad(complementary_halves(2, 60, np.random.default_rng(0)), ((0, 0), (0, 20)))
     task = Task(lambda: nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)), recipe=Recipe(epochs=3))
     work = Work(task, few, member, (Identity(), dynamic), 0, Engine("stacked", 2, 1, 1, {}, {}))
-    group = compute(work, range(2))
-    assert [[each.by_company for each in column] for column in group.traits] == [[False, False], [True, True]]
+    group = compute(work, work.job(range(2)))
+    assert [
+        [each.by_company for each in column] for column in (group.versions[0].traits, group.versions[1].traits)
+    ] == [[False, False], [True, True]]
     x, y = torch.from_numpy(few.x), torch.from_numpy(few.y)
     for index, module in enumerate(train(work.training(range(2)))):
         made = dynamic.quantize(module.eval(), x[60:]).model
         alone = torch.cat([made(x[row : row + 1]) for row in range(80)])
         expected = nn.functional.cross_entropy(alone, y, reduction="none").numpy()
-        np.testing.assert_allclose(group.arrays["1.losses"][index], expected, atol=1e-5)
+        np.testing.assert_allclose(group.versions[1].arrays["losses"][index], expected, atol=1e-5)
         together = nn.functional.cross_entropy(made(x), y, reduction="none").numpy()
         assert np.abs(together - expected).max() > 1e-4  # ten times as far
 

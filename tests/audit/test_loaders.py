@@ -13,6 +13,6 @@ from quantmis.data import Samples
 def test_a_recipe_may_load_its_batches_in_processes_of_its_own(digits: Samples):
     """In a process per core the same rows as in this one."""
     work = loading(digits)
-    for rows, group in Local().run(work, work.groups(), lambda done: None):
-        expected = compute(work, rows).arrays["0.losses"]
-        np.testing.assert_allclose(group.arrays["0.losses"], expected, atol=1e-6)
+    for rows, group in Local().run(work, map(work.job, work.groups()), lambda done: None):
+        expected = compute(work, work.job(rows)).versions[0].arrays["losses"]
+        np.testing.assert_allclose(group.versions[0].arrays["losses"], expected, atol=1e-6)

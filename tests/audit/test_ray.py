@@ -37,7 +37,14 @@ def asked() -> Work:
 
 def found(where: Any, tick: Tick = lambda done: None) -> dict[range, dict[str, bytes]]:
     groups = collect(asked(), where, None, tick).groups
-    return {rows: {name: array.tobytes() for name, array in group.arrays.items()} for rows, group in groups.items()}
+    return {
+        rows: {
+            f"{number}.{name}": array.tobytes()
+            for number, version in group.versions.items()
+            for name, array in version.arrays.items()
+        }
+        for rows, group in groups.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +86,10 @@ def test_a_cluster_of_two_nodes_gives_the_same_rows_bit_for_bit(cluster: Cluster
 
 def test_a_recipe_may_load_its_batches_in_processes_on_a_cluster_too(cluster: Cluster, digits: Samples):
     work = loading(digits)
-    groups = dict(Ray(cluster.address).run(work, work.groups(), lambda done: None))
+    groups = dict(Ray(cluster.address).run(work, map(work.job, work.groups()), lambda done: None))
     for rows in work.groups():
-        np.testing.assert_allclose(groups[rows].arrays["0.losses"], compute(work, rows).arrays["0.losses"], atol=1e-6)
+        here = compute(work, work.job(rows)).versions[0].arrays["losses"]
+        np.testing.assert_allclose(groups[rows].versions[0].arrays["losses"], here, atol=1e-6)
 
 
 def test_an_error_of_the_users_arrives_as_itself(cluster: Cluster):

@@ -17,16 +17,15 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from resumable import MODELS, requested, work
-from safetensors.torch import load_file
 from torch import nn
 
 import quantmis as qm
 from quantmis.audit.execution.collect import collect
 from quantmis.audit.execution.executors import Local
-from quantmis.audit.execution.group_key import group_key
+from quantmis.audit.execution.keys import keys_of
 from quantmis.audit.execution.planning import membership, plan, planted
 from quantmis.audit.execution.store import Damaged, Store, locked
-from quantmis.audit.execution.work import Group
+from quantmis.audit.execution.work import Group, Rows
 from quantmis.audit.run import run
 from quantmis.models import engine
 from quantmis.tables import VersionTraits
@@ -60,7 +59,7 @@ def _arrays(file: Path) -> list[bytes]:
 
 
 def stored(out: Path) -> dict[str, float]:
-    return {file.name: file.stat().st_mtime_ns for file in (out / "store").glob("*.safetensors")}
+    return {file.name: file.stat().st_mtime_ns for file in (out / "store").rglob("*.safetensors")}
 
 
 def start(out: Path) -> subprocess.Popen[str]:
@@ -83,7 +82,8 @@ def test_an_audit_killed_ten_times_ends_as_if_it_had_not_been(whole: Path, tmp_p
         kept = now
     assert len(kept) > 0, "some kills must fall after a group was stored"
     result = run(requested(tmp_path), progress=False)
-    assert result.document.environment.reused == 2 * len(kept)
+    weights = [name for name in kept if (tmp_path / "store" / "weights" / name).exists()]
+    assert result.document.environment.reused == 2 * len(weights)
     assert content(tmp_path) == content(whole)
 
 
@@ -92,15 +92,20 @@ def copied(folder: Path, to: Path) -> Path:
 
 
 @pytest.mark.parametrize("harm", ["truncate", "flip", "empty"])
-def test_a_damaged_group_is_found_named_and_computed_again(whole: Path, tmp_path: Path, harm: str, capsys):
+@pytest.mark.parametrize(("kind", "trained"), [("rows", 0), ("weights", 2)])
+def test_what_is_damaged_is_found_named_and_computed_again(
+    whole: Path, tmp_path: Path, kind: str, trained: int, harm: str, capsys
+):
     out = copied(whole, tmp_path)
-    victim = sorted((out / "store").glob("*.safetensors"))[0]
+    if kind == "weights":  # which are read only where rows are missing
+        shutil.rmtree(out / "store" / "rows")
+    victim = sorted((out / "store" / kind).iterdir())[0]
     content_ = bytearray(victim.read_bytes())
     if harm == "flip":
         content_[len(content_) // 2] ^= 1
     victim.write_bytes({"truncate": content_[: len(content_) // 2], "flip": content_, "empty": b""}[harm])
     result = run(requested(out), progress=False)
-    assert result.document.environment.reused == MODELS - 2
+    assert result.document.environment.reused == MODELS - trained
     assert victim.name in capsys.readouterr().err
     assert [finding.code for finding in result.document.warnings if victim.name in finding.text] == ["QM007"]
     assert content(out) == content(whole)
@@ -108,30 +113,30 @@ def test_a_damaged_group_is_found_named_and_computed_again(whole: Path, tmp_path
 
 def test_every_single_flipped_bit_is_noticed(tmp_path: Path, rng: np.random.Generator):
     store = Store(tmp_path)
-    group = Group({"0.losses": rng.random((2, 3)).astype(np.float32)}, [[VersionTraits("f", 1.0, 0.5, 3, [])] * 2])
-    store.save("key", group)
+    rows = Rows({"losses": rng.random((2, 3)).astype(np.float32)}, [VersionTraits("f", 1.0, 0.5, 3, [])] * 2)
+    store.save_rows("key", rows)
     good = store.path("key").read_bytes()
     for position in range(len(good) * 8):
         bad = bytearray(good)
         bad[position // 8] ^= 1 << position % 8
         store.path("key").write_bytes(bad)
         try:
-            found = store.load("key")
+            found = store.load_rows("key")
         except Damaged:
             continue
         assert found is not None  # a change of what is no content, such as the order of keys in the header
-        assert found.traits == group.traits
+        assert found.traits == rows.traits
         assert {name: array.tolist() for name, array in found.arrays.items()} == {
-            "0.losses": group.arrays["0.losses"].tolist()
+            "losses": rows.arrays["losses"].tolist()
         }
 
 
 def test_a_group_under_another_key_is_not_believed(tmp_path: Path):
     store = Store(tmp_path)
-    store.save("one", Group({"0.losses": np.zeros((2, 3), dtype=np.float32)}, [[]]))
+    store.save_rows("one", Rows({"losses": np.zeros((2, 3), dtype=np.float32)}, []))
     store.path("one").rename(store.path("other"))
     with pytest.raises(Damaged, match="checksum"):
-        store.load("other")
+        store.load_rows("other")
 
 
 @pytest.mark.parametrize(
@@ -141,10 +146,8 @@ def test_a_group_under_another_key_is_not_believed(tmp_path: Path):
         {"recipe": qm.Recipe(epochs=41)},
         {"recipe": qm.Recipe(epochs=40, learning_rate=1.0001e-3)},
         {"seed": 1},
-        {"quantizers": ["sign", "uniform(bits=3)"]},
         {"held_out": 0.5},
         {"checkpoint_every": None},
-        {"keep_weights": True},
         {"engine": "loop"},
     ],
     ids=str,
@@ -152,8 +155,8 @@ def test_a_group_under_another_key_is_not_believed(tmp_path: Path):
 def test_nothing_stale_is_reused(whole: Path, changes: dict[str, object]):
     store = Store(whole / "store")
     same, other = work(), work(**changes)
-    assert all(store.path(group_key(same, rows)).exists() for rows in same.groups())
-    assert not any(store.path(group_key(other, rows)).exists() for rows in other.groups())
+    assert all(store.path(key).exists() for key in keys_of(same))
+    assert not any(store.path(key).exists() for key in keys_of(other))
 
 
 def test_one_changed_line_beside_a_recipe_of_the_users_own_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -229,7 +232,11 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path):
 
 def losses(found: Mapping[range, Group]) -> dict[range, list[bytes]]:
     return {
-        rows: [found[rows].arrays[name].tobytes() for name in sorted(found[rows].arrays)]
+        rows: [
+            version.arrays[name].tobytes()
+            for version in found[rows].versions.values()
+            for name in sorted(version.arrays)
+        ]
         for rows in sorted(found, key=str)
     }
 
@@ -265,22 +272,12 @@ def test_an_error_of_the_users_arrives_whole_from_another_process():
     assert refused.value.hint == "lower the learning rate"
 
 
-def test_weights_are_kept_only_on_request(tmp_path: Path):
-    few = {"recipe": qm.Recipe(epochs=1), "checkpoint_every": None, "shadows": 4, "replicates": 4}
-    run(requested(tmp_path, **few), progress=False)
-    assert not (tmp_path / "weights").exists()
-    run(requested(tmp_path, **few, keep_weights=True), progress=False)
-    files = sorted((tmp_path / "weights").iterdir())
-    assert [file.name for file in files] == [f"shadow_000{index}.safetensors" for index in range(4)]
-    assert set(load_file(files[3])) == {"0.weight", "0.bias", "2.weight", "2.bias"}
-
-
 def test_an_audit_that_is_stopped_early_leaves_its_workers_at_once():
     many = work(engine="loop", recipe=qm.Recipe(epochs=1), checkpoint_every=None)
     many = replace(many, engine=replace(many.engine, workers=2))
     faulthandler.dump_traceback_later(PATIENCE, exit=True)  # nothing else ends a deadlock
     for _ in range(3):
-        next(groups := Local().run(many, many.groups(), lambda done: None))
+        next(groups := Local().run(many, map(many.job, many.groups()), lambda done: None))
         groups.close()
     faulthandler.cancel_dump_traceback_later()
 
@@ -296,5 +293,5 @@ def test_a_killed_worker_is_said_without_a_traceback():
     whole = work(recipe=killed, checkpoint_every=None, engine="loop")
     whole = replace(whole, engine=replace(whole.engine, workers=2))
     with pytest.raises(qm.UserError, match="a process that trained models was killed") as said:
-        list(Local().run(whole, whole.groups(), lambda done: None))
+        list(Local().run(whole, map(whole.job, whole.groups()), lambda done: None))
     assert "run the same audit again" in str(said.value.hint)

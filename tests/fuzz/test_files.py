@@ -13,7 +13,7 @@ from quantmis import results
 from quantmis.attacks import ATTACKS
 from quantmis.audit import config as audit_file
 from quantmis.audit.execution.store import Damaged, Store
-from quantmis.audit.execution.work import Group
+from quantmis.audit.execution.work import Rows
 from quantmis.errors import UserError
 from quantmis.quantizers import QUANTIZERS
 from quantmis.tables import VersionTraits
@@ -76,23 +76,23 @@ def test_a_name_is_understood_or_refused(spelled: str):
 
 
 @pytest.fixture(scope="module")
-def group() -> Group:
-    """A group of the store."""
+def rows() -> Rows:
+    """Rows of the store."""
     losses = np.random.default_rng(0).random((2, 30)).astype(np.float32)
-    return Group({"0.losses": losses}, [[VersionTraits("f", 1.0, 0.5, 3, [])] * 2])
+    return Rows({"losses": losses}, [VersionTraits("f", 1.0, 0.5, 3, [])] * 2)
 
 
 @MANY
 @given(data=st.data())
-def test_a_stored_group_is_read_as_it_was_written_or_not_at_all(tmp_path: Path, group: Group, data):
-    store, written = Store(tmp_path), group
-    store.save("key", written)
+def test_stored_rows_are_read_as_they_were_written_or_not_at_all(tmp_path: Path, rows: Rows, data):
+    store, written = Store(tmp_path), rows
+    store.save_rows("key", written)
     store.path("key").write_bytes(data.draw(harmed(store.path("key").read_bytes())))
     try:
-        found = store.load("key")
+        found = store.load_rows("key")
     except Damaged as damage:
         assert store.path("key").name in str(damage)  # noqa: PT017
         return
     assert found is not None
     assert found.traits == written.traits
-    assert found.arrays["0.losses"].tolist() == written.arrays["0.losses"].tolist()
+    assert found.arrays["losses"].tolist() == written.arrays["losses"].tolist()

@@ -77,10 +77,11 @@ def test_every_table_of_an_audit_of_it_is_that_of_its_twin(digits: Samples):
         task = Task(model, recipe=Recipe(epochs=4, learning_rate=1e-2))
         asked, member = checked(audit_request(task, samples, None, options))
         work = plan(asked, member, None)
-        groups.append(compute(work, work.groups()[0]))
+        groups.append(compute(work, work.job(work.groups()[0])))
         assert samples.digest() == before
-    for name, values in groups[0].arrays.items():
-        np.testing.assert_allclose(values, groups[1].arrays[name], atol=1e-4, err_msg=name)
+    for number, rows in groups[0].versions.items():
+        for name, values in rows.arrays.items():
+            np.testing.assert_allclose(values, groups[1].versions[number].arrays[name], atol=1e-4, err_msg=name)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Shaped
+from threadpoolctl import threadpool_limits
 
 from quantmis import seeds
 from quantmis.analysis.release import joint_scores, release_sets
@@ -32,6 +33,7 @@ PLANTED = 6.0
 FOUND = 0.9
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def controls(tables: Sequence[LossTable], noises: Sequence[LossTable], settings: AnalysisSettings) -> list[Control]:
     """Return what the controls found; the first table is the full-precision one."""
     return [

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from quantmis.analysis.ranking import contradicted, ranking
 from quantmis.analysis.release import release_sets, score_release
@@ -40,6 +41,7 @@ class SubjectAnalysis:
         return contradicted(self.scored, level)
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # many small products: more threads only wait for each other
 def analyse(
     tables: Sequence[LossTable],
     references: ReferencesOf,

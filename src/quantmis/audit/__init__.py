@@ -35,7 +35,7 @@ def audit(
     seed: int = 0,
     level: float = 0.95,
     checkpoint_every: int | None = None,
-    keep_weights: bool = False,
+    keep_weights: str = "all",
     canaries: int = 0,
     release: "Sequence[Sequence[str]] | None" = None,
     calibrate_on: str = "held_out",

@@ -19,6 +19,7 @@ OBJECTS = ("quantizers", "attacks")
 """The options that may be objects in Python; in an audit file they are names."""
 
 CALIBRATE_ON = ("held_out", "members")
+KEEP_WEIGHTS = ("all", "adapters", "none")
 """Where calibration samples come from: members of no model, the same for all; or of the very model, which may leak."""
 
 
@@ -58,8 +59,9 @@ class AuditOptions(Section):
     """The confidence level of every interval."""
     checkpoint_every: int | None = None
     """Epochs after which a model in training is a candidate of the indicator too."""
-    keep_weights: bool = False
-    """Whether to keep the weights of the models that were trained."""
+    keep_weights: Annotated[str, OneOf(*KEEP_WEIGHTS)] = "all"
+    """Of which trained models the folder keeps weights, so that another quantizer trains nothing: all, adapters (models
+    that low-rank adapters were trained of: only these are kept), or none."""
     canaries: int = 0
     """How many wrongly labelled copies to train on; of a causal-lm, random texts at each of a few counts."""
     release: list[list[str]] | None = None

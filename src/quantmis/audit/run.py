@@ -1,6 +1,6 @@
 """One audit from start to end: check, train, quantize, attack, write."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from quantmis.analysis.scoring import each_other
 from quantmis.audit import document
 from quantmis.audit.checks import check, check_attacks, check_folder, check_quantizers
 from quantmis.audit.execution.assembling import assemble
-from quantmis.audit.execution.collect import Collected, collect, write_weights
+from quantmis.audit.execution.collect import Collected, collect
 from quantmis.audit.execution.executors import executor
 from quantmis.audit.execution.outside import watched
 from quantmis.audit.execution.planning import membership, plan, planted, scope_of
 from quantmis.audit.execution.progress import Stages, shown_stages
 from quantmis.audit.execution.store import Store, locked
-from quantmis.audit.execution.work import Group, Work
+from quantmis.audit.execution.work import Work
 from quantmis.audit.request import AuditRequest
 from quantmis.audit.result import DOCUMENT, PAGE, AuditResult
 from quantmis.audit.target import versions
@@ -47,7 +47,6 @@ def run(request: AuditRequest, progress: bool) -> AuditResult:
         done = _audit(request, member, progress)
         result = AuditResult(done.document)
         write(result, done.tables, request.out)
-        write_weights(done.groups, request.out)
     return result
 
 
@@ -80,11 +79,10 @@ def _tried(request: AuditRequest) -> nn.Module | None:
 
 @dataclass(frozen=True, eq=False)
 class Done:
-    """Hold a finished audit: its document, and the tables and weights behind it."""
+    """Hold a finished audit: its document, and the tables behind it."""
 
     document: Results
     tables: list[LossTable]
-    groups: Mapping[range, Group]
 
 
 def _audit(request: AuditRequest, member: np.ndarray, progress: bool) -> Done:
@@ -103,7 +101,7 @@ def _audit(request: AuditRequest, member: np.ndarray, progress: bool) -> Done:
             tested = controls(algorithm.tables or this_model.tables, noises, settings.analysis)
             blinds = blind(request), forget_blind(request)
     parts = document.Analysed(request, member, work, collected, algorithm, this_model, tested, *blinds)
-    return Done(sealed(document.document(parts, clock)), [*tables, *noises, *target_tables], collected.groups)
+    return Done(sealed(document.document(parts, clock)), [*tables, *noises, *target_tables])
 
 
 def _store(request: AuditRequest) -> Store | None:

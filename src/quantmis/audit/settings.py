@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from quantmis.analysis import AnalysisSettings
 from quantmis.attacks import ATTACKS, Attack
-from quantmis.audit.options import CALIBRATE_ON, DEPTHS, EXECUTORS, AuditOptions
+from quantmis.audit.options import CALIBRATE_ON, DEPTHS, EXECUTORS, KEEP_WEIGHTS, AuditOptions
 from quantmis.errors import require
 from quantmis.models import CrossEntropy, Loss
 from quantmis.models.engine import ENGINES
@@ -168,6 +168,7 @@ def _check_options(options: AuditOptions) -> None:
     _require_known("engine", options.engine, ENGINES)
     _require_known("executor", options.executor, EXECUTORS)
     _require_known("calibrate_on", options.calibrate_on, CALIBRATE_ON)
+    _require_known("keep_weights", options.keep_weights, KEEP_WEIGHTS)
     memory = options.memory
     require(0 < memory < math.inf, f"memory: expected GiB for the models of one group, got {memory}")
     require(epochs is None or epochs > 0, f"checkpoint_every: expected a number of epochs, got {epochs}")

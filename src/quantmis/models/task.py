@@ -185,6 +185,11 @@ class Task:
         return module if self._rank is None else lora.merged(copy.deepcopy(module))
 
     @property
+    def has_adapters(self) -> bool:
+        """Whether low-rank adapters are what is trained."""
+        return self._rank is not None
+
+    @property
     def _rank(self) -> int | None:
         return self.recipe.lora_rank if isinstance(self.recipe, Recipe) else None
 

@@ -88,7 +88,7 @@ def device() -> torch.device:
 
 
 def train(training: Training, tick: Tick = lambda done: None, keep: Keep | None = None) -> list[nn.Module]:
-    """Return the trained models, on the CPU.
+    """Return the trained models, on the CPU, with the adapters that they were trained by beside their weights.
 
     `tick` hears of each model-step done; `keep(step, models)` is shown the models at each checkpoint. Raises
     `UserError` with the seed address of a model whose weights are not finite.
@@ -127,8 +127,8 @@ def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None
         schedule.step()
         tick(len(modules))
         if keep is not None and step in training.checkpoints:
-            keep(step, [copy.deepcopy(training.task.merge_adapters(module)).cpu() for module in group.modules()])
-    return [training.task.merge_adapters(module).cpu() for module in group.modules()]
+            keep(step, [copy.deepcopy(module).cpu() for module in group.modules()])
+    return [module.cpu() for module in group.modules()]
 
 
 def _streams(training: Training, module: nn.Module, x: Tensor, y: Tensor) -> Streams | None:

@@ -17,7 +17,7 @@ from quantmis.audit.checks import check
 from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.collect import collect
 from quantmis.audit.execution.executors import Local
-from quantmis.audit.execution.group_key import group_key
+from quantmis.audit.execution.keys import keys_of
 from quantmis.audit.execution.work import Work
 from quantmis.audit.settings import QUANTIZERS_BY_DEFAULT
 from quantmis.data import Samples, complementary_halves
@@ -96,7 +96,7 @@ class Problem:
     def key(self, design: Design) -> str:
         """Return the hash of everything that the outcome depends on."""
         works = (self.halves(design), self.whole(design))
-        keys = [group_key(work, rows) for work in works for rows in work.groups()]
+        keys = [key for work in works for key in keys_of(work)]
         words = f"{keys} {_code()} {design.level} {self.name} {self.metric} {self.chance}"
         return hashlib.sha256(words.encode()).hexdigest()
 

@@ -15,7 +15,7 @@ from quantmis.analysis import AnalysisSettings, analyse
 from quantmis.analysis.controls import matched_noise, planted_leak, shuffled_membership, shuffled_release
 from quantmis.analysis.scoring import each_other
 from quantmis.audit.execution.assembling import assemble
-from quantmis.audit.execution.work import Group, Work
+from quantmis.audit.execution.work import Group, Rows, Work
 from quantmis.tables import LossTable
 
 EVERY = 4
@@ -51,18 +51,22 @@ def attack_seconds(
 def _tables_from(work: Work, group: Group) -> dict[range, Group]:
     """Return groups for all models that resemble the one that is known."""
     draw = seeds.generator(work.seed, "plan")
-    models = len(next(iter(group.arrays.values())))
+    models = len(next(iter(group.versions.values())).traits)
     return {rows: _like(group, np.arange(len(rows)) % models, draw) for rows in work.groups()}
 
 
 def _like(group: Group, rows: np.ndarray, draw: np.random.Generator) -> Group:
-    arrays = {name: value[rows] for name, value in group.arrays.items() if not name.startswith("weights/")}
+    return Group({number: _noisy(version, rows, draw) for number, version in group.versions.items()})
+
+
+def _noisy(version: Rows, rows: np.ndarray, draw: np.random.Generator) -> Rows:
+    arrays = {name: value[rows] for name, value in version.arrays.items()}
     noisy = {
         name: value + (value.std() * draw.normal(size=value.shape)).astype(value.dtype)
         for name, value in arrays.items()
         if value.dtype.kind == "f"
     }
-    return Group({**arrays, **noisy}, [[column[row] for row in rows] for column in group.traits])
+    return Rows({**arrays, **noisy}, [version.traits[row] for row in rows])
 
 
 def _thinned(table: LossTable) -> LossTable:

@@ -27,7 +27,8 @@ ARRAYS = 4
 class Plan:
     """Hold what an audit will take: `seconds` for training and quantizing, `attack` for attacks and controls.
 
-    `memory` is that of the tables, `group` that of the models that train at once; these and `disk` in bytes.
+    `memory` is that of the tables, `group` that of the models that train at once; these, `disk` and `weights`, the
+    part of it that is weights, in bytes.
     """
 
     models: int
@@ -39,6 +40,7 @@ class Plan:
     disk: int
     attack: float | None = None
     group: int = 0
+    weights: int = 0
 
     def table(self) -> Table:
         """Return the plan as a table for people."""
@@ -49,7 +51,7 @@ class Plan:
             ("engine", self.engine),
             ("time", self._time()),
             ("memory", f"about {_mib(self.memory)} for the tables{self._training()}, beside the framework"),
-            ("disk", f"about {_mib(self.disk)}"),
+            ("disk", f"about {_mib(self.disk)}{self._kept()}"),
         ):
             table.add_row(name, value)
         return table
@@ -59,6 +61,9 @@ class Plan:
             return f"about {_duration(self.seconds)} for the tables, attacks on top"
         whole = _duration(self.seconds + self.attack)
         return f"about {whole}: {_duration(self.seconds)} to train and quantize, {_duration(self.attack)} to attack"
+
+    def _kept(self) -> str:
+        return f", of which {_mib(self.weights)} are weights (keep_weights)" if self.weights else ""
 
     def _training(self) -> str:
         return f" and {_mib(self.group)} for the models that train at once" if self.group else ""
@@ -79,10 +84,11 @@ def measure(work: Work, settings: Settings, target_versions: int = 0) -> Plan:
     """
     rows = work.groups()[0]
     times = [time.perf_counter()]
-    group = compute(_shortened(work), rows, tick=lambda done: times.append(time.perf_counter()))
+    group = compute(_shortened(work), work.job(rows), tick=lambda done: times.append(time.perf_counter()))
     whole = time.perf_counter() - times[0]
     steps = np.diff(times)
     step = float(np.median(steps[1:])) if len(steps) > 1 else whole
+    kept = 0 if group.weights is None else group.weights.size * len(work.groups())
     engine, tables = work.engine, work.member.size * len(work.quantizers) * ARRAYS * BYTES
     seconds = (whole + step * (work.steps - len(steps))) * len(work.groups()) / engine.workers
     return Plan(
@@ -92,7 +98,8 @@ def measure(work: Work, settings: Settings, target_versions: int = 0) -> Plan:
         engine=engine.describe(),
         seconds=seconds + (STARTS if engine.workers > 1 else 0),
         memory=2 * tables,
-        disk=2 * tables,
+        disk=2 * tables + kept,
+        weights=kept,
         attack=attack_seconds(work, group, settings.analysis, len(settings.quantizers), target_versions),
         group=len(rows) * engine.workers * model_memory(work.task, work.samples),
     )

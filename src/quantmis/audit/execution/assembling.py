@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from quantmis.audit.execution.work import Group, Work
+from quantmis.audit.execution.work import Group, Rows, Work
 from quantmis.evidence import Evidence
 from quantmis.registry import spelling
 from quantmis.tables.loss_table import EXTRACTED, NAMED, LossTable, beginning
@@ -17,7 +17,8 @@ def assemble(work: Work, groups: Mapping[range, Group]) -> list[LossTable]:
 
 
 def _table(work: Work, number: int, groups: list[Group]) -> LossTable:
-    arrays, is_trained_on = _joined(groups, f"{number}."), np.any(work.member, axis=0)
+    versions = [group.versions[number] for group in groups]
+    arrays, is_trained_on = _joined(versions), np.any(work.member, axis=0)
     return LossTable(
         name=spelling(work.quantizers[number]),
         evidence=Evidence(
@@ -32,7 +33,7 @@ def _table(work: Work, number: int, groups: list[Group]) -> LossTable:
         per_sample_utility=arrays.get("per_sample_utility"),
         earlier=arrays.get("earlier"),
         metric=work.task.loss.metric,
-        traits=tuple(traits for group in groups for traits in group.traits[number]),
+        traits=tuple(traits for rows in versions for traits in rows.traits),
         is_audited=is_trained_on & (np.arange(len(is_trained_on)) < len(is_trained_on) - work.canaries),
         is_held_out=work.is_held_out,
         weight=work.task.loss.weights(work.samples.y),
@@ -41,8 +42,7 @@ def _table(work: Work, number: int, groups: list[Group]) -> LossTable:
     )
 
 
-def _joined(groups: list[Group], prefix: str) -> dict[str, np.ndarray]:
-    """Return the arrays of all groups whose names begin with `prefix`, one group below the other."""
-    parts = [beginning(prefix, group.arrays) for group in groups]
-    names = sorted({name for each in parts for name in each})
-    return {name: np.concatenate([each[name] for each in parts if name in each]) for name in names}
+def _joined(versions: list[Rows]) -> dict[str, np.ndarray]:
+    """Return the arrays of all groups, one group below the other."""
+    names = sorted({name for each in versions for name in each.arrays})
+    return {name: np.concatenate([each.arrays[name] for each in versions if name in each.arrays]) for name in names}

@@ -1,27 +1,23 @@
 """Get all groups of an audit: from the store what verifies, from the executor the rest, into the store as it comes."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-
-import numpy as np
-from safetensors.numpy import save
+from typing import TypeVar
 
 from quantmis.audit.execution.executors import Executor
-from quantmis.audit.execution.group_key import group_key
+from quantmis.audit.execution.keys import rows_key, weights_key
 from quantmis.audit.execution.outside import CHANGED, changes
 from quantmis.audit.execution.progress import Tick
 from quantmis.audit.execution.returned import require_fitting
 from quantmis.audit.execution.store import Damaged, Store
-from quantmis.audit.execution.work import Group, Work
+from quantmis.audit.execution.work import Group, Job, Rows, Weights, Work
 from quantmis.errors import printable
-from quantmis.files import private_folder, write_atomically
 
 
 @dataclass(frozen=True)
 class Collected:
-    """Hold the groups of an audit; `reused` counts those that the store held, `damaged` names those it held broken."""
+    """Hold the groups of an audit; `reused` lists those not trained now, `damaged` names what the store held broken."""
 
     groups: dict[range, Group] = field(default_factory=dict)
     reused: list[range] = field(default_factory=list)
@@ -31,50 +27,100 @@ class Collected:
 def collect(work: Work, executor: Executor, store: Store | None, tick: Tick) -> Collected:
     """Return every group of `work`; each is in the store as soon as it is computed.
 
-    A stored one is used again where everything is as it was that its models read while they were trained.
+    What is stored is used again where everything is as it was that its models read while they were trained: rows as
+    they are, weights for the rows that are missing.
     """
-    collection = Collected()
-    if store is None:
-        for rows, group in executor.run(work, work.groups(), tick):
-            require_fitting(work, rows, group)
-            collection.groups[rows] = group
-        return collection
-    keys = {rows: group_key(work, rows) for rows in work.groups()}
-    for rows, group in _unchanged(_stored(store, keys, collection.damaged)):
-        collection.groups[rows] = group
-        collection.reused.append(rows)
-        tick(len(rows) * work.steps)
-    missing = [rows for rows in keys if rows not in collection.groups]
-    for rows, group in executor.run(work, missing, tick):
-        require_fitting(work, rows, group)
-        store.save(keys[rows], replace(group, outside=_comparable(group.outside)))
-        collection.groups[rows] = group
+    work = work if store is not None else replace(work, keep_weights="none")
+    collection, shelf = Collected(), None if store is None else _Shelf(work, store)
+    jobs = {rows: work.job(rows) for rows in work.groups()} if shelf is None else shelf.missing()
+    for rows in work.groups():
+        if shelf is not None and rows not in jobs:
+            tick(len(rows) * work.steps)
+    waiting = jobs.values() if shelf is None else map(shelf.with_weights, jobs.values())
+    for rows, group in executor.run(work, waiting, tick):
+        require_fitting(work, jobs[rows], group)
+        collection.groups[rows] = group if shelf is None else shelf.put(rows, group)
+    if shelf is not None:
+        collection.groups.update({rows: shelf.group(rows) for rows in work.groups() if rows not in jobs})
+        collection.reused.extend(rows for rows in work.groups() if rows not in shelf.trained)
+        collection.damaged.extend(shelf.damaged)
     return collection
 
 
-def _stored(store: Store, keys: dict[range, str], damaged: list[str]) -> Iterator[tuple[range, Group]]:
-    for rows, key in keys.items():
+S = TypeVar("S", Rows, Weights)
+
+
+class _Shelf:
+    """Hold what the store has for one audit, and what it is to get."""
+
+    def __init__(self, work: Work, store: Store):
+        self._work, self._store = work, store
+        self._keys = {rows: weights_key(work, rows) for rows in work.groups()}
+        self._changes: dict[frozenset[tuple[str, str]], list[str]] = {}
+        self._said: set[str] = set()
+        self.damaged: list[str] = []
+        self.trained: set[range] = set()
+        self._versions = {rows: dict(self._stored(rows)) for rows in work.groups()}
+
+    def missing(self) -> dict[range, Job]:
+        """Return what is still to be computed, by group."""
+        numbers = range(len(self._work.quantizers))
+        wanted = {rows: tuple(n for n in numbers if n not in found) for rows, found in self._versions.items()}
+        return {rows: Job(rows, numbers) for rows, numbers in wanted.items() if numbers}
+
+    def with_weights(self, job: Job) -> Job:
+        """Return a job with the weights that are stored; without them its models are trained."""
+        weights = self._usable(self._store.load_weights, self._keys[job.rows])
+        if weights is None:
+            self.trained.add(job.rows)
+        return replace(job, weights=weights)
+
+    def put(self, rows: range, group: Group) -> Group:
+        """Store what was computed of a group, and return it whole, without weights."""
+        if group.weights is not None:
+            here = replace(group.weights, outside=_comparable(group.weights.outside))
+            self._store.save_weights(self._keys[rows], here)
+        if not group.is_whole:
+            self._note("the recipe changes more of a model than its tensors, so that weights are not kept")
+        for number, version in group.versions.items():
+            here = replace(version, outside=_comparable(version.outside))
+            self._store.save_rows(rows_key(self._work, self._keys[rows], number), here)
+        self._versions[rows] |= group.versions
+        return self.group(rows)
+
+    def group(self, rows: range) -> Group:
+        """Return the rows of a group under every quantizer."""
+        return Group(self._versions[rows])
+
+    def _stored(self, rows: range) -> Iterator[tuple[int, Rows]]:
+        for number in range(len(self._work.quantizers)):
+            found = self._usable(self._store.load_rows, rows_key(self._work, self._keys[rows], number))
+            if found is not None:
+                yield number, found
+
+    def _usable(self, load: Callable[[str], S | None], key: str) -> S | None:
+        """Return what is stored, if it is whole and what was read beside its arguments is as it was."""
         try:
-            group = store.load(key)
+            found = load(key)
         except Damaged as what:
-            print(f"stored group {what}; it is computed again", file=sys.stderr)  # noqa: T201
-            damaged.append(str(what))
-            continue
-        if group is not None:
-            yield rows, group
+            print(f"stored {what}; it is computed again", file=sys.stderr)  # noqa: T201
+            self.damaged.append(str(what))
+            return None
+        causes = [] if found is None else self._causes(found.outside)
+        if causes:
+            self._note(f"{printable(causes[0])} is not as it was: models that were trained with it are trained again")
+        return None if causes else found
 
+    def _causes(self, outside: Mapping[str, str]) -> list[str]:
+        key = frozenset(outside.items())
+        if key not in self._changes:
+            self._changes[key] = changes(outside)
+        return self._changes[key]
 
-def _unchanged(stored: Iterable[tuple[range, Group]]) -> Iterator[tuple[range, Group]]:
-    """Yield the groups whose surroundings are as they were; say once what changed."""
-    causes = set[str]()
-    for rows, group in stored:
-        others = changes(group.outside)
-        if not others:
-            yield rows, group
-        elif (what := others[0]) not in causes:
-            causes.add(what)
-            note = f"note: {printable(what)} is not as it was: models that were trained with it are trained again"
-            print(note, file=sys.stderr)  # noqa: T201
+    def _note(self, what: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            print(f"note: {what}", file=sys.stderr)  # noqa: T201
 
 
 def _comparable(outside: Mapping[str, str]) -> dict[str, str]:
@@ -83,14 +129,3 @@ def _comparable(outside: Mapping[str, str]) -> dict[str, str]:
     return {
         word: digest for word, digest in outside.items() if digest == CHANGED or word.replace(":", " ", 1) not in here
     }
-
-
-def write_weights(groups: Mapping[range, Group], out: Path) -> None:
-    """Write the weights that groups kept, a file per model: `weights/shadow_0003.safetensors`."""
-    for rows, group in groups.items():
-        for index in rows:
-            prefix = f"weights/{index}/"
-            own = {name.removeprefix(prefix): value for name, value in group.arrays.items() if name.startswith(prefix)}
-            if own:
-                path = private_folder(out / "weights") / f"shadow_{index:04d}.safetensors"
-                write_atomically(path, save({name: np.ascontiguousarray(value) for name, value in own.items()}))

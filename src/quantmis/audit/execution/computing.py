@@ -1,6 +1,6 @@
 """From the weights that training reached to the rows of the tables: every model through every quantizer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from quantmis import seeds
 from quantmis.audit.execution.outside import watched
-from quantmis.audit.execution.work import CALIBRATION, Group, Work
+from quantmis.audit.execution.trained import are_whole, restored, tensors_of
+from quantmis.audit.execution.work import CALIBRATION, Group, Job, Rows, Weights, Work
 from quantmis.data import canaries
 from quantmis.models import CausalLM
 from quantmis.models.extraction import extracted
@@ -24,58 +25,83 @@ from quantmis.tables.loss_table import EXTRACTED
 from quantmis.tables.traits import VersionTraits
 
 
-def compute(work: Work, rows: range, tick: Tick = lambda done: None) -> Group:
-    """Train the models of `rows`, quantize each in every way, and return their rows.
+def compute(work: Work, job: Job, tick: Tick = lambda done: None) -> Group:
+    """Train the models of a group unless their weights are there, quantize each in every way, and return their rows.
 
     Raises `UserError` naming the seed address of a model that diverges, or the quantizer whose outputs are not finite.
     """
     torch.set_num_threads(work.engine.threads)
-    table = _Filler(work, rows)
+    table, weights = _Filler(work, job), job.weights
     with watched(work.scope) as observed:
-        modules = train(work.training(rows), tick, keep=table.checkpoint)
-        return replace(table.finish(modules), outside={**work.outside, **observed.digests()})
+        if weights is None:
+            modules = train(work.training(job.rows), tick, keep=table.checkpoint)
+            table.finish(dict(zip(job.rows, modules, strict=True)))
+        else:
+            for step in work.checkpoints:
+                table.put(step, restored(work, weights, table.replicates, step))
+            table.finish(restored(work, weights, job.rows))
+            tick(len(job.rows) * work.steps)
+        outside = {**work.outside, **({} if weights is None else weights.outside), **observed.digests()}
+    return table.group(outside)
 
 
 class _Filler:
-    """Gather the rows of a group as its models reach their checkpoints and their end."""
+    """Gather the rows of a group as its models reach their checkpoints and their end, and weights that are kept."""
 
-    def __init__(self, work: Work, rows: range):
-        self._work, self._rows = work, rows
+    def __init__(self, work: Work, job: Job):
+        self._work, self._job = work, job
         self._inputs = inputs(work.samples), work.task.loss.targets(work.samples.y)
         held_out = torch.from_numpy(work.is_held_out)
         self._held_out = self._inputs[0][held_out], self._inputs[1][held_out]
         self._earlier: dict[tuple[int, int], list[np.ndarray]] = {}
+        self._versions: dict[int, Rows] = {}
+        self._keeps = work.keeps_weights and job.weights is None
+        self._tensors: dict[str, Tensor] = {}
+        self._are_whole = True
+
+    @property
+    def replicates(self) -> list[int]:
+        """The models of the group whose checkpoints count."""
+        return [index for index in self._job.rows if index < self._work.replicates]
 
     def checkpoint(self, step: int, modules: list[nn.Module]) -> None:
-        """Put the replicates among `modules` through every quantizer and keep their losses on held-out samples."""
-        replicates = {index: module for index, module in zip(self._rows, modules, strict=True) if self._compares(index)}
-        modes = [module.training for module in replicates.values()]
-        for number in range(len(self._work.quantizers)):
-            for index, (quantized, name) in zip(replicates, self._quantized(number, replicates, step), strict=True):
+        """Keep what the replicates among `modules` are after a step of their training."""
+        models = dict(zip(self._job.rows, modules, strict=True))
+        models = {index: models[index] for index in self.replicates}
+        if self._keeps:
+            self._tensors |= tensors_of(self._work, models, step)
+        self.put(step, models)
+
+    def put(self, step: int, models: dict[int, nn.Module]) -> None:
+        """Put models at a checkpoint through every quantizer and keep their losses on held-out samples."""
+        merged = self._merged(models)
+        for number in self._job.quantizers:
+            for index, (quantized, name) in zip(merged, self._quantized(number, merged, step), strict=True):
                 losses = self._row(number, quantized.model, self._held_out, name, None)[0].losses
                 self._earlier.setdefault((number, index), []).append(losses)
-        for module, mode in zip(replicates.values(), modes, strict=True):
-            module.train(mode)
 
-    def finish(self, modules: list[nn.Module]) -> Group:
-        """Return the rows of the trained `modules`."""
-        trained = dict(zip(self._rows, modules, strict=True))
-        arrays: dict[str, np.ndarray] = {}
-        traits: list[list[VersionTraits]] = []
-        for number in range(len(self._work.quantizers)):
-            entries = [self._entry(number, *each) for each in self._quantized(number, trained)]
-            arrays |= {f"{number}.{name}": value for name, value in _stacked([each for each, _ in entries]).items()}
-            traits.append([each for _, each in entries])
-            earlier = [losses for index in self._rows for losses in self._earlier.get((number, index), [])]
+    def finish(self, models: dict[int, nn.Module]) -> None:
+        """Compute the rows of the trained models."""
+        if self._keeps:
+            self._tensors |= tensors_of(self._work, models)
+            self._are_whole = are_whole(self._work, self._tensors, models)
+        merged = self._merged(models)
+        for number in self._job.quantizers:
+            entries = [self._entry(number, *each) for each in self._quantized(number, merged)]
+            arrays = _stacked([each for each, _ in entries])
+            earlier = [losses for index in self._job.rows for losses in self._earlier.get((number, index), [])]
             if earlier:
-                arrays[f"{number}.earlier"] = np.stack(earlier)
-        if self._work.keep_weights:
-            for index, module in trained.items():
-                arrays |= {f"weights/{index}/{name}": value.numpy() for name, value in module.state_dict().items()}
-        return Group(arrays, traits)
+                arrays["earlier"] = np.stack(earlier)
+            self._versions[number] = Rows(arrays, [each for _, each in entries])
 
-    def _compares(self, index: int) -> bool:
-        return index < self._work.replicates
+    def group(self, outside: Mapping[str, str]) -> Group:
+        """Return all that was gathered; `outside`: what was read beside the arguments."""
+        versions = {number: replace(rows, outside=outside) for number, rows in self._versions.items()}
+        weights = Weights(self._tensors, outside) if self._keeps and self._are_whole else None
+        return Group(versions, weights, self._are_whole)
+
+    def _merged(self, models: dict[int, nn.Module]) -> dict[int, nn.Module]:
+        return {index: self._work.task.merge_adapters(module) for index, module in models.items()}
 
     def _quantized(
         self, number: int, modules: dict[int, nn.Module], step: int | None = None

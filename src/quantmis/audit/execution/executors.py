@@ -16,7 +16,7 @@ from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.progress import Tick
 from quantmis.audit.execution.returned import digest_of, require_whole
 from quantmis.audit.execution.user_modules import own_modules, owners
-from quantmis.audit.execution.work import Group, Work
+from quantmis.audit.execution.work import Group, Job, Work
 from quantmis.audit.options import EXECUTORS
 from quantmis.errors import UserError
 from quantmis.registry import suggestion
@@ -28,22 +28,22 @@ KILLED = (
 
 
 class Executor(ABC):
-    """Compute groups, in any order."""
+    """Compute what jobs ask for, in any order."""
 
     @abstractmethod
-    def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
-        """Yield each group with its rows as it is done; `tick` hears of model-steps."""
+    def run(self, work: Work, jobs: Iterable[Job], tick: Tick) -> Iterator[tuple[range, Group]]:
+        """Yield each group with its models as it is done; `tick` hears of model-steps."""
 
 
 @dataclass(frozen=True)
 class Local(Executor):
     """Compute on this machine: here, or in as many processes as the engine has workers."""
 
-    def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
+    def run(self, work: Work, jobs: Iterable[Job], tick: Tick) -> Iterator[tuple[range, Group]]:
         """Yield the groups in order."""
         if work.engine.workers == 1:
-            for rows in groups:
-                yield rows, compute(work, rows, tick)
+            for job in jobs:
+                yield job.rows, compute(work, job, tick)
             return
         import cloudpickle
         from joblib import Parallel, delayed
@@ -51,7 +51,7 @@ class Local(Executor):
 
         _ship(cloudpickle, work)
         parallel = Parallel(n_jobs=work.engine.workers, return_as="generator_unordered")
-        results: Any = parallel(delayed(_with_rows)(work, rows) for rows in groups)
+        results: Any = parallel(delayed(_with_rows)(work, job) for job in jobs)
         try:
             for rows, group in results:
                 tick(_steps(work, rows))
@@ -73,7 +73,7 @@ class Ray(Executor):
 
     address: str = "auto"
 
-    def run(self, work: Work, groups: Iterable[range], tick: Tick) -> Iterator[tuple[range, Group]]:
+    def run(self, work: Work, jobs: Iterable[Job], tick: Tick) -> Iterator[tuple[range, Group]]:
         """Yield the groups as they arrive."""
         ray = library()
         with connected(ray, self.address):
@@ -81,7 +81,7 @@ class Ray(Executor):
             _ship(ray.cloudpickle, work)
             task = ray.remote(num_cpus=work.engine.threads, max_retries=ATTEMPTS)(_signed)
             shared = ray.put(work)
-            waiting = [task.remote(shared, rows) for rows in groups]
+            waiting = [task.remote(shared, job) for job in jobs]
             while waiting:
                 done, waiting = ray.wait(waiting)
                 rows, group, digest = _result(ray, done[0])
@@ -115,15 +115,15 @@ def _end(results: Any) -> None:
     workers(reuse=True).shutdown(wait=True)
 
 
-def _with_rows(work: Work, rows: range) -> tuple[range, Group]:
+def _with_rows(work: Work, job: Job) -> tuple[range, Group]:
     """Return a group with its rows, in a process of its own."""
     start_processes_by_fork()
-    return rows, compute(work, rows)
+    return job.rows, compute(work, job)
 
 
-def _signed(work: Work, rows: range) -> tuple[range, Group, str]:
+def _signed(work: Work, job: Job) -> tuple[range, Group, str]:
     """Return a group with its rows and its digest, on a machine of its own."""
-    rows, group = _with_rows(work, rows)
+    rows, group = _with_rows(work, job)
     return rows, group, digest_of(group)
 
 

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
-from quantmis.audit.execution.work import Group, Work
+from quantmis.audit.execution.store import as_bytes
+from quantmis.audit.execution.work import Group, Job, Work
 from quantmis.errors import UserError, require
 from quantmis.tables.loss_table import EXTRACTED
 from quantmis.tensor_files import entry
@@ -16,12 +19,22 @@ EARLIER, UTILITY = "earlier", "per_sample_utility"
 
 def digest_of(group: Group) -> str:
     """Return the SHA-256 of all that a group holds, each part with its length."""
-    words = json.dumps([[[asdict(each) for each in column] for column in group.traits], dict(group.outside)])
-    digest = hashlib.sha256(len(words).to_bytes(8, "little") + words.encode())
-    for name, array in sorted(group.arrays.items()):
+    digest = hashlib.sha256()
+    for number, rows in sorted(group.versions.items()):
+        words = [number, [asdict(each) for each in rows.traits], dict(rows.outside)]
+        _put(digest, json.dumps(words), rows.arrays)
+    if group.weights is not None:
+        arrays = {name: as_bytes(tensor) for name, tensor in group.weights.tensors.items()}
+        kinds = {name: [str(each.dtype), *each.shape] for name, each in group.weights.tensors.items()}
+        _put(digest, json.dumps([kinds, dict(group.weights.outside)]), arrays)
+    return digest.hexdigest()
+
+
+def _put(digest: Any, words: str, arrays: Mapping[str, np.ndarray]) -> None:
+    digest.update(len(words.encode()).to_bytes(8, "little") + words.encode())
+    for name, array in sorted(arrays.items()):
         digest.update(entry(name, array.dtype.str, array.shape, array.nbytes))
         digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 def require_whole(group: Group, digest: str, rows: range) -> None:
@@ -29,20 +42,19 @@ def require_whole(group: Group, digest: str, rows: range) -> None:
     require(digest_of(group) == digest, f"models {rows.start} to {rows.stop - 1} came back changed on their way")
 
 
-def require_fitting(work: Work, rows: range, group: Group) -> None:
+def require_fitting(work: Work, job: Job, group: Group) -> None:
     """Raise `UserError` unless a group has a row of finite numbers for each of its models, quantizers and samples."""
-    shape, quantizers = (len(rows), len(work.samples)), range(len(work.quantizers))
-    missing = [number for number in quantizers if f"{number}.losses" not in group.arrays]
-    _require(not missing, rows, f"no losses of quantizer {missing[:1]}")
-    for name, array in group.arrays.items():
-        number, _, part = name.partition(".")
-        if number.isdigit() and not part.startswith(EXTRACTED):
-            _require(int(number) in quantizers, rows, f"{name}, and there are {len(quantizers)} quantizers")
-            _require(part == EARLIER or array.shape == shape, rows, f"{name} of shape {array.shape}, not {shape}")
-            _require(array.dtype.kind == "f", rows, f"{name} of {array.dtype}")
-            _require(part == UTILITY or bool(np.isfinite(array).all()), rows, f"{name} that are not finite")
-    traits = [len(column) for column in group.traits]
-    _require(traits == [len(rows)] * len(quantizers), rows, f"traits of {traits} models")
+    rows, shape = job.rows, (len(job.rows), len(work.samples))
+    numbers = sorted(group.versions)
+    _require(numbers == sorted(job.quantizers), rows, f"quantizers {numbers}, not {sorted(job.quantizers)}")
+    for number, version in group.versions.items():
+        _require("losses" in version.arrays, rows, f"no losses of quantizer {number}")
+        _require(len(version.traits) == len(rows), rows, f"traits of {len(version.traits)} models")
+        for name, array in version.arrays.items():
+            if not name.startswith(EXTRACTED):
+                _require(name == EARLIER or array.shape == shape, rows, f"{name} of shape {array.shape}, not {shape}")
+                _require(array.dtype.kind == "f", rows, f"{name} of {array.dtype}")
+                _require(name == UTILITY or bool(np.isfinite(array).all()), rows, f"{name} that are not finite")
 
 
 def _require(condition: bool, rows: range, what: str) -> None:

@@ -1,6 +1,6 @@
-"""Groups of rows that are already computed, on disk under the hash of everything that they depend on.
+"""What is already computed, on disk under the hash of everything that it depends on: weights, and rows of versions.
 
-A group is written under a temporary name, synced and renamed, with a checksum over its content, so that it is whole or
+A file is written under a temporary name, synced and renamed, with a checksum over its content, so that it is whole or
 absent. Resuming an audit is skipping what verifies; a change of any input has another key and can never meet a stale
 row. One audit at a time writes into a folder.
 """
@@ -8,25 +8,30 @@ row. One audit at a time writes into a folder.
 import hashlib
 import json
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.torch import save
+from torch import Tensor
 
-from quantmis.audit.execution.work import Group
+from quantmis.audit.execution.work import Rows, Weights
 from quantmis.errors import UserError
 from quantmis.files import private_folder, write_atomically
 from quantmis.tables.traits import VersionTraits
 from quantmis.tensor_files import entry
 
+ROWS, WEIGHTS = "rows", "weights"
+"""The two levels, a folder each."""
+
 
 class Damaged(Exception):  # noqa: N818 it says what the group is
-    """Say that a stored group is not what was written."""
+    """Say that what is stored is not what was written."""
 
 
 @dataclass(frozen=True)
@@ -43,43 +48,64 @@ class Choice:
 
 @dataclass(frozen=True)
 class Store:
-    """Keep groups in `folder` by key."""
+    """Keep weights and rows in `folder` by key."""
 
     folder: Path
 
-    def path(self, key: str) -> Path:
-        """Return where the group of that key stands or would stand."""
-        return self.folder / f"{key}.safetensors"
+    def path(self, key: str, kind: str = ROWS) -> Path:
+        """Return where the rows, or weights, of that key stand or would stand."""
+        return self.folder / kind / f"{key}.safetensors"
 
-    def save(self, key: str, group: Group) -> None:
-        """Write a group, whole or not at all; `UserError` where the disk refuses it."""
-        words = {"traits": _as_metadata(group.traits), "outside": json.dumps(dict(group.outside), sort_keys=True)}
-        metadata = {**words, "checksum": _checksum(key, group.arrays, words)}
-        arrays = {name: np.ascontiguousarray(array) for name, array in group.arrays.items()}
+    def save_rows(self, key: str, rows: Rows) -> None:
+        """Write rows, whole or not at all; `UserError` where the disk refuses it."""
+        tensors = {name: torch.from_numpy(np.array(array, order="C")) for name, array in rows.arrays.items()}
+        self._save(key, ROWS, tensors, _words(rows.outside, _as_metadata(rows.traits)))
+
+    def save_weights(self, key: str, weights: Weights) -> None:
+        """Write weights, whole or not at all; `UserError` where the disk refuses it."""
+        self._save(key, WEIGHTS, weights.tensors, _words(weights.outside))
+
+    def load_rows(self, key: str) -> Rows | None:
+        """Return the rows of that key, or None where there are none; `Damaged` where they do not verify."""
+        if (found := self._load(key, ROWS)) is None:
+            return None
+        tensors, words = found
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        return Rows(arrays, _from_metadata(words["traits"]), json.loads(words["outside"]))
+
+    def load_weights(self, key: str) -> Weights | None:
+        """Return the weights of that key, or None where there are none; `Damaged` where they do not verify."""
+        found = self._load(key, WEIGHTS)
+        return None if found is None else Weights(found[0], json.loads(found[1]["outside"]))
+
+    def _save(self, key: str, kind: str, tensors: Mapping[str, Tensor], words: dict[str, str]) -> None:
+        metadata = {**words, "checksum": _checksum(f"{kind} {key}", tensors, words)}
+        path = self.path(key, kind)
         private_folder(self.folder)
-        write_atomically(self.path(key), save(arrays, metadata=metadata))
+        private_folder(path.parent)
+        write_atomically(path, save({name: each.contiguous() for name, each in tensors.items()}, metadata=metadata))
 
-    def load(self, key: str) -> Group | None:
-        """Return the group of that key, or None where there is none; `Damaged` where it does not verify."""
-        path = self.path(key)
+    def _load(self, key: str, kind: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+        path = self.path(key, kind)
         if not path.exists():
             return None
         if not path.is_file():
             raise Damaged(f"{path.name}: it is no file")
         try:
-            with safe_open(path, framework="numpy") as file:
+            with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a mapping
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a mapping
             words = {name: metadata[name] for name in ("traits", "outside")}
-            if metadata["checksum"] != _checksum(key, arrays, words):
+            if metadata["checksum"] != _checksum(f"{kind} {key}", tensors, words):
                 raise Damaged(f"{path.name}: its checksum does not match")
-            return Group(arrays, _from_metadata(words["traits"]), json.loads(words["outside"]))
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise Damaged(f"{path.name}: {error}") from error
+        return tensors, words
 
     def clear(self) -> None:
         """Remove all finished work, and which engine it was done by."""
-        for file in [*self.folder.glob("*.safetensors"), *self.folder.glob("*.way")]:
+        files = [each for kind in (ROWS, WEIGHTS) for each in (self.folder / kind).glob("*.safetensors")]
+        for file in [*files, *self.folder.glob("*.way")]:
             file.unlink()
 
     def remembered(self, task: str) -> Choice | None:
@@ -123,19 +149,28 @@ def locked(folder: Path) -> Generator[None]:
         lock.release()
 
 
-def _checksum(key: str, arrays: dict[str, np.ndarray], words: dict[str, str]) -> str:
+def as_bytes(tensor: Tensor) -> np.ndarray:
+    """Return the bytes of a tensor, whatever its type."""
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+
+
+def _checksum(key: str, tensors: Mapping[str, Tensor], words: dict[str, str]) -> str:
     digest = hashlib.sha256(json.dumps([key, words], sort_keys=True).encode())
-    for name in sorted(arrays):
-        digest.update(entry(name, arrays[name].dtype.str, arrays[name].shape, arrays[name].nbytes))
-        digest.update(np.ascontiguousarray(arrays[name]).data)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(entry(name, str(tensor.dtype), tuple(tensor.shape), tensor.nbytes))
+        digest.update(as_bytes(tensor).data)
     return digest.hexdigest()
 
 
-def _as_metadata(traits: list[list[VersionTraits]]) -> str:
+def _words(outside: Mapping[str, str], traits: str = "") -> dict[str, str]:
+    return {"traits": traits, "outside": json.dumps(dict(outside), sort_keys=True)}
+
+
+def _as_metadata(traits: list[VersionTraits]) -> str:
     """Write traits as JSON."""
-    return json.dumps([[asdict(each) for each in column] for column in traits])
+    return json.dumps([asdict(each) for each in traits])
 
 
-def _from_metadata(text: str) -> list[list[VersionTraits]]:
+def _from_metadata(text: str) -> list[VersionTraits]:
     """Read traits written by `_as_metadata`."""
-    return [[VersionTraits(**each) for each in column] for column in json.loads(text)]
+    return [VersionTraits(**each) for each in json.loads(text)]

@@ -1,7 +1,8 @@
 """The unit of an audit: train one group of models, put each through every quantizer, keep its rows of the tables.
 
 A group is a pure function of the work and its place in it, so it can be computed anywhere, in any order, twice, or
-not at all where the store already holds it.
+not at all where the store already holds it. It has two levels: weights, which training left, and the rows of each
+version, which are computed from them; so another quantizer trains nothing.
 """
 
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Bool, Int
+from torch import Tensor
 
 from quantmis.data.samples import Samples
 from quantmis.models import Task
@@ -22,17 +24,54 @@ CALIBRATION = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
-    """Hold the rows of a group of models, per quantizer: arrays by name, and the traits of each model.
+class Weights:
+    """Hold what training changed in the models of a group: tensors by name.
 
-    `arrays["2.losses"]` [models, samples] belongs to the third quantizer; "2.earlier" [models * checkpoints, held out]
-    holds the losses of checkpoints, a model's in one piece. `arrays["weights/3/name"]` are weights of model 3, if kept.
+    "3/0.weight" belongs to model 3 of the audit as it ended, "40:3/0.weight" to the same model after step 40.
     `outside` holds the digests of what was read beside the arguments: see `quantmis.audit.execution.outside`.
     """
 
-    arrays: dict[str, np.ndarray]
-    traits: list[list[VersionTraits]]
+    tensors: dict[str, Tensor]
     outside: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def size(self) -> int:
+        """Bytes of all tensors."""
+        return sum(each.nbytes for each in self.tensors.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Hold the rows of a group of models under one quantizer: arrays by name, and the traits of each model.
+
+    `arrays["losses"]` [models, samples]; "earlier" [models * checkpoints, held out] holds the losses of checkpoints, a
+    model's in one piece. `outside`: as of `Weights`.
+    """
+
+    arrays: dict[str, np.ndarray]
+    traits: list[VersionTraits]
+    outside: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Hold the rows of a group of models by the number of the quantizer, and weights if they were trained and are kept.
+
+    `is_whole`: whether the weights alone are the models; where they are not, they are not kept.
+    """
+
+    versions: dict[int, Rows]
+    weights: Weights | None = None
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Say what is to be computed of a group: the rows under these quantizers, from `weights` or by training first."""
+
+    rows: range
+    quantizers: tuple[int, ...]
+    weights: Weights | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +79,8 @@ class Work:
     """Say what an audit computes: rows for each model of `member` [models, samples] and each quantizer.
 
     `checkpoints`: optimiser steps at which replicates (the first `replicates` models) also yield candidates for the
-    indicator. `keep_weights`: whether the weights of the full-precision models are kept. `canaries`: how many samples,
-    the last, are canaries, and `repeats` [samples] how often each stands in the training sets that it is in.
+    indicator. `keep_weights`: "all", "adapters" or "none", of which models weights are kept. `canaries`: how many
+    samples, the last, are canaries, and `repeats` [samples] how often each stands in the training sets that it is in.
     `calibrate_on`: "held_out" or "members", what quantizers that look at data are shown. `scope` is the hash of the
     functions that train, `outside` what they read while they were tried, as digests. `together` [samples]: which
     samples are one group, or copies of one sample.
@@ -55,7 +94,7 @@ class Work:
     engine: Engine
     checkpoints: tuple[int, ...] = ()
     replicates: int = 0
-    keep_weights: bool = False
+    keep_weights: str = "none"
     canaries: int = 0
     calibrate_on: str = "held_out"
     repeats: Int[np.ndarray, " samples"] | None = None
@@ -98,6 +137,15 @@ class Work:
         """The samples that no model is trained on: not those that are like the canaries."""
         is_canary = np.arange(len(self.samples)) >= len(self.samples) - self.canaries
         return ~np.any(self.member, axis=0) & ~is_canary
+
+    def job(self, rows: range) -> Job:
+        """Return what is to be computed of a group of which nothing is known yet."""
+        return Job(rows, tuple(range(len(self.quantizers))))
+
+    @property
+    def keeps_weights(self) -> bool:
+        """Whether weights are kept, as asked for: of all models, of those with adapters, or of none."""
+        return self.keep_weights == "all" or (self.keep_weights == "adapters" and self.task.has_adapters)
 
     def groups(self) -> list[range]:
         """Return the rows of each group."""

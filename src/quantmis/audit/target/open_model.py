@@ -1,6 +1,7 @@
 """The model of a target in memory, once: its versions are made in it, one after the other, and undone."""
 
 import copy
+import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -71,7 +72,7 @@ class OpenModel:
 
     @cached_property
     def _originals(self) -> Originals:
-        return Originals(self.module, self._folder)
+        return Originals(self.module, _place(self._folder))
 
     def quantized(
         self, quantizer: Quantizer, calibration: Tensor | None, generator: torch.Generator
@@ -104,6 +105,13 @@ class OpenModel:
             yield replace(formats.restore_into(self.module, file.path, file.rename, keep=keep), layers=(), others={})
         finally:
             originals.put_back()
+
+
+def _place(folder: Path | None) -> Path | None:
+    """Return a folder to write to on the disk of `folder`, which may not be there yet; None where there is none."""
+    places = [] if folder is None else [folder, *folder.absolute().parents]
+    there = next((each for each in places if each.is_dir()), None)
+    return there if there is not None and os.access(there, os.W_OK) else None
 
 
 def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module | Quantized:

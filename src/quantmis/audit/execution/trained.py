@@ -1,0 +1,76 @@
+"""The models of a group as tensors, and back: what training changed is kept, the rest comes with a fresh model.
+
+So low-rank adapters are kept as such, without the base that they were trained on. A recipe of the user's may change
+more of a model than its tensors; then the tensors are not the model, and are not kept.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from quantmis import seeds
+from quantmis.audit.execution.work import Weights, Work
+from quantmis.errors import require
+from quantmis.models.calling import users_errors
+from quantmis.models.probes import few_of
+from quantmis.models.rows import forward
+from quantmis.models.task import inputs
+
+END = 0
+"""The step that stands for the end of a training."""
+
+
+def tensors_of(work: Work, models: Mapping[int, nn.Module], step: int = END) -> dict[str, Tensor]:
+    """Return what training changed in models, by the names of `Weights`."""
+    tensors = dict[str, Tensor]()
+    for index, module in models.items():
+        before, home = _fresh(work, index).state_dict(), _home(index, step)
+        tensors |= {
+            home + name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, value in module.state_dict().items()
+            if name not in before or not _same(value.cpu(), before[name])
+        }
+    return tensors
+
+
+def restored(work: Work, weights: Weights, indices: Iterable[int], step: int = END) -> dict[int, nn.Module]:
+    """Return models as training left them, with their adapters where they have some."""
+    return {index: _filled(work, weights.tensors, index, step) for index in indices}
+
+
+def are_whole(work: Work, tensors: Mapping[str, Tensor], models: Mapping[int, nn.Module]) -> bool:
+    """Say whether the tensors of the first of the models make it again, to the bit of what it computes."""
+    index = next(iter(models))
+    again, few = _filled(work, tensors, index, END), few_of(inputs(work.samples))
+    with users_errors(f"{seeds.spell('shadow', index)} cannot compute the samples"):
+        outputs = [_outputs(module, few) for module in (models[index], again)]
+    return outputs[0].shape == outputs[1].shape and torch.equal(*outputs)
+
+
+def _outputs(module: nn.Module, few: Tensor) -> Tensor:
+    mode = module.training
+    try:
+        return forward(module, few)
+    finally:
+        module.train(mode)
+
+
+def _filled(work: Work, tensors: Mapping[str, Tensor], index: int, step: int) -> nn.Module:
+    module, home = _fresh(work, index), _home(index, step)
+    own = {name.removeprefix(home): tensor for name, tensor in tensors.items() if name.startswith(home)}
+    found = module.load_state_dict(own, strict=False)
+    require(not found.unexpected_keys, f"stored weights have {found.unexpected_keys[:1]}, and the model has not")
+    return module
+
+
+def _fresh(work: Work, index: int) -> nn.Module:
+    return work.task.trainable_module(seeds.integer(work.seed, "shadow", index, "weights"))
+
+
+def _home(index: int, step: int) -> str:
+    return f"{index}/" if step == END else f"{step}:{index}/"
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.dtype == other.dtype and torch.equal(one, other.cpu())
