@@ -146,7 +146,7 @@ def forget() -> None:
     [
         ("quantizers/ranges.py", ".round()).clamp", ".floor()).clamp", {UNIFORM}),
         ("quantizers/sign.py", "weight < 0", "weight <= 0", {SIGN}),
-        ("quantizers/uniform.py", '"""', '"""Now: ', set[str]()),
+        ("quantizers/uniform.py", "Evenly spaced levels", "Levels", set[str]()),
         ("quantizers/codebook.py", "must be at least 1, got", "must be larger, got", set[str]()),
         ("quantizers/base.py", "must be one of", "is to be one of", set[str]()),
         ("errors.py", "Say what was expected", "Tell what was expected", set[str]()),

@@ -8,13 +8,13 @@ inside functions included.
 import ast
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 HOME = Path(__file__).parents[2]
 PACKAGE = HOME.name
-WORDS = ("message", "hint")
+WORDS = (["message"], ["hint"])
 SPEAKING = ("print", "warn", "UserError", "users_errors")
 """Functions whose arguments are words for people, as are all but the first of those that are called `require`."""
 
@@ -58,17 +58,17 @@ class _Source(NamedTuple):
 
 @functools.cache
 def _read(file: Path) -> _Source:
-    source = file.read_bytes()
-    nodes = list(ast.walk(ast.parse(source)))
-    whole = [(alias.name, None) for node in nodes if isinstance(node, ast.Import) for alias in node.names]
-    parts = [
-        (node.module, alias.name)
-        for node in nodes
-        if isinstance(node, ast.ImportFrom) and node.module is not None
-        for alias in node.names
-    ]
-    ours = tuple((base, name) for base, name in [*whole, *parts] if base.partition(".")[0] == PACKAGE)
-    return _Source(ours, decisive(source))
+    tree = ast.parse(file.read_bytes())
+    ours = tuple(each for each in _named(tree) if each[0].partition(".")[0] == PACKAGE)
+    return _Source(ours, _decisive(tree))
+
+
+def _named(tree: ast.Module) -> Iterator[tuple[str, str | None]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield from ((node.module, alias.name) for alias in node.names)
 
 
 def _defined(base: str, name: str | None) -> Iterator[str]:
@@ -98,48 +98,38 @@ def decisive(source: str | bytes) -> str:
     >>> decisive("def half(x): return x / 2") == decisive("def half(x): return x / 3")
     False
     """
-    tree = _WithoutWords().visit(ast.parse(source))
+    return _decisive(ast.parse(source))
+
+
+def _decisive(tree: ast.Module) -> str:
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            body[:] = [each for each in body if not _is_docstring(each)]
+        for words in _words_of(node):
+            _silence(words)
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
-class _WithoutWords(ast.NodeTransformer):
-    """Take docstrings and the words of messages out of a source."""
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        """Leave docstrings out of a block, those of attributes too."""
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [each for each in body if not _is_words(each)]  # pyright: ignore[reportAttributeAccessIssue]
-        return super().generic_visit(node)
-
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """Leave the words of an error out."""
-        _silence([node])
-        return node
-
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        """Leave out words that get the name of such."""
-        if [getattr(each, "id", "") for each in node.targets] in ([each] for each in WORDS):
-            _silence([node.value])
-        return self.generic_visit(node)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Leave out the words of a call that says something if it comes to that."""
-        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-        if name in SPEAKING:
-            _silence([*node.args, *node.keywords])
-        elif name.lstrip("_").startswith("require"):
-            _silence([*node.args[1:], *node.keywords])
-        return self.generic_visit(node)
+def _words_of(node: ast.AST) -> list[Any]:
+    """Return the parts of a node that are words for people, if it says anything if it comes to that."""
+    if isinstance(node, ast.Raise):
+        return [node]
+    if isinstance(node, ast.Assign) and [getattr(each, "id", "") for each in node.targets] in WORDS:
+        return [node.value]
+    if not isinstance(node, ast.Call):
+        return []
+    name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+    guards = name.lstrip("_").startswith("require")
+    return [*node.args[1 if guards else 0 :], *node.keywords] if guards or name in SPEAKING else []
 
 
-def _is_words(node: ast.AST) -> bool:
+def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _silence(nodes: Iterable[ast.AST]) -> None:
-    """Empty all texts below some nodes, in place."""
-    for node in (below for each in nodes for below in ast.walk(each)):
+def _silence(words: ast.AST) -> None:
+    """Empty all texts below a node, in place."""
+    for node in ast.walk(words):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = ""
         if isinstance(node, ast.JoinedStr):
