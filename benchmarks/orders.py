@@ -133,9 +133,9 @@ than 10 % in truth. An order is stated by `theory.security_ranking` at 95 %, aft
 {table(tallies)}
 
 "Security's values" are what was ordered by before: where an advantage is below resolution the value is a bound, and
-bounds order nothing. "Listed" is by the advantage as measured. "By intervals apart": the 95 % intervals of `security` do not
-overlap, which is not corrected for the number of pairs; reports tell by it whether theory and attacks agree. The studies `reproduce admet` and `reproduce synthetic`
-were printed before this and order by such values."""
+bounds order nothing. "Listed" is by the advantage as measured. "By intervals apart": the 95 % intervals of `security`
+do not overlap, which is not corrected for the number of pairs; reports tell by it whether theory and attacks agree.
+The studies `reproduce admet` and `reproduce synthetic` were printed before this and order by such values."""
     print(text)
     write_section("security orders", text)
 
