@@ -1,5 +1,6 @@
 """Findings about the samples of an audit and about who was trained on which; their codes stand in `findings`."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from quantmis.analysis.settings import AnalysisSettings
@@ -87,11 +88,16 @@ def spared_members(subjects: Sequence[SubjectAnalysis]) -> Found:
 
 
 def spares_members(version: ScoredVersion, predicted: Estimate | Unmeasured) -> bool:
-    """Say whether members give away beyond doubt more than is predicted from what the channel lets pass."""
+    """Say whether members give away beyond doubt more than is predicted from what the channel lets pass.
+
+    The two err for different reasons, so their errors add as squares.
+    """
     if version.is_full_precision or isinstance(predicted, Unmeasured):
         return False
     seen = advantage_seen(version)
-    return isinstance(seen, Estimate) and seen.low > predicted.high
+    if isinstance(seen, Unmeasured):
+        return False
+    return seen.value - predicted.value > math.hypot(seen.value - seen.low, predicted.high - predicted.value)
 
 
 def scales_far_apart(subjects: Sequence[SubjectAnalysis]) -> Found:

@@ -6,6 +6,7 @@ bar is 0 but for claims that one measure orders quantizers as another does. Ther
 orders of which whole quantizers are out of place, so that nine of ten pairs must be ordered alike.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -125,6 +126,17 @@ def _weakest(outcomes: Sequence[Outcome], pairs: Sequence[tuple[str, str]], leve
     return refuting if refuting.high < 0 else min(estimates, key=lambda each: each.low)
 
 
+def _less_by_indicator(private: str, exposed: str) -> Number:
+    """Return the function to the logarithm of the r_Q of `private` over that of `exposed`, where both were measured."""
+
+    def of(outcome: Outcome) -> float | None:
+        rates = [outcome.of(name).indicator for name in (private, exposed)]
+        values = [each.value for each in rates if isinstance(each, Estimate) and each.reason is None and each.value > 0]
+        return math.log(values[0] / values[1]) if len(values) == 2 else None
+
+    return of
+
+
 def _sparsity_against_bits(outcome: Outcome) -> float:
     by_zeros = exposure(outcome.of(THIRD)) - exposure(outcome.of(NINE_TENTHS))
     by_bits = exposure(outcome.of(EIGHT)) - exposure(outcome.of(SIGN))
@@ -163,6 +175,12 @@ TAU = f"Kendall tau over the quantizers of a problem, mean; must exceed {ALIKE} 
 CLAIMS = (
     Claim("1.58 bit with 90 % zeros is the most private", PAPER, f"{AUC} to the quantizer closest to it", _closest),
     Claim("sign is less private than 1.58 bit with 33 % zeros", PAPER, AUC, _mean(_less(THIRD, SIGN))),
+    Claim(
+        "sign is less private than 1.58 bit with 33 % zeros, by the indicator",
+        PAPER,
+        "logarithm of r_Q with 33 % zeros over that of sign",
+        _mean(_less_by_indicator(THIRD, SIGN)),
+    ),
     Claim(
         "sparsity matters more than bits",
         PAPER,
