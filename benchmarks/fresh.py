@@ -190,9 +190,9 @@ and, from 1, of distortion.
 
 {report(found)}
 
-What limits it are deceivers of regressions: with one output, "class" scale and offset change all predictions at once, and
-a squared loss is not linear in a prediction, so that the offset does not cancel in rho as it does in the signal of a
-classification.
+What limits it are deceivers of regressions: with one output, "class" scale and offset change all predictions at once,
+and a squared loss is not linear in a prediction, so that the offset does not cancel in rho as it does in the signal of
+a classification.
 
 ![tau of the list against trainings, by problem](figures/fresh.svg)"""
     print(text)
