@@ -87,7 +87,7 @@ def test_the_mathematics_of_the_theory_page_gives_what_it_says():
     page = (DOCS / "explanation" / "theory.md").read_text(encoding="utf-8")
     examples = "".join(re.findall(r"^```pycon\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
     test = doctest.DocTestParser().get_doctest(examples, {}, "theory.md", None, None)
-    assert doctest.DocTestRunner().run(test) == (0, 5)
+    assert doctest.DocTestRunner().run(test) == (0, 8)
 
 
 @pytest.fixture(scope="module")

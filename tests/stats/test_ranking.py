@@ -7,8 +7,10 @@ from scipy.stats import kendalltau
 
 from quantmis.errors import UserError
 from quantmis.seeds import generator
+from quantmis.stats import Estimate
 from quantmis.stats.ranking import (
     kendall,
+    kendall_where_apart,
     probability_more_private,
     ranking,
 )
@@ -91,3 +93,33 @@ REFUSED = [
 def test_input_that_makes_no_sense_is_refused(call, words):
     with pytest.raises(UserError, match=words):
         call()
+
+
+def reaching(value, width):
+    return Estimate(value, value - width, value + width)
+
+
+def test_where_all_intervals_are_apart_the_two_taus_are_one():
+    values, other = generator(5, "apart").permuted(np.tile(np.arange(8.0), (2, 1)), axis=1)
+    narrow = [reaching(each, 0.1) for each in values]
+    assert kendall_where_apart(narrow, other).value == pytest.approx(kendall(values, other).value)
+
+
+def test_a_bound_has_no_order_that_could_agree_or_not():
+    """The version of the lowest bound is the most secure in truth: its interval reaches to 1."""
+    security = [reaching(0.9, 0.01), reaching(0.95, 0.01), Estimate(0.3, 0.3, 1.0, reason="below resolution")]
+    found = kendall_where_apart(security, np.array([1.0, 2.0, 3.0]))
+    assert found.value == 1.0
+    assert "1 of 3" in found.method
+
+
+def test_where_no_order_is_stated_there_is_no_tau():
+    with pytest.raises(UserError, match="none of 3 orders") as caught:
+        kendall_where_apart([reaching(each, 5.0) for each in (1.0, 2.0, 3.0)], np.arange(3.0))
+    assert caught.value.hint
+
+
+def test_an_agreement_counts_pairs_of_which_the_second_measure_is_tied_as_neither():
+    assert kendall_where_apart([reaching(each, 0.1) for each in (1.0, 2.0, 3.0)], np.array([1.0, 1.0, 2.0])).value == (
+        pytest.approx(2 / 3)
+    )

@@ -6,9 +6,19 @@ from outcomes import PRIVATE_FIRST, outcome
 from scipy.stats import t
 
 from quantmis.stats import Estimate, Unmeasured
-from quantmis.studies.contrasts import agreement, between, exposed_by_security, exposure, over, paired, ranks
+from quantmis.studies.contrasts import (
+    agreement,
+    between,
+    exposed_by_security,
+    exposure,
+    over,
+    paired,
+    ranks,
+    security_agreement,
+)
 from quantmis.studies.findings import CLAIMS, Finding, findings, spoken
 
+BY_INDICATOR = "sign is less private than 1.58 bit with 33 % zeros, by the indicator"
 ORDER = "the order is 90 % zeros, 2 bit, sign, 50 %, 33 % zeros, 3, 4, 8 bit"
 SIGN, THIRD, NINE_TENTHS = "sign", "ternary(sparsity=0.33)", "ternary(sparsity=0.9)"
 
@@ -32,6 +42,7 @@ def test_the_prototypes_order_confirms_what_they_found():
     assert found[ORDER] == "confirmed"
     assert found["sign is more private than 1.58 bit with 33 % zeros"] == "confirmed"
     assert found["sign is less private than 1.58 bit with 33 % zeros"] == "contradicted"
+    assert found[BY_INDICATOR] == "contradicted"
     assert found["2 bits give away less than 4"] == "confirmed"
     assert found["1.58 bit (half zeros) gives away less than 2 bits"] == "contradicted"
 
@@ -41,6 +52,25 @@ def test_another_order_contradicts_it():
     assert found["1.58 bit with 90 % zeros is the most private"] == "contradicted"
     found = verdicts(several(order=swapped(SIGN, THIRD)))
     assert found["sign is less private than 1.58 bit with 33 % zeros"] == "confirmed"
+    assert found[BY_INDICATOR] == "confirmed"
+
+
+def with_each(each_outcome, **measured):
+    quantizers = [each.model_copy(update={k: v(each) for k, v in measured.items()}) for each in each_outcome.quantizers]
+    return each_outcome.model_copy(update={"quantizers": quantizers})
+
+
+def test_a_rate_that_is_only_a_bound_says_nothing_of_sign():
+    bound = lambda each: Estimate(0.5, 0.0, 0.5, reason="below resolution")  # noqa: E731
+    assert verdicts([with_each(each, indicator=bound) for each in several()])[BY_INDICATOR] == "undecided"
+
+
+def test_security_agrees_where_its_intervals_are_apart_and_has_no_order_elsewhere():
+    narrow = with_each(outcome(), security=lambda each: Estimate(*[1 - each.lira.value] * 3))
+    assert security_agreement(exposure)(narrow) == pytest.approx(1.0)
+    bounds = with_each(outcome(), security=lambda each: Estimate(each.lira.value, 0.0, 1.0, reason="below resolution"))
+    assert security_agreement(exposure)(bounds) is None
+    assert security_agreement(exposure)(outcome()) is None
 
 
 def test_a_difference_that_changes_from_problem_to_problem_is_undecided():
@@ -122,7 +152,7 @@ def test_a_measure_that_was_not_measured_leaves_its_claim_undecided():
 
 def test_every_claim_has_a_verdict_and_is_written_out():
     said = [str(each) for each in findings(several())]
-    assert len(said) == len(CLAIMS) == 14
+    assert len(said) == len(CLAIMS) == 15
     assert all(each.startswith(("confirmed: ", "contradicted: ", "undecided: ")) for each in said)
 
 

@@ -1,10 +1,12 @@
 """Findings about the samples of an audit and about who was trained on which; their codes stand in `findings`."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from quantmis.analysis.settings import AnalysisSettings
 from quantmis.analysis.subject import SubjectAnalysis
 from quantmis.attacks.moments import spread_of_scales
+from quantmis.measures import ScoredVersion
 from quantmis.measures.predicted_advantage import PREDICTED_ADVANTAGE, advantage_seen
 from quantmis.results import BlindBaseline, Data, TargetResult
 from quantmis.stats import Estimate, Unmeasured
@@ -72,10 +74,7 @@ def spared_members(subjects: Sequence[SubjectAnalysis]) -> Found:
         version.table.name
         for subject in subjects
         for version, record in zip(subject.scored, subject.records, strict=True)
-        if not version.is_full_precision
-        and isinstance(predicted := record[PREDICTED_ADVANTAGE], Estimate)
-        and isinstance(seen := advantage_seen(version), Estimate)
-        and seen.low > predicted.high
+        if spares_members(version, record[PREDICTED_ADVANTAGE])
     ]
     if names:
         yield (
@@ -86,6 +85,19 @@ def spared_members(subjects: Sequence[SubjectAnalysis]) -> Found:
                 "predicted advantage make it look more private than it is. Attacks and twins lead."
             ),
         )
+
+
+def spares_members(version: ScoredVersion, predicted: Estimate | Unmeasured) -> bool:
+    """Say whether members give away beyond doubt more than is predicted from what the channel lets pass.
+
+    The two err for different reasons, so their errors add as squares.
+    """
+    if version.is_full_precision or isinstance(predicted, Unmeasured):
+        return False
+    seen = advantage_seen(version)
+    if isinstance(seen, Unmeasured):
+        return False
+    return seen.value - predicted.value > math.hypot(seen.value - seen.low, predicted.high - predicted.value)
 
 
 def scales_far_apart(subjects: Sequence[SubjectAnalysis]) -> Found:

@@ -7,6 +7,7 @@ Higher means more private. A rank counts the quantizers that are *significantly*
 which the data cannot separate share a rank instead of being ordered by chance.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -98,6 +99,34 @@ def kendall(
     value = float(np.asarray(stats.kendalltau(first, second))[0])
     low, high = _fisher(value, len(first), level)
     return Estimate(value, low, high, level, "Kendall tau-b, Fieller's interval over quantizers")
+
+
+def kendall_where_apart(
+    first: Sequence[Estimate], second: Float[np.ndarray, " quantizers"], level: float = 0.95
+) -> Estimate:
+    """Return Kendall's tau between two measures over the pairs that the first tells apart, with its interval.
+
+    A pair is told apart where its intervals do not overlap, whichever way their errors hang together; others, and
+    values that are bounds only, have no order that could agree with another. The interval is that of `kendall`.
+    Raises `UserError` where no pair is told apart, and for lengths that differ.
+
+    >>> wide = [Estimate(1.0, 0.0, 2.0), Estimate(1.5, 0.5, 2.5), Estimate(9.0, 8.0, 10.0)]
+    >>> kendall_where_apart(wide, np.array([2.0, 1.0, 3.0])).value
+    1.0
+    """
+    require(len(first) == len(second), f"expected two measures of the same quantizers, got {len(first), len(second)}")
+    low, high = (np.array([getattr(each, end) for each in first]) for end in ("low", "high"))
+    order = np.triu((low[:, None] > high).astype(int) - (high[:, None] < low), 1)
+    pairs, all_pairs = int((order != 0).sum()), len(first) * (len(first) - 1) // 2
+    require(
+        pairs > 0,
+        f"none of {all_pairs} orders is stated: the intervals overlap",
+        hint="measure on more held-out samples",
+    )
+    value = float((order * np.sign(second[:, None] - second)).sum() / pairs)
+    low_end, high_end = _fisher(value, int((order + order.T != 0).any(axis=1).sum()), level)
+    method = f"Kendall's tau over the {pairs} of {all_pairs} orders that are stated, Fieller's interval over quantizers"
+    return Estimate(value, low_end, high_end, level, method)
 
 
 def _ranking(probability: Float[np.ndarray, "quantizers quantizers"], level: float) -> Ranking:

@@ -9,7 +9,7 @@ from scipy.stats import rankdata, ttest_ind
 from quantmis.errors import UserError
 from quantmis.stats import Estimate, Unmeasured
 from quantmis.stats.interval import quantile
-from quantmis.stats.ranking import kendall
+from quantmis.stats.ranking import kendall, kendall_where_apart
 from quantmis.studies.outcome import Outcome, QuantizerOutcome
 
 Number = Callable[[Outcome], float | None]
@@ -89,6 +89,22 @@ def agreement(first: Score, second: Score) -> Number:
             return kendall(table[:, 0], table[:, 1]).value
         except UserError:
             return None  # one of the two is the same for all: there is no order to compare
+
+    return of
+
+
+def security_agreement(second: Score) -> Number:
+    """Return the function to Kendall's tau between security by theory, where it states an order, and a score."""
+
+    def of(outcome: Outcome) -> float | None:
+        secure = [each.security for each in outcome.quantizers if isinstance(each.security, Estimate)]
+        values = [second(each) for each in outcome.quantizers]
+        if None in values or len(secure) < len(values):
+            return None
+        try:
+            return kendall_where_apart(secure, -np.array(values, dtype=float)).value
+        except UserError:
+            return None  # too few samples to order any two
 
     return of
 

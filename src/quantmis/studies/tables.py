@@ -19,6 +19,7 @@ from quantmis.studies.contrasts import (
     over,
     paired,
     ranks,
+    security_agreement,
 )
 from quantmis.studies.findings import Finding, spoken
 from quantmis.studies.outcome import LOWER_IS_BETTER, Outcome, QuantizerOutcome
@@ -57,8 +58,12 @@ def by_rank(outcomes: Sequence[Outcome], level: float) -> str:
 
 def by_problem(outcomes: Sequence[Outcome], fact: Sequence[str], level: float) -> str:
     """Return a row for each problem: the two ends of what is given away, and whether the theory orders quantizers."""
-    taus = [agreement(score, exposure) for score in (exposed_by_indicator, exposed_by_security, paired)]
-    taus.append(agreement(exposed_by_indicator, exposed_by_security))
+    taus = [
+        agreement(exposed_by_indicator, exposure),
+        security_agreement(exposure),
+        agreement(paired, exposure),
+        security_agreement(exposed_by_indicator),
+    ]
     rows = [
         [
             *(outcome.facts[name] for name in fact),

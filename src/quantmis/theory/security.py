@@ -80,8 +80,7 @@ def security(
     method = f"boundary flux, {draws} draws, {samples} points, {law.candidates} of {len(losses)} candidates can win"
     if not law.covariance.any():
         return _bound(3 / draws, level, method, "no other candidate is ever better")
-    run = _Run.of(law, n, draws, seed)
-    return _estimate(_flux(run, _column_error(law, n, run, seed)), n / samples, 3 / draws, level, method)
+    return _estimate(_sampled(law, n, draws, seed), n / samples, 3 / draws, level, method)
 
 
 def advantage(losses: Float[np.ndarray, "candidates points"], n: int, draws: int = DRAWS, seed: int = 0) -> float:
@@ -94,7 +93,13 @@ def advantage(losses: Float[np.ndarray, "candidates points"], n: int, draws: int
     0.02
     """
     law = _law(losses, n, draws)
-    return _flux(_Run.of(law, n, draws, seed), 0.0).advantage if law.covariance.any() else 0.0
+    return _flux(_Run.of(law, n, draws, seed), None).advantage if law.covariance.any() else 0.0
+
+
+def flux(losses: Float[np.ndarray, "candidates samples"], n: int, draws: int, seed: int) -> "Flux | None":
+    """Return the advantage with its errors in parts, which tables of the same samples share; None where it is 0."""
+    law = _law(losses, n, draws)
+    return _sampled(law, n, draws, seed) if law.covariance.any() else None
 
 
 def two_gaussian_advantage(gap: float, deviation: float, n: int) -> float:
@@ -148,12 +153,28 @@ class _Run:
         return _Run(draws, moves, sums.first(RESAMPLED_DRAWS), directions, _joined(met))
 
 
-@dataclass(frozen=True)
-class _Flux:
-    """`advantage`: Delta_n; `relative_error`: the standard error of its logarithm."""
+@dataclass(frozen=True, eq=False)
+class Flux:
+    """Hold Delta_n, and how much its logarithm errs, by cause.
+
+    `draws`: the standard error from the draws. `points`: the influence of each point z, the same points whatever the
+    candidates. `columns`: the logarithm on resamples of the columns, the same resamples for all tables of one size.
+    """
 
     advantage: float
-    relative_error: float
+    draws: float
+    points: Float[np.ndarray, " points"]
+    columns: Float[np.ndarray, " resamples"]
+
+    @property
+    def relative_error(self) -> float:
+        """The standard error of the logarithm."""
+        return math.hypot(self.draws, float(np.sqrt((self.points**2).sum())), float(self.columns.std(ddof=1)))
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether this is a number and not a bound only."""
+        return self.relative_error < UNRESOLVED
 
 
 def _law(losses: np.ndarray, n: int, draws: int) -> Law:
@@ -166,19 +187,25 @@ def _law(losses: np.ndarray, n: int, draws: int) -> Law:
     return Law.of(without_shared(distinct(checked(losses))), n)
 
 
-def _flux(run: _Run, column_error: float) -> _Flux:
+def _sampled(law: Law, n: int, draws: int, seed: int) -> Flux:
+    run = _Run.of(law, n, draws, seed)
+    return _flux(run, _on_resampled_columns(law, n, run, seed))
+
+
+def _flux(run: _Run, columns: np.ndarray | None) -> Flux:
     """Return `Delta_n = 1/2 E_z sum_k | P(k | z) - P(k) |`, and its errors from draws, points z and columns."""
     change = _change(run.crossings, run.moves, run.draws * MOVES)
     carried = _carried(run.crossings, run.moves, np.sign(change))
     per_draw = np.bincount(run.crossings.draw, weights=carried, minlength=run.draws) / MOVES
-    errors = [_standard_error(per_draw), _standard_error(np.abs(change).sum(axis=0)), column_error]
-    return _Flux(float(per_draw.mean()), math.hypot(*errors))
+    draws, points = _influence(per_draw), _influence(np.abs(change).sum(axis=0))
+    error = float(np.sqrt((draws**2).sum()))
+    return Flux(float(per_draw.mean()), error, points, np.zeros(2) if columns is None else columns)
 
 
-def _standard_error(values: Float[np.ndarray, " draws"]) -> float:
-    """Return the standard error of a mean relative to it."""
+def _influence(values: Float[np.ndarray, " draws"]) -> Float[np.ndarray, " draws"]:
+    """Return by how much each value moves the logarithm of their mean."""
     mean = float(values.mean())
-    return float(values.std()) / mean / math.sqrt(len(values)) if mean > 0 else math.inf
+    return (values / mean - 1) / len(values) if mean > 0 else np.full(len(values), np.inf)
 
 
 def _meet(sums: Sums, directions: Directions, moves: np.ndarray, stream: np.random.Generator) -> list[_Crossings]:
@@ -230,8 +257,8 @@ def _carried(
     return met.weight * step * (sign[met.left, met.point] - sign[met.right, met.point]) / 2
 
 
-def _column_error(law: Law, n: int, run: _Run, seed: int) -> float:
-    """Return the standard deviation of log Delta_n over resamples of the columns, on the same draws.
+def _on_resampled_columns(law: Law, n: int, run: _Run, seed: int) -> Float[np.ndarray, " resamples"]:
+    """Return log Delta_n on resamples of the columns, on the same draws.
 
     Columns act through the means of the losses, which enter n-fold.
     """
@@ -242,7 +269,7 @@ def _column_error(law: Law, n: int, run: _Run, seed: int) -> float:
     counts = stream.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=RESAMPLES)
     shifts = n * (counts @ totals.T) / (counts @ sizes)[:, None]
     values = [_first_order(run.sums.moved(shift), run, seed) for shift in shifts]
-    return float(np.log(np.maximum(values, np.finfo(float).tiny)).std(ddof=1))
+    return np.log(np.maximum(values, np.finfo(float).tiny))
 
 
 def _first_order(sums: Sums, run: _Run, seed: int) -> float:
@@ -252,7 +279,7 @@ def _first_order(sums: Sums, run: _Run, seed: int) -> float:
     return float(np.abs(_change(met, run.moves[:, :RESAMPLED_POINTS], len(lines.start))).sum(axis=0).mean() / 2)
 
 
-def _estimate(flux: _Flux, share: float, fewest: float, level: float, method: str) -> Estimate:
+def _estimate(flux: Flux, share: float, fewest: float, level: float, method: str) -> Estimate:
     """Return 1 - Delta_n with its interval, or the bound where that is too wide; `share` is n over the columns.
 
     With `Delta_n ~ exp(-t^2 / 2)` the columns err evenly in t, by sqrt(n / N), hence unevenly in log Delta_n: its
@@ -261,7 +288,7 @@ def _estimate(flux: _Flux, share: float, fewest: float, level: float, method: st
     deviations = float(stdtrit(RESAMPLES - 1, (1 + level) / 2))
     up = deviations * math.hypot(flux.relative_error, METHOD_ERROR)
     down = up + deviations**2 * share / 2
-    if not flux.relative_error < UNRESOLVED:
+    if not flux.is_resolved:
         high = flux.advantage * math.exp(up) if 0 < flux.relative_error < 5 else 1.0
         why = f"an advantage near {max(flux.advantage, fewest):.1g} needs more columns or draws"
         return _bound(max(high, fewest), level, method, why)
