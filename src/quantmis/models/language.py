@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from quantmis.data.forms import NEIGHBOURS, OWN, SURPRISE, UNIT
 from quantmis.data.tokens import PADDING, numbers
 from quantmis.models import head_in_parts
 from quantmis.models.precision import computing
@@ -24,11 +25,21 @@ from quantmis.models.precision import computing
 SHARE = 0.2
 """The share of a text's tokens that Min-K% and Min-K%++ look at, as in the papers' main results."""
 
-STATISTICS = ("loss", "min_k", "min_k_plus_plus", "lowercase_loss", "prefixed_loss")
-"""What a model returns for each text where nothing is learnt; the last two of the forms that a text comes with."""
+STATISTICS = (
+    *("loss", "min_k", "min_k_plus_plus", "ending"),
+    *("lowercase_loss", "prefixed_loss", "member_prefixed_loss", "dc_pdd", "neighbour_loss"),
+)
+"""What a model returns for each text where nothing is learnt; from the fifth on of the forms that a text comes in."""
 
-ALWAYS = 3
+LOSS = STATISTICS.index("loss")
+ALWAYS = STATISTICS.index("lowercase_loss")
 """How many of them every text has."""
+
+ABSENT = -1.0
+"""What stands for the loss of a form that texts do not come in; no loss is so small."""
+
+MOST = 0.01
+"""What a token counts at most in DC-PDD. Its paper tunes this on texts of known membership, which an audit has not."""
 
 LOGITS = 2**24
 """Logits that are computed at once where nothing is learnt."""
@@ -62,14 +73,14 @@ class Reading:
     shows_logits: bool = False
     texts: int = 0
     windows: Tensor | None = None
+    surprise: Tensor | None = None
     below: Any = None
 
 
 def plain(model: Any) -> nn.Module:
     """Return a causal language model that takes token numbers and returns `STATISTICS`, and only the loss in training.
 
-    It takes [texts, longest], or [texts, 2, longest] where each text comes with its lower case, or [texts, 3, longest]
-    where it also comes behind a prefix.
+    It takes [texts, longest], or [texts, forms, longest] where each text comes in several (`quantmis.data.forms`).
     """
     reading = Reading(context_of(model.config), head_in_parts.is_possible(model))
     model.reading = reading
@@ -127,14 +138,23 @@ def _windows(module: Any, arguments: tuple[Tensor, ...], words: dict[str, Any]) 
 
     Tokens that are context alone (`quantmis.data.tokens`) are read as any other; their sign says that none is scored.
     """
-    tokens, reading = arguments[0].long(), module.reading
+    tokens, reading, surprise = arguments[0].long(), module.reading, words.pop("surprise", None)
     reading.texts = len(tokens)
     if tokens.ndim == 3:
-        tokens = tokens[:, 0] if module.training else tokens.transpose(0, 1).flatten(0, 1)
-    reading.windows = windows(_trimmed(tokens), reading.context)
+        surprise = tokens[:, SURPRISE] if tokens.shape[1] > SURPRISE and not module.training else None
+        tokens = tokens[:, OWN] if module.training else _in_turn(tokens)
+    trimmed = _trimmed(tokens)
+    reading.windows = windows(trimmed, reading.context)
+    reading.surprise = None if surprise is None else windows(surprise[:, : trimmed.shape[1]], reading.context)
     reading.wants_parts = head_in_parts.wants(module, tokens)
     only = {"logits_to_keep": 1} if reading.wants_parts else {}
     return (), {**words, "input_ids": numbers(reading.windows).flatten(0, 1).clamp(min=0), "use_cache": False, **only}
+
+
+def _in_turn(forms: Tensor) -> Tensor:
+    """Return texts [texts, forms, longest] as [forms of tokens * texts, longest], one form after the other."""
+    tokens = torch.cat([forms[:, :SURPRISE], forms[:, NEIGHBOURS:]], dim=1)
+    return tokens.transpose(0, 1).flatten(0, 1)
 
 
 def _trimmed(tokens: Tensor) -> Tensor:
@@ -163,6 +183,7 @@ def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
     """Turn the logits of windows into the statistics of texts, [texts, statistics]."""
     reading, logits = module.reading, output.logits
     tokens, reading.windows = reading.windows, None
+    surprise, reading.surprise = reading.surprise, None
     if reading.shows_logits:
         return logits
     target = nn.functional.pad(tokens[..., 1:], (0, 1), value=PADDING)
@@ -173,9 +194,14 @@ def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
         log_p, standard = _by_token_in_parts(module, logits, tokens, target)
     else:
         log_p, standard = _by_token(logits.unflatten(0, tokens.shape[:2]).float(), target)
-    statistics = _of_texts(log_p, standard, target)
-    own, others = statistics[: reading.texts], statistics[reading.texts :, 0]
-    return torch.cat([own, others.view(-1, reading.texts).T], dim=1) if len(others) else own
+    texts = reading.texts
+    losses = _loss(log_p[texts:], target[texts:]).view(-1, texts).T
+    parts = [_of_texts(log_p[:texts], standard[:texts], target[:texts]), losses[:, : SURPRISE - 1]]
+    if surprise is not None:
+        parts.append(_calibrated(log_p[:texts], surprise)[:, None])
+    if losses.shape[1] >= SURPRISE:
+        parts.append(losses[:, SURPRISE - 1 :].mean(1, keepdim=True))
+    return torch.cat(parts, dim=1)
 
 
 def _by_token_in_parts(module: Any, last: Tensor, tokens: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -202,12 +228,36 @@ def _log_probability(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def _loss(log_p: Tensor, target: Tensor) -> Tensor:
+    """Return the mean loss of the tokens of each text, [texts]; `ABSENT` where none is scored."""
     mask = target >= 0
-    return -torch.where(mask, log_p, 0.0).flatten(1).sum(1) / mask.flatten(1).sum(1)
+    count = mask.flatten(1).sum(1)
+    return torch.where(count > 0, -torch.where(mask, log_p, 0.0).flatten(1).sum(1) / count.clamp(min=1), ABSENT)
+
+
+def _ending(log_p: Tensor, target: Tensor) -> Tensor:
+    """Return the log-probability of what is scored of the second half of each text, [texts].
+
+    Of a text with context, a prompt say, that of all that is scored.
+    """
+    place = (target != PADDING).flatten(1).cumsum(1)
+    half = ((place[:, -1:] + 1) // 2).clamp(min=1)
+    start = torch.where((target < PADDING).flatten(1).any(1, keepdim=True), 1, half)
+    return torch.where((target >= 0).flatten(1) & (place >= start), log_p.flatten(1), 0.0).sum(1)
+
+
+def _calibrated(log_p: Tensor, surprise: Tensor) -> Tensor:
+    """Return the score of DC-PDD of each text, [texts]: the mean over tokens of p times their surprise, at most `MOST`.
+
+    `surprise` [texts, windows, tokens] is that of the tokens themselves; those of 0 do not count.
+    """
+    follows = nn.functional.pad(surprise[..., 1:], (0, 1), value=0).clamp(min=0)
+    counts = (follows > 0).flatten(1)
+    each = (log_p.exp() * follows * UNIT).clamp(max=MOST).flatten(1)
+    return torch.where(counts, each, 0.0).sum(1) / counts.sum(1).clamp(min=1)
 
 
 def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
-    """Return loss, Min-K% and Min-K%++ of texts [texts, 3], from logits [texts, windows, tokens, vocabulary].
+    """Return what every text has of `STATISTICS`, from logits [texts, windows, tokens, vocabulary].
 
     `target` [texts, windows, tokens] is the token that follows, negative where there is none.
     """
@@ -219,8 +269,9 @@ def _by_token(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _of_texts(log_p: Tensor, standard: Tensor, target: Tensor) -> Tensor:
-    """Return the statistics of texts, [texts, 3], from those of their tokens, [texts, windows, tokens] each."""
-    return torch.stack([_loss(log_p, target), *_lowest(torch.stack([log_p, standard]), target)], dim=1)
+    """Return the statistics of texts, [texts, `ALWAYS`], from those of their tokens, [texts, windows, tokens] each."""
+    lowest = _lowest(torch.stack([log_p, standard]), target)
+    return torch.stack([_loss(log_p, target), *lowest, _ending(log_p, target)], dim=1)
 
 
 def _whole(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,6 +23,7 @@ from quantmis.models.hugging_face import CAUSAL_LM, HuggingFace
 from quantmis.models.losses import CrossEntropy, Loss, as_loss
 from quantmis.models.outputs import Outputs
 from quantmis.models.recipe import Recipe
+from quantmis.models.text_forms import MoreForms
 from quantmis.models.texts import samples_of, tokenizer_at
 
 Train = Callable[[nn.Module, Samples, torch.Generator], nn.Module]
@@ -120,15 +121,19 @@ class Task:
         loss_on: str | None = None,
         tokenizer: str | Path | None = None,
         prefix: "Texts | None" = None,
+        member_prefix: "Texts | None" = None,
+        corpus: "Texts | None" = None,
+        neighbours: int = 0,
     ) -> Samples:
         """Return texts as the samples of a causal language model: paths of files, or `Texts.of` a list of strings.
 
         `by`, `column`, `groups`, `at_most`, `distinct` and `seed`: see `quantmis.data.texts.read_texts`. `longest`: how
         many tokens of a text are read, by default 2,048 or as many as the model reads at once. `loss_on`: which tokens
         of chats, instructions and the like are scored, "completion" or "all" (`quantmis.data.examples`). `tokenizer`:
-        the folder of the one that training used, by default that of the model. `prefix`: texts that the model never
-        saw, for the attack recall. `reference`: whether the model before fine-tuning, where it has weights to start
-        from, is what the difference to a reference is taken from.
+        the folder of the one that training used, by default that of the model. `prefix`, `member_prefix`,
+        `corpus` and `neighbours`: what the attacks recall, con_recall, dc_pdd and neighbourhood need
+        (`quantmis.models.text_forms.MoreForms`). `reference`: whether the model before fine-tuning, where it has
+        weights to start from, is what the difference to a reference is taken from, and neighbours are drawn from.
         """
         maker = self.model
         require(
@@ -143,7 +148,8 @@ class Task:
         has_base = reference and maker.starts_from_weights
         model = self.build(0) if has_base else self.empty()
         base = model if has_base else None
-        return samples_of(paths, tokenizer_at(tokenizer or maker.place), model, base, longest, loss_on, prefix)
+        more = MoreForms(prefix, member_prefix, corpus, neighbours)
+        return samples_of(paths, tokenizer_at(tokenizer or maker.place), model, base, longest, loss_on, more)
 
     def build(self, seed: int) -> nn.Module:
         """Return a fresh module whose initial weights depend on `seed` alone."""

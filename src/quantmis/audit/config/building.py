@@ -10,7 +10,7 @@ from quantmis.audit.config.target import target_of
 from quantmis.data.paths import inside
 from quantmis.data.samples import Samples
 from quantmis.data.sources import read as read_samples
-from quantmis.data.sources import read_prefix, read_text, require_fitting
+from quantmis.data.sources import read_beside, read_text, require_fitting
 from quantmis.errors import require
 from quantmis.model_folders import last_checkpoint
 from quantmis.models import Recipe, Task
@@ -52,8 +52,8 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
     if file.kind is not None:
         texts = read_text(data, folder, target is None, None if target is None else target.column)
         own = None if target is None else tokenizer_of(inside(folder, target.weights, "target.weights"))
-        task, prefix = task_of(file, folder), read_prefix(data, folder)
-        return task.samples(texts, longest=data.longest, loss_on=data.loss_on, tokenizer=own, prefix=prefix)
+        words: dict[str, Any] = {"longest": data.longest, "loss_on": data.loss_on, "neighbours": data.neighbours}
+        return task_of(file, folder).samples(texts, tokenizer=own, **words, **read_beside(data, folder))
     if data.function is not None:
         return _called(function(data.function, folder, "data.function"), data.function)
     by_column = target is not None and target.column is not None
