@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.parameter import is_lazy
 
 from quantmis.data.samples import Samples
+from quantmis.data.secrets import DRAWN, read_secrets
 from quantmis.data.texts import AT_MOST, Texts, read_texts
 from quantmis.errors import UserError, require
 from quantmis.models import lora
@@ -23,6 +24,7 @@ from quantmis.models.hugging_face import CAUSAL_LM, HuggingFace
 from quantmis.models.losses import CrossEntropy, Loss, as_loss
 from quantmis.models.outputs import Outputs
 from quantmis.models.recipe import Recipe
+from quantmis.models.secrets import Secrets
 from quantmis.models.text_forms import MoreForms
 from quantmis.models.texts import samples_of, tokenizer_at
 
@@ -135,13 +137,7 @@ class Task:
         (`quantmis.models.text_forms.MoreForms`). `reference`: whether the model before fine-tuning, where it has
         weights to start from, is what the difference to a reference is taken from, and neighbours are drawn from.
         """
-        maker = self.model
-        require(
-            isinstance(maker, HuggingFace) and isinstance(self.loss, CausalLM),
-            "samples of texts need a causal language model",
-            hint="make the task with qm.Task.causal_lm",
-        )
-        assert isinstance(maker, HuggingFace)  # noqa: S101 for the type checker
+        maker = self._language_model("samples of texts")
         paths = [texts] if isinstance(texts, str | Path) else texts
         if not isinstance(paths, Texts):
             paths = read_texts(paths, by, column, at_most, seed, distinct, "texts", groups)
@@ -150,6 +146,22 @@ class Task:
         base = model if has_base else None
         more = MoreForms(prefix, member_prefix, corpus, neighbours)
         return samples_of(paths, tokenizer_at(tokenizer or maker.place), model, base, longest, loss_on, more)
+
+    def secrets(self, file: str | Path, *, alternatives: int = DRAWN, tokenizer: str | Path | None = None) -> Secrets:
+        """Return the secrets of a file for `qm.Target(secrets=)`: see `quantmis.data.secrets`.
+
+        `alternatives`: how many are drawn of a secret with a pattern. `tokenizer`: as of `samples`.
+        """
+        maker = self._language_model("secrets")
+        read = read_secrets(Path(file), "secrets.file", alternatives)
+        return Secrets.of(read, tokenizer_at(tokenizer or maker.place))
+
+    def _language_model(self, what: str) -> HuggingFace:
+        is_language = isinstance(self.model, HuggingFace) and isinstance(self.loss, CausalLM)
+        message = f"{what} need a causal language model"
+        require(is_language, message, hint="make the task with qm.Task.causal_lm")
+        assert isinstance(self.model, HuggingFace)  # noqa: S101 for the type checker
+        return self.model
 
     def build(self, seed: int) -> nn.Module:
         """Return a fresh module whose initial weights depend on `seed` alone."""

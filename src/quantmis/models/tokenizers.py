@@ -48,6 +48,11 @@ class Tokens:
         return self._end[0]
 
     @property
+    def end_token(self) -> int:
+        """The number of the token of the end of a text, -1 where there is none."""
+        return self._end[1]
+
+    @property
     def beginning(self) -> int:
         """The number of the token of the beginning of a text, -1 where there is none."""
         return self._begin[1]

@@ -14,11 +14,12 @@ from quantmis.data.sources import read_beside, read_text, require_fitting
 from quantmis.errors import require
 from quantmis.model_folders import last_checkpoint
 from quantmis.models import Recipe, Task
+from quantmis.models.secrets import Secrets
 from quantmis.models.sources import Model, transformer
 from quantmis.models.task import Train
 from quantmis.models.tokenizers import TOKENIZERS
 
-__all__ = ["samples_of", "target_of", "task_of"]
+__all__ = ["samples_of", "secrets_of", "target_of", "task_of"]
 
 
 def task_of(file: AuditFile, folder: Path) -> Task:
@@ -63,6 +64,15 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
         hint='list members by the ids of [data] id = "..." in a file, or, without it, by canonical SMILES',
     )
     return read_samples(data, folder, [] if target is None or target.column is None else [target.column])
+
+
+def secrets_of(file: AuditFile, folder: Path) -> Secrets | None:
+    """Return the secrets that the file names, read by the tokenizer of the trained model."""
+    if file.secrets is None or file.target is None:
+        return None
+    path = inside(folder, file.secrets.file, "secrets.file")
+    own = tokenizer_of(inside(folder, file.target.weights, "target.weights"))
+    return task_of(file, folder).secrets(path, alternatives=file.secrets.alternatives, tokenizer=own)
 
 
 def tokenizer_of(weights: Path) -> Path | None:
