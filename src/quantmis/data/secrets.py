@@ -149,10 +149,11 @@ def _among(one: str, place: str) -> str:
     require(known, f"{place}: its pattern holds {one!r}, which is not known", hint=PATTERN)
     if not one.startswith("["):
         return one.removeprefix("\\")
-    letters = re.sub("(.)-(.)", lambda ends: _between(*ends.groups(), place), one[1:-1])
-    return "".join(dict.fromkeys(letters))
-
-
-def _between(first: str, last: str, place: str) -> str:
-    require(first <= last, f"{place}: its pattern holds {first}-{last}, which runs backwards")
-    return "".join(map(chr, range(ord(first), ord(last) + 1)))
+    inside, letters = one[1:-1], dict[str, None]()
+    while inside:
+        between = inside[1:2] == "-" and len(inside) > 2
+        first, last = (inside[0], inside[2]) if between else (inside[0], inside[0])
+        require(first <= last, f"{place}: its pattern holds {first}-{last}, which runs backwards")
+        letters |= dict.fromkeys(map(chr, range(ord(first), ord(last) + 1)))
+        inside = inside[3 if between else 1 :]
+    return "".join(letters)

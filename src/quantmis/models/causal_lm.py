@@ -15,8 +15,8 @@ from quantmis.data.forms import LOWERCASE, MEMBER_PREFIXED, NEIGHBOURS, OWN, PRE
 from quantmis.data.samples import Samples
 from quantmis.data.tokens import PADDING, numbers
 from quantmis.errors import require
-from quantmis.models.language import ABSENT, ALWAYS, STATISTICS
 from quantmis.models.losses import LOSSES, Loss
+from quantmis.models.text_statistics import ABSENT, ALWAYS, STATISTICS
 
 TARGETS = ("tokens", "zlib", "reference")
 """The columns of the targets; the last where there is a reference model."""

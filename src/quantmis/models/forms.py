@@ -11,7 +11,7 @@ from torch import Tensor
 
 from quantmis.data.forms import NEIGHBOURS, OWN, SURPRISE
 from quantmis.data.tokens import PADDING
-from quantmis.models.language import ABSENT, ALWAYS, LOSS
+from quantmis.models.text_statistics import ABSENT, ALWAYS, LOSS
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
 

@@ -54,7 +54,8 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
         texts = read_text(data, folder, target is None, None if target is None else target.column)
         own = None if target is None else tokenizer_of(inside(folder, target.weights, "target.weights"))
         words: dict[str, Any] = {"longest": data.longest, "loss_on": data.loss_on, "neighbours": data.neighbours}
-        return task_of(file, folder).samples(texts, tokenizer=own, **words, **read_beside(data, folder))
+        words |= read_beside(data, folder)
+        return task_of(file, folder).samples(texts, tokenizer=own, **words)
     if data.function is not None:
         return _called(function(data.function, folder, "data.function"), data.function)
     by_column = target is not None and target.column is not None

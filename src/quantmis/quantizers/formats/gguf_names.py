@@ -6,6 +6,7 @@ add one), transformers' own code undoes it; an architecture whose quantized matr
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -57,7 +58,7 @@ def _tables(kind: str) -> Any:
     """Return transformers' tables of GGUF files; `UserError` for an architecture that it does not know."""
     library()
     try:
-        import gguf  # noqa: F401 transformers needs it
+        import_module("gguf")  # which transformers needs
         from transformers import modeling_gguf_pytorch_utils as tables
     except ImportError as error:
         message = f"naming the tensors of the architecture {kind} needs the package gguf"
