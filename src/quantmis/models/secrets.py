@@ -120,7 +120,7 @@ def similarity(secret: str, text: str) -> float:
     """Return one less the fewest edits that make the secret of a part of the text, in characters of the secret.
 
     >>> similarity("493-17", "it is 493-71."), similarity("abc", "")
-    (0.6666666666666667, 0.0)
+    (0.8333333333333334, 0.0)
     """
     edits = np.zeros(len(text) + 1, dtype=np.int64)  # the part may begin anywhere
     steps = np.arange(len(text) + 1)
