@@ -16,6 +16,7 @@ from quantmis.data.tokens import numbers
 from quantmis.errors import UserError
 from quantmis.models.rows import row
 from quantmis.models.task import inputs
+from quantmis.models.text_forms import MoreForms
 from quantmis.models.texts import samples_of as made
 
 TEXTS, PREFIX = sentences(24), sentences(60)[57:]
@@ -63,7 +64,7 @@ def test_the_token_of_the_beginning_is_read_once(base: Path):
     begins = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     tokenizer.backend_tokenizer.post_processor = begins
     model = qm.Task.causal_lm(base).build(0)
-    found = made(qm.Texts.of(TEXTS), tokenizer, model, prefix=qm.Texts.of(PREFIX)).x
+    found = made(qm.Texts.of(TEXTS), tokenizer, model, more=MoreForms(qm.Texts.of(PREFIX))).x
     assert (found[:, 0, 0] == 0).all()
     assert [(numbers(each) == 0).sum() for each in found[:, 2]] == [1] * 24
     assert (found[:, 2] >= 0).sum() == (found[:, 0, 1:] >= 0).sum()

@@ -2,6 +2,8 @@
 
 from quantmis.attacks.base import ATTACKS, Attack
 from quantmis.attacks.calibrated import Calibrated
+from quantmis.attacks.con_recall import ConReCaLL
+from quantmis.attacks.dc_pdd import DCPDD
 from quantmis.attacks.gaussian_plug_in import GaussianPlugIn
 from quantmis.attacks.lead import lead_attack
 from quantmis.attacks.lira import LiRA
@@ -10,6 +12,7 @@ from quantmis.attacks.lowercase_ratio import LowercaseRatio
 from quantmis.attacks.min_k import MinK
 from quantmis.attacks.min_k_plus_plus import MinKPlusPlus
 from quantmis.attacks.modified_entropy import ModifiedEntropy
+from quantmis.attacks.neighbourhood import Neighbourhood
 from quantmis.attacks.paired_replicates import PairedReplicates
 from quantmis.attacks.quantile_regression import QuantileRegression
 from quantmis.attacks.recall import ReCaLL
@@ -19,9 +22,11 @@ from quantmis.attacks.zlib_ratio import ZlibRatio
 
 __all__ = [
     "ATTACKS",
+    "DCPDD",
     "RMIA",
     "Attack",
     "Calibrated",
+    "ConReCaLL",
     "GaussianPlugIn",
     "LiRA",
     "LossThreshold",
@@ -29,6 +34,7 @@ __all__ = [
     "MinK",
     "MinKPlusPlus",
     "ModifiedEntropy",
+    "Neighbourhood",
     "PairedReplicates",
     "QuantileRegression",
     "ReCaLL",

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Int
 
+from quantmis.data.forms import all_tokens
 from quantmis.data.membership import joined
 from quantmis.data.samples import Samples
 from quantmis.data.tokens import PADDING, numbers
@@ -82,7 +83,8 @@ def with_random_texts(samples: Samples, number: int, generator: np.random.Genera
         return Planted.none(samples)
     require(number > 0 and number % 2 == 0, f"canaries: expected an even number, got {number}")
     repeats = np.array([*np.repeat(REPEATS, number), *[0] * ALTERNATIVES], dtype=np.int64)
-    vocabulary = np.unique(numbers(samples.x[samples.x != PADDING]))
+    tokens = all_tokens(samples.x)
+    vocabulary = np.unique(numbers(tokens[tokens != PADDING]))
     texts = generator.choice(vocabulary, (len(repeats), LENGTH)).astype(samples.x.dtype)
     longest = max(LENGTH, samples.x.shape[-1])
     x = np.full((len(samples), *samples.x.shape[1:-1], longest), PADDING, dtype=samples.x.dtype)

@@ -15,13 +15,14 @@ INPUTS = ("features", "categories", "categorical", "scale")
 MOLECULES = ("smiles", "fingerprint", "skip_unparsable")
 NAMED = ("id", "groups", "memory")
 WRITTEN = ("separator", "columns", "decimal", "thousands")
+MORE_FORMS = ("prefix", "member_prefix", "corpus", "neighbours")
 GOES_WITH = {
     ".csv": {"file", "target", "target_scale", *NAMED, *WRITTEN, *INPUTS, *MOLECULES},
     ".parquet": {"file", "target", "target_scale", *NAMED, *INPUTS, *MOLECULES},
     ".npz": {"file", "target", "features", *NAMED},
     "images": {"images", "size", "colour", "memory"},
     "function": {"function"},
-    "texts": {"texts", "by", "column", "groups", "at_most", "longest", "loss_on", "prefix"},
+    "texts": {"texts", "by", "column", "groups", "at_most", "longest", "loss_on", *MORE_FORMS},
 }
 KINDS = (".npz", ".csv", ".parquet")
 TABLES = (".csv", ".parquet")
@@ -52,6 +53,8 @@ class Data(BaseModel):
     `test`: `size` is that of the squares that they are scaled to, `colour` is "rgb" or "grey". For texts: `by` says
     what a text of a `.txt` file is, "line" or "paragraph", `column` which column or key of other files holds it,
     `loss_on` which tokens of chats and other examples are scored, `prefix` texts that the model never saw (recall),
+    `member_prefix` texts that it was trained on (con_recall), `corpus` texts in which tokens are counted (dc_pdd),
+    `neighbours` how many copies of each with a few tokens replaced are read (neighbourhood),
     `at_most` how many of each file are drawn, and `longest` how many tokens of each are read. `memory`: GiB that a file
     may take once it is read, by default 1 and ten times its size.
     """
@@ -122,6 +125,13 @@ class Data(BaseModel):
     prefix: str | None = None
     """A file of texts that the model never saw and that are not audited: the attack recall reads each text behind
     them."""
+    member_prefix: str | None = None
+    """A file of texts that the model was trained on and that are not audited, for the attack con_recall."""
+    corpus: str | None = None
+    """A file of texts of the same language that are not audited: the attack dc_pdd counts in it how rare a token is."""
+    neighbours: Annotated[int, Field(ge=0)] = 0
+    """How many copies of each text, with one in ten of its tokens replaced, are read for the attack neighbourhood: each
+    is one more forward pass for every version."""
     loss_on: Annotated[str | None, _words_of(*LOSS_ON)] = None
     """Which tokens training scored: completion (the turns of the assistant, or what follows a prompt) or all; by
     default completion but for chats, as SFTTrainer does."""

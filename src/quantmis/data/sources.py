@@ -36,7 +36,9 @@ NAMELESS = re.compile(r"|Unnamed: \d+(_level_\d+)?|index|level_\d+|__index_level
 
 INDEX = 'a saved index: write id = "{0}", or leave it out by naming the others in features = [...]'
 
-__all__ = ["TABLES", "Data", "columns_of", "read", "read_prefix", "read_samples", "read_text", "require_fitting"]
+BESIDE = ("prefix", "member_prefix", "corpus")
+
+__all__ = ["TABLES", "Data", "columns_of", "read", "read_beside", "read_samples", "read_text", "require_fitting"]
 
 
 def read_text(data: Data, folder: Path, distinct: bool, mark: str | None = None) -> Texts:
@@ -50,11 +52,14 @@ def read_text(data: Data, folder: Path, distinct: bool, mark: str | None = None)
     return read_texts(paths, data.by, data.column, data.at_most, distinct=distinct, groups=data.groups, mark=mark)
 
 
-def read_prefix(data: Data, folder: Path) -> Texts | None:
-    """Return the texts that the attack recall puts before each text, None where no file is named."""
-    if data.prefix is None:
-        return None
-    return read_texts([inside(folder, data.prefix, "data.prefix")], data.by, key="data.prefix")
+def read_beside(data: Data, folder: Path) -> dict[str, Texts]:
+    """Return the texts that attacks need besides those that are audited, by the keys that name their files."""
+    files = {key: getattr(data, key) for key in BESIDE}
+    return {
+        key: read_texts([inside(folder, file, f"data.{key}")], data.by, key=f"data.{key}")
+        for key, file in files.items()
+        if file is not None
+    }
 
 
 def read(data: Data, folder: Path, besides: Sequence[str] = ()) -> Samples:

@@ -11,14 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from quantmis.data.forms import LOWERCASE, MEMBER_PREFIXED, NEIGHBOURS, OWN, PREFIXED, SURPRISE, own
 from quantmis.data.samples import Samples
-from quantmis.data.tokens import numbers
+from quantmis.data.tokens import PADDING, numbers
 from quantmis.errors import require
-from quantmis.models.language import ALWAYS, STATISTICS
 from quantmis.models.losses import LOSSES, Loss
+from quantmis.models.text_statistics import ABSENT, ALWAYS, STATISTICS
 
 TARGETS = ("tokens", "zlib", "reference")
 """The columns of the targets; the last where there is a reference model."""
+
+GAMMA = 0.5
+"""The weight of the members' prefix in Con-ReCaLL: its paper tries 0.1 to 1 on texts of known membership."""
 
 TEXTS = "make samples of texts with task.samples(texts), from files or a list of strings"
 
@@ -70,27 +74,38 @@ class CausalLM(Loss):
     def named(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
         """Return the signals of the attacks on texts."""
         loss = self.losses(outputs, y)
-        signals = {name: outputs[..., STATISTICS.index(name)] for name in ("min_k", "min_k_plus_plus")}
+        least = loss.clamp(min=torch.finfo(loss.dtype).eps)
+        read = {name: outputs[..., place] for place, name in enumerate(STATISTICS[: outputs.shape[-1]])}
+        read = {name: each for name, each in read.items() if not bool((each == ABSENT).all())}
+        signals = {name: read[name] for name in ("min_k", "min_k_plus_plus", "ending", "dc_pdd") if name in read}
         signals["zlib_ratio"] = -loss / y[..., TARGETS.index("zlib")]
-        if outputs.shape[-1] > STATISTICS.index("lowercase_loss"):
-            lowercase = outputs[..., STATISTICS.index("lowercase_loss")]
-            signals["lowercase_ratio"] = -loss / lowercase.clamp(min=torch.finfo(loss.dtype).eps)
-        if outputs.shape[-1] > STATISTICS.index("prefixed_loss"):
-            prefixed = outputs[..., STATISTICS.index("prefixed_loss")]
-            signals["recall"] = prefixed / loss.clamp(min=torch.finfo(loss.dtype).eps)
+        if "lowercase_loss" in read:
+            signals["lowercase_ratio"] = -loss / read["lowercase_loss"].clamp(min=torch.finfo(loss.dtype).eps)
+        if "prefixed_loss" in read:
+            signals["recall"] = read["prefixed_loss"] / least
+        if "member_prefixed_loss" in read and "prefixed_loss" in read:
+            signals["con_recall"] = (read["prefixed_loss"] - GAMMA * read["member_prefixed_loss"]) / least
+        if "neighbour_loss" in read:
+            signals["neighbourhood"] = read["neighbour_loss"] - loss
         if y.shape[-1] == len(TARGETS):
             signals["reference_difference"] = y[..., TARGETS.index("reference")] - loss
         return signals
 
     def without_models(self, samples: Samples) -> Samples:
         """Return the tokens of the texts, context too, and of the targets what is not the loss of a reference model."""
-        x = samples.x if samples.x.ndim == 2 else samples.x[:, 0]
-        return samples.replaced(numbers(x), samples.y[:, : TARGETS.index("reference")])
+        return samples.replaced(numbers(own(samples.x)), samples.y[:, : TARGETS.index("reference")])
 
     def named_signals(self, samples: Samples) -> tuple[str, ...]:
-        """Return the names of the signals that these texts have."""
-        forms = [samples.x[:, place] for place in range(samples.x.shape[1])] if samples.x.ndim == 3 else []
-        lowercase = ("lowercase_ratio",) if forms and not np.array_equal(forms[0], forms[1]) else ()
-        prefixed = ("recall",) if len(forms) == len(STATISTICS) - ALWAYS + 1 else ()
-        reference = ("reference_difference",) if samples.y.shape[-1] == len(TARGETS) else ()
-        return ("min_k", "min_k_plus_plus", "zlib_ratio", *lowercase, *prefixed, *reference)
+        """Return the names of the signals that these texts have, by the attacks that read them."""
+        x = samples.x
+        forms = [x[:, place] for place in range(x.shape[1])] if x.ndim == 3 else []
+        has = {place for place, form in enumerate(forms) if bool((form != PADDING).any())}
+        names = {
+            "lowercase_ratio": LOWERCASE in has and not np.array_equal(forms[OWN], forms[LOWERCASE]),
+            "recall": PREFIXED in has,
+            "con_recall": has >= {PREFIXED, MEMBER_PREFIXED},
+            "dc_pdd": SURPRISE in has,
+            "neighbourhood": NEIGHBOURS in has,
+            "reference_difference": samples.y.shape[-1] == len(TARGETS),
+        }
+        return ("min_k", "min_k_plus_plus", "zlib_ratio", *(name for name, there in names.items() if there))

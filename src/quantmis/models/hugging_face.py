@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
 from quantmis.model_folders import ADAPTER
-from quantmis.models import classifiers, language, lora
+from quantmis.models import classifiers, gguf_alone, language, lora
 from quantmis.models.classifiers import in_the_open
 from quantmis.models.hub import reachable
 from quantmis.registry import suggestion
@@ -46,10 +46,11 @@ INSTALL = "pip install 'quantmis[hf]'"
 class HuggingFace:
     """Make models of transformers with a given head; one call, one model.
 
-    `folder` holds a model as `save_pretrained` writes it; `hub` is the id of one on the hub, or in the local cache of
-    it. `config` changes its configuration or, where there is neither, is all of it and names its `model_type`.
-    `pretrained`: whether models start from the weights of the folder or hub, all but a head of another size; by default
-    where there are some. Raises `UserError` for what is missing, misspelled or a pickle.
+    `folder` holds a model as `save_pretrained` writes it, or is a file in GGUF, which says how its model is made; `hub`
+    is the id of one on the hub, or in the local cache of it. `config` changes its configuration or, where there is
+    neither, is all of it and names its `model_type`. `pretrained`: whether models start from the weights of the folder
+    or hub, all but a head of another size; by default where there are some, and never from GGUF. Raises `UserError` for
+    what is missing, misspelled or a pickle.
     """
 
     head: str
@@ -140,9 +141,11 @@ class HuggingFace:
             require(kind in kinds, f"model.config: unknown model_type {kind!r}", hint=_nearest(kind, kinds))
             _require_known(options, kinds[kind]())
             return auto.for_model(kind, **options)
-        safely = {"trust_remote_code": False, **self._where}
-        _require_known(options, auto.from_pretrained(self.place, **safely))
-        return auto.from_pretrained(self.place, **safely, **options)
+        place, words = gguf_alone.words_for(self.place)
+        safely = {"trust_remote_code": False, **self._where, **words}
+        with gguf_alone.explained(self.place):
+            _require_known(options, auto.from_pretrained(place, **safely))
+            return auto.from_pretrained(place, **safely, **options)
 
 
 def trained_in(make: object, folder: Path, base: nn.Module | None = None, base_folder: Path | None = None) -> nn.Module:
@@ -246,6 +249,9 @@ def _quietly(logging: Any) -> Generator[None]:
 
 
 def _require_model(folder: Path, pretrained: bool | None) -> None:
+    if folder.is_file():
+        gguf_alone.require_alone(folder, pretrained)
+        return
     require(
         (folder / CONFIG).is_file(),
         f"model.folder: {folder} holds no {CONFIG}",

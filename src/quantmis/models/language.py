@@ -17,18 +17,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from quantmis.data.forms import NEIGHBOURS, OWN, SURPRISE
 from quantmis.data.tokens import PADDING, numbers
 from quantmis.models import head_in_parts
 from quantmis.models.precision import computing
-
-SHARE = 0.2
-"""The share of a text's tokens that Min-K% and Min-K%++ look at, as in the papers' main results."""
-
-STATISTICS = ("loss", "min_k", "min_k_plus_plus", "lowercase_loss", "prefixed_loss")
-"""What a model returns for each text where nothing is learnt; the last two of the forms that a text comes with."""
-
-ALWAYS = 3
-"""How many of them every text has."""
+from quantmis.models.text_statistics import (
+    by_token,
+    calibrated,
+    in_parts,
+    joined,
+    log_probability,
+    loss_of_texts,
+    of_texts,
+)
 
 LOGITS = 2**24
 """Logits that are computed at once where nothing is learnt."""
@@ -40,12 +41,6 @@ MOST_TOKENS = 2**14
 
 WIDE = 2**22
 """Activations of a batch in the widest of its layers."""
-
-CACHED = 2**18
-"""Logits that are turned into statistics at once: so few that a processor's cache holds them."""
-
-SMALLEST = 1e-30
-"""Probabilities below are not exact in float32."""
 
 
 @dataclass
@@ -62,14 +57,14 @@ class Reading:
     shows_logits: bool = False
     texts: int = 0
     windows: Tensor | None = None
+    surprise: Tensor | None = None
     below: Any = None
 
 
 def plain(model: Any) -> nn.Module:
     """Return a causal language model that takes token numbers and returns `STATISTICS`, and only the loss in training.
 
-    It takes [texts, longest], or [texts, 2, longest] where each text comes with its lower case, or [texts, 3, longest]
-    where it also comes behind a prefix.
+    It takes [texts, longest], or [texts, forms, longest] where each text comes in several (`quantmis.data.forms`).
     """
     reading = Reading(context_of(model.config), head_in_parts.is_possible(model))
     model.reading = reading
@@ -127,14 +122,23 @@ def _windows(module: Any, arguments: tuple[Tensor, ...], words: dict[str, Any]) 
 
     Tokens that are context alone (`quantmis.data.tokens`) are read as any other; their sign says that none is scored.
     """
-    tokens, reading = arguments[0].long(), module.reading
+    tokens, reading, surprise = arguments[0].long(), module.reading, words.pop("surprise", None)
     reading.texts = len(tokens)
     if tokens.ndim == 3:
-        tokens = tokens[:, 0] if module.training else tokens.transpose(0, 1).flatten(0, 1)
-    reading.windows = windows(_trimmed(tokens), reading.context)
+        surprise = tokens[:, SURPRISE] if tokens.shape[1] > SURPRISE and not module.training else None
+        tokens = tokens[:, OWN] if module.training else _in_turn(tokens)
+    trimmed = _trimmed(tokens)
+    reading.windows = windows(trimmed, reading.context)
+    reading.surprise = None if surprise is None else windows(surprise[:, : trimmed.shape[1]], reading.context)
     reading.wants_parts = head_in_parts.wants(module, tokens)
     only = {"logits_to_keep": 1} if reading.wants_parts else {}
     return (), {**words, "input_ids": numbers(reading.windows).flatten(0, 1).clamp(min=0), "use_cache": False, **only}
+
+
+def _in_turn(forms: Tensor) -> Tensor:
+    """Return texts [texts, forms, longest] as [forms of tokens * texts, longest], one form after the other."""
+    tokens = torch.cat([forms[:, :SURPRISE], forms[:, NEIGHBOURS:]], dim=1)
+    return tokens.transpose(0, 1).flatten(0, 1)
 
 
 def _trimmed(tokens: Tensor) -> Tensor:
@@ -163,115 +167,40 @@ def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
     """Turn the logits of windows into the statistics of texts, [texts, statistics]."""
     reading, logits = module.reading, output.logits
     tokens, reading.windows = reading.windows, None
+    surprise, reading.surprise = reading.surprise, None
     if reading.shows_logits:
         return logits
     target = nn.functional.pad(tokens[..., 1:], (0, 1), value=PADDING)
     if module.training:
         logits = logits.unflatten(0, tokens.shape[:2]).float()
-        return _loss(_log_probability(logits, target.clamp(min=0)), target)[:, None]
+        return loss_of_texts(log_probability(logits, target.clamp(min=0)), target)[:, None]
     if reading.wants_parts:
         log_p, standard = _by_token_in_parts(module, logits, tokens, target)
     else:
-        log_p, standard = _by_token(logits.unflatten(0, tokens.shape[:2]).float(), target)
-    statistics = _of_texts(log_p, standard, target)
-    own, others = statistics[: reading.texts], statistics[reading.texts :, 0]
-    return torch.cat([own, others.view(-1, reading.texts).T], dim=1) if len(others) else own
+        log_p, standard = by_token(logits.unflatten(0, tokens.shape[:2]).float(), target)
+    texts = reading.texts
+    losses = loss_of_texts(log_p[texts:], target[texts:]).view(-1, texts).T
+    parts = [of_texts(log_p[:texts], standard[:texts], target[:texts]), losses[:, : SURPRISE - 1]]
+    if surprise is not None:
+        parts.append(calibrated(log_p[:texts], surprise)[:, None])
+    if losses.shape[1] >= SURPRISE:
+        parts.append(losses[:, SURPRISE - 1 :].mean(1, keepdim=True))
+    return torch.cat(parts, dim=1)
 
 
 def _by_token_in_parts(module: Any, last: Tensor, tokens: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what `_by_token` does, from the logits of a few tokens at a time; `last` are those of the last tokens."""
+    """Return what `by_token` does, from the logits of a few tokens at a time; `last` are those of the last tokens."""
     reading, read = module.reading, numbers(tokens).flatten(0, 1).clamp(min=0)
     below, reading.below = reading.below, None
     parts = head_in_parts.parts_of(module, below, last, read, max(1, LOGITS // vocabulary_of(module)))
     if parts is None:
         reading.in_parts, module.tokens_at_once = False, _tokens_at_once(module, reading)
         whole = module.forward(input_ids=read, use_cache=False).logits
-        return _by_token(whole.unflatten(0, tokens.shape[:2]).float(), target)
+        return by_token(whole.unflatten(0, tokens.shape[:2]).float(), target)
     follows = target.flatten()
     start = 0
     found: list[tuple[Tensor, Tensor]] = []
     for part in parts:
-        found.append(_in_parts(part, follows[start : start + len(part)]))
+        found.append(in_parts(part, follows[start : start + len(part)]))
         start += len(part)
-    return _joined(found, target)
-
-
-def _log_probability(logits: Tensor, target: Tensor) -> Tensor:
-    picked = logits.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-    return picked - torch.logsumexp(logits, -1)
-
-
-def _loss(log_p: Tensor, target: Tensor) -> Tensor:
-    mask = target >= 0
-    return -torch.where(mask, log_p, 0.0).flatten(1).sum(1) / mask.flatten(1).sum(1)
-
-
-def text_statistics(logits: Tensor, target: Tensor) -> Tensor:
-    """Return loss, Min-K% and Min-K%++ of texts [texts, 3], from logits [texts, windows, tokens, vocabulary].
-
-    `target` [texts, windows, tokens] is the token that follows, negative where there is none.
-    """
-    return _of_texts(*_by_token(logits, target), target)
-
-
-def _by_token(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    return (_whole if torch.compiler.is_compiling() else _in_parts)(logits, target)
-
-
-def _of_texts(log_p: Tensor, standard: Tensor, target: Tensor) -> Tensor:
-    """Return the statistics of texts, [texts, 3], from those of their tokens, [texts, windows, tokens] each."""
-    return torch.stack([_loss(log_p, target), *_lowest(torch.stack([log_p, standard]), target)], dim=1)
-
-
-def _whole(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what `_in_parts` returns, as an export of any batch size needs it."""
-    return _tokens(logits, target, torch.softmax(logits, -1))
-
-
-def _in_parts(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what `_tokens` does, [texts, windows, tokens] each, computed for as many tokens at once as fit `CACHED`.
-
-    All parts share the memory of their probabilities: fetching new memory would take longer than filling it.
-    """
-    at_once = max(8, CACHED // logits.shape[-1])
-    memory = logits.new_empty(min(at_once, target.numel()), logits.shape[-1])
-    parts = zip(logits.flatten(0, -2).split(at_once), target.flatten().split(at_once), strict=True)
-    results = [_tokens(part, follows, torch.softmax(part, -1, out=memory[: len(follows)])) for part, follows in parts]
-    return _joined(results, target)
-
-
-def _joined(parts: list[tuple[Tensor, Tensor]], target: Tensor) -> tuple[Tensor, Tensor]:
-    one, other = (torch.cat(each).view(target.shape) for each in zip(*parts, strict=True))
-    return one, other
-
-
-def _tokens(logits: Tensor, target: Tensor, p: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the log-probability of each target [..., tokens], and how many deviations it lies above the mean of all.
-
-    `p` are the softmax of the logits, which are used up.
-    """
-    at = target.clamp(min=0).unsqueeze(-1)
-    picked = logits.gather(-1, at).squeeze(-1)
-    log_p = _logarithm(p.gather(-1, at).squeeze(-1), picked, logits)
-    mean = torch.linalg.vecdot(p, logits)
-    variance = torch.linalg.vecdot(p, logits.sub_(mean.unsqueeze(-1)).square_())
-    return log_p, (picked - mean) / variance.clamp(min=torch.finfo(logits.dtype).eps).sqrt()
-
-
-def _logarithm(p: Tensor, picked: Tensor, logits: Tensor) -> Tensor:
-    """Return log `p`, from the logits where some `p` is too small for its type, and where an export knows no value.
-
-    Of the kernels there are, softmax is the only one that exponentiates fast; logsumexp takes twice as long.
-    """
-    if not torch.compiler.is_compiling() and bool((p > SMALLEST).all()):
-        return p.log()
-    return picked - torch.logsumexp(logits, -1)
-
-
-def _lowest(values: Tensor, target: Tensor) -> Tensor:
-    """Return the mean of the lowest share of each text's values, of one at least, [kinds, texts]."""
-    mask = (target >= 0).flatten(1)
-    ordered = torch.where(mask, values.flatten(2), torch.inf).sort(-1).values
-    count = (SHARE * mask.sum(1)).long().clamp(min=1)
-    within = torch.arange(ordered.shape[-1], device=ordered.device) < count[:, None]
-    return torch.where(within, ordered, 0.0).sum(-1) / count
+    return joined(found, target)

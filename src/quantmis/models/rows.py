@@ -12,6 +12,7 @@ from quantmis.data.loss_tables import NAMED
 from quantmis.data.tokens import PADDING
 from quantmis.errors import require
 from quantmis.models.calling import users_errors
+from quantmis.models.forms import scored_by_form
 from quantmis.models.losses import Loss
 from quantmis.models.precision import computing
 
@@ -109,15 +110,26 @@ def forward(module: nn.Module, x: Tensor, samples_at_once: int | None = None) ->
     like length go through it together, so that little of a chunk is filling. `samples_at_once`, where it is given,
     stands for these numbers. `x` stays as it is, whatever the module does to its inputs.
     """
+    if x.ndim == 3 and getattr(module, "reading", None) is not None:
+        return scored_by_form(lambda texts, surprise: _forward(module, texts, samples_at_once, surprise), x)
+    return _forward(module, x, samples_at_once)
+
+
+def _forward(module: nn.Module, x: Tensor, samples_at_once: int | None, surprise: Tensor | None = None) -> Tensor:
     module.eval()
     lengths = _lengths(x)
     order = lengths.argsort(descending=True, stable=True)
     chunks = _chunks(module, order, lengths, samples_at_once)
     with computing(module):
-        outputs = torch.cat([module(x[rows]) for rows in chunks]).float()  # rows by number are copies
+        outputs = torch.cat([_of_chunk(module, x, surprise, rows) for rows in chunks]).float()
     if len(outputs) != len(x):
         return outputs  # whoever asked says what is wrong with them
     return torch.empty_like(outputs).index_copy_(0, order, outputs)
+
+
+def _of_chunk(module: nn.Module, x: Tensor, surprise: Tensor | None, rows: Tensor) -> Tensor:
+    beside = {} if surprise is None else {"surprise": surprise[rows]}
+    return module(x[rows], **beside)  # rows by number are copies
 
 
 def _lengths(x: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class Model(BaseModel):
     transformers: Annotated[str | None, Field(json_schema_extra={"enum": [*HEADS]})] = None
     """The head of a model of that library."""
     folder: str | None = None
-    """A model as save_pretrained writes it."""
+    """A model as save_pretrained writes it; or, of a causal-lm, a .gguf file, which says by itself how it is made."""
     hub: str | None = None
     """The id of a model on the hub, or in the local cache of it."""
     config: dict[str, Any] = {}

@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.parameter import is_lazy
 
 from quantmis.data.samples import Samples
+from quantmis.data.secrets import DRAWN, read_secrets
 from quantmis.data.texts import AT_MOST, Texts, read_texts
 from quantmis.errors import UserError, require
 from quantmis.models import lora
@@ -23,6 +24,8 @@ from quantmis.models.hugging_face import CAUSAL_LM, HuggingFace
 from quantmis.models.losses import CrossEntropy, Loss, as_loss
 from quantmis.models.outputs import Outputs
 from quantmis.models.recipe import Recipe
+from quantmis.models.secrets import Secrets
+from quantmis.models.text_forms import MoreForms
 from quantmis.models.texts import samples_of, tokenizer_at
 
 Train = Callable[[nn.Module, Samples, torch.Generator], nn.Module]
@@ -120,30 +123,45 @@ class Task:
         loss_on: str | None = None,
         tokenizer: str | Path | None = None,
         prefix: "Texts | None" = None,
+        member_prefix: "Texts | None" = None,
+        corpus: "Texts | None" = None,
+        neighbours: int = 0,
     ) -> Samples:
         """Return texts as the samples of a causal language model: paths of files, or `Texts.of` a list of strings.
 
         `by`, `column`, `groups`, `at_most`, `distinct` and `seed`: see `quantmis.data.texts.read_texts`. `longest`: how
         many tokens of a text are read, by default 2,048 or as many as the model reads at once. `loss_on`: which tokens
         of chats, instructions and the like are scored, "completion" or "all" (`quantmis.data.examples`). `tokenizer`:
-        the folder of the one that training used, by default that of the model. `prefix`: texts that the model never
-        saw, for the attack recall. `reference`: whether the model before fine-tuning, where it has weights to start
-        from, is what the difference to a reference is taken from.
+        the folder of the one that training used, by default that of the model. `prefix`, `member_prefix`,
+        `corpus` and `neighbours`: what the attacks recall, con_recall, dc_pdd and neighbourhood need
+        (`quantmis.models.text_forms.MoreForms`). `reference`: whether the model before fine-tuning, where it has
+        weights to start from, is what the difference to a reference is taken from, and neighbours are drawn from.
         """
-        maker = self.model
-        require(
-            isinstance(maker, HuggingFace) and isinstance(self.loss, CausalLM),
-            "samples of texts need a causal language model",
-            hint="make the task with qm.Task.causal_lm",
-        )
-        assert isinstance(maker, HuggingFace)  # noqa: S101 for the type checker
+        maker = self._language_model("samples of texts")
         paths = [texts] if isinstance(texts, str | Path) else texts
         if not isinstance(paths, Texts):
             paths = read_texts(paths, by, column, at_most, seed, distinct, "texts", groups)
         has_base = reference and maker.starts_from_weights
         model = self.build(0) if has_base else self.empty()
         base = model if has_base else None
-        return samples_of(paths, tokenizer_at(tokenizer or maker.place), model, base, longest, loss_on, prefix)
+        more = MoreForms(prefix, member_prefix, corpus, neighbours)
+        return samples_of(paths, tokenizer_at(tokenizer or maker.place), model, base, longest, loss_on, more)
+
+    def secrets(self, file: str | Path, *, alternatives: int = DRAWN, tokenizer: str | Path | None = None) -> Secrets:
+        """Return the secrets of a file for `qm.Target(secrets=)`: see `quantmis.data.secrets`.
+
+        `alternatives`: how many are drawn of a secret with a pattern. `tokenizer`: as of `samples`.
+        """
+        maker = self._language_model("secrets")
+        read = read_secrets(Path(file), "secrets.file", alternatives)
+        return Secrets.of(read, tokenizer_at(tokenizer or maker.place))
+
+    def _language_model(self, what: str) -> HuggingFace:
+        is_language = isinstance(self.model, HuggingFace) and isinstance(self.loss, CausalLM)
+        message = f"{what} need a causal language model"
+        require(is_language, message, hint="make the task with qm.Task.causal_lm")
+        assert isinstance(self.model, HuggingFace)  # noqa: S101 for the type checker
+        return self.model
 
     def build(self, seed: int) -> nn.Module:
         """Return a fresh module whose initial weights depend on `seed` alone."""

@@ -9,23 +9,22 @@ import torch
 from torch import nn
 
 from quantmis.data.examples import ALL, COMPLETION, LOSS_ON
+from quantmis.data.forms import own
 from quantmis.data.samples import Samples
 from quantmis.data.texts import Texts
-from quantmis.data.tokens import PADDING, as_context, numbers
+from quantmis.data.tokens import numbers
 from quantmis.errors import require
 from quantmis.models.chats import Reading, reading_of
 from quantmis.models.language import context_of, vocabulary_of
 from quantmis.models.rows import forward
-from quantmis.models.tokenizers import Tokens, tokenizer_at
+from quantmis.models.text_forms import LONGEST, NO_MORE, MoreForms, filled, with_more
+from quantmis.models.tokenizers import tokenizer_at
 from quantmis.registry import suggestion
 
 __all__ = ["samples_of", "tokenizer_at"]
 
 FEWEST_TOKENS = 2
 """One to read and one to predict."""
-
-LONGEST = 2048
-"""Tokens of a text that are read, where nothing else is asked for and the context is no longer."""
 
 
 def samples_of(
@@ -35,18 +34,17 @@ def samples_of(
     reference: nn.Module | None = None,
     longest: int | None = None,
     loss_on: str | None = None,
-    prefix: Texts | None = None,
+    more: MoreForms = NO_MORE,
 ) -> Samples:
-    """Return texts as samples of a causal language model: x [texts, (2,) longest], y as `CausalLM` takes them.
+    """Return texts as samples of a causal language model: x [texts, (forms,) longest], y as `CausalLM` takes them.
 
     `model` says how many tokens are known and how many are read at once. `reference`: a model whose losses the
     difference to a reference is taken from. Of each text the first `longest` tokens are read, 2,048 by default or as
     many as the model reads at once; longer texts are counted in the notes, and those of less than two tokens left out.
     `loss_on`: which tokens of an example are scored, "completion" or "all", by default as its form says
     (`quantmis.data.examples`); the others are context in x, and what y holds is of those that are scored alone.
-    `prefix`: texts that the model never saw; each text then also comes behind them, x being [texts, 3, longest], as the
-    attack recall needs it. Raises `UserError` for a tokenizer that has more tokens than the model, or no template for
-    chats, and for a prefix that is among the texts.
+    `more`: the forms that texts come in besides their lower case, as some attacks need them. Raises `UserError` for a
+    tokenizer that has more tokens than the model, or no template for chats, and as `with_more` does.
     """
     _require_loss_on(texts, loss_on)
     context = context_of(model.config)
@@ -60,10 +58,7 @@ def samples_of(
     tokens = [reading.rows[row][:limit] for row in has_scored]
     strings = [reading.scored_text(row, limit) for row in has_scored]
     x = _with_lowercase(reading, has_scored, tokens, limit)
-    notes = list[str]()
-    if prefix is not None:
-        before, notes = _prefix(prefix, texts, tokenizer, context)
-        x = _with_prefix(x, tokens, before, Tokens(tokenizer).beginning)
+    x, notes = with_more(x, tokens, texts, tokenizer, model, reference, more)
     cut = sum(len(reading.rows[row]) > limit for row in has_scored)
     notes = [
         *texts.notes,
@@ -116,51 +111,17 @@ def _with_lowercase(reading: Reading, rows: list[int], tokens: list[list[int]], 
     """Return tokens [texts, longest], or [texts, 2, longest] with those in lower case where any text has capitals."""
     lower = reading.lower()
     if lower is None:
-        return _filled(tokens, max(map(len, tokens)))
+        return filled(tokens, max(map(len, tokens)))
     other = [lower[row][:limit] for row in rows]
     other = [row if _scored(row) else own for row, own in zip(other, tokens, strict=True)]
     longest = max(map(len, [*tokens, *other]))
-    return np.stack([_filled(tokens, longest), _filled(other, longest)], axis=1)
-
-
-def _prefix(prefix: Texts, texts: Texts, tokenizer: Any, context: int | None) -> tuple[list[int], list[str]]:
-    """Return the tokens of a prefix, half of the context at most, and a note on them."""
-    both = set(prefix.texts) & set(texts.texts)
-    hint = "it is of texts that the model never saw, and that are not audited"
-    require(not both, f"prefix: {len(both)} of its texts are among those that are audited", hint=hint)
-    require(prefix.examples is None, "prefix: it is of texts, not of chats", hint="write them into a .txt file")
-    [tokens] = reading_of(Texts.of([" ".join(prefix.texts)]), tokenizer).rows
-    tokens = tokens[: max(1, (context or 2 * LONGEST) // 2)]
-    return tokens, [f"recall: each text also stands behind {len(tokens):,} tokens of texts that the model never saw"]
-
-
-def _with_prefix(x: np.ndarray, tokens: list[list[int]], before: list[int], beginning: int) -> np.ndarray:
-    """Return texts with a third form, behind a prefix that is context: the same tokens are scored, given more."""
-    own, lower = (x, x) if x.ndim == 2 else (x[:, 0], x[:, 1])
-    context = [as_context(token) for token in before]
-    rows = [[*context, *_first(row, before, beginning), *row[1:]] for row in tokens]
-    longest = max(int(own.shape[1]), *map(len, rows))
-    return np.stack([_filled(own, longest), _filled(lower, longest), _filled(rows, longest)], axis=1)
-
-
-def _first(row: list[int], before: list[int], beginning: int) -> list[int]:
-    """Return the first token of a text as context; nothing where it is the token of the beginning, and is there."""
-    token = int(numbers(np.array(row[0])))
-    return [] if token == before[0] == beginning else [as_context(token)]
-
-
-def _filled(rows: Sequence[Sequence[int]] | np.ndarray, longest: int) -> np.ndarray:
-    table = np.full((len(rows), longest), PADDING, dtype=np.int32)
-    for number, row in enumerate(rows):
-        table[number, : len(row)] = row
-    return table
+    return np.stack([filled(tokens, longest), filled(other, longest)], axis=1)
 
 
 def _losses(reference: nn.Module | None, x: np.ndarray) -> list[np.ndarray]:
     if reference is None:
         return []
-    own = x if x.ndim == 2 else x[:, 0]
-    return [forward(reference, torch.from_numpy(np.ascontiguousarray(own)))[:, 0].numpy()]
+    return [forward(reference, torch.from_numpy(np.ascontiguousarray(own(x))))[:, 0].numpy()]
 
 
 def _notes(short: int, cut: int, limit: int, divided: bool) -> list[str]:

@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from quantmis.errors import UserError, require
+from quantmis.models.gguf_alone import explained, words_for
 from quantmis.models.hugging_face import library, quiet
 
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt", "tokenizer.model")
 
 
 def tokenizer_at(place: str | Path) -> Any:
-    """Return the tokenizer in a folder, or of a hub id; `UserError` where there is none."""
+    """Return the tokenizer in a folder or a GGUF file, or of a hub id; `UserError` where there is none."""
     folder = Path(place)
     hint = "save it beside the model: tokenizer.save_pretrained(folder)"
     if folder.is_dir():
         there = any((folder / name).is_file() for name in TOKENIZERS)
         require(there, f"model.folder: {folder} holds no tokenizer", hint=hint)
     try:
-        with quiet():
-            return library().AutoTokenizer.from_pretrained(str(place), trust_remote_code=False)
+        with quiet(), explained(place):
+            where, words = words_for(place)
+            return library().AutoTokenizer.from_pretrained(where, trust_remote_code=False, **words)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"cannot read the tokenizer of {place}: {first}", hint=hint) from error
@@ -46,6 +48,11 @@ class Tokens:
     def end(self) -> str:
         """How the token of the end of a text is written, empty where there is none."""
         return self._end[0]
+
+    @property
+    def end_token(self) -> int:
+        """The number of the token of the end of a text, -1 where there is none."""
+        return self._end[1]
 
     @property
     def beginning(self) -> int:

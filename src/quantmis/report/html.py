@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
-from quantmis.report import canaries, exposed, forgotten, glossary, released, tables, words
+from quantmis.report import canaries, exposed, extraction, forgotten, glossary, released, secrets, tables, words
 from quantmis.report.cautions import blind, hinted
 from quantmis.report.choices import choices
 from quantmis.report.findings import finding_entries, linked
@@ -76,6 +76,8 @@ def render(results: Results, document: bytes | None = None) -> str:
         "classes": exposed.classes(results, notes),
         "samples": exposed.samples(results, notes),
         "canaries": canaries.planted(results, notes),
+        "extraction": extraction.extracted(results, notes),
+        "secrets": secrets.named(results, notes),
         "by_chance": exposed.by_chance(results),
         "without_samples": exposed.without_samples(results),
         "loss_tables": exposed.tables_of(results, notes),

@@ -78,7 +78,9 @@ def average_among(
     value = float(values[among].mean())
     numbers = numbers_of(groups, values.shape[1])
     over = spread(np.where(among, values - value, 0.0) / among.sum(), pair_id(among), numbers)
-    return _estimate(value, over, level, numbers, values, bool(np.isin(values, (0.0, 1.0)).all()))
+    marked = among.any(axis=0)  # only these are draws: the others would narrow the interval of a share near 0 or 1
+    units = None if numbers is None else np.unique(numbers[marked], return_inverse=True)[1]
+    return _estimate(value, over, level, units, values[:, marked], bool(np.isin(values, (0.0, 1.0)).all()))
 
 
 def _estimate(

@@ -2,6 +2,7 @@
 
 from quantmis.tables.forgetting import Forgetting
 from quantmis.tables.loss_table import Candidates, LossTable, slug
+from quantmis.tables.secrets import SecretScores
 from quantmis.tables.traits import FULL_PRECISION, VersionTraits
 
-__all__ = ["FULL_PRECISION", "Candidates", "Forgetting", "LossTable", "VersionTraits", "slug"]
+__all__ = ["FULL_PRECISION", "Candidates", "Forgetting", "LossTable", "SecretScores", "VersionTraits", "slug"]

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from quantmis.evidence import Evidence, where_any_is_shared
 from quantmis.files import private_folder, write_atomically
 from quantmis.tables.forgetting import Forgetting
+from quantmis.tables.secrets import SecretScores
 from quantmis.tables.traits import VersionTraits
 from quantmis.tensor_files import entry
 
@@ -50,7 +51,8 @@ class LossTable:
     stands in the training sets that it is in, and `extracted` which of the canaries that models were trained on each
     model says by heart, "greedy" and "sampled", [models, canaries]. `origin` says of a version of the target where it
     came from: the "name" of the model, the SHA-256 of its "file", the quantizer that it is "like", or an empty text.
-    `forgetting`: what the model was made to forget, None where that is not asked.
+    `forgetting`: what the model was made to forget, None where that is not asked. `secrets`: what it gives away of
+    secrets that were named, None where none were or nothing shows it.
     `perturbed`: the signals of copies of the first models with noise on their weights, put through the same quantizer.
     """
 
@@ -68,6 +70,7 @@ class LossTable:
     extracted: Mapping[str, Bool[np.ndarray, "models canaries"]] = field(default_factory=dict[str, np.ndarray])
     origin: Mapping[str, str] = field(default_factory=dict[str, str])
     forgetting: Forgetting | None = None
+    secrets: SecretScores | None = None
     perturbed: Float[np.ndarray, "copies samples"] | None = None
 
     @property
@@ -161,6 +164,7 @@ class LossTable:
         arrays |= {f"{NAMED}{name}": signal for name, signal in evidence.named.items()}
         arrays |= {f"{EXTRACTED}{decoding}": hits for decoding, hits in self.extracted.items()}
         arrays |= {} if self.forgetting is None else self.forgetting.arrays()
+        arrays |= {} if self.secrets is None else self.secrets.arrays()
         return {name: array for name, array in arrays.items() if array is not None}
 
     def digest(self) -> str:

@@ -12,6 +12,7 @@ from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.tables.forgetting import forgetting_in
 from quantmis.tables.loss_table import EXTRACTED, NAMED, LossTable, beginning
+from quantmis.tables.secrets import secrets_in
 from quantmis.tables.traits import VersionTraits
 
 
@@ -53,6 +54,7 @@ def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models",
         extracted=beginning(EXTRACTED, arrays),
         origin=_origin(arrays),
         forgetting=forgetting_in(arrays),
+        secrets=secrets_in(arrays),
         perturbed=arrays.get("perturbed"),
     )
 

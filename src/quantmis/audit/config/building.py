@@ -10,15 +10,16 @@ from quantmis.audit.config.target import target_of
 from quantmis.data.paths import inside
 from quantmis.data.samples import Samples
 from quantmis.data.sources import read as read_samples
-from quantmis.data.sources import read_prefix, read_text, require_fitting
+from quantmis.data.sources import read_beside, read_text, require_fitting
 from quantmis.errors import require
 from quantmis.model_folders import last_checkpoint
 from quantmis.models import Recipe, Task
+from quantmis.models.secrets import Secrets
 from quantmis.models.sources import Model, transformer
 from quantmis.models.task import Train
 from quantmis.models.tokenizers import TOKENIZERS
 
-__all__ = ["samples_of", "target_of", "task_of"]
+__all__ = ["samples_of", "secrets_of", "target_of", "task_of"]
 
 
 def task_of(file: AuditFile, folder: Path) -> Task:
@@ -52,8 +53,9 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
     if file.kind is not None:
         texts = read_text(data, folder, target is None, None if target is None else target.column)
         own = None if target is None else tokenizer_of(inside(folder, target.weights, "target.weights"))
-        task, prefix = task_of(file, folder), read_prefix(data, folder)
-        return task.samples(texts, longest=data.longest, loss_on=data.loss_on, tokenizer=own, prefix=prefix)
+        words: dict[str, Any] = {"longest": data.longest, "loss_on": data.loss_on, "neighbours": data.neighbours}
+        words |= read_beside(data, folder)
+        return task_of(file, folder).samples(texts, tokenizer=own, **words)
     if data.function is not None:
         return _called(function(data.function, folder, "data.function"), data.function)
     by_column = target is not None and target.column is not None
@@ -63,6 +65,15 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
         hint='list members by the ids of [data] id = "..." in a file, or, without it, by canonical SMILES',
     )
     return read_samples(data, folder, [] if target is None or target.column is None else [target.column])
+
+
+def secrets_of(file: AuditFile, folder: Path) -> Secrets | None:
+    """Return the secrets that the file names, read by the tokenizer of the trained model."""
+    if file.secrets is None or file.target is None:
+        return None
+    path = inside(folder, file.secrets.file, "secrets.file")
+    own = tokenizer_of(inside(folder, file.target.weights, "target.weights"))
+    return task_of(file, folder).secrets(path, alternatives=file.secrets.alternatives, tokenizer=own)
 
 
 def tokenizer_of(weights: Path) -> Path | None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from quantmis.audit.config.building import samples_of, target_of, task_of
+from quantmis.audit.config.building import samples_of, secrets_of, target_of, task_of
 from quantmis.audit.config.sections import AuditFile, read, require_recipe
 from quantmis.audit.estimate.plan import Plan, as_is, measure
 from quantmis.audit.execution.planning import plan
@@ -37,7 +37,8 @@ def _require_apart(out: Path, file: AuditFile, folder: Path) -> None:
     given = file.target
     weights = () if given is None else (given.weights, given.before, given.retrained)
     home, own = out.resolve(), folder.resolve()
-    for each in filter(None, (file.data.file, file.data.images, *texts, file.model.folder, *weights)):
+    secrets = None if file.secrets is None else file.secrets.file
+    for each in filter(None, (secrets, file.data.file, file.data.images, *texts, file.model.folder, *weights)):
         place = (folder / each).resolve()
         require(
             home != place and (place == own or place not in home.parents),
@@ -60,7 +61,7 @@ def plan_file(path: Path, overrides: dict[str, Any]) -> Plan:
 
 def _described(file: AuditFile, folder: Path) -> tuple[Task, Samples, Target | None]:
     samples = samples_of(file, folder)
-    return task_of(file, folder), samples, target_of(file, samples, folder)
+    return task_of(file, folder), samples, target_of(file, samples, folder, secrets_of(file, folder))
 
 
 def _checked(path: Path, options: dict[str, Any]) -> AuditOptions:

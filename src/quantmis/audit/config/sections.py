@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from quantmis.audit.config.words import explained
 from quantmis.audit.options import AuditOptions, Section
+from quantmis.data.secrets import DRAWN
 from quantmis.data.sources import Data
 from quantmis.errors import UserError, require
 from quantmis.files import opened
@@ -132,6 +133,15 @@ class Target(Section):
         return self
 
 
+class Secrets(Section):
+    """Say which secrets a language model is asked for: what stands before each, and what must not follow."""
+
+    file: str
+    """A .jsonl or .csv file: prefix and secret of each, with alternatives or a pattern of these, and a name."""
+    alternatives: Annotated[int, Field(ge=3, le=100_000)] = DRAWN
+    """How many alternatives are drawn for a secret with a pattern; each is read once for every version."""
+
+
 class Release(Section):
     """Say which versions are published together, so that what they give away jointly is measured."""
 
@@ -156,6 +166,8 @@ class AuditFile(Section):
     """How a model is trained; without it nothing is."""
     target: Target | None = None
     """The very model that is to ship, and who was trained on."""
+    secrets: Secrets | None = None
+    """What a causal-lm must not give away."""
     release: Release = Release()
     """What is published together."""
     audit: AuditOptions = AuditOptions()
@@ -182,6 +194,12 @@ class AuditFile(Section):
     def _texts(self) -> "AuditFile":
         if self.kind is not None and self.data.texts is None:
             raise ValueError('a causal-lm reads texts: data.texts = ["train.txt", "test.txt"]')
+        return self
+
+    @model_validator(mode="after")
+    def _secret(self) -> "AuditFile":
+        if self.secrets is not None and (self.kind is None or self.target is None):
+            raise ValueError('secrets are asked of a language model that is there: kind = "causal-lm" and [target]')
         return self
 
 

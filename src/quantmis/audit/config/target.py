@@ -19,6 +19,7 @@ from quantmis.data.text_files import spelled
 from quantmis.errors import require
 from quantmis.evidence import Evidence
 from quantmis.model_folders import last_checkpoint
+from quantmis.models.secrets import Secrets
 from quantmis.quantizers import QUANTIZERS
 from quantmis.registry import suggestion
 
@@ -27,7 +28,7 @@ MOST_DIGITS = 19
 TRUTH = {"true": 1.0, "false": 0.0}
 
 
-def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
+def target_of(file: AuditFile, samples: Samples, folder: Path, secrets: Secrets | None = None) -> Target | None:
     """Return the target that the file describes, or None where it describes none."""
     section = file.target
     if section is None:
@@ -51,6 +52,7 @@ def target_of(file: AuditFile, samples: Samples, folder: Path) -> Target | None:
         forget=forget[0] if forget else None,
         before=before,
         retrained=retrained,
+        secrets=secrets,
     )
 
 

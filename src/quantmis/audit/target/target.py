@@ -21,6 +21,7 @@ from quantmis.data.membership import joined
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.models import CausalLM, Task
+from quantmis.models.secrets import Secrets
 from quantmis.quantizers import Quantized, formats
 from quantmis.tables.forgetting import BEFORE, RETRAINED
 
@@ -64,7 +65,8 @@ class Target:
     non-member; the audit counts them.
 
     `forget`: rows that the model was made to forget; members are then what it may remember. `before`: the weights
-    before that, and `retrained`: those of a model that was trained without them, both to compare with.
+    before that, and `retrained`: those of a model that was trained without them, both to compare with. `secrets`: what
+    a language model is asked for in every version, `task.secrets(file)`.
 
     Raises `UserError` where sets are too small, or not sets, and where a row is in two of them.
     """
@@ -82,6 +84,7 @@ class Target:
     forget: Int[np.ndarray, " forget"] | None = None
     before: Weights | None = None
     retrained: Weights | None = None
+    secrets: Secrets | None = None
     mask_lengths: tuple[int, ...] = field(init=False, default=())
     """How long the masks of booleans are that rows were given as."""
 
@@ -100,6 +103,7 @@ class Target:
         forget: Any = None,
         before: Weights | None = None,
         retrained: Weights | None = None,
+        secrets: Secrets | None = None,
     ):
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "members", _rows("members", members))
@@ -115,6 +119,7 @@ class Target:
         object.__setattr__(self, "forget", None if forget is None else _rows("forget", forget))
         object.__setattr__(self, "before", before)
         object.__setattr__(self, "retrained", retrained)
+        object.__setattr__(self, "secrets", secrets)
         masks = [rows for rows in map(np.asarray, (members, non_members, forget)) if rows.dtype == np.bool_]
         object.__setattr__(self, "mask_lengths", tuple(len(each) for each in masks))
         both = np.intersect1d(self.members, self.non_members)

@@ -34,7 +34,7 @@ from quantmis.models.weights import weights_digest
 from quantmis.quantizers import Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling
-from quantmis.tables import FULL_PRECISION, LossTable, VersionTraits
+from quantmis.tables import FULL_PRECISION, LossTable, SecretScores, VersionTraits
 from quantmis.tensor_files import digest_of
 
 
@@ -70,17 +70,25 @@ def _tables(
             known = request.open_model.settled_so(quantized.model)
             computed, by_company = loss_row(quantized.model, task, samples, name, measured, known)
             forgetting = forgetting_of(target, task, samples, beside.get(name, {}), quantized.model)
+            leaked = _leaked(target, quantized.model)
         table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, is_audited)
         noisy = None if target.quantized else _perturbed_signals(request, name, quantizer, calibration)
-        yield replace(table, origin=origins.get(name, {}), forgetting=forgetting, perturbed=noisy)
+        yield replace(table, origin=origins.get(name, {}), forgetting=forgetting, secrets=leaked, perturbed=noisy)
     for name, version in target.versions.items():
         like = None if version.like is None else _named(target, version.like)
         with elsewhere(request, version, name) as model:
             parts = made_elsewhere(version, model, task, samples, name, measured)
             module = model.model if isinstance(model, Quantized) else model
             forgetting = forgetting_of(target, task, samples, beside.get(like or "", {}), module)
+            leaked = _leaked(target, module)
         table = _table(name, *parts, target, task, samples, is_audited)
-        yield replace(table, origin=origins[name], forgetting=forgetting)
+        yield replace(table, origin=origins[name], forgetting=forgetting, secrets=leaked)
+
+
+def _leaked(target: Target, module: nn.Module | None) -> SecretScores | None:
+    """Return what a version gives away of secrets; None where none were named, or where it shows no probabilities."""
+    leaked = None if target.secrets is None or module is None else target.secrets.leaked_by(module)
+    return None if leaked is None else SecretScores(**vars(leaked))
 
 
 def _beside(

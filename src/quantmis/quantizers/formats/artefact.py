@@ -29,7 +29,8 @@ class Artefact:
 
     `others` is None for a record of ours that holds layers alone; a graph holds constants beside the tensors of a
     model. `notes` says what the tool that the file is for does besides, which no weight shows. `settings` holds what
-    the file says of the computation of a language model, by the names of transformers' configurations.
+    the file says of the computation of a language model, by the names of transformers' configurations. `words`: the
+    metadata of a GGUF file whose tensors are named once the model is known.
     """
 
     format: str
@@ -37,6 +38,7 @@ class Artefact:
     others: dict[str, Tensor] | None
     notes: tuple[str, ...] = ()
     settings: Mapping[str, float] = field(default_factory=dict[str, float])
+    words: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class Reader(NamedTuple):
@@ -94,7 +96,7 @@ def read(path: str | Path) -> Artefact:
     start = _start(path)
     if start.startswith(gguf.MAGIC):
         contents = gguf.contents(path)
-        return Artefact(BLOCKS, contents.layers, contents.others, settings=contents.settings)
+        return Artefact(BLOCKS, contents.layers, contents.others, settings=contents.settings, words=contents.words)
     if looks_like_onnx(start):
         layers, others, rounds = onnx.contents(path)
         return Artefact(GRAPH, layers, others, (ACTIVATIONS,) if rounds else ())

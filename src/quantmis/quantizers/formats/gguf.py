@@ -13,7 +13,7 @@ from torch import Tensor
 from quantmis.errors import UserError, require
 from quantmis.files import content_of
 from quantmis.quantizers.formats.ggml import LAYOUTS, decode
-from quantmis.quantizers.formats.llama_cpp import settings_of, translated
+from quantmis.quantizers.formats.llama_cpp import is_unnamed, settings_of, translated
 from quantmis.quantizers.record import QuantizedLayer
 
 MAGIC = b"GGUF"
@@ -64,11 +64,15 @@ ALIGNMENTS = tuple(2**power for power in range(3, 17))
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """Hold the layers and other tensors of a file, and what it says of a language model's computation."""
+    """Hold the layers and other tensors of a file, and what it says of a language model's computation.
+
+    `words`: the metadata of a file whose tensors the model that they are for has yet to name, empty for others.
+    """
 
     layers: tuple[QuantizedLayer, ...]
     others: dict[str, Tensor]
     settings: Mapping[str, float] = field(default_factory=dict[str, float])
+    words: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class Reader:
@@ -146,6 +150,7 @@ def _contents(data: memoryview) -> Contents:
     tensors, count = reader.whole(), reader.whole()
     require(tensors + count <= len(data), f"{tensors} tensors and {count} words of metadata do not fit into the file")
     metadata = reader.pairs(count)
+    _require_whole(metadata)
     described = [_description(reader) for _ in range(tensors)]
     names = {name for name, *_ in described}
     require(len(names) == len(described), "a name of a tensor comes twice")
@@ -160,7 +165,15 @@ def _contents(data: memoryview) -> Contents:
             layers.append(_layer(name, shape, KINDS[kind], at))
         else:
             others[name] = _floats(name, shape, kind, at)
-    return Contents(*translated(tuple(layers), others, metadata), settings_of(metadata))
+    words = metadata if is_unnamed(tuple(layers), others, metadata) else {}
+    return Contents(*translated(tuple(layers), others, metadata), settings_of(metadata), words)
+
+
+def _require_whole(metadata: Mapping[str, object]) -> None:
+    """Raise `UserError` for one part of a model that was split."""
+    parts, number = metadata.get("split.count", 1), metadata.get("split.no", 0)
+    message = f"it is one of {parts} parts of a model, that of number {number}"
+    require(parts in (0, 1), message, hint="llama-gguf-split --merge puts them together")
 
 
 def _description(reader: Reader) -> tuple[str, torch.Size, int, int]:

@@ -85,6 +85,12 @@ def translated(
     return coded, {name: _other(name, value, words) for name, value in plain.items()}
 
 
+def is_unnamed(layers: tuple[QuantizedLayer, ...], others: Mapping[str, Tensor], words: Mapping[str, object]) -> bool:
+    """Say whether a file is llama.cpp's, of an architecture that only the model which it is for can name."""
+    known = str(words.get("general.architecture")) in ARCHITECTURES
+    return not known and any(_plain(name) for name in (*(f"{layer.name}." for layer in layers), *others))
+
+
 def settings_of(words: Mapping[str, object]) -> dict[str, float]:
     """Return what metadata says of the computation of a model, by the names of transformers' configurations.
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from quantmis.errors import require
+from quantmis.errors import UserError, require
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.checked import checked
 from quantmis.quantizers.codebook import write_layers
 from quantmis.quantizers.formats import names
 from quantmis.quantizers.formats.artefact import GRAPH, RECORD, Artefact, read
+from quantmis.quantizers.formats.gguf_names import named_by_library
 from quantmis.quantizers.quantized import Method, Quantized
 from quantmis.quantizers.record import QuantizedLayer, transposed
 
@@ -50,7 +51,7 @@ def restore_into(
     keep: bool = False,
 ) -> Quantized:
     """Return what `restore` does, with the weights of the file in `model` itself, of which nothing is held twice."""
-    artefact = read(path)
+    artefact = _named(model, read(path), path, rename)
     require(
         artefact.others is not None or keep, f"{path} holds quantized layers and nothing else of a model", hint=WHOLE
     )
@@ -66,6 +67,19 @@ def restore_into(
     shaped = _shaped(model, layers, path, turn=artefact.format != RECORD)
     done = checked(Method(str(path)), model, write_layers(model, shaped))
     return replace(done, untouched=(*done.untouched, *artefact.notes))
+
+
+def _named(
+    model: nn.Module, artefact: Artefact, path: str | Path, rename: Mapping[str, str] | Callable[[str], str] | None
+) -> Artefact:
+    """Return what a file holds by the names of a model of transformers, where nobody else says what these are."""
+    if not artefact.words or rename or not hasattr(model, "config"):
+        return artefact
+    try:
+        layers, others, settings = named_by_library(model, artefact.layers, artefact.others or {}, artefact.words)
+    except UserError as error:
+        raise UserError(f"{path}: {error}", hint=error.hint) from error
+    return replace(artefact, layers=layers, others=others, settings=settings)
 
 
 def _require_settings(model: nn.Module, artefact: Artefact, path: str | Path) -> None:
