@@ -16,7 +16,7 @@ from quantmis.quantizers import QUANTIZERS
 def test_a_version_is_undone_wherever_an_audit_will_write(tmp_path: Path, place: str | None):
     model = nn.Sequential(nn.Linear(8, 3))
     before = model[0].weight.detach().clone()
-    target = qm.Target(model, np.arange(8), np.arange(8, 16))
+    target = qm.Target(model, np.arange(16), np.arange(16, 32))
     opened = OpenModel(target, qm.Task(lambda: nn.Sequential(nn.Linear(8, 3))), place and tmp_path / place)
     with opened.quantized(QUANTIZERS.parse("sign"), None, torch.Generator()):
         inside = opened.module[0].weight.detach().clone()

@@ -226,7 +226,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "cannot write" in done.stdout, done.stderr
     assert "free some space" in done.stdout
-    assert [file.name for file in (tmp_path / "store").iterdir() if not file.name.endswith(".way")] == []
+    assert [file.name for file in (tmp_path / "store").rglob("*") if file.is_file() and file.suffix != ".way"] == []
     assert not (tmp_path / "results.json").exists()
 
 

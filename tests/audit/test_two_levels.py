@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from resumable import requested, work
@@ -108,16 +107,25 @@ def test_weights_that_are_not_the_whole_model_are_not_kept_and_it_is_said(tmp_pa
     assert rows_of(collected(asked, tmp_path).groups) == first
 
 
+def test_tensors_that_share_memory_are_stored_each_by_itself(tmp_path: Path):
+    whole = torch.arange(12.0).reshape(3, 4)
+    tensors = {"tied": whole, "again": whole, "part": whole[1:], "turned": whole.T, "half": whole.bfloat16()}
+    Store(tmp_path).save_weights("key", Weights(tensors))
+    found = Store(tmp_path).load_weights("key")
+    assert found is not None
+    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in tensors.items())
+    assert {name: each.dtype for name, each in found.tensors.items()} == {n: t.dtype for n, t in tensors.items()}
+
+
 def test_models_come_back_as_training_left_them():
-    """Batch normalisation counts too, in every type of number."""
+    """Batch normalisation counts too, which has an integer."""
 
     def net() -> nn.Module:
-        return nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10)).to(torch.float64)
+        return nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
 
     asked = work(**FEW)
     task = qm.Task(net, recipe=qm.Recipe(epochs=2))
-    samples = qm.Samples(asked.samples.x.astype(np.float64), asked.samples.y)
-    asked = Work(task, samples, asked.member, asked.quantizers, 0, asked.engine)
+    asked = Work(task, asked.samples, asked.member, asked.quantizers, 0, asked.engine)
     modules = dict(enumerate(train(asked.training(range(2)))))
     again = restored(asked, Weights(tensors_of(asked, modules)), range(2))
     for index, module in modules.items():

@@ -83,7 +83,7 @@ class Store:
         path = self.path(key, kind)
         private_folder(self.folder)
         private_folder(path.parent)
-        write_atomically(path, save({name: each.contiguous() for name, each in tensors.items()}, metadata=metadata))
+        write_atomically(path, save(_apart(tensors), metadata=metadata))
 
     def _load(self, key: str, kind: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
         path = self.path(key, kind)
@@ -147,6 +147,17 @@ def locked(folder: Path) -> Generator[None]:
         yield
     finally:
         lock.release()
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors without gaps, of which no two share memory, as tied ones do: the format has no word for it."""
+    apart, places = dict[str, Tensor](), set[int]()
+    for name, tensor in tensors.items():
+        own = tensor.contiguous()
+        place = own.untyped_storage().data_ptr()
+        apart[name] = own.clone() if place in places else own
+        places.add(place)
+    return apart
 
 
 def as_bytes(tensor: Tensor) -> np.ndarray:

@@ -27,7 +27,7 @@ def tensors_of(work: Work, models: Mapping[int, nn.Module], step: int = END) -> 
     for index, module in models.items():
         before, home = _fresh(work, index).state_dict(), _home(index, step)
         tensors |= {
-            home + name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            home + name: value.detach().cpu()
             for name, value in module.state_dict().items()
             if name not in before or not _same(value.cpu(), before[name])
         }
