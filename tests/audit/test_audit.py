@@ -128,7 +128,9 @@ def test_every_number_can_be_recomputed_from_the_saved_table(audited: tuple[qm.A
             assert per_sample_utility[:, ~shown].mean() == pytest.approx(record[UTILITY].value)
             assert len(np.unique(table["fingerprint"])) == record.distinct
         found = evaluate(qm.attacks.LossThreshold().score(evidence), evidence.member)
-        assert found.auc == auc(result, record.name, "loss_threshold")
+        own = auc(result, record.name, "loss_threshold")  # computed by one thread: sums differ in their last bits
+        for end in ("value", "low", "high"):
+            assert getattr(found.auc, end) == pytest.approx(getattr(own, end), rel=1e-12)
 
 
 def test_no_key_is_missing_and_no_number_without_interval_or_reason(audited: tuple[qm.AuditResult, Path]):
