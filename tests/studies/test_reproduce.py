@@ -120,7 +120,7 @@ def test_a_study_that_was_stopped_goes_on_where_it_was(tmp_path: Path, monkeypat
     assert text.count("<!-- begin reproduce synthetic -->") == 1
     assert "| **" in text
     assert (tmp_path / "figures" / "synthetic.svg").read_text().count("<svg") == 1
-    assert len(command.spoken_findings(second)) == 14
+    assert len(command.spoken_findings(second)) == 15
 
 
 @pytest.mark.parametrize("name", ["synthetic", "admet"])
