@@ -20,6 +20,7 @@ from quantmis.models.losses import CrossEntropy, Loss, MultiLabel
 from quantmis.models.outputs import DECLARED, are_distributions, ends_in_sigmoid, log_probabilities, within_one
 from quantmis.models.rows import CHUNK, forward
 from quantmis.models.task import Task
+from quantmis.models.text_statistics import STATISTICS
 from quantmis.models.unsteady import first_unsteady
 
 FEW = 8
@@ -276,12 +277,21 @@ class _Close:
     def __init__(self, module: nn.Module, outputs: Tensor, typical: bool):
         kinds = {each.dtype for each in (*module.parameters(), *module.buffers()) if each.is_floating_point()}
         coarsest = max((torch.finfo(kind).eps for kind in kinds), default=0.0)
-        size = float(outputs.abs().nan_to_num().max()) if outputs.numel() else 0.0
-        self._most, self._typical = max(CLOSE, ROUNDINGS * coarsest) * size, typical
+        self._size, self._typical = _size(module, outputs), typical
+        self._most = max(CLOSE, ROUNDINGS * coarsest)
 
     def __call__(self, one: Tensor, other: Tensor) -> bool:
         if one.shape != other.shape:
             return False
         same = (one == other) | (one.isnan() & other.isnan())
-        apart = torch.where(same, 0.0, (one - other).abs()).reshape(len(one), -1).amax(1)
+        apart = torch.where(same, 0.0, (one - other).abs() / self._size).reshape(len(one), -1).amax(1)
         return bool((apart.median() if self._typical else apart.max()) <= self._most)
+
+
+def _size(module: nn.Module, outputs: Tensor) -> Tensor:
+    """Return the size of outputs, the largest of them; of texts an ending's, which is a sum, is its own."""
+    sizes = outputs.abs().nan_to_num()
+    if getattr(module, "reading", None) is None or sizes.ndim != 2:
+        return sizes.max() if sizes.numel() else torch.tensor(0.0)
+    is_sum = torch.arange(sizes.shape[1]) == STATISTICS.index("ending")
+    return torch.where(is_sum, sizes.amax(0), sizes[:, ~is_sum].max())
