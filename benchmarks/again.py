@@ -1,0 +1,75 @@
+"""What an audit costs that is asked for again, and with one more quantizer: nothing is trained for either.
+
+    python benchmarks/again.py
+
+The demo's audit, each time in a process of its own: processor time of it and of its workers, imports and report
+included, and what stands in its folder.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from _results import markdown, write_section
+
+import quantmis as qm
+from quantmis.audit.settings import QUANTIZERS_BY_DEFAULT
+
+ANOTHER = "uniform(bits=3, group_size=64)"
+PROGRAM = """
+import sys
+from sklearn.datasets import load_digits
+import quantmis as qm
+from quantmis.audit.demo import RECIPE, DigitsMLP
+images, labels = load_digits(return_X_y=True)
+task, samples = qm.Task(DigitsMLP, recipe=RECIPE), qm.Samples(images / 16, labels)
+qm.audit(task, samples, quantizers=sys.argv[2:], shadows=64, out=sys.argv[1], progress=False)
+"""
+
+
+def spent(out: Path, quantizers: list[str]) -> tuple[float, int]:
+    """Return the processor seconds of an audit, and how many models it found trained."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", PROGRAM, str(out), *quantizers], check=True, env=dict(os.environ))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return seconds, qm.AuditResult.from_json(out).document.environment.reused
+
+
+def size(folder: Path) -> float:
+    """Return MiB of the files below a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20
+
+
+def main() -> None:
+    """Measure and write the section."""
+    rows = list[list[object]]()
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        asked = list(QUANTIZERS_BY_DEFAULT)
+        for what, quantizers in (
+            ("the audit", asked),
+            ("the same again", asked),
+            (f"with {ANOTHER}", [*asked, ANOTHER]),
+            ("the same again", [*asked, ANOTHER]),
+        ):
+            seconds, reused = spent(out, quantizers)
+            rows.append([what, f"{seconds:.1f}", f"{64 - reused}"])
+            print(rows[-1], flush=True)
+        taken = f"{size(out / 'store' / 'weights'):.1f} MiB of weights and {size(out / 'store' / 'rows'):.1f} of rows"
+    write_section(
+        "another quantizer of a finished audit",
+        f"""`python benchmarks/again.py`. The audit of the demo, 64 models, each time in a process of its own, imports and
+report included. Its store takes {taken}.
+
+{markdown(["what is asked for", "processor seconds", "models trained"], rows)}
+
+What is left of an audit that is asked for again are attacks, intervals and the report, which are computed anew.""",
+    )
+
+
+if __name__ == "__main__":
+    main()
