@@ -62,8 +62,8 @@ def main() -> None:
         taken = f"{size(out / 'store' / 'weights'):.1f} MiB of weights and {size(out / 'store' / 'rows'):.1f} of rows"
     write_section(
         "another quantizer of a finished audit",
-        f"""`python benchmarks/again.py`. The audit of the demo, 64 models, each time in a process of its own, imports and
-report included. Its store takes {taken}.
+        f"""`python benchmarks/again.py`. The audit of the demo, 64 models, each time in a process of its own,
+imports and report included. Its store takes {taken}.
 
 {markdown(["what is asked for", "processor seconds", "models trained"], rows)}
 
