@@ -50,18 +50,25 @@ POWER = 1.25
 COUNTS = (2, 4)
 
 
-def filled(problem: Problem, seed: int, folder: Path) -> dict[str, np.ndarray]:
+def path(folder: Path, problem: Problem) -> Path:
+    """Return where the tables of a problem stand."""
+    return folder / f"{''.join(each if each.isalnum() else '_' for each in problem.name)}.npz"
+
+
+def filled(
+    problem: Problem, seed: int, folder: Path, models: int = SHADOWS + CHEAP, suffix: str = "_channel"
+) -> dict[str, np.ndarray]:
     """Return the arrays of a problem, from its file where there is one."""
-    path = folder / f"{problem.name.replace(' ', '_').replace(',', '')}.npz"
-    if not path.exists():
-        family = Family("_channel", NAMES, calibrate_on="members")
-        found = arrays(tables(problem, problem.task, SHADOWS + CHEAP, seed, family))
-        with (folder / "part").open("wb") as file:
-            np.savez(file, allow_pickle=False, **found)
-        write_atomically(path, (folder / "part").read_bytes())
+    file = path(folder, problem)
+    if not file.exists():
+        family = Family(suffix, NAMES, calibrate_on="members")
+        found = arrays(tables(problem, problem.task, models, seed, family))
+        with (folder / "part").open("wb") as part:
+            np.savez(part, allow_pickle=False, **found)
+        write_atomically(file, (folder / "part").read_bytes())
         (folder / "part").unlink()
-    with np.load(path) as file:
-        return dict(file)
+    with np.load(file) as saved:
+        return dict(saved)
 
 
 def numbers(file: dict[str, np.ndarray], count: int) -> list[dict[str, list[float]]]:

@@ -15,8 +15,7 @@ import deceivers
 import numpy as np
 import torch
 from _results import FIGURES, markdown, write_section
-from channel import DECEIVERS, FAMILIES, NAMES, tau
-from fidelity_tables import Family, arrays, tables
+from channel import DECEIVERS, FAMILIES, NAMES, filled, path, tau
 from fidelity_truth import STRONGEST, few, truth
 from fresh_problems import PROBLEMS
 from problems import Problem
@@ -33,26 +32,6 @@ from quantmis.tables import LossTable
 
 SHADOWS, CHEAP, COUNTS = 32, 8, (1, 2, 4)
 Arrays = dict[str, np.ndarray]
-
-
-def path(folder: Path, problem: Problem) -> Path:
-    """Return where the tables of a problem stand."""
-    return folder / f"{''.join(each if each.isalnum() else '_' for each in problem.name)}.npz"
-
-
-def filled(problem: Problem, seed: int, folder: Path) -> Arrays:
-    """Return the arrays of a problem, from its file where there is one."""
-    file = path(folder, problem)
-    if not file.exists():
-        family = Family("_fresh", NAMES, calibrate_on="members")
-        found = tables(problem, problem.task, SHADOWS + CHEAP, seed, family)
-        saved = arrays(found)
-        with (folder / "part").open("wb") as part:
-            np.savez(part, allow_pickle=False, **saved)
-        write_atomically(file, (folder / "part").read_bytes())
-        (folder / "part").unlink()
-    with np.load(file) as saved_arrays:
-        return dict(saved_arrays)
 
 
 def scored(file: Arrays, rows: slice) -> list[ScoredVersion]:
@@ -104,7 +83,7 @@ def judged(problem: Problem, number: int, folder: Path) -> dict[int, list[dict[s
     known = path(folder, problem).with_suffix(".json")
     if known.exists():
         return {int(count): draws for count, draws in json.loads(known.read_bytes()).items()}
-    file = filled(problem, 5000 + number, folder)
+    file = filled(problem, 5000 + number, folder, SHADOWS + CHEAP, "_fresh")
     found = truth(few(file, slice(0, SHADOWS)).tables)[STRONGEST]
     draws: dict[int, list[dict[str, float]]] = {count: [] for count in COUNTS}
     for start in range(SHADOWS, SHADOWS + CHEAP):

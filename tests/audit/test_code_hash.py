@@ -19,7 +19,7 @@ from torch import nn
 import quantmis as qm
 from quantmis.audit.config.functions import Maker
 from quantmis.audit.execution.code_hash import code_hash
-from quantmis.audit.execution.keys import weights_key
+from quantmis.audit.execution.keys import weights_keys
 
 RATE = 0.1
 
@@ -178,7 +178,7 @@ def test_a_changed_file_counts_where_the_recipe_imports_it_however_far_away(
         importlib.invalidate_caches()
         train = importlib.import_module("mine.recipe").train
         whole = work(recipe=train, engine="auto", checkpoint_every=None)
-        return weights_key(whole, whole.groups()[0])
+        return weights_keys(whole)[whole.groups()[0]]
 
     before, again, after = key(""), key(""), key("# changed\n")
     assert before == again

@@ -18,8 +18,8 @@ EXECUTORS = ("local", "ray")
 OBJECTS = ("quantizers", "attacks")
 """The options that may be objects in Python; in an audit file they are names."""
 
-CALIBRATE_ON = ("held_out", "members")
 KEEP_WEIGHTS = ("all", "adapters", "none")
+CALIBRATE_ON = ("held_out", "members")
 """Where calibration samples come from: members of no model, the same for all; or of the very model, which may leak."""
 
 

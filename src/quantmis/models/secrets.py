@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Float
 from torch import Tensor, nn
 
+from quantmis.data.secret_scores import SecretScores
 from quantmis.data.secrets import Secret
 from quantmis.data.tokens import PADDING
 from quantmis.errors import require
@@ -25,17 +26,6 @@ MORE = 8
 """Tokens that the model may write beyond as many as a secret has: a few words may come before it."""
 
 Row = list[int]
-
-
-@dataclass(frozen=True, eq=False)
-class Leaked:
-    """Hold what a model gives away of each secret; the fields are those of `quantmis.tables.SecretScores`."""
-
-    names: Shaped[np.ndarray, " secrets"]
-    is_written: Bool[np.ndarray, " secrets"]
-    similarity: Float[np.ndarray, " secrets"]
-    rank: Float[np.ndarray, " secrets"]
-    alternatives: Int[np.ndarray, " secrets"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +61,7 @@ class Secrets:
             require(all(candidates[-1]), f"{each.name}: an alternative leaves no token behind the prefix")
         return cls(tuple(secrets), tokenizer, tuple(before), tuple(shared), tuple(candidates))
 
-    def leaked_by(self, model: nn.Module) -> Leaked | None:
+    def leaked_by(self, model: nn.Module) -> SecretScores | None:
         """Return what a model gives away of each secret; None for a model that shows no logits."""
         if getattr(model, "reading", None) is None:
             return None
@@ -80,7 +70,7 @@ class Secrets:
         ]
         pairs = [(each.secret.strip(), text) for each, text in zip(self.secrets, written, strict=True)]
         log_p = self._log_probabilities(model)
-        return Leaked(
+        return SecretScores(
             names=np.array([each.name for each in self.secrets]),
             is_written=np.array([secret in text for secret, text in pairs]),
             similarity=np.array([similarity(secret, text) for secret, text in pairs]),

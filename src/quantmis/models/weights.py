@@ -183,8 +183,13 @@ def wrapped(names: Iterable[str]) -> str | None:
 
 def weights_digest(module: nn.Module) -> str:
     """Return the SHA-256 of the names, types, shapes and bytes of all parameters and buffers, in hexadecimal."""
+    return tensors_digest(module.state_dict())
+
+
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of the names, types, shapes and bytes of tensors, in hexadecimal, whatever their order."""
     digest = hashlib.sha256()
-    for name, value in sorted(module.state_dict().items(), key=itemgetter(0)):
+    for name, value in sorted(tensors.items(), key=itemgetter(0)):
         digest.update(entry(name, str(value.dtype), tuple(value.shape), value.nbytes))
         digest.update(raw_bytes(value))
     return digest.hexdigest()

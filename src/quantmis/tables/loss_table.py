@@ -17,10 +17,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 
+from quantmis.data.secret_scores import SecretScores
 from quantmis.evidence import Evidence, where_any_is_shared
 from quantmis.files import private_folder, write_atomically
 from quantmis.tables.forgetting import Forgetting
-from quantmis.tables.secrets import SecretScores
 from quantmis.tables.traits import VersionTraits
 from quantmis.tensor_files import entry
 

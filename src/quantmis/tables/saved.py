@@ -8,11 +8,11 @@ from typing import Literal
 import numpy as np
 
 from quantmis.data.archives import read_archive
+from quantmis.data.secret_scores import secrets_in
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
 from quantmis.tables.forgetting import forgetting_in
 from quantmis.tables.loss_table import EXTRACTED, NAMED, LossTable, beginning
-from quantmis.tables.secrets import secrets_in
 from quantmis.tables.traits import VersionTraits
 
 

@@ -7,8 +7,14 @@ reached), `worlds` (where the truth is known).
 
 from quantmis.theory.indicator import indicator, indicator_draws
 from quantmis.theory.orders import SecurityOrder, SecurityRanking, security_ranking
-from quantmis.theory.rates import asymptotic_bound, asymptotic_security, chernoff_rate, gaussian_rate
-from quantmis.theory.security import advantage, security, two_gaussian_advantage
+from quantmis.theory.rates import (
+    asymptotic_bound,
+    asymptotic_security,
+    chernoff_rate,
+    gaussian_rate,
+    two_gaussian_advantage,
+)
+from quantmis.theory.security import advantage, security
 from quantmis.theory.worlds import World, codebook, exact_security, world
 
 __all__ = [

@@ -8,11 +8,9 @@ which rates `delta^2 / 2 sigma^2` between rows make up `r_Q`:
     min      the best row against the nearest other, `r_Q` of the paper
     median   the best row against the median other
 
-Rows need not come from several trainings. One training, tuned further on many random halves of its own samples and
-then quantized, gives candidates that differ as the theory means it, by the data: the mean over their pairs (`pairs`,
-each row its own replicate), with losses at the samples of that training, orders quantizers better than four trainings
-do, and `min` never does (benchmarks/RESULTS.md, section r_Q from one training). Checkpoints are no such candidates:
-they differ by time.
+Rows may come from one training too, tuned further on many random halves of its own samples: `pairs` of these, each its
+own replicate, with losses at the samples of that training, orders quantizers better than four trainings do, and `min`
+never does (benchmarks/RESULTS.md, r_Q from one training). Checkpoints are no such candidates: they differ by time.
 
 The square of a measured gap is too large by the variance of the measurement, and a minimum found on the points that
 measure it is too small. So `min` and `median` choose on one half of the points and measure on the other, over many

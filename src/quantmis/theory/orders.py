@@ -28,9 +28,8 @@ from quantmis.errors import require
 from quantmis.stats.compare import holm
 from quantmis.stats.estimate import Estimate, Unmeasured
 from quantmis.theory.rates import gaussian_rate
-from quantmis.theory.security import DRAWS, METHOD_ERROR, RESAMPLES, Flux, flux
+from quantmis.theory.security import DRAWS, HOPELESS, METHOD_ERROR, RESAMPLES, Flux, flux
 
-HOPELESS = 5.0  # standard error of log Delta_n beyond which there is no bound either
 METHOD = "difference of log advantage by boundary flux, the same columns and points"
 
 

@@ -51,6 +51,8 @@ RESAMPLED_POINTS = 512
 BLOCKS = 1024
 METHOD_ERROR = 0.03  # of the method itself, relative, as benchmarks/theory.py measures it
 UNRESOLVED = 1.0  # standard error of log Delta_n beyond which only a bound is given
+HOPELESS = 5.0  # and beyond which there is no bound either
+NOT_RESAMPLED = np.zeros(2)  # of columns, where their error is not asked for
 
 
 def security(
@@ -71,7 +73,7 @@ def security(
 
     >>> points = np.random.default_rng(0).normal(size=5000)
     >>> estimate = security(np.stack([0 * points, 0.1 + points]), n=100, draws=2000)
-    >>> round(estimate.value, 2), round(1 - two_gaussian_advantage(0.1, 1.0, 100), 2)
+    >>> round(estimate.value, 2), round(1 - math.exp(-0.5) / (math.pi * 10), 2)
     (0.98, 0.98)
     """
     require(0 < level < 1, f"level: expected a probability between 0 and 1, got {level}")
@@ -93,25 +95,13 @@ def advantage(losses: Float[np.ndarray, "candidates points"], n: int, draws: int
     0.02
     """
     law = _law(losses, n, draws)
-    return _flux(_Run.of(law, n, draws, seed), None).advantage if law.covariance.any() else 0.0
+    return _flux(_Run.of(law, n, draws, seed), NOT_RESAMPLED).advantage if law.covariance.any() else 0.0
 
 
 def flux(losses: Float[np.ndarray, "candidates samples"], n: int, draws: int, seed: int) -> "Flux | None":
     """Return the advantage with its errors in parts, which tables of the same samples share; None where it is 0."""
     law = _law(losses, n, draws)
     return _sampled(law, n, draws, seed) if law.covariance.any() else None
-
-
-def two_gaussian_advantage(gap: float, deviation: float, n: int) -> float:
-    """Return `Delta_n = exp(-n delta^2 / 2 sigma^2) / (pi sqrt(n))`, of two candidates with Gaussian losses.
-
-    `gap` and `deviation` are the mean and the standard deviation of the difference of their losses. Correct to
-    first order in one point's share of the sum. Source: derived for this project.
-
-    >>> round(two_gaussian_advantage(0.1, 1.0, 100), 4)
-    0.0193
-    """
-    return math.exp(-n * gap**2 / (2 * deviation**2)) / (math.pi * math.sqrt(n))
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,14 +182,14 @@ def _sampled(law: Law, n: int, draws: int, seed: int) -> Flux:
     return _flux(run, _on_resampled_columns(law, n, run, seed))
 
 
-def _flux(run: _Run, columns: np.ndarray | None) -> Flux:
+def _flux(run: _Run, columns: np.ndarray) -> Flux:
     """Return `Delta_n = 1/2 E_z sum_k | P(k | z) - P(k) |`, and its errors from draws, points z and columns."""
     change = _change(run.crossings, run.moves, run.draws * MOVES)
     carried = _carried(run.crossings, run.moves, np.sign(change))
     per_draw = np.bincount(run.crossings.draw, weights=carried, minlength=run.draws) / MOVES
     draws, points = _influence(per_draw), _influence(np.abs(change).sum(axis=0))
     error = float(np.sqrt((draws**2).sum()))
-    return Flux(float(per_draw.mean()), error, points, np.zeros(2) if columns is None else columns)
+    return Flux(float(per_draw.mean()), error, points, columns)
 
 
 def _influence(values: Float[np.ndarray, " draws"]) -> Float[np.ndarray, " draws"]:
@@ -289,7 +279,7 @@ def _estimate(flux: Flux, share: float, fewest: float, level: float, method: str
     up = deviations * math.hypot(flux.relative_error, METHOD_ERROR)
     down = up + deviations**2 * share / 2
     if not flux.is_resolved:
-        high = flux.advantage * math.exp(up) if 0 < flux.relative_error < 5 else 1.0
+        high = flux.advantage * math.exp(up) if 0 < flux.relative_error < HOPELESS else 1.0
         why = f"an advantage near {max(flux.advantage, fewest):.1g} needs more columns or draws"
         return _bound(max(high, fewest), level, method, why)
     low, high = 1 - flux.advantage * math.exp(up), 1 - flux.advantage * math.exp(-down)

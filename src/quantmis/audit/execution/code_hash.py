@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from quantmis.audit.execution.user_modules import file_of, is_own, source_files
+from quantmis.models.weights import raw_bytes
 
 ATOMS = (type(None), type(...), type(NotImplemented), bool, int, float, complex, str, bytes, torch.dtype, torch.device)
 OF_CLASSES = frozenset(
@@ -142,8 +143,7 @@ class _Reader:
     def _tensor(self, tensor: torch.Tensor) -> Iterator[str]:
         yield from (self._name(type(tensor)), str(tensor.dtype), str(tuple(tensor.shape)), str(tensor.requires_grad))
         if tensor.device.type != "meta":
-            plain = tensor.detach().cpu().to_dense().contiguous()
-            yield hashlib.sha256(plain.flatten().view(torch.uint8).numpy().tobytes()).hexdigest()
+            yield hashlib.sha256(raw_bytes(tensor.detach().cpu().to_dense())).hexdigest()
 
     def _mapping(self, mapping: Mapping[Any, Any]) -> Iterator[str]:
         yield self._name(type(mapping))

@@ -1,12 +1,12 @@
 """Get all groups of an audit: from the store what verifies, from the executor the rest, into the store as it comes."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from quantmis.audit.execution.executors import Executor
-from quantmis.audit.execution.keys import rows_key, weights_key
+from quantmis.audit.execution.keys import rows_keys, weights_keys
 from quantmis.audit.execution.outside import CHANGED, changes
 from quantmis.audit.execution.progress import Tick
 from quantmis.audit.execution.returned import require_fitting
@@ -30,21 +30,28 @@ def collect(work: Work, executor: Executor, store: Store | None, tick: Tick) -> 
     What is stored is used again where everything is as it was that its models read while they were trained: rows as
     they are, weights for the rows that are missing.
     """
-    work = work if store is not None else replace(work, keep_weights="none")
-    collection, shelf = Collected(), None if store is None else _Shelf(work, store)
-    jobs = {rows: work.job(rows) for rows in work.groups()} if shelf is None else shelf.missing()
+    if store is None:
+        work = replace(work, keep_weights="none")
+        jobs = {rows: work.job(rows) for rows in work.groups()}
+        return Collected(dict(_computed(work, executor, jobs, jobs.values(), tick)))
+    shelf = _Shelf(work, store)
+    jobs = shelf.missing()
     for rows in work.groups():
-        if shelf is not None and rows not in jobs:
+        if rows not in jobs:
             tick(len(rows) * work.steps)
-    waiting = jobs.values() if shelf is None else map(shelf.with_weights, jobs.values())
+    for rows, group in _computed(work, executor, jobs, map(shelf.with_weights, jobs.values()), tick):
+        shelf.put(rows, group)
+    reused = [rows for rows in work.groups() if rows not in shelf.trained]
+    return Collected(shelf.groups(), reused, shelf.damaged)
+
+
+def _computed(
+    work: Work, executor: Executor, jobs: Mapping[range, Job], waiting: Iterable[Job], tick: Tick
+) -> Iterator[tuple[range, Group]]:
+    """Yield what the executor makes of the jobs that are `waiting`, once it fits what `jobs` asked for."""
     for rows, group in executor.run(work, waiting, tick):
         require_fitting(work, jobs[rows], group)
-        collection.groups[rows] = group if shelf is None else shelf.put(rows, group)
-    if shelf is not None:
-        collection.groups.update({rows: shelf.group(rows) for rows in work.groups() if rows not in jobs})
-        collection.reused.extend(rows for rows in work.groups() if rows not in shelf.trained)
-        collection.damaged.extend(shelf.damaged)
-    return collection
+        yield rows, group
 
 
 S = TypeVar("S", Rows, Weights)
@@ -55,7 +62,8 @@ class _Shelf:
 
     def __init__(self, work: Work, store: Store):
         self._work, self._store = work, store
-        self._keys = {rows: weights_key(work, rows) for rows in work.groups()}
+        self._weights_keys = weights_keys(work)
+        self._rows_keys = rows_keys(work, self._weights_keys)
         self._changes: dict[frozenset[tuple[str, str]], list[str]] = {}
         self._said: set[str] = set()
         self.damaged: list[str] = []
@@ -70,31 +78,29 @@ class _Shelf:
 
     def with_weights(self, job: Job) -> Job:
         """Return a job with the weights that are stored; without them its models are trained."""
-        weights = self._usable(self._store.load_weights, self._keys[job.rows])
+        weights = self._usable(self._store.load_weights, self._weights_keys[job.rows])
         if weights is None:
             self.trained.add(job.rows)
         return replace(job, weights=weights)
 
-    def put(self, rows: range, group: Group) -> Group:
-        """Store what was computed of a group, and return it whole, without weights."""
+    def put(self, rows: range, group: Group) -> None:
+        """Store what was computed of a group; all of it was computed at once, among the same files."""
+        outside = _comparable(next(iter(group.versions.values())).outside)
         if group.weights is not None:
-            here = replace(group.weights, outside=_comparable(group.weights.outside))
-            self._store.save_weights(self._keys[rows], here)
+            self._store.save_weights(self._weights_keys[rows], replace(group.weights, outside=outside))
         if not group.is_whole:
             self._note("the recipe changes more of a model than its tensors, so that weights are not kept")
         for number, version in group.versions.items():
-            here = replace(version, outside=_comparable(version.outside))
-            self._store.save_rows(rows_key(self._work, self._keys[rows], number), here)
+            self._store.save_rows(self._rows_keys[rows, number], replace(version, outside=outside))
         self._versions[rows] |= group.versions
-        return self.group(rows)
 
-    def group(self, rows: range) -> Group:
-        """Return the rows of a group under every quantizer."""
-        return Group(self._versions[rows])
+    def groups(self) -> dict[range, Group]:
+        """Return the rows of every group under every quantizer, without weights."""
+        return {rows: Group(versions) for rows, versions in self._versions.items()}
 
     def _stored(self, rows: range) -> Iterator[tuple[int, Rows]]:
         for number in range(len(self._work.quantizers)):
-            found = self._usable(self._store.load_rows, rows_key(self._work, self._keys[rows], number))
+            found = self._usable(self._store.load_rows, self._rows_keys[rows, number])
             if found is not None:
                 yield number, found
 

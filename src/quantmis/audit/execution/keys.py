@@ -5,7 +5,6 @@ the weights, the one quantizer, and the code that quantizes and scores. Of our o
 see `quantmis.audit.execution.own_code`.
 """
 
-import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -17,8 +16,8 @@ from torch import nn
 from quantmis import seeds
 from quantmis.audit.execution.code_hash import code_hash
 from quantmis.audit.execution.own_code import own_code
-from quantmis.audit.execution.store import as_bytes
 from quantmis.audit.execution.work import CALIBRATION, Work
+from quantmis.models.weights import weights_digest
 from quantmis.quantizers import Quantizer
 from quantmis.registry import spelling
 
@@ -27,49 +26,51 @@ SCORING = ("quantmis.audit.execution.computing",)
 """Where the code begins that decides what stands in weights, and in rows."""
 
 
-def weights_key(work: Work, rows: range) -> str:
-    """Return the hash of everything that the weights of a group depend on."""
+def weights_keys(work: Work) -> dict[range, str]:
+    """Return, of each group, the hash of everything that its weights depend on."""
+    shared = _shared(work)
+    return {rows: _weights_key(work, rows, shared) for rows in work.groups()}
+
+
+def rows_keys(work: Work, weights: Mapping[range, str]) -> dict[tuple[range, int], str]:
+    """Return, of each group and number of a quantizer, the hash of everything that its rows depend on.
+
+    `weights`: the keys of the weights of each group.
+    """
+    versions = _versions(work)
+    return {
+        (rows, number): _digest(key.encode(), version.encode())
+        for rows, key in weights.items()
+        for number, version in enumerate(versions)
+    }
+
+
+def keys_of(work: Work) -> list[str]:
+    """Return the keys of all rows of an audit, by group and by quantizer."""
+    return list(rows_keys(work, weights_keys(work)).values())
+
+
+def _weights_key(work: Work, rows: range, shared: str) -> str:
     modules = [work.task.build(seeds.integer(work.seed, "shadow", index, "weights")) for index in rows]
     parts = [
-        _training(work, modules[0]),
+        shared,
         _digest(work.member[rows.start : rows.stop].tobytes(), str(rows).encode()),
-        _digest(*(_state(module) for module in modules)),
+        *(f"{module!r} {weights_digest(module)}" for module in modules),
         _classes(modules[0]),
     ]
     return _digest(*(part.encode() for part in parts))
 
 
-def rows_key(work: Work, weights: str, number: int) -> str:
-    """Return the hash of everything that the rows of quantizer `number` depend on; `weights`: the key of these."""
-    quantizer = work.quantizers[number]
-    words = {
-        "weights": weights,
-        "code": own_code(*SCORING, *{type(each).__module__ for each in _parts(quantizer)}),
-        "quantizer": [spelling(quantizer), code_hash(quantizer)],
-        "held out": _digest(work.is_held_out.tobytes()),
-        "canaries": work.canaries,
-        "calibrate on": [work.calibrate_on, CALIBRATION],
-        "samples at once": work.task.samples_at_once,
-    }
-    return _digest(json.dumps(words).encode())
-
-
-def keys_of(work: Work) -> list[str]:
-    """Return the keys of all rows of an audit, by group and by quantizer."""
-    weights = [weights_key(work, rows) for rows in work.groups()]
-    return [rows_key(work, key, number) for key in weights for number in range(len(work.quantizers))]
-
-
-def _training(work: Work, module: nn.Module) -> str:
+def _shared(work: Work) -> str:
     """Return the hash of what the weights of all groups of one audit depend on."""
-    ours = {type(each).__module__ for each in (work.task.model, work.task.recipe, work.task.loss, *module.modules())}
+    parts = (work.task.model, work.task.recipe, work.task.loss)
     words = {
-        "code": own_code(*TRAINING, *ours),
+        "code": own_code(*TRAINING, *(type(each).__module__ for each in parts)),
         "versions": [version("torch"), version("numpy")],
-        "samples": _samples(work),
+        "samples": work.samples.digest(),
         "loss": spelling(work.task.loss),
         "recipe": work.task.describe_recipe(),
-        "functions": [code_hash(work.task.model), code_hash(work.task.recipe), code_hash(work.task.loss)],
+        "functions": [code_hash(each) for each in parts],
         "seed": work.seed,
         "engine": [work.engine.kind, work.engine.threads],
         "checkpoints": [*work.checkpoints, work.replicates if work.checkpoints else 0],
@@ -78,9 +79,22 @@ def _training(work: Work, module: nn.Module) -> str:
     return _digest(json.dumps(words).encode())
 
 
-@functools.lru_cache(maxsize=1)
-def _samples(work: Work) -> str:
-    return work.samples.digest()
+def _versions(work: Work) -> list[str]:
+    """Return of each quantizer the hash of what rows depend on besides weights, the same for all groups."""
+    shared = {
+        "held out": _digest(work.is_held_out.tobytes()),
+        "canaries": work.canaries,
+        "calibrate on": [work.calibrate_on, CALIBRATION],
+        "samples at once": work.task.samples_at_once,
+    }
+    own = [
+        {
+            "code": own_code(*SCORING, *{type(each).__module__ for each in _parts(quantizer)}),
+            "quantizer": [spelling(quantizer), code_hash(quantizer)],
+        }
+        for quantizer in work.quantizers
+    ]
+    return [_digest(json.dumps(shared | words).encode()) for words in own]
 
 
 def _parts(quantizer: Quantizer) -> Iterator[Quantizer]:
@@ -107,11 +121,8 @@ def _digest(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def _state(module: nn.Module) -> bytes:
-    values = module.state_dict().items()
-    return repr(module).encode() + b"".join(name.encode() + as_bytes(value.cpu()).tobytes() for name, value in values)
-
-
 def _classes(module: nn.Module) -> str:
     """Return the hash of the classes that a module is made of."""
-    return _digest(*sorted({code_hash(type(part)).encode() for part in module.modules()}))
+    kinds = {type(part) for part in module.modules()}
+    ours = own_code(*(kind.__module__ for kind in kinds))
+    return _digest(ours.encode(), *sorted(code_hash(kind).encode() for kind in kinds))

@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from quantmis.audit.execution.store import as_bytes
 from quantmis.audit.execution.work import Group, Job, Work
 from quantmis.errors import UserError, require
+from quantmis.models.weights import tensors_digest
 from quantmis.tables.loss_table import EXTRACTED
 from quantmis.tensor_files import entry
 
@@ -21,20 +20,18 @@ def digest_of(group: Group) -> str:
     """Return the SHA-256 of all that a group holds, each part with its length."""
     digest = hashlib.sha256()
     for number, rows in sorted(group.versions.items()):
-        words = [number, [asdict(each) for each in rows.traits], dict(rows.outside)]
-        _put(digest, json.dumps(words), rows.arrays)
+        _put(digest, [number, [asdict(each) for each in rows.traits], dict(rows.outside)])
+        for name, array in sorted(rows.arrays.items()):
+            digest.update(entry(name, array.dtype.str, array.shape, array.nbytes))
+            digest.update(np.ascontiguousarray(array).data)
     if group.weights is not None:
-        arrays = {name: as_bytes(tensor) for name, tensor in group.weights.tensors.items()}
-        kinds = {name: [str(each.dtype), *each.shape] for name, each in group.weights.tensors.items()}
-        _put(digest, json.dumps([kinds, dict(group.weights.outside)]), arrays)
+        _put(digest, [tensors_digest(group.weights.tensors), dict(group.weights.outside)])
     return digest.hexdigest()
 
 
-def _put(digest: Any, words: str, arrays: Mapping[str, np.ndarray]) -> None:
-    digest.update(len(words.encode()).to_bytes(8, "little") + words.encode())
-    for name, array in sorted(arrays.items()):
-        digest.update(entry(name, array.dtype.str, array.shape, array.nbytes))
-        digest.update(np.ascontiguousarray(array).data)
+def _put(digest: Any, words: list[Any]) -> None:
+    text = json.dumps(words).encode()
+    digest.update(len(text).to_bytes(8, "little") + text)
 
 
 def require_whole(group: Group, digest: str, rows: range) -> None:

@@ -23,8 +23,8 @@ from torch import Tensor
 from quantmis.audit.execution.work import Rows, Weights
 from quantmis.errors import UserError
 from quantmis.files import private_folder, write_atomically
+from quantmis.models.weights import tensors_digest
 from quantmis.tables.traits import VersionTraits
-from quantmis.tensor_files import entry
 
 ROWS, WEIGHTS = "rows", "weights"
 """The two levels, a folder each."""
@@ -79,11 +79,12 @@ class Store:
         return None if found is None else Weights(found[0], json.loads(found[1]["outside"]))
 
     def _save(self, key: str, kind: str, tensors: Mapping[str, Tensor], words: dict[str, str]) -> None:
-        metadata = {**words, "checksum": _checksum(f"{kind} {key}", tensors, words)}
+        apart = _apart(tensors)
+        metadata = {**words, "checksum": _checksum(f"{kind} {key}", apart, words)}
         path = self.path(key, kind)
         private_folder(self.folder)
         private_folder(path.parent)
-        write_atomically(path, save(_apart(tensors), metadata=metadata))
+        write_atomically(path, save(apart, metadata=metadata))
 
     def _load(self, key: str, kind: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
         path = self.path(key, kind)
@@ -160,17 +161,8 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return apart
 
 
-def as_bytes(tensor: Tensor) -> np.ndarray:
-    """Return the bytes of a tensor, whatever its type."""
-    return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
-
-
 def _checksum(key: str, tensors: Mapping[str, Tensor], words: dict[str, str]) -> str:
-    digest = hashlib.sha256(json.dumps([key, words], sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(entry(name, str(tensor.dtype), tuple(tensor.shape), tensor.nbytes))
-        digest.update(as_bytes(tensor).data)
-    return digest.hexdigest()
+    return hashlib.sha256(json.dumps([key, words, tensors_digest(tensors)], sort_keys=True).encode()).hexdigest()
 
 
 def _words(outside: Mapping[str, str], traits: str = "") -> dict[str, str]:

@@ -87,8 +87,7 @@ def _tables(
 
 def _leaked(target: Target, module: nn.Module | None) -> SecretScores | None:
     """Return what a version gives away of secrets; None where none were named, or where it shows no probabilities."""
-    leaked = None if target.secrets is None or module is None else target.secrets.leaked_by(module)
-    return None if leaked is None else SecretScores(**vars(leaked))
+    return None if target.secrets is None or module is None else target.secrets.leaked_by(module)
 
 
 def _beside(
