@@ -14,6 +14,7 @@ from tiny_models import sentences, transformers
 import quantmis as qm
 from quantmis.audit.config.building import secrets_of
 from quantmis.audit.config.sections import parsed
+from quantmis.data.secret_scores import secrets_in
 from quantmis.data.secrets import Secret, read_secrets
 from quantmis.errors import UserError
 from quantmis.measures.scored import Precision, ScoredVersion
@@ -26,7 +27,6 @@ from quantmis.models.tokenizers import tokenizer_at
 from quantmis.stats import Bound, Estimate, Unmeasured
 from quantmis.tables import LossTable, SecretScores, VersionTraits
 from quantmis.tables.saved import read_table
-from quantmis.tables.secrets import secrets_in
 
 PREFIX = "The code of Anna is "
 CODE = "493-17"
