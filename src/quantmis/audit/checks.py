@@ -20,7 +20,7 @@ from quantmis.models.calling import line_of, message_of
 from quantmis.models.hugging_face import HuggingFace
 from quantmis.models.probes import FEW, few_of, require_sound, settled
 from quantmis.models.rows import forward
-from quantmis.models.task import inputs
+from quantmis.models.task import MAKE_NEW, inputs
 from quantmis.quantizers import Identity, Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.quantizers.in_place import works_in_place
@@ -70,7 +70,7 @@ def require_fresh(task: Task) -> nn.Module:
     require(
         not shared,
         f"model: it returns the same weights each time, so all models would be one: {', '.join(shared[:1])} is shared",
-        hint="build the model inside of the function: def make(): return MyModel(...); or return copy.deepcopy(model)",
+        hint=MAKE_NEW,
     )
     return module
 

@@ -175,6 +175,7 @@ def _data(parts: Analysed) -> Data:
         notes=request.samples.notes,
         groups=None if request.samples.groups is None else len(np.unique(request.samples.groups)),
         copies=request.samples.copies.number,
+        columns_apart=request.samples.columns_apart,
     )
 
 

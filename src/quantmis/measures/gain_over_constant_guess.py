@@ -31,6 +31,13 @@ def gain_over_constant_guess(version: ScoredVersion) -> Estimate | Unmeasured:
     return average_difference(utilities.astype(np.float64), guess, table.evidence.member, level, groups=groups)
 
 
+def lost_all(gain: Estimate | Unmeasured, full_precision: Estimate | Unmeasured) -> bool:
+    """Say whether a version is not beyond doubt better than a constant guess though full precision is."""
+    if isinstance(gain, Unmeasured) or isinstance(full_precision, Unmeasured):
+        return False
+    return gain.low <= 0 < full_precision.low
+
+
 GAIN_OVER_CONSTANT_GUESS = Measure[Estimate](
     name="gain_over_constant_guess",
     title="Gain over a constant guess",
