@@ -275,6 +275,22 @@ def test_a_model_read_with_its_columns_in_another_order_is_found_out(memorised: 
     assert "QM010" not in [each.code for each in agreed.warnings]
 
 
+def test_what_is_known_on_members_is_held_against_members(memorised: tuple[nn.Module, qm.Samples]):
+    model, data = memorised
+    with torch.no_grad():
+        right = (model(torch.from_numpy(data.x)).argmax(dim=1).numpy() == data.y).astype(float)
+    given = target(model)
+    inside, outside = right[given.members].mean(), right[given.non_members].mean()
+    assert inside - outside > 0.02, "the sides must differ for this test to say anything"
+    stated = target(model, utility=float(outside), members_utility=float(inside))
+    document = qm.audit(qm.Task(shipped.net), data, target=stated, quantizers=["sign"], progress=False).document
+    assert isinstance(document.target, TargetResult)
+    assert (document.target.stated, document.target.stated_members) == (outside, inside)
+    wrong = target(model, members_utility=0.5)
+    with pytest.raises(qm.UserError, match=r"on the members, and 0\.500 is stated"):
+        qm.audit(qm.Task(shipped.net), data, target=wrong, quantizers=["sign"], progress=False)
+
+
 @pytest.mark.parametrize("quantizers", [["sign"], ["gptq(bits=4)"]])
 def test_sixteen_members_and_non_members_are_enough(memorised: tuple[nn.Module, qm.Samples], quantizers: list[str]):
     model, data = memorised

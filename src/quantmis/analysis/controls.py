@@ -2,11 +2,11 @@
 
 *Shuffled membership*: memberships drawn anew, so that there is nothing to find; every attack must come out at a coin's
 AUC, and so must the joint attacks on several versions. *Different trainings*: as many trainings, as many models; where
-some ended in the same one, a recipe or a factory shares what each training should have for itself. *Planted leak*: the losses of members are lowered in a copy of
-the table; every attack must find it. *Canaries*: wrongly labelled copies, trained on like other samples on
-request, which a model can only fit by remembering. *Matched noise*: Gaussian noise of the same size in each layer as a
-quantizer's error, to tell "low precision protects" from "any perturbation of that size protects"; it has no right
-answer and is there to be read.
+some ended in the same one, a recipe or a factory shares what each training should have for itself. *Planted leak*: the
+losses of members are lowered in a copy of the table; every attack must find it. *Canaries*: wrongly labelled copies,
+trained on like other samples on request, which a model can only fit by remembering. *Matched noise*: Gaussian noise of
+the same size in each layer as a quantizer's error, to tell "low precision protects" from "any perturbation of that size
+protects"; it has no right answer and is there to be read.
 """
 
 from collections.abc import Sequence

@@ -130,6 +130,7 @@ def _target(parts: Analysed) -> TargetResult | Unmeasured:
         versions=list(parts.this_model.records) if apart else [],
         ranking=parts.this_model.ranking(level) if apart else SEE_DOCUMENT,
         stated=target.utility,
+        stated_members=target.members_utility,
         near_duplicates=target.near_duplicates,
         file=files[target.baseline],
         files={name: files[name] for name in target.versions if files[name]},

@@ -112,7 +112,8 @@ MODEL = """# function: module:Name of a torch.nn.Module class, or of a function 
 """
 LOSS = """loss = "cross_entropy"           # or "mse", "multi_label": quantmis list losses
 """
-STATED = """# accuracy = 0.98                # what you know of it: an audit that measures another is refused
+STATED = """# accuracy = 0.93                # what you know of it: an audit that measures another is refused
+# members_accuracy = 0.99        # the same on samples that it was trained on
 """
 LOSS_ON = """# loss_on = "completion"         # {}: the tokens that training scored, "completion" or "all"
 """
@@ -120,7 +121,7 @@ SIZE = """# size = 32                      # pixels of the squares that images a
 """
 SCALED = """scale = "standard"               # columns of numbers to mean 0 and variance 1; or "none"
 """
-SCALED_AS_TRAINED = """# scale = "standard"             # columns of numbers to mean 0 and variance 1, if the model was trained so
+SCALED_AS_TRAINED = """# scale = "standard"             # numbers to mean 0 and variance 1, if the model was trained so
 """
 LISTS = """# files such as "members.txt", with a row number or an id on each line; or column = "split" and its values
 """

@@ -107,7 +107,10 @@ class Target(Section):
     column: str | None = None
     """The column of the data file, also of texts, that says who was a member; it is no feature."""
     accuracy: float | int | None = None
-    """The accuracy (R^2 of real targets) that is known of the model; an audit that measures another is refused."""
+    """The accuracy (R^2 of real targets) that is known of the model on samples that it was not trained on; an audit
+    that measures another on the non-members is refused."""
+    members_accuracy: float | int | None = None
+    """The same on samples that it was trained on: what training printed at its end."""
     overlap: Literal["refuse", "drop"] = "refuse"
     """What to do about samples that are members and non-members at once."""
     confounded: Literal["refuse", "report"] | None = None

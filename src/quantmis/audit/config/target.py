@@ -53,6 +53,7 @@ def target_of(file: AuditFile, samples: Samples, folder: Path, secrets: Secrets 
         before=before,
         retrained=retrained,
         secrets=secrets,
+        members_utility=section.members_accuracy,
     )
 
 
