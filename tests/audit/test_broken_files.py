@@ -372,7 +372,7 @@ BROKEN_TARGETS = [
         "[audit]",
         'accuracy = "98 %"\n[audit]',
         "{folder}/audit.toml: target.accuracy: Input should be a valid number, got '98 %'",
-        "accuracy: The accuracy (R^2 of real targets) that is known of the model; an audit that measures another is refused.",
+        "accuracy: The accuracy (R^2 of real targets) that is known of the model on samples that it was not trained on; an audit that measures another on the non-members is refused.",
     ),
     (
         "[audit]",
@@ -395,7 +395,7 @@ BROKEN_TARGETS = [
     (
         "[audit]",
         '[[target.versions]]\nname = "x"\n[audit]',
-        "{folder}/audit.toml: target.versions.0: give one of weights, function or table",
+        "{folder}/audit.toml: target.versions.0: give one of weights, predict or table",
         None,
     ),
     (

@@ -63,14 +63,14 @@ Name = Annotated[str, Field(pattern=r"\S")]
 
 
 class Elsewhere(Section):
-    """Say where a version is that was quantized elsewhere, and what it is called: one of weights, function or table."""
+    """Say where a version is that was quantized elsewhere, and what it is called: one of weights, predict or table."""
 
     name: Name
     """What the version is called in the report."""
     weights: str | None = None
     """A state dict in safetensors, or a file of another tool: GGUF, GPTQ, compressed-tensors, bitsandbytes, ONNX."""
-    function: str | None = None
-    """`module:name`, a function from inputs to outputs."""
+    predict: str | None = None
+    """`module:name`, a function from inputs [samples, ...] to the outputs of the model, which computes as it runs."""
     table: str | None = None
     """The losses of every sample: `.npz` (array `losses`, in the order of the data), or a column `loss` of `.csv` or
     `.parquet`, with a column `sample` of the ids of `[data] id` or of row numbers where they are in another order."""
@@ -81,8 +81,8 @@ class Elsewhere(Section):
 
     @model_validator(mode="after")
     def _one(self) -> "Elsewhere":
-        if sum(each is not None for each in (self.weights, self.function, self.table)) != 1:
-            raise ValueError("give one of weights, function or table")
+        if sum(each is not None for each in (self.weights, self.predict, self.table)) != 1:
+            raise ValueError("give one of weights, predict or table")
         return self
 
 
