@@ -173,7 +173,7 @@ BROKEN = [
         "[model]",
         '[model]\nloss = "crossentropy"',
         "unknown loss 'crossentropy'",
-        "did you mean 'cross_entropy'? known: causal_lm, cross_entropy, mse, multi_label",
+        "did you mean 'cross_entropy' or 'binary_cross_entropy'? known: binary_cross_entropy, causal_lm, cross_entropy, mse, multi_label",
     ),
     (
         "[model]",

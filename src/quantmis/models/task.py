@@ -40,7 +40,7 @@ class Task:
     """Say what is audited: `model` makes a fresh, randomly initialised module; it is called once per shadow model.
 
     `model` is a `torch.nn.Module` class or any function without arguments that returns a module. `loss` is a loss or
-    its name: "cross_entropy", "mse", "multi_label". `recipe` is a `Recipe`, or your own function
+    its name: "cross_entropy", "binary_cross_entropy", "mse", "multi_label". `recipe`: a `Recipe`, or your own function
     `train(model, samples, generator) -> model`, which gets a fresh model, the samples that it is to be trained on, and
     a seeded generator. `has_recipe` says whether a recipe was given at all. `outputs`: what a classifier returns,
     "logits" or "probabilities", by default what its loss says. `samples_at_once`: how many samples go through a model

@@ -110,7 +110,7 @@ HEAD = """# What quantmis audits. Paths and modules are looked for beside this f
 MODEL = """# function: module:Name of a torch.nn.Module class, or of a function that returns one
 [model]
 """
-LOSS = """loss = "cross_entropy"           # or "mse", "multi_label": quantmis list losses
+LOSS = """loss = "cross_entropy"           # or "binary_cross_entropy" (one output), "mse", ...: quantmis list losses
 """
 STATED = """# accuracy = 0.93                # what you know of it: an audit that measures another is refused
 # members_accuracy = 0.99        # the same on samples that it was trained on
