@@ -75,6 +75,11 @@ _HOMES = {
 _ROOMS = {"attacks", "quantizers", "stats", "theory"}
 
 
+def __dir__() -> list[str]:
+    """Name what the library offers, for completion."""
+    return sorted([*__all__, "__version__"])
+
+
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that torch is loaded only where it is needed."""
     if name in _ROOMS:
