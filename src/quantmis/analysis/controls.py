@@ -83,6 +83,8 @@ def _another(
     """
     generator = seeds.generator(seed, "control", "shuffled")
     models, samples = member.shape
+    if models > 1 and groups is None:  # one more where they are odd, and left out again
+        return complementary_halves(models, samples + samples % 2, generator)[:, :samples]
     if models > 1:
         return complementary_halves(models, samples, generator, groups)
     if groups is None:

@@ -9,6 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from quantmis import seeds
+from quantmis.attacks import Attack
 from quantmis.audit.execution.computing import is_foreign
 from quantmis.audit.settings import Settings
 from quantmis.data.samples import Samples
@@ -84,7 +85,9 @@ def _place(value: Tensor) -> int:
     return value.untyped_storage().data_ptr() if value.numel() and value.device.type != "meta" else 0
 
 
-def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"], signals: Sequence[str] = ()) -> None:
+def check_attacks(
+    attacks: Sequence[Attack], seed: int, member: Bool[np.ndarray, "models samples"], signals: Sequence[str] = ()
+) -> None:
     """Run every attack on random losses under the memberships of the audit, so that what cannot run says so now.
 
     `signals`: the names of further signals that the tables of the audit will have.
@@ -92,9 +95,9 @@ def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"]
     if len(member) == 0:
         return
     membership = member[:, np.any(member, axis=0)]
-    losses = seeds.generator(settings.options.seed, "rehearsal").random(membership.shape)
+    losses = seeds.generator(seed, "rehearsal").random(membership.shape)
     rehearsal = Evidence(losses, membership, entropy=losses, named=dict.fromkeys(signals, losses))
-    for attack in settings.attacks:
+    for attack in attacks:
         attack.score(rehearsal)
 
 

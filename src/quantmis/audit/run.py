@@ -61,7 +61,7 @@ def checked(request: AuditRequest) -> tuple[AuditRequest, Bool[np.ndarray, "mode
         check_target(request)
         check_confounded(request)
     member = membership(planted(request), settings, request.target)
-    check_attacks(settings, member, task.loss.named_signals(samples))
+    check_attacks(settings.attacks, settings.options.seed, member, task.loss.named_signals(samples))
     check_quantizers(settings, task, samples, _tried(request))
     executor(settings.options.executor, settings.options.address)
     return request, member
