@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import quantmis as qm
+from quantmis.audit.config.running import audit_file, plan_file
 from quantmis.data import complementary_halves
 from quantmis.results import BlindBaseline, TargetResult
 from quantmis.stats import Estimate, Unmeasured, evaluate
@@ -109,3 +110,59 @@ def test_models_without_twins_are_attacked_without_what_needs_twins():
     few = full.rows(slice(4))
     with pytest.raises(qm.UserError, match="needs models in complementary pairs"):
         qm.audit_tables({"identity": few, "sign": few})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    full, worth = one_model(), (one_model().losses < np.log(2)).astype(float)
+    for name, each in (("full", full), ("int8", one_model(leak=0.0))):
+        np.savez(tmp_path / f"{name}.npz", losses=each.losses, member=each.member)
+    np.save(tmp_path / "right.npy", worth)
+    np.save(tmp_path / "x.npy", np.random.default_rng(6).normal(size=(SAMPLES, 2)))
+    (tmp_path / "audit.toml").write_text(
+        'name = "a forest"\nfeatures = "x.npy"\n[tables]\nidentity = "full.npz"\n"our int8" = "int8.npz"\n'
+        '[utility]\nidentity = "right.npy"\n'
+    )
+    return tmp_path
+
+
+def test_an_audit_file_of_tables_gives_what_python_gives(folder: Path):
+    result = audit_file(folder / "audit.toml", folder / "out", {})
+    full, quantized = one_model(), one_model(leak=0.0)
+    expected = qm.audit_tables(
+        {"identity": full, "our int8": quantized},
+        {"identity": (full.losses < np.log(2)).astype(float)},
+        features=np.random.default_rng(6).normal(size=(SAMPLES, 2)),
+        name="a forest",
+    )
+    assert [record.measures for record in result.document.versions] == [
+        record.measures for record in expected.document.versions
+    ]
+    assert qm.AuditResult.from_json(folder / "out").document.config.model == "a forest"
+    assert not verify(folder / "out").edited
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "options", "message"),
+    [
+        ("identity =", "full =", {}, "there is no first table 'identity'"),
+        ("int8.npz", "int4.npz", {}, "cannot read .*int4.npz"),
+        ("[tables]", "[tables]\nn = 3", {}, "tables.n: Input should be a valid string"),
+        ("name =", "nam =", {}, "unknown key nam"),
+        ("[tables]", "[tables]", {"shadows": 8}, "--shadows: nothing is trained"),
+        ("x.npy", "../x.npy", {}, "features"),
+    ],
+)
+def test_a_broken_file_of_tables_is_told_what_is_wrong(
+    folder: Path, old: str, new: str, options: dict[str, int], message: str
+):
+    (folder / "audit.toml").write_text((folder / "audit.toml").read_text().replace(old, new, 1))
+    with pytest.raises(qm.UserError, match=message):
+        audit_file(folder / "audit.toml", folder / "out", options)
+
+
+def test_tables_are_planned_by_nobody_and_never_written_over(folder: Path):
+    with pytest.raises(qm.UserError, match="nothing is trained where tables are given"):
+        plan_file(folder / "audit.toml", {})
+    with pytest.raises(qm.UserError, match="would be written over the table of identity"):
+        audit_file(folder / "audit.toml", folder, {})

@@ -5,6 +5,7 @@ from typing import Any
 
 from quantmis.audit.config.building import samples_of, secrets_of, target_of, task_of
 from quantmis.audit.config.sections import AuditFile, read, require_recipe
+from quantmis.audit.config.tables import audit_tables_file, read_tables
 from quantmis.audit.estimate.plan import Plan, as_is, measure
 from quantmis.audit.execution.planning import plan
 from quantmis.audit.options import AuditOptions
@@ -23,6 +24,9 @@ UNSPOKEN = ("engine", "fresh")
 
 def audit_file(path: Path, out: Path, overrides: dict[str, Any]) -> AuditResult:
     """Audit what the file at `path` describes; `overrides` that are not None stand for its options."""
+    tables = read_tables(path)
+    if tables is not None:
+        return audit_tables_file(tables, path.parent, out, overrides)
     file, options = _read(path, overrides)
     _require_apart(out, file, path.parent)
     task, samples, target = _described(file, path.parent)
@@ -48,7 +52,9 @@ def _require_apart(out: Path, file: AuditFile, folder: Path) -> None:
 
 
 def plan_file(path: Path, overrides: dict[str, Any]) -> Plan:
-    """Return what auditing the file at `path` will take."""
+    """Return what auditing the file at `path` will take; `UserError` for one of loss tables, which takes seconds."""
+    hint = f"run it: quantmis audit {printable(path.name)}"
+    require(read_tables(path) is None, f"{path}: nothing is trained where tables are given", hint=hint)
     file, options = _read(path, overrides)
     task, samples, target = _described(file, path.parent)
     request, member = checked(audit_request(task, samples, target, options))
