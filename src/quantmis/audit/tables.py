@@ -24,7 +24,7 @@ from quantmis.audit.execution.store import locked
 from quantmis.audit.result import AuditResult
 from quantmis.audit.run import write
 from quantmis.audit.settings import Models, attacks_of
-from quantmis.audit.target.blind_baseline import FOLDS, blind_baseline
+from quantmis.audit.target.blind_baseline import FOLDS, blind_scores
 from quantmis.data import Samples
 from quantmis.errors import require
 from quantmis.evidence import NO_TWIN, Evidence
@@ -236,4 +236,5 @@ def _blind(given: _Given) -> BlindBaseline | Unmeasured:
         return Unmeasured(f"there are fewer than {FOLDS} members or non-members")
     samples = Samples(given.features, np.arange(len(member)) % 2 if label is None else label)
     require(len(samples) == len(member), f"features: expected {len(member)} samples, got {len(samples)}")
-    return blind_baseline(samples, label, member, given.settings.level, given.settings.seed, table.audited_groups)
+    scores = blind_scores(samples, label, member, given.settings.seed, table.audited_groups)
+    return scores.baseline(given.settings.level)
