@@ -425,8 +425,8 @@ BROKEN_TARGETS = [
     (
         "[audit]",
         '[[target.versions]]\nname = "x"\ntable = "ragged.csv"\n[audit]',
-        "the loss table: row 2 of ragged.csv has 1 values, the header names 2 columns",
-        "text that holds the separator stands in double quotes",
+        "the loss table: row 1 of ragged.csv has 1 values, the header names 2 columns",
+        "rows count from 0, without the header; text that holds the separator stands in double quotes",
     ),
     (
         "[audit]",

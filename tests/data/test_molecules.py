@@ -71,16 +71,16 @@ def test_rows_point_at_the_rows_that_were_given():
 @pytest.mark.parametrize(
     ("smiles", "y", "message", "hint"),
     [
-        ([*ALCOHOLS, "C1CC"], np.arange(121), "1 of 121 SMILES are no molecules: row 121 'C1CC'", "skip_unparsable"),
-        ([""] * 120, np.arange(120), "120 of 120 SMILES are no molecules: row 1 ''", "skip_unparsable"),
+        ([*ALCOHOLS, "C1CC"], np.arange(121), "1 of 121 SMILES are no molecules: row 120 'C1CC'", "skip_unparsable"),
+        ([""] * 120, np.arange(120), "120 of 120 SMILES are no molecules: row 0 ''", "skip_unparsable"),
         (ALCOHOLS[:99], np.arange(99), "at least 100 distinct molecules, got 99 molecules in 99 rows", "half of them"),
         (["CCO"] * 120, np.arange(120), "got 1 molecules in 120 rows; 119 duplicates removed", "half of them"),
         (ALCOHOLS, np.ones(120), "every molecule has the same target, 1", "one class"),
-        (ALCOHOLS, np.where(np.arange(120) == 7, np.nan, 1.0), "1 targets are NaN or infinite: row 8", "measured"),
+        (ALCOHOLS, np.where(np.arange(120) == 7, np.nan, 1.0), "1 targets are NaN or infinite: row 7", "measured"),
         (
             ALCOHOLS,
             np.full(120, np.inf),
-            "120 targets are NaN or infinite: row 1, row 2, row 3, row 4, row 5 and 115 more",
+            "120 targets are NaN or infinite: row 0, row 1, row 2, row 3, row 4 and 115 more",
             "",
         ),
         (ALCOHOLS, np.arange(119), "120 SMILES and 119 targets", "one target per molecule"),
@@ -200,7 +200,7 @@ def test_text_targets_are_classes():
         ("SMILES", "y", [0, 1] * 60, "data.smiles: there is no column 'SMILES'"),
         ("smiles", "activity", [0, 1] * 60, "data.target: there is no column 'activity'"),
         ("y", "y", [0, 1] * 60, "data.smiles: column 'y' holds numbers"),
-        ("smiles", "y", [np.nan, 1] * 60, "column 'y' has 60 missing values, in rows 1, 3, 5"),
+        ("smiles", "y", [np.nan, 1] * 60, "column 'y' has 60 missing values, in rows 0, 2, 4"),
     ],
 )
 def test_columns_that_are_not_there_are_refused(smiles: str, name: str, y: list[float], message: str):
@@ -274,7 +274,7 @@ def test_keys_that_do_not_fit_molecules_are_refused(tmp_path: Path, keys: dict[s
 
 def test_what_is_no_molecule_is_named_by_its_row_or_left_out_and_listed(tmp_path: Path):
     folder = table(tmp_path, [f"{smiles},{row % 2}" for row, smiles in enumerate([*ALCOHOLS, "C1CC"])], "smiles,y")
-    with pytest.raises(UserError, match="row 121 'C1CC'") as refused:
+    with pytest.raises(UserError, match="row 120 'C1CC'") as refused:
         read(Data(file="drugs.csv", smiles="smiles", target="y"), folder)
     assert "skip_unparsable = true" in (refused.value.hint or "")
     found = read(Data(file="drugs.csv", smiles="smiles", target="y", skip_unparsable=True), folder)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageFile
 
 import quantmis as qm
-from quantmis.data.sources import Data, read, require_fitting
+from quantmis.data.sources import Data, columns_of, read, require_fitting
 from quantmis.errors import UserError
 
 ROWS = 24
@@ -210,21 +210,21 @@ CSV = {"file": "people.csv", "target": "income"}
 
 BROKEN = [
     # what the table holds, the keys of [data], the message, the hint
-    (edited("p3,23", "p3,"), CSV, "column 'age' has 1 missing values, in row 4", "fill them or drop those rows"),
-    (edited("p3,23", "p3,NaN"), CSV, "column 'age' has 1 missing values, in row 4", "yours to decide"),
-    (edited("p3,23", "p3, ? "), CSV, "column 'age' has 1 missing values, in row 4", ""),
-    (edited("p3,23,Rome", "p3,23,"), CSV, "column 'city' has 1 missing values, in row 4", ""),
+    (edited("p3,23", "p3,"), CSV, "column 'age' has 1 missing values, in row 3", "fill them or drop those rows"),
+    (edited("p3,23", "p3,NaN"), CSV, "column 'age' has 1 missing values, in row 3", "yours to decide"),
+    (edited("p3,23", "p3, ? "), CSV, "column 'age' has 1 missing values, in row 3", ""),
+    (edited("p3,23,Rome", "p3,23,"), CSV, "column 'city' has 1 missing values, in row 3", ""),
     (
         "\n".join(people()).replace("Rome", "N/A"),
         CSV,
-        "'city' has 8 missing values, in rows 1, 4, 7, 10, 13 and 3 more",
+        "'city' has 8 missing values, in rows 0, 3, 6, 9, 12 and 3 more",
         "",
     ),
-    (edited("Rome,1,low", "Rome,1,"), CSV, "data.target: column 'income' has 1 missing values, in row 4", ""),
-    (edited("p3,", ","), CSV | {"id": "name"}, "data.id: column 'name' has 1 missing values, in row 4", ""),
+    (edited("Rome,1,low", "Rome,1,"), CSV, "data.target: column 'income' has 1 missing values, in row 3", ""),
+    (edited("p3,", ","), CSV | {"id": "name"}, "data.id: column 'name' has 1 missing values, in row 3", ""),
     (edited("p3,", "p2,"), CSV | {"id": "name"}, "ids: 1 stand for several samples, the first is ['p2']", ""),
-    (edited("p3,23", "p3"), CSV, "row 4 of people.csv has 4 values, the header names 5 columns", "in double quotes"),
-    (edited("p3,23", "p3,23,23"), CSV, "row 4 of people.csv has 6 values", ""),
+    (edited("p3,23", "p3"), CSV, "row 3 of people.csv has 4 values, the header names 5 columns", "in double quotes"),
+    (edited("p3,23", "p3,23,23"), CSV, "row 3 of people.csv has 6 values", ""),
     (edited("p3,23", "p3,inf"), CSV | {"id": "name"}, "x: 1 samples hold NaN or infinity, the first at row 3", ""),
     (edited("p3,23", "p3,1e99"), CSV | {"id": "name"}, "x: 1 samples hold NaN or infinity", "float32"),
     ("\n".join(people()[:10]), CSV, "expected at least 20 samples, got 9", ""),
@@ -245,7 +245,7 @@ BROKEN = [
     (None, CSV | {"categories": "onehot"}, "data.categories: unknown rule 'onehot'", "did you mean 'one-hot'"),
     (None, CSV | {"scale": "standart"}, "data.scale: unknown rule 'standart'", "did you mean 'standard'"),
     (None, CSV | {"separator": ", "}, "the separator must be one character, got ', '", ""),
-    (None, CSV | {"columns": ["a", "b"]}, "row 1 of people.csv has 5 values, the header names 2", ""),
+    (None, CSV | {"columns": ["a", "b"]}, "row 0 of people.csv has 5 values, the header names 2", ""),
     (None, {"file": "people.csv"}, "data.target: say which column is to be predicted", "known: name, age, city"),
     (None, CSV | {"size": 32}, "data.size does not go with a .csv file", "categorical"),
     (None, {"images": "pets", "target": "y"}, "data.target does not go with images", "colour, images, memory, size"),
@@ -288,7 +288,7 @@ def test_a_broken_source_is_told_what_is_wrong(folder: Path, text: str | None, k
     ("columns", "message"),
     [
         ({"a": [[1], [2]] * 12, "income": [0, 1] * 12}, "column 'a' holds list<"),
-        ({"a": [1, None] * 12, "income": [0, 1] * 12}, "column 'a' has 12 missing values, in rows 2, 4, 6"),
+        ({"a": [1, None] * 12, "income": [0, 1] * 12}, "column 'a' has 12 missing values, in rows 1, 3, 5"),
         ({"a": ["x", None] * 12, "income": [0, 1] * 12}, "column 'a' has 12 missing values"),
         ({"a": [True, None] * 12, "income": [0, 1] * 12}, "column 'a' has 12 missing values"),
         ({"a": [], "income": []}, "people.parquet holds no rows"),
@@ -373,3 +373,11 @@ def test_a_column_of_free_text_is_no_category(folder: Path):
         read(Data(file="people.csv", target="y"), folder)
     assert "ordinal" in (refused.value.hint or "")
     assert read(Data(file="people.csv", target="y", categories="ordinal"), folder).x.shape == (120, 1)
+
+
+def test_classes_keep_their_names(folder: Path):
+    samples = read(Data(**CSV, id="name"), folder)
+    names = np.array(samples.class_names)
+    column = columns_of(Data(**CSV, id="name"), folder)["income"]
+    assert names[samples.y].tolist() == column.tolist()
+    assert samples.take(np.arange(22)).class_names == samples.class_names

@@ -221,3 +221,13 @@ def test_words_of_the_very_model_promise_nothing():
     for results in (documents.as_is(), documents.given(document())):
         assert not re.search(r"\b(safe|secure|compliant)\b", text(results), re.IGNORECASE)
     assert words.title("identity") == "full precision"
+
+
+def test_classes_are_called_by_their_names_where_these_are_known():
+    results = documents.exposed(document())
+    numbers = [row.name for row in exposed.classes(results, {}).rows]
+    assert numbers == [str(label) for label in exposed.shown_classes(results)]
+    named = results.model_copy(update={"data": results.data.model_copy(update={"class_names": ("cat", "<b>dog</b>")})})
+    names = [row.name for row in exposed.classes(named, {}).rows]
+    assert names[:2] == ["cat", words.clean("<b>dog</b>", 40)]
+    assert names[2:] == numbers[2:]

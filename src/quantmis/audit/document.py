@@ -177,6 +177,7 @@ def _data(parts: Analysed) -> Data:
         groups=None if request.samples.groups is None else len(np.unique(request.samples.groups)),
         copies=request.samples.copies.number,
         columns_apart=request.samples.columns_apart,
+        class_names=request.samples.class_names if classes is not None else (),
     )
 
 

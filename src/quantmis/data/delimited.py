@@ -19,6 +19,7 @@ MARKS = (
     (b"\xff\xfe", "UTF-16"),
     (b"\xfe\xff", "UTF-16"),
 )
+FROM_ZERO = "rows count from 0, without the header"
 QUOTES = "text that holds the separator stands in double quotes"
 HEAD = 4096
 AT_ONCE = 4096
@@ -72,11 +73,11 @@ def _columns(rows: Iterator[list[str]], path: Path, key: str) -> tuple[list[str]
     columns: list[list[str]] = [[] for _ in header]
     done = 0
     while block := list(islice(rows, AT_ONCE)):
-        for number, row in enumerate(block, start=done + 1):
+        for number, row in enumerate(block, start=done):
             require(
                 len(row) == len(header),
                 f"{key}: row {number} of {path.name} has {len(row)} values, the header names {len(header)} columns",
-                hint=QUOTES,
+                hint=f"{FROM_ZERO}; {QUOTES}",
             )
         for column, values in zip(columns, zip(*block, strict=True), strict=True):
             column.extend(value.strip() for value in values)

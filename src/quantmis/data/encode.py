@@ -69,11 +69,21 @@ def features(
     return Encoded(np.concatenate(parts, axis=1), tuple(notes))
 
 
-def target(columns: Columns, name: str, key: str, categorical: bool = False) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the targets that the column `name` gives, and what was done to get them; classes where `categorical`.
+@dataclass(frozen=True, eq=False)
+class EncodedTarget:
+    """Hold targets [samples], what was done to get them, and what classes are called, where targets are classes."""
 
-    >>> target({"y": np.array(["no", "yes", "no"])}, "y", "data")
-    (array([0, 1, 0]), ('y: the classes 0 = no, 1 = yes',))
+    y: np.ndarray
+    notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+
+def target(columns: Columns, name: str, key: str, categorical: bool = False) -> EncodedTarget:
+    """Return the targets that the column `name` gives; classes where it holds text, or is `categorical`.
+
+    >>> classes = target({"y": np.array(["no", "yes", "no"])}, "y", "data")
+    >>> classes.y.tolist(), classes.notes, classes.class_names
+    ([0, 1, 0], ('y: the classes 0 = no, 1 = yes',), ('no', 'yes'))
     """
     require_columns(columns, [name], f"{key}.target")
     require_present(columns, [name], f"{key}.target")
@@ -83,8 +93,9 @@ def target(columns: Columns, name: str, key: str, categorical: bool = False) -> 
         require_kinds(name, column, f"{key}.target")
     if column.dtype.kind in "US" or categorical:
         values, codes = np.unique(column, return_inverse=True)
-        return codes, (f"{name}: the classes {_listed([f'{k} = {value}' for k, value in enumerate(values)])}",)
-    return (column.astype(np.int64) if is_whole(column) else column), ()
+        note = f"{name}: the classes {_listed([f'{k} = {value}' for k, value in enumerate(values)])}"
+        return EncodedTarget(codes, (note,), tuple(map(str, values.tolist())))
+    return EncodedTarget(column.astype(np.int64) if is_whole(column) else column)
 
 
 def is_whole(column: np.ndarray) -> bool:

@@ -72,6 +72,7 @@ def read_images(
         x,
         np.array([number for number, _ in files]),
         ids=[_relative_name(path, folder) for _, path in files],
+        class_names=list(classes),
         notes=[f"images in {colour}, pixels from 0 to 1{scaled}", f"the classes {legend}"],
     )
 

@@ -100,14 +100,15 @@ def require_words(name: str, column: np.ndarray, key: str) -> None:
     mostly = 2 * (sum(plain) + len(foreign)) > len(values)
     if not mostly or all(map(WHOLE.fullmatch, values)):
         return
-    rows = list(enumerate(column.tolist(), start=1))
+    rows = list(enumerate(column.tolist()))
     odd = [row for kind in (PLAIN, WHOLE) for row, value in rows if not kind.fullmatch(value)]
     strange = odd[0]
     option = 'decimal = "," reads 1,5 as 1.5, and thousands = "," reads 1,234 as 1234; '
     require(
         False,
-        f"{key}: column {name!r} holds numbers as text, such as {str(column[strange - 1])[:40]!r} in row {strange}",
-        hint=f"{option if foreign else ''}mend what is no number, or, where these are categories or classes, name it "
+        f"{key}: column {name!r} holds numbers as text, such as {str(column[strange])[:40]!r} in row {strange}",
+        hint=f"rows count from 0; {option if foreign else ''}mend what is no number, or, where these are categories or "
+        "classes, name it "
         f'in categorical = ["{name}"]',
     )
 

@@ -25,8 +25,8 @@ class Samples:
     compute in. Inputs of different lengths are sequences of token numbers, and are filled up with -1. `ids` name the
     samples in the report, their row numbers where there are none. `notes` say how inputs and targets were made, a
     sentence each. `groups` [samples] name the patient, document or scaffold that each sample belongs to: those of one
-    group are in one training set, or in none. Raises `UserError` for fewer than 20 samples, different numbers of them,
-    NaN or infinity, and text.
+    group are in one training set, or in none. `class_names` are what the classes 0, 1, ... are called, where known.
+    Raises `UserError` for fewer than 20 samples, different numbers of them, NaN or infinity, and text.
 
     >>> digits = Samples(np.zeros((30, 64)), np.arange(30) % 10)
     >>> len(digits), digits.x.dtype, digits.take(np.arange(25)).y.shape
@@ -40,12 +40,22 @@ class Samples:
     ids: np.ndarray | None
     notes: tuple[str, ...]
     groups: np.ndarray | None
+    class_names: tuple[str, ...]
 
-    def __init__(self, x: Any, y: Any, ids: Any = None, notes: Sequence[str] = (), groups: Any = None):
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        ids: Any = None,
+        notes: Sequence[str] = (),
+        groups: Any = None,
+        class_names: Sequence[str] = (),
+    ):
         object.__setattr__(self, "x", _numeric("x", x))
         object.__setattr__(self, "y", _numeric("y", y))
         object.__setattr__(self, "ids", None if ids is None else _names(ids, len(self.x)))
         object.__setattr__(self, "notes", tuple(notes))
+        object.__setattr__(self, "class_names", tuple(map(str, class_names)))
         object.__setattr__(self, "groups", None if groups is None else _words("groups", groups, len(self.x)))
         lengths = f"x has {len(self.x)} samples, y has {len(self.y)}"
         require(len(self.x) == len(self.y), lengths, hint="row i of y is the target of row i of x")
@@ -60,7 +70,7 @@ class Samples:
 
     def take(self, index: np.ndarray) -> "Samples":
         """Return the samples at `index`, where one may stand several times."""
-        subset = Samples(self.x[index], self.y[index], notes=self.notes)
+        subset = Samples(self.x[index], self.y[index], notes=self.notes, class_names=self.class_names)
         object.__setattr__(subset, "ids", None if self.ids is None else self.ids[index])
         object.__setattr__(subset, "groups", None if self.groups is None else self.groups[index])
         return subset
@@ -69,11 +79,13 @@ class Samples:
         """Return these samples with others behind them, whose `names` are their ids and each of which is a group."""
         ids = None if self.ids is None else [*self.ids, *names]
         groups = None if self.groups is None else [*self.groups, *names]
-        return Samples(np.concatenate([self.x, x]), np.concatenate([self.y, y]), ids, self.notes, groups)
+        return Samples(
+            np.concatenate([self.x, x]), np.concatenate([self.y, y]), ids, self.notes, groups, self.class_names
+        )
 
     def replaced(self, x: np.ndarray, y: np.ndarray, notes: Sequence[str] | None = None) -> "Samples":
         """Return other inputs and targets of the same samples, with their ids and groups."""
-        return Samples(x, y, self.ids, self.notes if notes is None else notes, self.groups)
+        return Samples(x, y, self.ids, self.notes if notes is None else notes, self.groups, self.class_names)
 
     def below(self, folder: str) -> Int[np.ndarray, " rows"]:
         """Return the rows whose ids, which are paths, lie in a folder; none where there are no ids."""

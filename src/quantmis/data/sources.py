@@ -193,7 +193,7 @@ def _table(
     most: int,
 ) -> Samples:
     name = str(data.target)
-    y, notes = target(columns, name, "data", name in data.categorical)
+    targets = target(columns, name, "data", name in data.categorical)
     spoken = (name, data.id, data.groups)
     others = [each for each in columns if each not in (*spoken, *besides)]
     names = others if data.features is None else data.features
@@ -204,7 +204,8 @@ def _table(
     require(not overlap, message, hint="take it out of features; groups is none either")
     categorical = [each for each in data.categorical if each != name]
     inputs = features(columns, names, "data", data.categories, categorical, data.scale, most)
-    return Samples(inputs.x, y, ids, [f"{name} from {', '.join(names)}", *notes, *inputs.notes], groups)
+    notes = [f"{name} from {', '.join(names)}", *targets.notes, *inputs.notes]
+    return Samples(inputs.x, targets.y, ids, notes, groups, targets.class_names)
 
 
 def _require_no_index(columns: Columns, names: Collection[str]) -> None:

@@ -1,6 +1,6 @@
 """Tables with named columns, as they stand in a `.csv` or `.parquet` file, before anything is made of them.
 
-A column is an array of numbers or an array of text. Rows are counted from 1, without the header.
+A column is an array of numbers or an array of text. Rows are counted from 0, without the header.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from quantmis.data.ceiling import ceiling, require_below
-from quantmis.data.delimited import read_rows
+from quantmis.data.delimited import FROM_ZERO, read_rows
 from quantmis.data.numbers import MISSING, numbers_or_text
 from quantmis.errors import UserError, require
 from quantmis.files import opened
@@ -73,7 +73,7 @@ def _require_text_below(name: str, values: Sequence[str], most: int) -> None:
 
 
 def _require_width(path: Path, key: str, width: int, header: Sequence[str]) -> None:
-    message = f"{key}: row 1 of {path.name} has {width} values, the header names {len(header)} columns"
+    message = f"{key}: row 0 of {path.name} has {width} values, the header names {len(header)} columns"
     require(width == len(header), message, hint="text that holds the separator stands in double quotes")
 
 
@@ -113,11 +113,11 @@ def parquet_of(path: Path, key: str, memory: float | None = None) -> tuple[Any, 
 def require_present(columns: Columns, names: Iterable[str], key: str) -> None:
     """Raise `UserError` with the row numbers unless every value of the columns `names` is there."""
     for name in names:
-        missing = np.flatnonzero(absent(columns[name])) + 1
+        missing = np.flatnonzero(absent(columns[name]))
         require(
             len(missing) == 0,
             f"{key}: column {name!r} has {len(missing)} missing values, in {_listed(missing.tolist())}",
-            hint="fill them or drop those rows: what stands for a missing value is yours to decide",
+            hint=f"{FROM_ZERO}; fill them or drop those rows: what stands for a missing value is yours to decide",
         )
 
 

@@ -40,7 +40,7 @@ def decision(results: Results) -> str | None:
     candidates, view = recommended(results), lead(results)
     if not candidates:
         alike = "full precision" if baseline(view) else "any other"
-        return f"{MAY}: what they give away speaks for no version over {alike}; choose by size and utility. {GATE}"
+        return f"{MAY}: none gives away measurably less than {alike}, so choose by size and utility. {GATE}"
     return f"{MAY}: {'; or '.join(_ground(results, record) for record in reversed(candidates))}. {GATE}"
 
 

@@ -38,6 +38,9 @@ def compared(results: Results) -> list[VersionResult]:
     return [*([whole] if whole else []), *candidates] or results.versions[:1]
 
 
+LONGEST_NAME = 40
+
+
 def by_class(results: Results) -> dict[str, dict[int, Quantity]]:
     """Return the AUC within each class by version; versions where classes were not measured are left out."""
     return {
@@ -67,9 +70,14 @@ def classes(results: Results, notes: Notes) -> ReportTable:
         (f"AUC, {words.title(name)}", areas([of_class.get(label, MORE) for label in labels], notes))
         for name, of_class in aucs.items()
     ]
-    return assemble(
-        f"How well members of a class are told from its non-members{of}", "Class", list(map(str, labels)), columns
-    )
+    caption = f"How well members of a class are told from its non-members{of}"
+    return assemble(caption, "Class", [class_name(results, label) for label in labels], columns)
+
+
+def class_name(results: Results, label: int) -> str:
+    """Return what a class is called: its name where that is known, else its number."""
+    names = results.data.class_names
+    return words.clean(names[label], LONGEST_NAME) if 0 <= label < len(names) else str(label)
 
 
 def samples(results: Results, notes: Notes) -> ReportTable:

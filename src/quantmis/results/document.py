@@ -60,8 +60,9 @@ class Data(Record):
 
     `digest` is the SHA-256 of the bytes of inputs and labels, `features` the shape of one sample, `notes` how inputs
     and labels were made, a sentence each. `groups`: how many groups the user put them in; `copies`: how many samples
-    repeat an earlier one, by their bytes or but for rounding. `columns_apart`: how many times the standard deviation
-    of a typical column of the inputs the largest is; None for inputs that are no columns of numbers.
+    repeat an earlier one, by their bytes or but for rounding. `columns_apart`: how many times the standard deviation of
+    a typical column of the inputs the largest is; None for inputs that are no columns of numbers. `class_names`: what
+    the classes 0, 1, ... are called, where that is known.
     """
 
     samples: int
@@ -74,6 +75,7 @@ class Data(Record):
     groups: int | None = None
     copies: int = 0
     columns_apart: float | None = None
+    class_names: tuple[str, ...] = ()
 
 
 def standing(rank: int | None, tied: int) -> str:

@@ -31,7 +31,13 @@ ASKED = Unchecked(
     ),
     "what was asked for and where it ran; the seal alone covers them",
 )
-DATA = Unchecked(("data.digest", "data.features", "data.notes", "the ids of samples"), "they are in the data")
+DATA = Unchecked(
+    (
+        *("data.digest", "data.features", "data.notes", "data.copies", "data.columns_apart", "data.class_names"),
+        "the ids of samples",
+    ),
+    "they are in the data",
+)
 OWNER = Unchecked(
     ("target.stated", "target.stated_members", "target.near_duplicates"),
     "what the owner of the model says, and the data show",

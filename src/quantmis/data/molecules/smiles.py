@@ -48,12 +48,12 @@ class Molecules:
 
 
 def counted(row: int) -> str:
-    """Return what words call a row: its number, from 1.
+    """Return what words call a row: its number, from 0.
 
     >>> counted(0)
-    'row 1'
+    'row 0'
     """
-    return f"row {row + 1}"
+    return f"row {row}"
 
 
 def clean(
@@ -123,7 +123,7 @@ def _require_enough(molecules: Molecules, fewest: int) -> None:
 
 
 def _listed(rows: Sequence[int]) -> str:
-    return ", ".join(str(row + 1) for row in rows[:NAMED]) + _more(rows)
+    return ", ".join(str(row) for row in rows[:NAMED]) + _more(rows)
 
 
 def _quoted(smiles: Sequence[str], rows: Sequence[int], called: Called) -> str:

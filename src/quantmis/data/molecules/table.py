@@ -27,9 +27,9 @@ def molecules_of(
     require_columns(columns, [smiles], "data.smiles")
     strings = columns[smiles]
     require(strings.dtype.kind in "US", f"data.smiles: column {smiles!r} holds numbers", hint="name that of the SMILES")
-    y, notes = target(columns, name, "data")
-    molecules = clean(strings.tolist(), y, skip_unparsable, fewest)
-    return molecules, (*notes, molecules.describe())
+    targets = target(columns, name, "data")
+    molecules = clean(strings.tolist(), targets.y, skip_unparsable, fewest)
+    return molecules, (*targets.notes, molecules.describe())
 
 
 def samples_from_smiles(
