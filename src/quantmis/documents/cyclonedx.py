@@ -25,6 +25,7 @@ from quantmis.documents.measures import counted, meanings, numbers, of_release
 from quantmis.documents.source import Source, audited, file_digest
 from quantmis.errors import UserError
 from quantmis.measures import Number
+from quantmis.report import tested
 from quantmis.report.verdict import verdict
 from quantmis.report.words import clean, title
 from quantmis.results import Results, ResultSubject, TargetResult, standing
@@ -37,11 +38,9 @@ HASHED = "SHA-256 of the names, types, shapes and bytes of the tensors of the au
 FILED = "SHA-256 of the file that the version was read from, or of the safetensors and JSON files of the folder"
 UNHASHED = "none: an audit keeps the losses of a version, not its weights; name the file that ships with --weights"
 TASKS = {"cross_entropy": "classification", "multi_label": "multi-label classification", "mse": "regression"}
-LIMITATIONS = (
+AT_LEAST = (
     "Every figure is what the attacks that were run achieved. A better attack may exist, so the figures say how much "
-    "is given away at least.",
-    "Membership inference only: the reconstruction of records, inference of attributes and extraction of text were not "
-    "tested.",
+    "is given away at least."
 )
 
 
@@ -99,7 +98,7 @@ def _considerations(results: Results) -> dict[str, Any]:
     traded = [sentence.text for sentence in sentences if sentence.kind == "detail"]
     risk = " ".join(sentence.text for sentence in sentences if sentence.kind in {"alarm", "headline", "decision"})
     return {
-        "technicalLimitations": [*LIMITATIONS, *findings],
+        "technicalLimitations": [AT_LEAST, *tested.said(results), *findings],
         "performanceTradeoffs": traded,
         "ethicalConsiderations": [{"name": f"Membership inference. {risk}"}],
     }

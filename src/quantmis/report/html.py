@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
-from quantmis.report import canaries, exposed, extraction, forgotten, glossary, released, secrets, tables, words
+from quantmis.report import canaries, exposed, extraction, forgotten, glossary, released, secrets, tables, tested, words
 from quantmis.report.cautions import blind, hinted
 from quantmis.report.choices import choices
 from quantmis.report.findings import finding_entries, linked
@@ -130,6 +130,8 @@ def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
             target=results.target if isinstance(results.target, TargetResult) else None,
             blind=blind(results),
             hinted=hinted(results),
+            tried=tested.said_executed(results),
+            untried=[each for each in (tested.said_omitted(results), tested.said_outside()) if each],
             style=Markup(style),  # noqa: S704 -- our own file
             script=Markup(script),  # noqa: S704 -- our own file
             policy=policy(style, script),
