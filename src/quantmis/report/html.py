@@ -113,30 +113,41 @@ def renderer() -> str:
 
 def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
     sentences = verdict(results)
-    style, script = f"{_asset('report.css')}\n{figure_styles}\n", _asset("report.js")
+    return fill(
+        "report.html",
+        results,
+        figure_styles,
+        _asset("report.js"),
+        sentences=[(each.kind, _sentence_markup(each.text, results)) for each in sentences],
+        opening=next((index for index, each in enumerate(sentences) if each.kind == "detail"), len(sentences)),
+        depth=DEPTHS[results.config.depth],
+        glossary=glossary.glossary(),
+        attack_words={
+            **glossary.attack_words({name: each.description for name, each in results.attacks.items()}),
+            **released.joint_words(results),
+        },
+        target=results.target if isinstance(results.target, TargetResult) else None,
+        blind=blind(results),
+        hinted=hinted(results),
+        tried=tested.said_executed(results),
+        untried=[each for each in (tested.said_omitted(results), tested.said_outside()) if each],
+        findings=finding_entries(results.warnings),
+        **parts,
+    )
+
+
+def fill(template: str, results: Results, styles: str = "", script: str = "", **parts: Any) -> str:
+    """Return a page of ours about an audit as text: a template filled with `parts`, under a policy of its own."""
+    style = f"{_asset('report.css')}\n{styles}\n"
     return (
         _environment()
-        .get_template("report.html")
+        .get_template(template)
         .render(
             results=results,
-            sentences=[(each.kind, _sentence_markup(each.text, results)) for each in sentences],
-            opening=next((index for index, each in enumerate(sentences) if each.kind == "detail"), len(sentences)),
-            depth=DEPTHS[results.config.depth],
-            glossary=glossary.glossary(),
-            attack_words={
-                **glossary.attack_words({name: each.description for name, each in results.attacks.items()}),
-                **released.joint_words(results),
-            },
-            target=results.target if isinstance(results.target, TargetResult) else None,
-            blind=blind(results),
-            hinted=hinted(results),
-            tried=tested.said_executed(results),
-            untried=[each for each in (tested.said_omitted(results), tested.said_outside()) if each],
             style=Markup(style),  # noqa: S704 -- our own file
             script=Markup(script),  # noqa: S704 -- our own file
             policy=policy(style, script),
             renderer=renderer(),
-            findings=finding_entries(results.warnings),
             **parts,
         )
     )
