@@ -89,10 +89,12 @@ def test_every_form_takes_every_kind_of_audit(name: str, make: Any):
     assert len(render(name, source(results.model_copy(update={"environment": dated})))) > 1000
 
 
-@pytest.mark.parametrize("name", ["md", "json", "csv", "model-card", "cyclonedx", "dpia"])
+@pytest.mark.parametrize("name", ["md", "json", "csv", "model-card", "cyclonedx", "dpia", "conformity"])
 def test_no_form_promises_anything(name: str):
     text = render(name, source(given())).decode().lower()
-    assert not [word for word in WORDS if f" {word}" in text.replace("model.safetensors", "")]
+    assert not [
+        word for word in WORDS if f" {word}" in text.replace("model.safetensors", "").replace("tests of safety", "")
+    ]
 
 
 def test_an_unknown_form_names_those_that_exist(folder: Path):

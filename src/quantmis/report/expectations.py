@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from quantmis.measures import SUBJECTS, Measure, measures_of
+from quantmis.measures.most_exposed_samples import SampleExposure
 from quantmis.measures.tpr_at_fpr import RateAt
 from quantmis.report import tested, words
 from quantmis.report.facts import FACTS
@@ -183,7 +184,8 @@ def _is_number(value: object) -> bool:
 
 
 def _item(item: Any, index: int) -> str:
-    return f"record {words.clean(item.id)}" if hasattr(item, "exposure") else item_name(item, index)
+    """Return the words for an item; a record is not named, because the answers are passed on."""
+    return "its most exposed record" if isinstance(item, SampleExposure) else item_name(item, index)
 
 
 def _told(measure: Measure[Any], value: MeasuredValue, results: Results) -> str:
