@@ -81,7 +81,7 @@ def test_the_same_audit_gives_the_same_bytes(name: str):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["md", "json", "csv", "model-card", "cyclonedx", "dpia"])
+@pytest.mark.parametrize("name", ["md", "json", "csv", "model-card", "cyclonedx", "dpia", "conformity"])
 @pytest.mark.parametrize("make", [given, as_is, hostile, many], ids=lambda make: make.__name__)
 def test_every_form_takes_every_kind_of_audit(name: str, make: Any):
     results = make()

@@ -19,10 +19,12 @@ from markupsafe import Markup, escape
 from quantmis.report import canaries, exposed, extraction, forgotten, glossary, released, secrets, tables, tested, words
 from quantmis.report.cautions import blind, hinted
 from quantmis.report.choices import choices
+from quantmis.report.expectations import summary
 from quantmis.report.findings import finding_entries, linked
+from quantmis.report.framework import built_in
 from quantmis.report.gaps import gaps
 from quantmis.report.reading import about_model, numbers
-from quantmis.report.verdict import verdict
+from quantmis.report.verdict import Sentence, verdict
 from quantmis.results import Results, TargetResult, to_bytes
 from quantmis.results.seal import SAID, sealing
 
@@ -113,13 +115,16 @@ def renderer() -> str:
 
 def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
     sentences = verdict(results)
+    spoken = [(each.kind, _sentence_markup(each.text, results)) for each in sentences]
+    loud = _first(sentences)
     return fill(
         "report.html",
         results,
         figure_styles,
         _asset("report.js"),
-        sentences=[(each.kind, _sentence_markup(each.text, results)) for each in sentences],
-        opening=next((index for index, each in enumerate(sentences) if each.kind == "detail"), len(sentences)),
+        first=[spoken[index] for index in range(len(spoken)) if index in loud],
+        further=[spoken[index] for index in range(len(spoken)) if index not in loud],
+        frameworks=[summary(each, results) for each in built_in()],
         depth=DEPTHS[results.config.depth],
         glossary=glossary.glossary(),
         attack_words={
@@ -134,6 +139,17 @@ def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
         findings=finding_entries(results.warnings),
         **parts,
     )
+
+
+def _first(sentences: list[Sentence]) -> set[int]:
+    """Return which sentences of a verdict are read at once: what is alarming, what leads, and what lessens it."""
+    opening = next((index for index, each in enumerate(sentences) if each.kind == "detail"), len(sentences))
+    loud = ("alarm", "headline")
+    return {
+        index
+        for index, each in enumerate(sentences)
+        if each.kind in loud or (each.kind == "caution" and index < opening)
+    }
 
 
 def fill(template: str, results: Results, styles: str = "", script: str = "", **parts: Any) -> str:

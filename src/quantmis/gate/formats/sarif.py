@@ -1,8 +1,7 @@
 """SARIF 2.1.0, for pages of code scanning: a limit is a rule, and one that is exceeded a result at the policy.
 
 https://docs.oasis-open.org/sarif/sarif/v2.1.0/. Limits that are kept are results of the kind `pass`, which such pages
-do not show. The fingerprint is of the limit and of what it is about, so that an exceeded limit stays one alert from run to
-run.
+do not show. The fingerprint is of the limit and of what it is about, so that an exceeded limit stays one alert.
 """
 
 import hashlib
