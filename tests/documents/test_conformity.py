@@ -254,3 +254,15 @@ def test_numbers_of_lists_answer_by_their_worst_item():
     assert first is not None
     assert first.estimate == around(0.9)
     assert Source(results, "ab" * 32).every_framework == list(built_in())
+
+
+def test_the_files_of_the_guide_are_files_as_they_are_read(tmp_path: Path):
+    from quantmis.audit.config.sections import parsed
+
+    guide = (Path(__file__).parents[2] / "docs/guides/answer-expectations.md").read_text(encoding="utf-8")
+    audit_file, house = re.findall(r"^```toml\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    assert [each.id for each in parse(house.encode(), "house.toml").expectation] == ["4.2", "4.3", "4.4"]
+    whole = '[data]\nfunction = "m:load"\n[model]\nfunction = "m:Net"\n' + audit_file
+    file = parsed(whole.encode(), tmp_path / "audit.toml")
+    assert file.auditor is not None
+    assert set(file.auditor.declared()) == {"name", "organisation", "relation", "repeat_after_days"}

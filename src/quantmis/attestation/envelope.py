@@ -5,6 +5,9 @@ with their lengths (PAE), so nothing between signature and statement can be read
 Ed25519 or of ECDSA on the curves of NIST. A public key may also be a certificate, which is then held to its dates.
 """
 
+# The library names what its package exports in no __all__.
+# pyright: reportPrivateImportUsage=false
+
 import base64
 import binascii
 import json

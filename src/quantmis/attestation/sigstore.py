@@ -19,8 +19,8 @@ def sign(statement: Statement) -> bytes:
         trust = models.ClientTrustConfig.production()
         context = signing.SigningContext.from_trust_config(trust)
         token = oidc.detect_credential()
-        issuer = None if token else oidc.Issuer(trust.signing_config.get_oidc_url())
-        identity = oidc.IdentityToken(token) if token else issuer.identity_token()
+        address = trust.signing_config.get_oidc_url()
+        identity = oidc.IdentityToken(token) if token else oidc.Issuer(address).identity_token()
         with context.signer(identity) as signer:
             return signer.sign_dsse(dsse.Statement(statement.to_bytes())).to_json().encode() + b"\n"
     except Exception as error:  # of the network, of the provider, of the trust root: the library has many

@@ -174,13 +174,13 @@ def _of(value: Any, about: str) -> Iterator[MeasuredValue]:
 def _of_list(items: list[Any], about: str) -> Iterator[MeasuredValue]:
     """Yield the first number of each item; of rates at few false alarms the one at the fewest."""
     rates = [item for item in items if isinstance(item, RateAt)]
-    for index, item in enumerate([min(rates, key=lambda rate: rate.fpr)] if rates else items):
-        numbers = [item] if isinstance(item, Estimate) else [each for each in vars(item).values() if _is_number(each)]
+    if rates:
+        rarest = min(rates, key=lambda rate: rate.fpr)
+        yield MeasuredValue(f"{about}, {item_name(rarest, 0)}", rarest)
+        return
+    for index, item in enumerate(items):
+        numbers = [each for each in vars(item).values() if isinstance(each, Estimate)]
         yield from (MeasuredValue(f"{about}, {_item(item, index)}", each) for each in numbers[:1])
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Estimate)
 
 
 def _item(item: Any, index: int) -> str:

@@ -6,7 +6,7 @@ do not show. The fingerprint is of the limit and of what it is about, so that an
 
 import hashlib
 import json
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -49,7 +49,7 @@ def _result(verdict: Verdict, rule: int, policy: str) -> dict[str, Any]:
 
 
 def _uri(policy: str) -> str:
-    path = PurePath(policy)
+    path = Path(policy)
     return path.as_uri() if path.is_absolute() else quote(path.as_posix(), errors="replace")
 
 
