@@ -48,6 +48,7 @@ def test_every_command_and_option_exists():
     assert {"--policy", "--weights"} <= options_of("gate")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "code", "within"), [("0.99", 0, "true"), ("0.51", 1, "false")])
 def test_the_gate_of_the_action_answers_by_its_exit_code(tmp_path: Path, limit: str, code: int, within: str):
     (tmp_path / "audit").mkdir()
