@@ -449,6 +449,47 @@ def test_a_statement_that_the_library_of_in_toto_refuses_is_not_written(signed: 
     assert Statement.model_validate_json(statement.to_bytes()) == statement
 
 
+@pytest.mark.parametrize("package", ["in_toto_attestation.v1.statement", "securesystemslib.dsse"])
+def test_a_missing_package_is_named_with_the_command_that_installs_it(
+    audit: Audit, monkeypatch: pytest.MonkeyPatch, package: str
+):
+    import quantmis.attestation
+
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "quantmis.attestation.envelope")
+    monkeypatch.delattr(quantmis.attestation, "envelope")
+    with pytest.raises(UserError, match="statements need") as raised:
+        audit.attested()
+    assert "quantmis[attest]" in str(raised.value.hint)
+
+
+def test_a_bundle_that_sigstore_verifies_is_believed_as_a_signed_statement_is(
+    signed: Audit, monkeypatch: pytest.MonkeyPatch
+):
+    from sigstore import models
+    from sigstore.verify import verifier
+
+    payload = envelope.envelope_of(signed.statement.read_bytes(), "it").payload
+    kinds = [envelope.PAYLOAD_TYPE, "text/plain"]
+
+    class Verifier:
+        @staticmethod
+        def production(offline: bool) -> "Verifier":
+            assert offline  # the trust root of the package: no network
+            return Verifier()
+
+        def verify_dsse(self, bundle: object, policy: Any) -> tuple[str, bytes]:
+            assert (policy._identity, bundle) == ("me@example.org", "bundle")
+            return kinds.pop(0), payload
+
+    monkeypatch.setattr(models.Bundle, "from_json", lambda _: "bundle")
+    monkeypatch.setattr(verifier, "Verifier", Verifier)
+    signer = Signer(identity="me@example.org", issuer="https://issuer")
+    assert covered(signed.statement, signer, signed.quantized, LATER).within
+    with pytest.raises(UserError, match="holds 'text/plain'"):
+        covered(signed.statement, signer, signed.quantized, LATER)
+
+
 # Sigstore
 
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from quantmis.attestation.statement import PAYLOAD_TYPE
 from quantmis.errors import UserError, require
 from quantmis.files import content_of
 from quantmis.tensor_files import strict_json
@@ -32,7 +33,6 @@ try:
 except ImportError as error:
     raise UserError(f"statements need {error.name}", hint="pip install 'quantmis[attest]'") from error
 
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
 LARGEST = 10**8
 PASSWORD = "QUANTMIS_KEY_PASSWORD"  # noqa: S105 the name of a variable of the environment
 KEYS = "a PEM file of Ed25519 or ECDSA; openssl genpkey -algorithm ed25519 -out key.pem makes one"

@@ -6,8 +6,8 @@ written holds the certificate, the log's receipt and the envelope, so that it is
 
 from typing import Any
 
-from quantmis.attestation.statement import Statement
-from quantmis.errors import UserError
+from quantmis.attestation.statement import PAYLOAD_TYPE, Statement
+from quantmis.errors import UserError, require
 
 EXTRA = "pip install 'quantmis[sigstore]'"
 
@@ -35,11 +35,12 @@ def verified(content: bytes, identity: str, issuer: str, source: str) -> bytes:
     try:
         bundle = models.Bundle.from_json(content)
         checking = verifier.Verifier.production(offline=True)
-        _, payload = checking.verify_dsse(bundle, policy.Identity(identity=identity, issuer=issuer))
+        kind, payload = checking.verify_dsse(bundle, policy.Identity(identity=identity, issuer=issuer))
     except Exception as error:  # what is no bundle, and what does not verify, in the words of the library
         why = f"{type(error).__name__}: {error}"
         hint = f"it must be a bundle that {identity} signed by way of {issuer}"
         raise UserError(f"{source} was not verified by Sigstore: {why[:300]}", hint=hint) from error
+    require(kind == PAYLOAD_TYPE, f"{source} holds {kind!r}, no in-toto statement", hint="quantmis attest writes one")
     return payload
 
 

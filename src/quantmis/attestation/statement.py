@@ -16,6 +16,7 @@ from pydantic.alias_generators import to_camel
 from quantmis.errors import UserError, require
 from quantmis.tensor_files import strict_json
 
+PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:quantmis:privacy-audit:"
 PREDICATE_TYPE = f"{PREDICATE}v1"
@@ -87,9 +88,11 @@ class Statement(_Part):
 
     def to_bytes(self) -> bytes:
         """Return the statement as JSON in one order, after the library of in-toto has found nothing wrong with it."""
-        from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
-        from in_toto_attestation.v1.statement import Statement as InToto
-
+        try:
+            from in_toto_attestation.v1.resource_descriptor import ResourceDescriptor
+            from in_toto_attestation.v1.statement import Statement as InToto
+        except ImportError as error:
+            raise UserError(f"statements need {error.name}", hint="pip install 'quantmis[attest]'") from error
         content = self.model_dump(mode="json", by_alias=True)
         subjects = [ResourceDescriptor(name=each.name, digest=dict(each.digest)).pb for each in self.subject]
         InToto(subjects, self.predicate_type, content["predicate"]).validate()
