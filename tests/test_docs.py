@@ -22,6 +22,7 @@ PAGES = (
     "guides/audit-a-quantized-fine-tune.md",
     "guides/audit-a-quantized-file.md",
     "guides/audit-a-release.md",
+    "guides/audit-loss-tables.md",
     "guides/audit-what-was-forgotten.md",
     "guides/audit-your-own-model.md",
     "guides/write-a-quantizer.md",

@@ -30,6 +30,7 @@ def write() -> None:
     pages = {
         "commands.md": commands(),
         "quantizers.md": classes("quantizers"),
+        "shorthand.md": shorthand(),
         "attacks.md": classes("attacks"),
         "measures.md": measures(),
     }
@@ -89,6 +90,14 @@ def _measure(measure: Any) -> str:
     ]
     source = f"Computed by `{measure.compute.__module__}`."
     return f"## {measure.name}\n\n*{measure.title}.* {measure.sentence}\n\n{'; '.join(filter(None, facts))}. {source}"
+
+
+def shorthand() -> str:
+    """Return a table of the shorter names of quantizers."""
+    from quantmis.shorthand import SHORTHAND
+
+    rows = [f"| `{name}` | `{whole}` |" for name, whole in SHORTHAND.items()]
+    return "\n".join(["| shorter name | the quantizer |", "|---|---|", *rows]) + "\n"
 
 
 def classes(what: str) -> str:

@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from quantmis import attacks, quantizers, stats, theory
     from quantmis.audit.result import AuditResult
+    from quantmis.audit.tables import audit_tables
     from quantmis.audit.target.target import Artefact, Target, Version
     from quantmis.data import Samples
     from quantmis.data.sources import read_samples
@@ -48,6 +49,7 @@ __all__ = [
     "Version",
     "attacks",
     "audit",
+    "audit_tables",
     "log_to_mlflow",
     "quantizers",
     "read_samples",
@@ -69,10 +71,16 @@ _HOMES = {
     "Unmeasured": "quantmis.stats",
     "UserError": "quantmis.errors",
     "Version": "quantmis.audit.target.target",
+    "audit_tables": "quantmis.audit.tables",
     "log_to_mlflow": "quantmis.tracking",
     "read_samples": "quantmis.data.sources",
 }
 _ROOMS = {"attacks", "quantizers", "stats", "theory"}
+
+
+def __dir__() -> list[str]:
+    """Name what the library offers, for completion."""
+    return sorted([*__all__, "__version__"])
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ import ast
 import difflib
 import inspect
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast
@@ -32,11 +32,14 @@ C = TypeVar("C", bound=type[Any])
 class Registry(Generic[T]):
     """Map the names that users write to the frozen dataclasses that they mean.
 
-    `kind` is the word of error messages ("quantizer"); `group` is the entry-point group of third parties.
+    `kind` is the word of error messages ("quantizer"); `group` is the entry-point group of third parties; `shorthand`
+    says what shorter names stand for, in any case of their letters, `hints` what to do about names that mean nothing.
     """
 
-    def __init__(self, kind: str, group: str):
-        self._kind, self._group = kind, group
+    def __init__(
+        self, kind: str, group: str, shorthand: Mapping[str, str] | None = None, hints: Mapping[str, str] | None = None
+    ):
+        self._kind, self._group, self._shorthand, self._hints = kind, group, shorthand or {}, hints or {}
         self._own: dict[str, type[Any]] = {}
 
     def add(self, cls: C) -> C:
@@ -54,15 +57,17 @@ class Registry(Generic[T]):
             return self._own[name]
         points = [point for point in self._points() if point.name == name]
         if not points:
-            raise UserError(f"unknown {self._kind} {name!r}", hint=suggestion(name, self.names()))
+            hint = self._hints.get(name.lower()) or suggestion(name, [*self.names(), *self._shorthand])
+            raise UserError(f"unknown {self._kind} {name!r}", hint=hint)
         return self._loaded(points[0])
 
     def parse(self, spelled: str) -> T:
         """Make the object that `name` or `name(parameter=value, ...)` describes; a value may itself be such a name."""
         hint = "write a name, or name(parameter=value), such as ternary(sparsity=0.9)"
         require(len(spelled) <= LONGEST, f"cannot read the {self._kind} {spelled[:WORD]!r} and what follows", hint=hint)
+        whole = self._shorthand.get(spelled.strip().lower(), spelled)
         try:
-            return self._build(ast.parse(spelled.strip(), mode="eval").body)
+            return self._build(ast.parse(whole.strip(), mode="eval").body)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two where it is nested
             raise UserError(f"cannot read the {self._kind} {spelled!r}", hint=hint) from error
 

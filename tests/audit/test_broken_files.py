@@ -173,7 +173,7 @@ BROKEN = [
         "[model]",
         '[model]\nloss = "crossentropy"',
         "unknown loss 'crossentropy'",
-        "did you mean 'cross_entropy'? known: causal_lm, cross_entropy, mse, multi_label",
+        "did you mean 'cross_entropy' or 'binary_cross_entropy'? known: binary_cross_entropy, causal_lm, cross_entropy, mse, multi_label",
     ),
     (
         "[model]",
@@ -372,7 +372,7 @@ BROKEN_TARGETS = [
         "[audit]",
         'accuracy = "98 %"\n[audit]',
         "{folder}/audit.toml: target.accuracy: Input should be a valid number, got '98 %'",
-        "accuracy: The accuracy (R^2 of real targets) that is known of the model; an audit that measures another is refused.",
+        "accuracy: The accuracy (R^2 of real targets) that is known of the model on samples that it was not trained on; an audit that measures another on the non-members is refused.",
     ),
     (
         "[audit]",
@@ -395,7 +395,7 @@ BROKEN_TARGETS = [
     (
         "[audit]",
         '[[target.versions]]\nname = "x"\n[audit]',
-        "{folder}/audit.toml: target.versions.0: give one of weights, function or table",
+        "{folder}/audit.toml: target.versions.0: give one of weights, predict or table",
         None,
     ),
     (

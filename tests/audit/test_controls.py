@@ -1,7 +1,11 @@
 """Claims about the controls: each notices what it is there to notice."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 import quantmis as qm
@@ -9,7 +13,10 @@ from quantmis.analysis import AnalysisSettings, controls
 from quantmis.audit.settings import Models, attacks_of
 from quantmis.data import complementary_halves
 from quantmis.data.canaries import with_canaries
+from quantmis.gate.judge import judge
+from quantmis.gate.policy import Policy
 from quantmis.models import CrossEntropy
+from quantmis.report.decision import decision
 from quantmis.stats import Estimate
 from quantmis.tables import LossTable, VersionTraits
 from quantmis.testing import leaky_table
@@ -24,6 +31,37 @@ def table(evidence: qm.Evidence, name: str = "identity") -> LossTable:
     traits = (VersionTraits("f", 32.0, 0.0, 1, []),) * evidence.models
     everything = np.ones(evidence.samples, dtype=bool)
     return LossTable(name, evidence, np.ones_like(evidence.losses), None, "accuracy", traits, everything, ~everything)
+
+
+def trained(fingerprints: str) -> LossTable:
+    traits = tuple(VersionTraits(each, 32.0, 0.0, 1, []) for each in fingerprints)
+    return replace(table(leaky_table(models=len(fingerprints), samples=40)), traits=traits)
+
+
+@pytest.mark.parametrize(("fingerprints", "passed"), [("abcd", True), ("abca", False), ("aaaa", False)])
+def test_as_many_trainings_must_end_in_as_many_models(fingerprints: str, passed: bool):
+    [control] = controls.different_trainings(trained(fingerprints))
+    assert control.passed is passed
+    assert control.found == Estimate(*[len(set(fingerprints))] * 3, 0.999)
+    assert control.expected.startswith("4:")
+
+
+def shared(model: nn.Module, samples: qm.Samples, generator: torch.Generator) -> nn.Module:
+    """Train one model of the module, as a recipe that forgot its argument does."""
+    return SHARED
+
+
+SHARED = nn.Linear(64, 10)
+
+
+def test_a_recipe_that_returns_one_model_for_all_fails_the_audit(digits: qm.Samples):
+    task = qm.Task(lambda: nn.Linear(64, 10), recipe=shared)
+    result = qm.audit(task, digits, quantizers=["sign"], depth="indicator", progress=False)
+    assert [each.passed for each in result.document.controls if each.name == "different trained models"] == [False]
+    assert "none can be named" in str(decision(result.document))
+    policy = Policy.model_validate({"limits": {"attack_accuracy_at_most": 0.9}})
+    verdicts = judge(result.document, policy, datetime.now(UTC)).verdicts
+    assert [each.within for each in verdicts if each.limit == "evidence.failed_controls_at_most"] == [False]
 
 
 def test_shuffled_membership_passes_on_a_table_that_leaks():

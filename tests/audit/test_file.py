@@ -121,7 +121,7 @@ def test_the_plan_counts_and_trains_next_to_nothing(folder: Path):
     assert plan.attack > 0
     assert plan.group > 0
     shown = CliRunner().invoke(app, ["plan", str(folder / "audit.toml")])
-    assert "8, 200000 steps each" in shown.stdout
+    assert "8, 200,000 steps each" in shown.stdout
     assert "to attack" in " ".join(shown.stdout.split())
     assert "for the models that train at once" in " ".join(shown.stdout.split())
     assert sorted(path.name for path in folder.glob("audit*")) == ["audit.toml"]

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from quantmis.analysis import AnalysisSettings, analyse, findings
+from quantmis.analysis.data_findings import columns_far_apart
 from quantmis.analysis.scoring import each_other
 from quantmis.attacks import LiRA, LossThreshold, PairedReplicates
+from quantmis.data import Samples
 from quantmis.evidence import Evidence
 from quantmis.results import Data
 from quantmis.stats import Unmeasured
@@ -48,6 +50,21 @@ def test_a_sample_on_another_scale_is_a_finding_and_decides_for_no_other(scale: 
 
 def test_samples_that_vary_a_hundred_times_as_far_are_none():
     assert codes(shift=-1.0, scale=1e2, attack=LiRA()) == []
+
+
+@pytest.mark.parametrize(("apart", "expected"), [(None, []), (99.0, []), (100.0, ["QM021"])])
+def test_columns_on_scales_a_hundred_times_apart_are_a_finding(apart: float | None, expected: list[str]):
+    data = DATA.model_copy(update={"columns_apart": apart})
+    assert [code for code, _ in columns_far_apart(data)] == expected
+
+
+def test_how_far_columns_lie_apart_is_the_largest_spread_over_the_median_of_those_that_vary():
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(500, 5)) * [1.0, 2.0, 0.0, 3.0, 5e4]
+    measured = Samples(x, np.arange(500) % 2).columns_apart
+    assert measured == pytest.approx(np.std(x[:, 4]) / np.median(np.std(x[:, [0, 1, 3, 4]], axis=0)), rel=1e-4)
+    assert Samples(draw.integers(9, size=(30, 4)), np.arange(30) % 2).columns_apart is None
+    assert Samples(np.zeros((30, 4)), np.arange(30) % 2).columns_apart is None
 
 
 def spared(noise_of_members: float) -> list[str]:

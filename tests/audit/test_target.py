@@ -70,6 +70,40 @@ def test_a_trained_model_without_a_recipe_is_audited_as_it_is(memorised: tuple[n
     assert "QM013" in [each.code for each in document.warnings]
 
 
+@pytest.mark.filterwarnings("ignore:torch.ao.quantization is deprecated")
+@pytest.mark.filterwarnings("ignore:.*TypedStorage is deprecated")
+def test_modules_that_are_no_plain_tensors_inside_are_versions(memorised: tuple[nn.Module, qm.Samples]):
+    """What torch.ao packs has no tensor called weight; what is in bfloat16 gets its inputs so."""
+    model, data = memorised
+    dynamic = torch.ao.quantization.quantize_dynamic(copy.deepcopy(model), {nn.Linear}, dtype=torch.qint8)
+    half = copy.deepcopy(model).to(torch.bfloat16)
+    versions = {"torch.ao": dynamic, "bfloat16": half}
+    document = qm.audit(
+        qm.Task(shipped.net), data, target=target(model, versions=versions), quantizers=["sign"], progress=False
+    ).document
+    rows = target(model).non_members
+    x, y = torch.from_numpy(data.x[rows]), data.y[rows]
+    with torch.no_grad():
+        expected = {
+            "torch.ao": dynamic(x).argmax(dim=1).numpy() == y,
+            "bfloat16": half(x.bfloat16()).argmax(dim=1).numpy() == y,
+        }
+    for name, each in expected.items():
+        assert document.version(name)["utility"].value == pytest.approx(each.mean())
+
+
+def test_what_modules_of_other_libraries_hold_is_in_their_digest():
+    draw = torch.Generator().manual_seed(0)
+    layers = [nn.Linear(8, 4) for _ in range(2)]
+    for layer in layers:
+        layer.weight.data.copy_(torch.randn(4, 8, generator=draw))
+        layer.bias.data.zero_()
+    packed = [torch.ao.quantization.quantize_dynamic(nn.Sequential(each), {nn.Linear}) for each in layers]
+    digests = [weights_digest(each) for each in packed]
+    assert digests[0] != digests[1]
+    assert weights_digest(copy.deepcopy(packed[0])) == digests[0]
+
+
 def test_an_as_is_audit_finds_what_a_model_remembered(memorised: tuple[nn.Module, qm.Samples]):
     document = as_is(*memorised)
     assert right(document, "identity").high < 0.5
@@ -275,6 +309,22 @@ def test_a_model_read_with_its_columns_in_another_order_is_found_out(memorised: 
     assert "QM010" not in [each.code for each in agreed.warnings]
 
 
+def test_what_is_known_on_members_is_held_against_members(memorised: tuple[nn.Module, qm.Samples]):
+    model, data = memorised
+    with torch.no_grad():
+        right = (model(torch.from_numpy(data.x)).argmax(dim=1).numpy() == data.y).astype(float)
+    given = target(model)
+    inside, outside = right[given.members].mean(), right[given.non_members].mean()
+    assert inside - outside > 0.02, "the sides must differ for this test to say anything"
+    stated = target(model, utility=float(outside), members_utility=float(inside))
+    document = qm.audit(qm.Task(shipped.net), data, target=stated, quantizers=["sign"], progress=False).document
+    assert isinstance(document.target, TargetResult)
+    assert (document.target.stated, document.target.stated_members) == (outside, inside)
+    wrong = target(model, members_utility=0.5)
+    with pytest.raises(qm.UserError, match=r"on the members, and 0\.500 is stated"):
+        qm.audit(qm.Task(shipped.net), data, target=wrong, quantizers=["sign"], progress=False)
+
+
 @pytest.mark.parametrize("quantizers", [["sign"], ["gptq(bits=4)"]])
 def test_sixteen_members_and_non_members_are_enough(memorised: tuple[nn.Module, qm.Samples], quantizers: list[str]):
     model, data = memorised
@@ -452,7 +502,7 @@ def test_members_may_be_files_of_ids_or_of_rows(folder: Path):
         ('members = "train"', 'members = "trian"', "target.members: column 'split' holds no 'trian'"),
         ('column = "split"', "", "target.members: cannot read"),
         ("weights =", "weigths =", "unknown key target.weigths"),
-        ("[audit]", '[[target.versions]]\nname = "x"\n[audit]', "give one of weights, function or table"),
+        ("[audit]", '[[target.versions]]\nname = "x"\n[audit]', "give one of weights, predict or table"),
         ("[audit]", '[[target.versions]]\nnam = "x"\n[audit]', "target.versions.0"),
         ("[audit]", '[[target.versions]]\nname = "x"\ntable = "x.npz"\n[audit]', "target.versions.x: cannot read"),
         ("[audit]", '[audit]\ndepth = "shalow"', "unknown depth 'shalow'"),

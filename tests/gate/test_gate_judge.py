@@ -359,6 +359,19 @@ def test_a_model_no_better_than_a_constant_guess_is_refused():
     assert not [each for each in judged(ANY, known).verdicts if "hardly" in each.limit]
 
 
+def test_a_version_that_knows_nothing_is_refused_where_full_precision_knows_more():
+    useful, useless = around(0.8, 0.02), around(0.01, 0.02)
+    records = [
+        each.with_measures(gain_over_constant_guess=useless if each.name == "sign" else useful)
+        for each in audited().versions
+    ]
+    results = audited(versions=records)
+    refused = [each for each in judged(ANY, results).verdicts if not each.within and "hardly" in each.limit]
+    assert [(each.version, each.limit) for each in refused] == [("sign", "evidence.hardly_learned")]
+    allowed = judged(ANY + '\n[evidence]\nhardly_learned = "allow"', results)
+    assert not [each for each in allowed.verdicts if "hardly" in each.limit]
+
+
 @pytest.mark.parametrize(("limit", "within"), [(0.2, True), (0.1, False)])
 def test_the_gap_between_members_and_others_is_limited_at_its_upper_end(limit: float, within: bool):
     results = with_version(generalization_gap=Estimate(0.09, 0.06, 0.12))

@@ -6,7 +6,7 @@ import torch
 from sklearn.metrics import log_loss, r2_score
 
 from quantmis.errors import UserError
-from quantmis.models import CrossEntropy, MultiLabel, SquaredError
+from quantmis.models import BinaryCrossEntropy, CrossEntropy, MultiLabel, SquaredError
 
 
 @pytest.fixture
@@ -85,6 +85,20 @@ def test_the_multi_label_signal_is_the_mean_logit_towards_the_truth():
     assert loss.per_sample_utility(outputs, y).tolist() == [1.0]
 
 
+def test_one_logit_is_the_cross_entropy_of_the_logits_zero_and_itself(rng: np.random.Generator):
+    y, logit = rng.integers(0, 2, size=40), torch.from_numpy(rng.normal(size=(3, 40, 1)) * 4)
+    binary, two = BinaryCrossEntropy(), CrossEntropy()
+    both = torch.cat([torch.zeros_like(logit), logit], dim=-1)
+    for name in ("losses", "signals", "entropy", "per_sample_utility"):
+        ours = getattr(binary, name)(logit, binary.targets(y))
+        torch.testing.assert_close(ours, getattr(two, name)(both, two.targets(y)).expand(3, 40), rtol=1e-6, atol=1e-9)
+    sure = BinaryCrossEntropy(outputs="probabilities")
+    torch.testing.assert_close(
+        sure.losses(logit.sigmoid(), sure.targets(y)), binary.losses(logit, binary.targets(y)), rtol=1e-5, atol=1e-7
+    )
+    assert binary.classes(y).tolist() == y.tolist()
+
+
 @pytest.mark.parametrize(
     ("loss", "y", "outputs", "message"),
     [
@@ -97,6 +111,9 @@ def test_the_multi_label_signal_is_the_mean_logit_towards_the_truth():
         (CrossEntropy(), np.zeros(20, dtype=int), (20, 1), "at least 2 outputs, the model has 1"),
         (SquaredError(), np.arange(20.0), (20, 2), r"\[20, 1\]"),
         (SquaredError(), np.zeros(20), (20, 1), "same for every sample"),
+        (BinaryCrossEntropy(), np.arange(20), (20, 1), "expects labels 0 and 1"),
+        (BinaryCrossEntropy(), np.arange(20) % 2, (20, 2), r"\[20, 1\]"),
+        (BinaryCrossEntropy(), np.arange(20) % 2, (20,), r"it returned \[20\]"),
         (MultiLabel(), np.full((20, 3), 0.5), (20, 3), "rows of 0 and 1"),
         (MultiLabel(), np.zeros((20, 3)), (20, 4), r"\[20, labels\]"),
     ],

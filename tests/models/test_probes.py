@@ -255,7 +255,7 @@ def reused() -> nn.Module:
 
 
 def test_a_model_instance_that_is_reused_is_refused(digits: Samples, reused: nn.Module):
-    with pytest.raises(UserError, match=r"same weights each time.*: first\.weight is shared") as refused:
+    with pytest.raises(UserError, match=r"same weights again.*: first\.weight is shared") as refused:
         check(Task(lambda: reused), digits)
     assert "def make()" in str(refused.value.hint)
 

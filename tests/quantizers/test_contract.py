@@ -23,6 +23,8 @@ NATIVE = [
         'uniform(bits=4, per="channel", range="percentile", percentile=95, narrow=True)',
         "normal_float",
         'normal_float(bits=3, per="channel")',
+        "minifloat",
+        'minifloat(format="e2m1", group_size=5)',
         "k_means(bits=3)",
         "stochastic_rounding(bits=4)",
         'stochastic_rounding(bits=2, per="channel", group_size=3)',

@@ -8,9 +8,12 @@ import torch
 from torch import nn
 
 from quantmis.errors import UserError
+from quantmis.gate.names import same_name
 from quantmis.quantizers import QUANTIZERS, MatchedNoise, Quantizer, Sign, StochasticRounding, Uniform
 from quantmis.quantizers.base import Change
 from quantmis.quantizers.storage import load, save
+from quantmis.registry import spelling
+from quantmis.shorthand import SHORTHAND
 
 
 class Faulty(Quantizer):
@@ -148,3 +151,15 @@ def test_a_library_that_is_missing_is_named_with_the_line_that_installs_it(monke
         with pytest.raises(UserError, match=f"needs {kind.library}") as refused:
             adapter.quantize(nn.Linear(4, 4), calibration=torch.eye(4))
         assert refused.value.hint == f"pip install 'quantmis[{kind.extra}]'"
+
+
+@pytest.mark.parametrize("name", [*SHORTHAND])
+def test_a_shorthand_is_the_quantizer_that_it_stands_for_in_any_case(name: str):
+    assert spelling(QUANTIZERS.parse(name.upper())) == spelling(QUANTIZERS.parse(SHORTHAND[name]))
+    assert same_name(name, SHORTHAND[name])
+
+
+def test_a_name_of_several_types_says_what_to_ask_for():
+    with pytest.raises(UserError, match="unknown quantizer 'Q4_K_M'") as refused:
+        QUANTIZERS.parse("Q4_K_M")
+    assert 'gguf(format="Q4_K") is that of most of them' in str(refused.value.hint)

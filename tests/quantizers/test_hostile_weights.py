@@ -130,12 +130,49 @@ def test_tied_weights_are_read_as_save_model_writes_them(tmp_path: Path, left_ou
     assert torch.equal(filled.head.weight, model.head.weight)
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
-def test_a_wrapper_before_names_gets_a_hint(prefix: str):
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "net."])
+def test_one_prefix_before_all_names_is_taken_off(prefix: str):
     state = {f"{prefix}{name}": value for name, value in nn.Linear(2, 2).state_dict().items()}
-    with pytest.raises(UserError, match="does not fit the model") as refused:
-        with_weights(nn.Linear(2, 2), state, "the model")
-    assert f"removeprefix('{prefix}')" in str(refused.value.hint)
+    filled = with_weights(nn.Linear(2, 2), state, "the model")
+    assert torch.equal(filled.state_dict()["weight"], state[f"{prefix}weight"])
+
+
+def test_a_wrapper_before_some_names_gets_a_hint_and_both_sides_are_named():
+    state = {f"module.{name}": value for name, value in nn.Linear(2, 2).state_dict().items()}
+    with pytest.raises(UserError) as refused:
+        with_weights(nn.Linear(2, 2), state | {"extra": torch.zeros(1)}, "the model")
+    assert str(refused.value) == (
+        "the model does not fit the model: weight is missing; bias is missing; module.weight is unknown to the model; "
+        "module.bias is unknown to the model; extra is unknown to the model"
+    )
+    assert "removeprefix('module.')" in str(refused.value.hint)
+
+
+def test_names_are_what_rename_says():
+    state = {"w": torch.ones(2, 2), "bias": torch.zeros(2)}
+    filled = with_weights(nn.Linear(2, 2), state, "the model", rename={"w": "weight"})
+    assert torch.equal(filled.state_dict()["weight"], torch.ones(2, 2))
+    with pytest.raises(UserError, match="rename names v, which it does not hold"):
+        with_weights(nn.Linear(2, 2), state, "the model", rename={"v": "weight"})
+    with pytest.raises(UserError, match="gives two weights one name"):
+        with_weights(nn.Linear(2, 2), state, "the model", rename={"w": "bias"})
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
+def test_weights_in_a_checkpoint_are_read(tmp_path: Path, key: str):
+    torch.save({"epoch": 3, key: {"weight": torch.ones(2)}}, tmp_path / "last.pt")
+    assert read_weights(tmp_path / "last.pt")["weight"].tolist() == [1.0, 1.0]
+
+
+def test_what_is_no_state_dict_is_named(tmp_path: Path):
+    path = tmp_path / "model.pt"
+    torch.save({"epoch": 3, "weight": torch.ones(2)}, path)
+    with pytest.raises(UserError, match="beside tensors there is epoch, a int"):
+        read_weights(path)
+    torch.jit.script(nn.Linear(2, 2)).save(str(path))
+    with pytest.raises(UserError, match="is TorchScript, a program") as refused:
+        read_weights(path)
+    assert "torch.jit.load(path).state_dict()" in str(refused.value.hint)
 
 
 @pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.float8_e4m3fn])

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from quantmis.errors import UserError
-from quantmis.quantizers import GPTQ, KMeans, NormalFloat, Sign, Uniform
+from quantmis.quantizers import GPTQ, KMeans, Minifloat, NormalFloat, Sign, Uniform
 from quantmis.quantizers.formats.ggml import BLOCKS, decode
 from quantmis.quantizers.formats.k_quants import SUB_BLOCKS
+from quantmis.quantizers.minifloat import levels_of
 from quantmis.quantizers.record import QuantizedLayer
 
 
@@ -70,6 +71,40 @@ def test_normal_float_is_the_nf4_of_bitsandbytes_bit_for_bit(columns: int):
     assert np.array_equal(layer.codes.numpy().ravel(), theirs["codes"])
     assert np.array_equal(layer.scale.numpy().ravel(), theirs["absmax"])
     assert np.array_equal(layer.dequantize().numpy(), theirs["weight"])
+
+
+@pytest.mark.parametrize(("format", "kind"), [("e4m3", torch.float8_e4m3fn), ("e5m2", torch.float8_e5m2)])
+@pytest.mark.parametrize("per", ["tensor", "channel"])
+def test_minifloats_of_eight_bits_are_those_of_torch(format: str, kind: torch.dtype, per: str):
+    weight = torch.from_numpy(make.normal(1, 32, 257)) * 3
+    layer = Minifloat(format=format, per=per).code("fc", [weight], 0)[0]
+    largest = weight.abs().amax(*((1,) if per == "channel" else ()), keepdim=per == "channel")
+    scale = largest / torch.finfo(kind).max
+    assert torch.equal(layer.dequantize(), (weight / scale).to(kind).float() * scale)
+
+
+def test_ties_between_minifloats_go_to_the_even_fraction_as_torch_rounds():
+    levels = torch.arange(256, dtype=torch.uint8).view(torch.float8_e4m3fn).float()
+    levels = levels[levels.isfinite()].unique()
+    ties = torch.cat([(levels[:-1] + levels[1:]) / 2, torch.tensor([448.0])])
+    coded = Minifloat().encode(ties[None])
+    assert coded.codebook is not None
+    assert torch.equal(coded.codebook[coded.codes.long()][0], ties.to(torch.float8_e4m3fn).float())
+
+
+@pytest.mark.parametrize(("format", "expected"), [("e3m2", 28.0), ("e2m3", 7.5), ("e2m1", 6.0)])
+def test_minifloats_of_few_bits_have_the_numbers_of_their_formats(format: str, expected: float):
+    """Sign, exponent and fraction of every code, as the OCP specification of microscaling formats puts it together."""
+    exponents, fractions = int(format[1]), int(format[3])
+    bias = 2 ** (exponents - 1) - 1
+    numbers = {
+        sign * (fraction / 2**fractions + (exponent > 0)) * 2.0 ** (max(exponent, 1) - bias)
+        for sign in (-1, 1)
+        for exponent in range(2**exponents)
+        for fraction in range(2**fractions)
+    }
+    assert levels_of(format).tolist() == sorted(numbers)
+    assert max(numbers) == expected
 
 
 @pytest.mark.parametrize("order", [False, True])

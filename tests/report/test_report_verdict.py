@@ -8,7 +8,7 @@ import pytest
 from documents import document
 
 import quantmis.report.verdict as rules
-from quantmis.report import choices, words
+from quantmis.report import choices, tables, words
 from quantmis.report.cells import differences, rights
 from quantmis.report.reading import attacker
 from quantmis.report.verdict import verdict
@@ -50,6 +50,35 @@ def test_the_rate_of_the_attacker_is_one_minus_half_of_the_bound_on_security():
     assert 0.55 < right.low < right.value < right.high < 0.8
     halved = [1 - end / 2 for end in (bound.security.value, bound.security.high, bound.security.low)]
     assert [right.value, right.low, right.high] == pytest.approx(halved)
+
+
+def with_gains(results: Results, **gains: Estimate) -> Results:
+    """Return the document with the gain over a constant guess of each version: 0.8 but of those that are named."""
+    names = {"identity": "identity", "sparse": documents.SPARSE}
+    given = {names[key]: each for key, each in gains.items()}
+    records = [
+        record.with_measures(gain_over_constant_guess=given.get(record.name, Estimate(0.8, 0.78, 0.82)))
+        for record in results.versions
+    ]
+    return results.model_copy(update={"versions": records})
+
+
+def test_a_version_that_knows_nothing_is_never_headlined_and_is_marked():
+    strengths = {"identity": 1.1, "sign": 0.6, documents.SPARSE: 0.0}
+    useful = document(strengths, reach=0.01)
+    assert "ternary(sparsity=0.9) gives away least" in rules.headline(with_gains(useful))
+    useless = with_gains(useful, sparse=Estimate(0.0, -0.02, 0.02))
+    assert "sign gives away less than full precision" in rules.headline(useless)
+    assert "ternary(sparsity=0.9)" not in f"{rules.headline(useless)} {rules.decision(useless)} {rules.price(useless)}"
+    marked = {row.name: [cell.text for cell in row.cells] for row in tables.ranking(useless, {}).rows}
+    no_better = {name: any("no better than a guess" in each for each in cells) for name, cells in marked.items()}
+    assert no_better == {"full precision": False, "sign": False, "ternary(sparsity=0.9)": True}
+
+
+def test_where_full_precision_itself_is_a_guess_no_version_is_singled_out():
+    guess = Estimate(0.0, -0.02, 0.02)
+    results = with_gains(document(reach=0.01), identity=guess, sparse=guess)
+    assert "ternary(sparsity=0.9) gives away least" in rules.headline(results)
 
 
 def test_ties_are_said_to_be_indistinguishable():

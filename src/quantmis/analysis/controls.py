@@ -1,11 +1,12 @@
 """Tests of the audit itself, whose true answers are known, and controls that say what a number means.
 
 *Shuffled membership*: memberships drawn anew, so that there is nothing to find; every attack must come out at a coin's
-AUC, and so must the joint attacks on several versions. *Planted leak*: the losses of members are lowered in a copy of
-the table; every attack must find it. *Canaries*: wrongly labelled copies, trained on like other samples on
-request, which a model can only fit by remembering. *Matched noise*: Gaussian noise of the same size in each layer as a
-quantizer's error, to tell "low precision protects" from "any perturbation of that size protects"; it has no right
-answer and is there to be read.
+AUC, and so must the joint attacks on several versions. *Different trainings*: as many trainings, as many models; where
+some ended in the same one, a recipe or a factory shares what each training should have for itself. *Planted leak*: the
+losses of members are lowered in a copy of the table; every attack must find it. *Canaries*: wrongly labelled copies,
+trained on like other samples on request, which a model can only fit by remembering. *Matched noise*: Gaussian noise of
+the same size in each layer as a quantizer's error, to tell "low precision protects" from "any perturbation of that size
+protects"; it has no right answer and is there to be read.
 """
 
 from collections.abc import Sequence
@@ -37,12 +38,24 @@ FOUND = 0.9
 def controls(tables: Sequence[LossTable], noises: Sequence[LossTable], settings: AnalysisSettings) -> list[Control]:
     """Return what the controls found; the first table is the full-precision one."""
     return [
+        *different_trainings(tables[0]),
         *shuffled_membership(tables[0], settings),
         *planted_leak(tables[0], settings),
         *shuffled_release(tables, settings),
         *canaries(tables, settings),
         *matched_noise(tables, noises, settings),
     ]
+
+
+def different_trainings(table: LossTable) -> list[Control]:
+    """Count the different models among those in full precision: each was trained on other samples than the rest."""
+    models = len(table.traits)
+    if models == 1:
+        return []
+    count = len({each.fingerprint for each in table.traits})
+    expected = f"{models}: every training ends in a model of its own, and no two share weights"
+    found = Estimate(count, count, count, LEVEL)
+    return [_judged("different trained models", table.name, expected, found, count == models)]
 
 
 def shuffled_membership(table: LossTable, settings: AnalysisSettings) -> list[Control]:
@@ -70,6 +83,8 @@ def _another(
     """
     generator = seeds.generator(seed, "control", "shuffled")
     models, samples = member.shape
+    if models > 1 and groups is None:  # one more where they are odd, and left out again
+        return complementary_halves(models, samples + samples % 2, generator)[:, :samples]
     if models > 1:
         return complementary_halves(models, samples, generator, groups)
     if groups is None:

@@ -17,6 +17,9 @@ FARTHEST = 1e3
 MOST_APART = 1.25
 """How many times the training set of the shadow models may be that of the target, or the other way round."""
 
+COLUMNS_APART = 100.0
+"""How many times the spread of a typical column of the inputs the largest may be."""
+
 Found = Iterator[tuple[str, str]]
 
 
@@ -111,6 +114,19 @@ def scales_far_apart(subjects: Sequence[SubjectAnalysis]) -> Found:
                 f"Between models the signals of one sample vary {max(far.values()):,.0f} times as far as those of a "
                 f"typical one ({', '.join(far)}). A target written as 99,999, or two units in one column, does that. "
                 "No attack lets one sample decide for others, but the mean loss and the training itself do."
+            ),
+        )
+
+
+def columns_far_apart(data: Data) -> Found:
+    """Say that columns of the inputs differ so much in spread that most of them count for nothing."""
+    if data.columns_apart is not None and data.columns_apart >= COLUMNS_APART:
+        yield (
+            "QM021",
+            (
+                f"One column of the inputs varies {data.columns_apart:,.0f} times as far as a typical one. Unless the "
+                "model scales its inputs itself, it learns little from the others, and a model that learned little "
+                'gives little away: were the inputs scaled where it was trained? [data] scale = "standard".'
             ),
         )
 

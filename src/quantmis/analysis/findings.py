@@ -19,12 +19,15 @@ QM016  members are told by doing worse than other samples
 QM017  samples repeat others, and nobody said which belong together
 QM018  two numbers about twins order versions differently
 QM019  membership contradicts the channel: a version spares members
+QM020  a version is no better than a constant guess
+QM021  columns of the inputs are on scales that lie far apart
 """
 
 from collections.abc import Mapping, Sequence
 
 from quantmis.analysis.data_findings import (
     Found,
+    columns_far_apart,
     confounded,
     members_do_worse,
     near_duplicates,
@@ -35,7 +38,7 @@ from quantmis.analysis.data_findings import (
 )
 from quantmis.analysis.settings import AnalysisSettings
 from quantmis.analysis.subject import SubjectAnalysis
-from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS
+from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS, lost_all
 from quantmis.measures.indicator import INDICATOR
 from quantmis.measures.security import SECURITY
 from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
@@ -66,7 +69,9 @@ def find(
         *near_duplicates(target),
         *scales_far_apart(subjects),
         *repeated_samples(data),
+        *columns_far_apart(data),
         *_hardly_learned(versions, settings, target),
+        *_lost_all(versions, target),
         *_shallow(settings),
         *_few_shadows(settings),
         *other_size(settings, data, target),
@@ -134,6 +139,25 @@ _THE_MODELS = (
     "In full precision the models hardly learned ({metric} {value:.2f}, a constant guess has {guessing:.2f}). A model "
     "that learned nothing gives nothing away: check the recipe before reading the rest."
 )
+
+
+def _lost_all(versions: Sequence[VersionResult], target: TargetResult | Unmeasured) -> Found:
+    own = target.versions if isinstance(target, TargetResult) else []
+    names = [
+        each.name
+        for records in (versions, own)
+        for each in records
+        if lost_all(each[GAIN_OVER_CONSTANT_GUESS], records[0][GAIN_OVER_CONSTANT_GUESS])
+    ]
+    if names:
+        yield (
+            "QM020",
+            (
+                f"{', '.join(dict.fromkeys(names))}: not beyond doubt better than a constant guess, which full "
+                "precision is. What knows nothing gives nothing away, so it is not named among the least exposed. Was "
+                "a version that was made elsewhere read as it runs?"
+            ),
+        )
 
 
 def _not_counted(settings: AnalysisSettings) -> Found:

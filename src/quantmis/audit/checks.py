@@ -9,6 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from quantmis import seeds
+from quantmis.attacks import Attack
 from quantmis.audit.execution.computing import is_foreign
 from quantmis.audit.settings import Settings
 from quantmis.data.samples import Samples
@@ -20,7 +21,7 @@ from quantmis.models.calling import line_of, message_of
 from quantmis.models.hugging_face import HuggingFace
 from quantmis.models.probes import FEW, few_of, require_sound, settled
 from quantmis.models.rows import forward
-from quantmis.models.task import inputs
+from quantmis.models.task import MAKE_NEW, inputs
 from quantmis.quantizers import Identity, Quantized, Quantizer
 from quantmis.quantizers.base import needs_calibration
 from quantmis.quantizers.in_place import works_in_place
@@ -70,7 +71,7 @@ def require_fresh(task: Task) -> nn.Module:
     require(
         not shared,
         f"model: it returns the same weights each time, so all models would be one: {', '.join(shared[:1])} is shared",
-        hint="build the model inside of the function: def make(): return MyModel(...); or return copy.deepcopy(model)",
+        hint=MAKE_NEW,
     )
     return module
 
@@ -84,7 +85,9 @@ def _place(value: Tensor) -> int:
     return value.untyped_storage().data_ptr() if value.numel() and value.device.type != "meta" else 0
 
 
-def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"], signals: Sequence[str] = ()) -> None:
+def check_attacks(
+    attacks: Sequence[Attack], seed: int, member: Bool[np.ndarray, "models samples"], signals: Sequence[str] = ()
+) -> None:
     """Run every attack on random losses under the memberships of the audit, so that what cannot run says so now.
 
     `signals`: the names of further signals that the tables of the audit will have.
@@ -92,9 +95,9 @@ def check_attacks(settings: Settings, member: Bool[np.ndarray, "models samples"]
     if len(member) == 0:
         return
     membership = member[:, np.any(member, axis=0)]
-    losses = seeds.generator(settings.options.seed, "rehearsal").random(membership.shape)
+    losses = seeds.generator(seed, "rehearsal").random(membership.shape)
     rehearsal = Evidence(losses, membership, entropy=losses, named=dict.fromkeys(signals, losses))
-    for attack in settings.attacks:
+    for attack in attacks:
         attack.score(rehearsal)
 
 

@@ -130,6 +130,7 @@ def _target(parts: Analysed) -> TargetResult | Unmeasured:
         versions=list(parts.this_model.records) if apart else [],
         ranking=parts.this_model.ranking(level) if apart else SEE_DOCUMENT,
         stated=target.utility,
+        stated_members=target.members_utility,
         near_duplicates=target.near_duplicates,
         file=files[target.baseline],
         files={name: files[name] for name in target.versions if files[name]},
@@ -177,6 +178,7 @@ def _data(parts: Analysed) -> Data:
         notes=request.samples.notes,
         groups=None if request.samples.groups is None else len(np.unique(request.samples.groups)),
         copies=request.samples.copies.number,
+        columns_apart=request.samples.columns_apart,
     )
 
 

@@ -9,12 +9,14 @@ from quantmis.attacks import Attack
 from quantmis.audit.options import AuditOptions
 from quantmis.audit.released import released
 from quantmis.audit.settings import Settings, attacks_of, models_of, quantizers_of
+from quantmis.audit.target.blind_baseline import BlindScores
 from quantmis.audit.target.open_model import OpenModel
 from quantmis.audit.target.target import Target
 from quantmis.data import Samples
 from quantmis.errors import require
 from quantmis.models import CausalLM, Task
 from quantmis.quantizers import Quantizer
+from quantmis.stats import Unmeasured
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,11 @@ class AuditRequest:
         """The model of the target, read when it is first asked for and kept as long as the request."""
         assert self.target is not None  # noqa: S101 for the type checker
         return OpenModel(self.target, self.task, self.out)
+
+    @cached_property
+    def blind_scores(self) -> dict[str, BlindScores | Unmeasured]:
+        """What classifiers that never see the model made of samples, by whom these are, once they were fitted."""
+        return {}
 
 
 def audit_request(

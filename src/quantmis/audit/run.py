@@ -18,7 +18,7 @@ from quantmis.audit.execution.collect import Collected, collect
 from quantmis.audit.execution.executors import executor
 from quantmis.audit.execution.outside import watched
 from quantmis.audit.execution.planning import membership, plan, planted, scope_of
-from quantmis.audit.execution.progress import Stages, shown_stages
+from quantmis.audit.execution.progress import SILENT, Stages, shown_stages
 from quantmis.audit.execution.store import Store, locked
 from quantmis.audit.execution.work import Work
 from quantmis.audit.request import AuditRequest
@@ -37,20 +37,21 @@ STORE = "store"
 
 def run(request: AuditRequest, progress: bool) -> AuditResult:
     """Audit as requested and write everything into the folder; what it already holds is not computed again."""
-    request, member = checked(request)
-    if request.out is None:
-        return AuditResult(_audit(request, member, progress).document)
-    check_folder(request.out)
-    with locked(request.out):
-        if request.settings.options.fresh:
-            Store(request.out / STORE).clear()
-        done = _audit(request, member, progress)
-        result = AuditResult(done.document)
-        write(result, done.tables, request.out)
+    with shown_stages(progress) as stages:
+        request, member = checked(request, stages)
+        if request.out is None:
+            return AuditResult(_audit(request, member, stages).document)
+        check_folder(request.out)
+        with locked(request.out):
+            if request.settings.options.fresh:
+                Store(request.out / STORE).clear()
+            done = _audit(request, member, stages)
+            result = AuditResult(done.document)
+            write(result, done.tables, request.out)
     return result
 
 
-def checked(request: AuditRequest) -> tuple[AuditRequest, Bool[np.ndarray, "models samples"]]:
+def checked(request: AuditRequest, stages: Stages = SILENT) -> tuple[AuditRequest, Bool[np.ndarray, "models samples"]]:
     """Return what is to be done and who is trained on what, once everything that could go wrong before was tried."""
     task, samples, settings = request.task, request.samples, request.settings
     if request.target is not None:
@@ -59,9 +60,9 @@ def checked(request: AuditRequest) -> tuple[AuditRequest, Bool[np.ndarray, "mode
         check(task, samples, _tried(request))
     if request.target is not None:
         check_target(request)
-        check_confounded(request)
+        check_confounded(request, stages)
     member = membership(planted(request), settings, request.target)
-    check_attacks(settings, member, task.loss.named_signals(samples))
+    check_attacks(settings.attacks, settings.options.seed, member, task.loss.named_signals(samples))
     check_quantizers(settings, task, samples, _tried(request))
     executor(settings.options.executor, settings.options.address)
     return request, member
@@ -85,21 +86,21 @@ class Done:
     tables: list[LossTable]
 
 
-def _audit(request: AuditRequest, member: np.ndarray, progress: bool) -> Done:
+def _audit(request: AuditRequest, member: np.ndarray, stages: Stages) -> Done:
     clock, settings = document.Clock(), request.settings
-    with shown_stages(progress) as stages:
-        with clock.timed("plan"):
-            work = plan(request, member, _store(request)) if settings.models else None
-        with clock.timed("train and quantize"):
-            tables, noises, collected = _trained(work, request, stages)
-            target_tables = versions.tables_of(request, member)
-        with clock.timed("attack"):
-            tick = stages.stage("attack", len(tables) + len(target_tables))
-            algorithm = analyse(tables, each_other(tables), settings.analysis, request.samples.ids, tick)
-            references = versions.references_of(request, tables)
-            this_model = analyse(target_tables, references, settings.analysis, request.samples.ids, tick)
-            tested = controls(algorithm.tables or this_model.tables, noises, settings.analysis)
-            blinds = blind(request), forget_blind(request)
+    with clock.timed("plan"):
+        work = plan(request, member, _store(request)) if settings.models else None
+    with clock.timed("train and quantize"):
+        tables, noises, collected = _trained(work, request, stages)
+        target_tables = versions.tables_of(request, member, stages)
+    with clock.timed("attack"):
+        tick = stages.stage("attack", len(tables) + len(target_tables) + 1)
+        algorithm = analyse(tables, each_other(tables), settings.analysis, request.samples.ids, tick)
+        references = versions.references_of(request, tables)
+        this_model = analyse(target_tables, references, settings.analysis, request.samples.ids, tick)
+        tested = controls(algorithm.tables or this_model.tables, noises, settings.analysis)
+        tick(1)
+        blinds = blind(request, stages=stages), forget_blind(request, stages=stages)
     parts = document.Analysed(request, member, work, collected, algorithm, this_model, tested, *blinds)
     return Done(sealed(document.document(parts, clock)), [*tables, *noises, *target_tables])
 

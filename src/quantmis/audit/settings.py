@@ -9,7 +9,7 @@ from quantmis.analysis import AnalysisSettings
 from quantmis.attacks import ATTACKS, Attack
 from quantmis.audit.options import CALIBRATE_ON, DEPTHS, EXECUTORS, KEEP_WEIGHTS, AuditOptions
 from quantmis.errors import require
-from quantmis.models import CrossEntropy, Loss
+from quantmis.models import BinaryCrossEntropy, CrossEntropy, Loss
 from quantmis.models.engine import ENGINES
 from quantmis.quantizers import QUANTIZERS, Identity, MatchedNoise, Quantizer
 from quantmis.registry import spelling, suggestion
@@ -157,7 +157,9 @@ def attacks_of(
     """Return the attacks asked for, by default those of the depth and of the further `signals` of the samples."""
     if attacks is not None:
         return tuple(map(_attack, attacks))
-    entropy = ("modified_entropy",) if models.depth == "as-is" and isinstance(loss, CrossEntropy) else ()
+    entropy = (
+        ("modified_entropy",) if models.depth == "as-is" and isinstance(loss, CrossEntropy | BinaryCrossEntropy) else ()
+    )
     return tuple(map(_attack, (*ATTACKS_BY_DEFAULT[models.depth], *entropy, *signals)))
 
 

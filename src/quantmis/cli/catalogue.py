@@ -5,7 +5,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from quantmis.attacks import ATTACKS
 from quantmis.errors import UserError
@@ -13,10 +13,12 @@ from quantmis.models import LOSSES, Recipe
 from quantmis.quantizers import QUANTIZERS, Quantizer
 from quantmis.quantizers.base import installed
 from quantmis.registry import suggestion
+from quantmis.shorthand import SHORTHAND
 
 REGISTRIES = {"quantizers": QUANTIZERS, "attacks": ATTACKS, "losses": LOSSES}
 
 
+SINGULAR = {"quantizers": "quantizer", "attacks": "attack", "losses": "loss"}
 HEAD = ("parameters", "what it does")
 QUANTIZERS_HEAD = ("parameters", "levels", "needs", "installed", "what it does")
 
@@ -29,7 +31,15 @@ def catalogue(what: str) -> Table:
         raise UserError(f"there is no list of {what!r}", hint=suggestion(what, [*REGISTRIES, "recipes"]))
     registry = REGISTRIES[what]
     head = QUANTIZERS_HEAD if what == "quantizers" else HEAD
-    return _table(what.removesuffix("s"), head, [(name, _class_or_error(registry, name)) for name in registry.names()])
+    return _table(SINGULAR[what], head, [(name, _class_or_error(registry, name)) for name in registry.names()])
+
+
+def shorter_names() -> Table:
+    """Return a table of the shorter names of quantizers and what they stand for."""
+    table = Table("shorter name", "the quantizer", box=None, pad_edge=False, header_style="bold")
+    for name, whole in SHORTHAND.items():
+        table.add_row(name, escape(whole))
+    return table
 
 
 def _class_or_error(registry: Any, name: str) -> Any:
@@ -41,7 +51,9 @@ def _class_or_error(registry: Any, name: str) -> Any:
 
 
 def _table(title: str, head: tuple[str, ...], classes: list[tuple[str, Any]]) -> Table:
-    table = Table(title, *head, box=None, pad_edge=False, header_style="bold")
+    table = Table(Column(title, overflow="fold"), box=None, pad_edge=False, header_style="bold")
+    for name in head:
+        table.add_column(name, overflow="fold")
     for name, cls in classes:
         cells = {"what it does": str(cls)} if isinstance(cls, UserError) else _cells(cls)
         table.add_row(*map(escape, (name, *(cells.get(column, "") for column in head))))

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from quantmis.cli.console import console
 
 
 def compare(
@@ -14,6 +15,6 @@ def compare(
     """Say what every version gives away and is worth in A and in B; paired where models and samples are the same."""
     from quantmis.compare import compared, notes, table
 
-    Console().print(table(compared(first, second)))
+    console().print(table(compared(first, second)))
     for note in notes(first, second):
         print(f"note: {note}")  # noqa: T201

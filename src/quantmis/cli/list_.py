@@ -3,7 +3,8 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from quantmis.cli.console import console
 
 
 def list_(
@@ -13,6 +14,10 @@ def list_(
     ],
 ) -> None:
     """List the quantizers, attacks, losses or recipes that exist, third parties' included, with their parameters."""
-    from quantmis.cli.catalogue import catalogue
+    from quantmis.cli.catalogue import catalogue, shorter_names
 
-    Console().print(catalogue(what))
+    out = console()
+    out.print(catalogue(what))
+    if what == "quantizers":
+        out.print()
+        out.print(shorter_names())

@@ -1,7 +1,6 @@
 """`quantmis plan FILE.toml`."""
 
-from rich.console import Console
-
+from quantmis.cli.console import console
 from quantmis.cli.options import Engine, File, Shadows
 
 
@@ -9,4 +8,4 @@ def plan(file: File, shadows: Shadows = None, engine: Engine = None) -> None:
     """Say what auditing FILE.toml will take: models to train, time (measured), memory and disk."""
     from quantmis.audit.config.running import plan_file
 
-    Console().print(plan_file(file, {"shadows": shadows, "engine": engine}).table())
+    console().print(plan_file(file, {"shadows": shadows, "engine": engine}).table())

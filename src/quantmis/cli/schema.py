@@ -1,4 +1,4 @@
-"""`quantmis schema audit|results`."""
+"""`quantmis schema audit|tables|results`."""
 
 import json
 from typing import Annotated
@@ -9,7 +9,12 @@ from quantmis.errors import UserError
 
 
 def schema(
-    what: Annotated[str, typer.Argument(help="audit, or results for results.json.", metavar="audit|results")] = "audit",
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="audit, tables for one of loss tables, or results for results.json.", metavar="audit|tables|results"
+        ),
+    ] = "audit",
 ) -> None:
     """Print the JSON schema of the audit file, for editors, or of results.json."""
     from quantmis.audit.config.schemas import json_schemas

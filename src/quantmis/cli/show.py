@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from quantmis.cli.console import console
 
 if TYPE_CHECKING:
     from quantmis.results import Results
@@ -15,8 +15,8 @@ def show(results: "Results", page: Path) -> None:
     """Print the ranking and the verdict of an audit, and where its report is."""
     from quantmis.report import table, verdict_lines
 
-    console = Console()
-    console.print(table(results))
+    out = console()
+    out.print(table(results))
     for line in verdict_lines(results):
-        console.print(line, markup=False, highlight=False)
+        out.print(line, markup=False, highlight=False)
     print(f"report: {page.resolve()}")  # noqa: T201

@@ -85,6 +85,15 @@ class Samples:
         """Which samples are the same thing, by their bytes or but for rounding, and how many of them there are."""
         return copies(self.x, self.y)
 
+    @property
+    def columns_apart(self) -> float | None:
+        """How many times the standard deviation of a typical column of `x` the largest is; None without columns."""
+        if self.x.ndim != 2 or self.x.dtype.kind != "f":
+            return None
+        spreads = self.x.std(axis=0, dtype=np.float64)
+        spreads = spreads[spreads > 0]
+        return float(spreads.max() / np.median(spreads)) if len(spreads) else None
+
     def rows_of(self, source: str) -> Int[np.ndarray, " rows"]:
         """Return the rows of the texts of one file, by its name; `UserError` where there are none."""
         names = [] if self.ids is None else [name.rpartition(":")[0] for name in self.ids.tolist()]

@@ -39,7 +39,12 @@ SHORT = 200
 HASHED = "SHA-256 of the names, types, shapes and bytes of the tensors of the audited model"
 FILED = "SHA-256 of the file that the version was read from, or of the safetensors and JSON files of the folder"
 UNHASHED = "none: an audit keeps the losses of a version, not its weights; name the file that ships with --weights"
-TASKS = {"cross_entropy": "classification", "multi_label": "multi-label classification", "mse": "regression"}
+TASKS = {
+    "cross_entropy": "classification",
+    "binary_cross_entropy": "classification",
+    "multi_label": "multi-label classification",
+    "mse": "regression",
+}
 AT_LEAST = (
     "Every figure is what the attacks that were run achieved. A better attack may exist, so the figures say how much "
     "is given away at least."

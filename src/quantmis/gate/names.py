@@ -1,6 +1,12 @@
-"""Names of versions as people write them: spaces and the order of parameters mean nothing."""
+"""Names of versions as people write them: spaces and the order of parameters mean nothing, int8 what it stands for."""
 
 import ast
+
+from quantmis.shorthand import written_out
+from quantmis.tables import FULL_PRECISION
+
+BASELINE = "full precision"
+"""What tables and reports call the version without quantization."""
 
 
 def same_name(one: str, other: str) -> bool:
@@ -8,8 +14,15 @@ def same_name(one: str, other: str) -> bool:
 
     >>> same_name('uniform(bits=4, per="channel")', "uniform(per='channel',bits = 4)")
     True
+    >>> same_name("int8", 'uniform(bits=8, per="channel")'), same_name("full precision", "identity")
+    (True, True)
     """
-    return one == other or _plain(one) == _plain(other)
+    return one == other or _plain(_written_out(one)) == _plain(_written_out(other))
+
+
+def _written_out(name: str) -> str:
+    """Return the name that results have of what people call so."""
+    return FULL_PRECISION if name.strip().lower() == BASELINE else written_out(name)
 
 
 def _plain(name: str) -> str:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from quantmis.gate.policy import Policy, limited
-from quantmis.gate.verdict import Bench, Direction, Standing, Verdict
+from quantmis.gate.verdict import Bench, Direction, Standing, Verdict, with_interval
 from quantmis.measures import Measure
 from quantmis.measures.attack_accuracy import ATTACK_ACCURACY
 from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
 from quantmis.measures.forget_auc_change import FORGET_AUC_CHANGE
 from quantmis.measures.forget_utility_change import FORGET_UTILITY_CHANGE
+from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS, lost_all
 from quantmis.measures.indicator import INDICATOR
 from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
 from quantmis.measures.utility_change import UTILITY_CHANGE
@@ -42,9 +43,20 @@ def version_limits(bench: Bench, record: VersionResult, among: Among, policy: Po
         if threshold is not None:
             measured, source = _quantity(measure, record, among, bench.level, direction)
             yield from bench.hold(f"limits.{key}", direction, threshold, measured, source)
+    yield from _lost_all(bench, record, among.records, policy.evidence.hardly_learned)
     yield from _rates(bench, record, among.excluded, policy)
     yield from _ranking(bench, record, among, policy)
     yield from _carried_out(bench, record, policy.evidence.attacks)
+
+
+def _lost_all(bench: Bench, record: VersionResult, among: Sequence[VersionResult], rule: str) -> Iterator[Verdict]:
+    """Refuse a version that knows nothing though full precision does: it ships broken, or was not read as it runs."""
+    gain = record[GAIN_OVER_CONSTANT_GUESS]
+    whole = next((each[GAIN_OVER_CONSTANT_GUESS] for each in among if each.name == FULL_PRECISION), gain)
+    if rule == "refuse" and isinstance(gain, Estimate) and lost_all(gain, whole):
+        requirement, outcome = "better than a constant guess beyond doubt", f"{with_interval(gain)} above the guess"
+        why = "what knows nothing gives nothing away; or this version was not read as it runs"
+        yield bench.state("evidence.hardly_learned", requirement, outcome, within=False, reason=why)
 
 
 def _quantity(

@@ -8,6 +8,9 @@ from quantmis.measures.utility import NO_PREDICTIONS
 from quantmis.stats import Estimate, Unmeasured
 from quantmis.stats.average import average, average_difference
 
+MOST_LEFT = 0.2
+"""How much of the gain of full precision may be left in a version that counts as knowing nothing."""
+
 NO_GUESS = "the utility is of a kind that has no constant guess to be compared with"
 
 
@@ -29,6 +32,16 @@ def gain_over_constant_guess(version: ScoredVersion) -> Estimate | Unmeasured:
     guess = np.broadcast_to((classes == values[counts.argmax()]).astype(np.float64), utilities.shape)
     groups = table.held_out_groups
     return average_difference(utilities.astype(np.float64), guess, table.evidence.member, level, groups=groups)
+
+
+def lost_all(gain: Estimate | Unmeasured, full_precision: Estimate | Unmeasured) -> bool:
+    """Say whether a version is not beyond doubt better than a constant guess though full precision is.
+
+    It must have lost most of what full precision has over the guess too: with few models an interval is wide.
+    """
+    if isinstance(gain, Unmeasured) or isinstance(full_precision, Unmeasured):
+        return False
+    return gain.low <= 0 < full_precision.low and gain.value <= MOST_LEFT * full_precision.value
 
 
 GAIN_OVER_CONSTANT_GUESS = Measure[Estimate](

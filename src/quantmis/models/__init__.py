@@ -1,8 +1,18 @@
 """Models and their training: what is trained, on what loss, and many of them at once. The first room with torch."""
 
 from quantmis.models.causal_lm import CausalLM
-from quantmis.models.losses import LOSSES, CrossEntropy, Loss, MultiLabel, SquaredError
+from quantmis.models.losses import LOSSES, BinaryCrossEntropy, CrossEntropy, Loss, MultiLabel, SquaredError
 from quantmis.models.recipe import Recipe
 from quantmis.models.task import Task
 
-__all__ = ["LOSSES", "CausalLM", "CrossEntropy", "Loss", "MultiLabel", "Recipe", "SquaredError", "Task"]
+__all__ = [
+    "LOSSES",
+    "BinaryCrossEntropy",
+    "CausalLM",
+    "CrossEntropy",
+    "Loss",
+    "MultiLabel",
+    "Recipe",
+    "SquaredError",
+    "Task",
+]

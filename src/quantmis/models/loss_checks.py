@@ -32,7 +32,7 @@ def label_hint(y: np.ndarray) -> str:
 def require_labels(y: np.ndarray, classes: int) -> None:
     """Raise `UserError` unless labels are from 0 to the number of classes less one."""
     if classes < 2:
-        hint = "one output cannot be two classes: give the model two outputs"
+        hint = 'of a single output for two classes: loss = "binary_cross_entropy"'
         raise UserError(f"cross_entropy needs at least 2 outputs, the model has {classes}", hint=hint)
     low, high = int(y.min()), int(y.max())
     require(

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,9 @@ from quantmis.models.text_forms import MoreForms
 from quantmis.models.texts import samples_of, tokenizer_at
 
 Train = Callable[[nn.Module, Samples, torch.Generator], nn.Module]
+MAKE_NEW = "build the model inside of the function: def make(): return MyModel(...); or return copy.deepcopy(model)"
+_built = weakref.WeakSet[nn.Module]()
+"""The modules with weights of every model that this process was given and that still exist."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Task:
     """Say what is audited: `model` makes a fresh, randomly initialised module; it is called once per shadow model.
 
     `model` is a `torch.nn.Module` class or any function without arguments that returns a module. `loss` is a loss or
-    its name: "cross_entropy", "mse", "multi_label". `recipe` is a `Recipe`, or your own function
+    its name: "cross_entropy", "binary_cross_entropy", "mse", "multi_label". `recipe`: a `Recipe`, or your own function
     `train(model, samples, generator) -> model`, which gets a fresh model, the samples that it is to be trained on, and
     a seeded generator. `has_recipe` says whether a recipe was given at all. `outputs`: what a classifier returns,
     "logits" or "probabilities", by default what its loss says. `samples_at_once`: how many samples go through a model
@@ -164,7 +168,7 @@ class Task:
         return self.model
 
     def build(self, seed: int) -> nn.Module:
-        """Return a fresh module whose initial weights depend on `seed` alone."""
+        """Return a fresh module whose initial weights depend on `seed` alone; `UserError` for one returned before."""
         with torch.random.fork_rng(devices=[]), users_errors("the function that makes a model failed"):
             torch.manual_seed(seed)
             module = self.model()
@@ -177,6 +181,7 @@ class Task:
             hint="give the sizes: nn.Linear(64, 10) for nn.LazyLinear(10); or call the model once in the function "
             "that makes it",
         )
+        _require_new(module)
         return module
 
     def empty(self) -> nn.Module:
@@ -232,6 +237,24 @@ class Task:
 def inputs(samples: Samples) -> Tensor:
     """Return the inputs as a tensor; those that another process holds for reading only are copied."""
     return torch.from_numpy(np.require(samples.x, requirements="W"))
+
+
+def _require_new(module: nn.Module) -> None:
+    """Raise `UserError` where a part of `module` that has weights was part of a model before."""
+    parts = {name: part for name, part in module.named_modules() if _weights(part)}
+    again = [f"{name}.{_weights(part)[0]}".lstrip(".") for name, part in parts.items() if part in _built]
+    require(
+        not again,
+        f"model: it returns the same weights again, so models would not be trained apart: {', '.join(again[:1])} is "
+        "shared with a model that it returned before",
+        hint=MAKE_NEW,
+    )
+    _built.update(parts.values())
+
+
+def _weights(part: nn.Module) -> list[str]:
+    """Return the names of the tensors that a module has itself, not in its parts."""
+    return [name for name, _ in [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]]
 
 
 def _name(function: Any) -> str:

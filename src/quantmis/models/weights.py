@@ -3,7 +3,7 @@
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from quantmis.errors import UserError, require
 from quantmis.files import opened
 from quantmis.models.hugging_face import renamed
+from quantmis.models.weight_names import mapping, wrapped
+from quantmis.registry import suggestion
 from quantmis.tensor_files import START, entry, head_of, looks_like_pickle
 
 ZIP = b"PK\x03\x04"
@@ -23,8 +26,16 @@ DAMAGED = (pickle.UnpicklingError, RuntimeError, EOFError, zipfile.BadZipFile, V
 SMALLEST_FLOAT = 2
 """Bytes of a number that is a weight by itself; smaller ones are codes, and want a scale."""
 
-WRAPPERS = ("module.", "_orig_mod.", "model._orig_mod.")
-"""What DataParallel and torch.compile put before the names of weights."""
+CHECKPOINT = ("state_dict", "model_state_dict", "model")
+"""Where a checkpoint holds the weights beside the state of training."""
+
+PACKED = "_packed_params"
+AS_MODULE = (
+    "in Python: qm.Target(..., versions={'our int8': the_module}); in an audit file: [[target.versions]] with "
+    'predict = "module:name", a function from inputs to outputs'
+)
+SHOWN = 3
+"""Problems of each kind that a message names."""
 
 SAVE_SO = "save them with: safetensors.torch.save_file(model.state_dict(), 'model.safetensors')"
 
@@ -73,10 +84,25 @@ def _archive(path: Path) -> dict[str, Tensor]:
     except (*DAMAGED, MemoryError, OverflowError, TypeError, LookupError, AttributeError, RecursionError) as error:
         message = f"{path} holds more than tensors, which could run any program when it is read, or is damaged"
         raise UserError(message, hint=SAVE_SO) from error
-    state = loaded.get("state_dict", loaded) if isinstance(loaded, Mapping) else loaded
-    tensors = isinstance(state, Mapping) and all(isinstance(value, Tensor) for value in state.values())
-    require(tensors, f"{path} holds no state dict but a {type(state).__name__}", hint=SAVE_SO)
+    state = _state_of(loaded)
+    _require_state(path, state)
     return {str(name): value for name, value in state.items()}
+
+
+def _state_of(loaded: Any) -> Any:
+    """Return the state dict, which may lie in a checkpoint beside other things."""
+    places = [key for key in CHECKPOINT if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping)]
+    return loaded[places[0]] if places else loaded
+
+
+def _require_state(path: Path, state: Any) -> None:
+    """Raise `UserError` unless what was read is tensors by name, and say what it is where that is known."""
+    if not isinstance(state, Mapping):
+        raise UserError(f"{path} holds no state dict but a {type(state).__name__}", hint=SAVE_SO)
+    others = [f"{name}, a {type(value).__name__}" for name, value in state.items() if not isinstance(value, Tensor)]
+    if any(PACKED in each for each in others):
+        raise UserError(f"{path} holds layers that torch.ao packed, which only its modules compute", hint=AS_MODULE)
+    require(not others, f"{path} holds no state dict: beside tensors there is {', '.join(others[:3])}", hint=SAVE_SO)
 
 
 def _require_no_bomb(path: Path) -> None:
@@ -87,6 +113,9 @@ def _require_no_bomb(path: Path) -> None:
     except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
         raise UserError(f"{path} is damaged: {error}", hint=SAVE_SO) from error
     names = {part.filename for part in parts}
+    is_program = any("/code/" in each for each in names)
+    state = "save_file(torch.jit.load(path).state_dict(), 'model.safetensors')"
+    require(not is_program, f"{path} is TorchScript, a program", hint=f"give its weights: safetensors.torch.{state}")
     plain = all(part.compress_type == zipfile.ZIP_STORED for part in parts) and len(names) == len(parts)
     length = sum(part.file_size for part in parts)
     require(
@@ -98,6 +127,9 @@ def _require_no_bomb(path: Path) -> None:
 
 def _require_plain(path: Path, name: str, value: Tensor) -> None:
     """Raise `UserError` unless a tensor holds all of its numbers, real ones, in memory of its own."""
+    kind = type(value)
+    own = f"{path}: {name!r} is a {kind.__name__} of {kind.__module__.partition('.')[0]}, which its modules compute"
+    require(kind in (Tensor, nn.Parameter), own, hint=AS_MODULE)
     plain = value.layout == torch.strided and not value.is_quantized and not value.is_meta and not value.is_complex()
     if not plain:
         kind = f"{value.layout} {value.dtype}" + (" without numbers" if value.is_meta else "")
@@ -108,23 +140,23 @@ def _require_plain(path: Path, name: str, value: Tensor) -> None:
         raise UserError(spread, hint="store it whole: value.contiguous()")
 
 
-def with_weights(fresh: nn.Module, weights: Mapping[str, Tensor], name: str, adopts: bool = False) -> nn.Module:
+def with_weights(
+    fresh: nn.Module,
+    weights: Mapping[str, Tensor],
+    name: str,
+    adopts: bool = False,
+    rename: Mapping[str, str] | None = None,
+) -> nn.Module:
     """Return `fresh` with `weights` in it; `UserError` says which names or shapes do not fit.
 
-    A weight that `fresh` shares between two names may come under one of them. Where it `adopts` the weights, they are
-    not copied, and keep their number format.
+    A weight that `fresh` shares between two names may come under one of them. `rename` says what names of the weights
+    are called in the model; without it, one prefix before all of them is taken off, such as a wrapper's, or put there.
+    Where it `adopts` the weights, they are not copied, and keep their number format.
     """
     own = fresh.state_dict()
+    weights = _renamed(own, weights, name, rename)
     weights = renamed(fresh, {**_shared(own, weights), **weights})
-    problems = [
-        *(f"{key} is missing" for key in own if key not in weights),
-        *(f"{key} is unknown to the model" for key in weights if key not in own),
-        *(_misfit(key, weights[key], value) for key, value in own.items() if key in weights),
-    ]
-    problems = [problem for problem in problems if problem]
-    more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
-    hint = wrapped(weights) or "the model of the audit must be built exactly as the one whose weights these are"
-    require(not problems, f"{name} does not fit the model: {'; '.join(problems[:3])}{more}", hint=hint)
+    _require_fitting(own, weights, name)
     if adopts:
         _adopt(fresh, weights)
     else:
@@ -132,6 +164,36 @@ def with_weights(fresh: nn.Module, weights: Mapping[str, Tensor], name: str, ado
     finite = all(bool(torch.isfinite(value).all()) for value in weights.values() if value.is_floating_point())
     require(finite, f"{name} holds weights that are NaN or infinite")
     return fresh
+
+
+def _renamed(
+    own: Mapping[str, Tensor], weights: Mapping[str, Tensor], name: str, rename: Mapping[str, str] | None
+) -> dict[str, Tensor]:
+    """Return weights by the names of the model, as far as they are known to be those."""
+    strangers = sorted(set(rename or {}) - set(weights))
+    known = suggestion(strangers[0], weights) if strangers else None
+    require(not strangers, f"{name}: rename names {', '.join(strangers[:3])}, which it does not hold", hint=known)
+    new = mapping(set(own), list(weights), rename or None)
+    by_name = {new(key): value for key, value in weights.items()}
+    require(len(by_name) == len(weights), f"{name}: rename gives two weights one name")
+    return by_name
+
+
+def _require_fitting(own: Mapping[str, Tensor], weights: Mapping[str, Tensor], name: str) -> None:
+    """Raise `UserError` unless the weights are those of the model; it names some of each kind of problem."""
+    kinds = (
+        [f"{key} is missing" for key in own if key not in weights],
+        [f"{key} is unknown to the model" for key in weights if key not in own],
+        [words for key, value in own.items() if key in weights if (words := _misfit(key, weights[key], value))],
+    )
+    problems = [problem for each in kinds for problem in each[:SHOWN]]
+    rest = sum(map(len, kinds)) - len(problems)
+    more = f" and {rest} more" if rest else ""
+    hint = wrapped(weights) or (
+        "the model of the audit must be built exactly as the one whose weights these are; "
+        "where names alone differ: rename = { name in the file = name in the model }"
+    )
+    require(not problems, f"{name} does not fit the model: {'; '.join(problems)}{more}", hint=hint)
 
 
 def _adopt(fresh: nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -169,21 +231,30 @@ def _misfit(key: str, value: Tensor, own: Tensor) -> str:
     return "" if numbers or whole else f"{key} holds {value.dtype} and should hold {own.dtype}: codes without a scale"
 
 
-def wrapped(names: Iterable[str]) -> str | None:
-    """Return how to take off what wrappers put before the names of weights; None where none did.
-
-    >>> wrapped(["module.fc.weight"])
-    "they were saved from inside of a wrapper: take 'module.' off their names, as name.removeprefix('module.') does"
-    """
-    own = list(names)
-    before = next((each for each in WRAPPERS if own and any(name.startswith(each) for name in own)), None)
-    how = f"take {before!r} off their names, as name.removeprefix({before!r}) does"
-    return None if before is None else f"they were saved from inside of a wrapper: {how}"
-
-
 def weights_digest(module: nn.Module) -> str:
-    """Return the SHA-256 of the names, types, shapes and bytes of all parameters and buffers, in hexadecimal."""
-    return tensors_digest(module.state_dict())
+    """Return the SHA-256 of the names, types, shapes and bytes of all parameters and buffers, in hexadecimal.
+
+    Tensors of other libraries count with the tensors that they are made of, and what is no tensor by its words.
+    """
+    parts = {name: part for key, value in module.state_dict().items() for name, part in _plain_parts(key, value)}
+    return tensors_digest(parts)
+
+
+def _plain_parts(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    """Yield the plain tensors that a value of a state dict is made of, by names of their own."""
+    if isinstance(value, Tensor) and value.is_quantized:
+        yield f"{name}.codes", value.int_repr()
+        yield f"{name}.numbers", value.dequantize()
+    elif isinstance(value, Tensor) and is_traceable_wrapper_subclass(value):
+        for each in value.__tensor_flatten__()[0]:
+            yield from _plain_parts(f"{name}.{type(value).__name__}.{each}", getattr(value, each))
+    elif isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for place, each in enumerate(value):
+            yield from _plain_parts(f"{name}.{place}", each)
+    else:
+        yield f"{name}: {value!r}", torch.empty(0)
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:

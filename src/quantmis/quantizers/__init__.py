@@ -22,6 +22,7 @@ from quantmis.quantizers.gptq import GPTQ
 from quantmis.quantizers.identity import Identity
 from quantmis.quantizers.k_means import KMeans
 from quantmis.quantizers.matched_noise import MatchedNoise
+from quantmis.quantizers.minifloat import Minifloat
 from quantmis.quantizers.mixed import Mixed
 from quantmis.quantizers.normal_float import NormalFloat
 from quantmis.quantizers.obq import OBQ
@@ -49,6 +50,7 @@ __all__ = [
     "Identity",
     "KMeans",
     "MatchedNoise",
+    "Minifloat",
     "Mixed",
     "NormalFloat",
     "OnnxDynamic",

@@ -20,6 +20,7 @@ from quantmis.quantizers.checked import checked, require_inputs
 from quantmis.quantizers.quantized import Change, Method, Quantized
 from quantmis.quantizers.record import QuantizedLayer
 from quantmis.registry import Registry, spelling
+from quantmis.shorthand import NOT_ONE, SHORTHAND
 
 __all__ = [
     "QUANTIZERS",
@@ -101,7 +102,7 @@ class Quantizer(ABC):
         return [checked(method, model, change) for model, change in zip(models, changes, strict=True)]
 
 
-QUANTIZERS: Registry[Quantizer] = Registry("quantizer", group="quantmis.quantizers")
+QUANTIZERS: Registry[Quantizer] = Registry("quantizer", "quantmis.quantizers", SHORTHAND, NOT_ONE)
 
 
 def method_of(quantizer: Quantizer) -> Method:

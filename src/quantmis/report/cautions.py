@@ -88,6 +88,12 @@ def hardly_learned(results: Results) -> str | None:
     return words.clean(texts[0], 400) if texts else None
 
 
+def knows_nothing(results: Results) -> str | None:
+    """Repeat the finding that versions are no better than a constant guess."""
+    texts = [finding.text for finding in results.warnings if finding.code == "QM020"]
+    return words.clean(texts[0], 400) if texts else None
+
+
 def most_exposed(results: Results) -> str | None:
     """Say how many members an attacker finds who hardly ever accuses a non-member: averages hide the most exposed."""
     view = lead(results)

@@ -41,7 +41,7 @@ def front(results: Results, styles: Styles, name: str = "front", number: Numbers
     if not marks:
         return Figure("", "How often an attacker is right, and utility, were measured together for no version.")
     metric = reading.metric(results.versions)
-    up = _utility_axis(metric)
+    up = utility_axis(metric)
     heading = f"How often an attacker is right against {words.plainly(metric)}, {_counted(marks, listed)}"
     caption = (
         "Up and to the left is better: more useful, less given away. Bars are "
@@ -69,7 +69,7 @@ def beside(results: Results, view: Results, styles: Styles) -> Figure:
     return Figure(charts.single("beside", heading, marks, across, up, styles), f"{caption} {_shapes()}")
 
 
-def _utility_axis(metric: str) -> Axis:
+def utility_axis(metric: str) -> Axis:
     """Return the axis of utility: upwards is better, also where that is a lower perplexity."""
     better = "lower, thus further up, is better" if metric == LOG_LIKELIHOOD else "higher is better"
     label = f"{charts.ascii_only(words.plainly(metric))} ({better})"

@@ -26,6 +26,8 @@ CODES = {
     "QM017": "Samples that repeat others",
     "QM018": "Two numbers about twins that disagree",
     "QM019": "Membership contradicts the channel",
+    "QM020": "A version knows nothing",
+    "QM021": "Columns on scales that lie far apart",
 }
 """What each code says, in the words of its page in the documentation."""
 

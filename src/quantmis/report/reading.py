@@ -13,6 +13,7 @@ from statistics import median
 from quantmis.measures.attack_accuracy import ATTACK_ACCURACY
 from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
 from quantmis.measures.distortion import DISTORTION
+from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS, lost_all
 from quantmis.measures.passing import PASSING
 from quantmis.measures.perplexity import PERPLEXITY
 from quantmis.measures.tpr_at_fpr import TPR_AT_FPR, RateAt, UnresolvedAt
@@ -166,12 +167,20 @@ def least_exposed(results: Results) -> list[VersionResult]:
 
     They are of the first rank, and give away less than full precision where that was audited. Being tied is not
     transitive: a version can be of the first rank because it is tied with the best, and be tied with full precision.
+    A version that lost all that full precision knows is none of them: it would be named for knowing nothing.
     """
-    first = leaders(results)
+    first = [record for record in leaders(results) if not is_useless(results, record)]
     if baseline(results) is None:
         return first if len(first) < len(results.versions) else []
-    protective = [record for record in results.versions if protects(results, record)]
+    useful = [record for record in results.versions if not is_useless(results, record)]
+    protective = [record for record in useful if protects(results, record)]
     return [record for record in first if record in protective] or front(results, protective)
+
+
+def is_useless(results: Results, record: VersionResult) -> bool:
+    """Return whether a version is not beyond doubt better than a constant guess though full precision is."""
+    whole = baseline(results)
+    return whole is not None and lost_all(record[GAIN_OVER_CONSTANT_GUESS], whole[GAIN_OVER_CONSTANT_GUESS])
 
 
 def front(results: Results, records: Sequence[VersionResult]) -> list[VersionResult]:

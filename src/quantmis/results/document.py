@@ -63,7 +63,8 @@ class Data(Record):
 
     `digest` is the SHA-256 of the bytes of inputs and labels, `features` the shape of one sample, `notes` how inputs
     and labels were made, a sentence each. `groups`: how many groups the user put them in; `copies`: how many samples
-    repeat an earlier one, by their bytes or but for rounding.
+    repeat an earlier one, by their bytes or but for rounding. `columns_apart`: how many times the standard deviation
+    of a typical column of the inputs the largest is; None for inputs that are no columns of numbers.
     """
 
     samples: int
@@ -75,6 +76,7 @@ class Data(Record):
     notes: tuple[str, ...] = ()
     groups: int | None = None
     copies: int = 0
+    columns_apart: float | None = None
 
 
 def standing(rank: int | None, tied: int) -> str:
@@ -170,13 +172,13 @@ class TargetResult(Record):
 
     `name` is where its weights came from, `digest` the SHA-256 of their names, types, shapes and bytes. `versions` are
     its quantized versions, each a model of one row: in an as-is audit there are none here, because all that was
-    measured is about this model, and stands in `versions` of the document. `stated`: the utility that its owner
-    knows of it, with which what was measured agreed. `near_duplicates`: how many members look like a non-member.
-    `file`: the SHA-256 of the bytes of the file that the weights came from, where they came from one; `files`: the same
-    of each version that was read from a file. `releases`: what its versions give away together, at the depths where
-    `versions` are here. `forget`: how many samples it was made to forget; `before` and `retrained`: the digests of the
-    models that it is compared with, where there are any; `forget_blind`: whether those samples differ by themselves
-    from non-members of the same classes.
+    measured is about this model, and stands in `versions` of the document. `stated`: the utility that its owner knows
+    of it, with which what was measured agreed; `stated_members`: on its members. `near_duplicates`: how many members
+    look like a non-member. `file`: the SHA-256 of the bytes of the file that the weights came from, where they came
+    from one; `files`: the same of each version that was read from a file. `releases`: what its versions give away
+    together, at the depths where `versions` are here. `forget`: how many samples it was made to forget; `before` and
+    `retrained`: the digests of the models that it is compared with, where there are any; `forget_blind`: whether those
+    samples differ by themselves from non-members of the same classes.
     """
 
     name: str
@@ -187,6 +189,7 @@ class TargetResult(Record):
     versions: list[VersionResult]
     ranking: Ranking | Unmeasured
     stated: float | None = None
+    stated_members: float | None = None
     near_duplicates: int = 0
     file: str = ""
     files: dict[str, str] = Field(default_factory=dict)

@@ -34,7 +34,10 @@ ASKED = Unchecked(
     "what was asked for and where it ran; the seal alone covers them",
 )
 DATA = Unchecked(("data.digest", "data.features", "data.notes", "the ids of samples"), "they are in the data")
-OWNER = Unchecked(("target.stated", "target.near_duplicates"), "what the owner of the model says, and the data show")
+OWNER = Unchecked(
+    ("target.stated", "target.stated_members", "target.near_duplicates"),
+    "what the owner of the model says, and the data show",
+)
 BLIND = Unchecked(
     ("target.blind.method", "target.blind.auc", "target.blind.balanced_accuracy"),
     "the classifier that never sees the model: it needs the data",

@@ -33,12 +33,20 @@ def _text(contents: Found) -> str:
     kind = f"kind = {_quoted(CAUSAL_LM)}\n\n" if contents.source == "texts" else ""
     entries = {contents.source: contents.data, "target": contents.target, "id": contents.id}
     keys = "".join(f"{key} = {_toml(value)}\n" for key, value in entries.items() if value is not None)
-    size = "# size = 32                      # pixels of the squares that images are scaled to\n"
-    data = (
-        keys + (size if contents.source == "images" else "") + (LOSS_ON.format(contents.form) if contents.form else "")
-    )
+    data = keys + _read_as(contents)
     head = HEAD.format(kind=kind, data=data, model=_model(contents.model, bool(kind)))
     return head + (_shipped(contents) if contents.weights else NO_TARGET) + TAIL
+
+
+def _read_as(contents: Found) -> str:
+    """Write how data are read: what a trained model saw is for its owner to say, and stays a comment."""
+    if contents.form:
+        return LOSS_ON.format(contents.form)
+    if contents.source == "images":
+        return SIZE
+    if contents.target is None:
+        return ""
+    return SCALED_AS_TRAINED if contents.weights else SCALED
 
 
 def _model(model: Model, language: bool) -> str:
@@ -102,11 +110,18 @@ HEAD = """# What quantmis audits. Paths and modules are looked for beside this f
 MODEL = """# function: module:Name of a torch.nn.Module class, or of a function that returns one
 [model]
 """
-LOSS = """loss = "cross_entropy"           # or "mse", "multi_label": quantmis list losses
+LOSS = """loss = "cross_entropy"           # or "binary_cross_entropy" (one output), "mse", ...: quantmis list losses
 """
-STATED = """# accuracy = 0.98                # what you know of it: an audit that measures another is refused
+STATED = """# accuracy = 0.93                # what you know of it: an audit that measures another is refused
+# members_accuracy = 0.99        # the same on samples that it was trained on
 """
 LOSS_ON = """# loss_on = "completion"         # {}: the tokens that training scored, "completion" or "all"
+"""
+SIZE = """# size = 32                      # pixels of the squares that images are scaled to
+"""
+SCALED = """scale = "standard"               # columns of numbers to mean 0 and variance 1; or "none"
+"""
+SCALED_AS_TRAINED = """# scale = "standard"             # numbers to mean 0 and variance 1, if the model was trained so
 """
 LISTS = """# files such as "members.txt", with a row number or an id on each line; or column = "split" and its values
 """

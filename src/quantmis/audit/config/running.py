@@ -6,8 +6,10 @@ from typing import Any
 
 from quantmis.audit.config.building import samples_of, secrets_of, target_of, task_of
 from quantmis.audit.config.sections import AuditFile, read, require_recipe
+from quantmis.audit.config.tables import audit_tables_file, read_tables
 from quantmis.audit.estimate.plan import Plan, as_is, measure
 from quantmis.audit.execution.planning import plan
+from quantmis.audit.execution.progress import shown_stages
 from quantmis.audit.options import AuditOptions
 from quantmis.audit.request import Declared, audit_request
 from quantmis.audit.result import AuditResult
@@ -24,6 +26,9 @@ UNSPOKEN = ("engine", "fresh")
 
 def audit_file(path: Path, out: Path, overrides: dict[str, Any]) -> AuditResult:
     """Audit what the file at `path` describes; `overrides` that are not None stand for its options."""
+    tables = read_tables(path)
+    if tables is not None:
+        return audit_tables_file(tables, path.parent, out, overrides)
     file, options = _read(path, overrides)
     _require_apart(out, file, path.parent)
     task, samples, target = _described(file, path.parent)
@@ -51,15 +56,21 @@ def _require_apart(out: Path, file: AuditFile, folder: Path) -> None:
 
 
 def plan_file(path: Path, overrides: dict[str, Any]) -> Plan:
-    """Return what auditing the file at `path` will take."""
+    """Return what auditing the file at `path` will take; `UserError` for one of loss tables, which takes seconds."""
+    hint = f"run it: quantmis audit {printable(path.name)}"
+    require(read_tables(path) is None, f"{path}: nothing is trained where tables are given", hint=hint)
     file, options = _read(path, overrides)
     task, samples, target = _described(file, path.parent)
-    request, member = checked(audit_request(task, samples, target, options))
-    settings, target = request.settings, request.target
-    versions = 0 if target is None else len(settings.quantizers) + len(target.versions)
-    if not settings.models:
-        return as_is(versions, len(samples), lambda: tables_of(request, member))
-    return measure(plan(request, member, None), settings, versions)
+    with shown_stages(show=True) as stages:
+        request, member = checked(audit_request(task, samples, target, options), stages)
+        settings, target = request.settings, request.target
+        versions = 0 if target is None else len(settings.quantizers) + len(target.versions)
+        if not settings.models:
+            return as_is(versions, len(samples), lambda: tables_of(request, member, stages))
+        tick = stages.stage("try the first models", 1)
+        measured = measure(plan(request, member, None), settings, versions)
+        tick(1)
+        return measured
 
 
 def _described(file: AuditFile, folder: Path) -> tuple[Task, Samples, Target | None]:

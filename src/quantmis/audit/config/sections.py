@@ -5,7 +5,7 @@ import math
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import pydantic
 from pydantic import Field, model_validator
@@ -19,6 +19,8 @@ from quantmis.files import opened
 from quantmis.models import Recipe
 from quantmis.models.hugging_face import CAUSAL_LM
 from quantmis.models.sources import Model
+
+S = TypeVar("S", bound=Section)
 
 LARGEST = 10**6
 SHOWN = 200
@@ -63,14 +65,14 @@ Name = Annotated[str, Field(pattern=r"\S")]
 
 
 class Elsewhere(Section):
-    """Say where a version is that was quantized elsewhere, and what it is called: one of weights, function or table."""
+    """Say where a version is that was quantized elsewhere, and what it is called: one of weights, predict or table."""
 
     name: Name
     """What the version is called in the report."""
     weights: str | None = None
     """A state dict in safetensors, or a file of another tool: GGUF, GPTQ, compressed-tensors, bitsandbytes, ONNX."""
-    function: str | None = None
-    """`module:name`, a function from inputs to outputs."""
+    predict: str | None = None
+    """`module:name`, a function from inputs [samples, ...] to the outputs of the model, which computes as it runs."""
     table: str | None = None
     """The losses of every sample: `.npz` (array `losses`, in the order of the data), or a column `loss` of `.csv` or
     `.parquet`, with a column `sample` of the ids of `[data] id` or of row numbers where they are in another order."""
@@ -81,8 +83,8 @@ class Elsewhere(Section):
 
     @model_validator(mode="after")
     def _one(self) -> "Elsewhere":
-        if sum(each is not None for each in (self.weights, self.function, self.table)) != 1:
-            raise ValueError("give one of weights, function or table")
+        if sum(each is not None for each in (self.weights, self.predict, self.table)) != 1:
+            raise ValueError("give one of weights, predict or table")
         return self
 
 
@@ -107,7 +109,10 @@ class Target(Section):
     column: str | None = None
     """The column of the data file, also of texts, that says who was a member; it is no feature."""
     accuracy: float | int | None = None
-    """The accuracy (R^2 of real targets) that is known of the model; an audit that measures another is refused."""
+    """The accuracy (R^2 of real targets) that is known of the model on samples that it was not trained on; an audit
+    that measures another on the non-members is refused."""
+    members_accuracy: float | int | None = None
+    """The same on samples that it was trained on: what training printed at its end."""
     overlap: Literal["refuse", "drop"] = "refuse"
     """What to do about samples that are members and non-members at once."""
     confounded: Literal["refuse", "report"] | None = None
@@ -232,29 +237,45 @@ class AuditFile(Section):
 
 def read(path: Path) -> AuditFile:
     """Read and check an audit file; `UserError` names the key and the nearest known one."""
+    return parsed(content_at(path), path)
+
+
+def content_at(path: Path) -> bytes:
+    """Return the bytes of an audit file; `UserError` for what cannot be one."""
     try:
         with opened(path) as stream:
             content = stream.read(LARGEST + 1)
     except UserError as error:
         raise UserError(str(error), hint="name an audit file; quantmis init writes one") from error
     require(len(content) <= LARGEST, f"{path} is larger than a megabyte", hint="data belong into files of their own")
-    return parsed(content, path)
+    return content
 
 
 def parsed(content: bytes, path: Path) -> AuditFile:
     """Return the audit file that `content` is; `path` names it in errors."""
+    return validated(keys_of(content, path), AuditFile, path)
+
+
+def validated(keys: dict[str, Any], kind: type[S], path: Path) -> S:
+    """Return the file of a kind that the keys make; `UserError` names the key and the nearest known one."""
+    try:
+        return kind.model_validate(keys)
+    except pydantic.ValidationError as error:
+        raise explained(path, error, kind) from error
+
+
+def keys_of(content: bytes, path: Path) -> dict[str, Any]:
+    """Return what a TOML file holds; `UserError` for what is none, and for numbers that are not finite."""
     try:
         text = content.decode("utf-8-sig")
         require(not ENDLESS.search(text), f"{path} is no TOML: it is nested too deeply", hint="a key has a name or two")
         keys = tomllib.loads(text)
-        _require_finite(keys, [], path)
-        return AuditFile.model_validate(keys)
-    except pydantic.ValidationError as error:
-        raise explained(path, error, AuditFile) from error
     except (ValueError, RecursionError) as error:  # of tomllib, also for bytes that are no text and endless numbers
         hint = "see https://toml.io; strings stand in quotes"
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:SHOWN]
         raise UserError(f"{path} is no TOML: {why}", hint=hint) from error
+    _require_finite(keys, [], path)
+    return keys
 
 
 def _require_finite(content: Any, place: list[str], path: Path) -> None:

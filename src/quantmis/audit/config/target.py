@@ -53,6 +53,7 @@ def target_of(file: AuditFile, samples: Samples, folder: Path, secrets: Secrets 
         before=before,
         retrained=retrained,
         secrets=secrets,
+        members_utility=section.members_accuracy,
     )
 
 
@@ -209,8 +210,8 @@ def _numbers(names: list[str], samples: Samples, key: str) -> Int[np.ndarray, " 
 
 def _version(section: Elsewhere, samples: Samples, folder: Path) -> Version:
     key = f"target.versions.{section.name}"
-    if section.function is not None:
-        return Version(function(section.function, folder, key), section.like)
+    if section.predict is not None:
+        return Version(function(section.predict, folder, key), section.like)
     if section.weights is not None:
         path = inside(folder, section.weights, key)
         return Version(Artefact(path, section.rename), section.like)

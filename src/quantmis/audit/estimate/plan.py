@@ -27,8 +27,8 @@ ARRAYS = 4
 class Plan:
     """Hold what an audit will take: `seconds` for training and quantizing, `attack` for attacks and controls.
 
-    `memory` is that of the tables, `group` that of the models that train at once; these, `disk` and `weights`, the
-    part of it that is weights, in bytes.
+    `memory` is that of the tables, `group` that of the models that train at once; these, `disk` and `weights`, the part
+    of it that is weights, in bytes. `is_built_in`: whether the recipe counts steps, and is no function of the user's.
     """
 
     models: int
@@ -41,12 +41,13 @@ class Plan:
     attack: float | None = None
     group: int = 0
     weights: int = 0
+    is_built_in: bool = True
 
     def table(self) -> Table:
         """Return the plan as a table for people."""
         table = Table(box=None, show_header=False, pad_edge=False)
         for name, value in (
-            ("models to train", f"{self.models}, {self.steps} steps each"),
+            ("models to train", f"{self.models}, {self._how()}"),
             ("quantized models", f"{max(self.models, 1) * self.quantizers}"),
             ("engine", self.engine),
             ("time", self._time()),
@@ -55,6 +56,9 @@ class Plan:
         ):
             table.add_row(name, value)
         return table
+
+    def _how(self) -> str:
+        return f"{self.steps:,} steps each" if self.is_built_in else "by a function of your own"
 
     def _time(self) -> str:
         if self.attack is None:
@@ -101,6 +105,7 @@ def measure(work: Work, settings: Settings, target_versions: int = 0) -> Plan:
         disk=2 * tables + kept,
         weights=kept,
         attack=attack_seconds(work, group, settings.analysis, len(settings.quantizers), target_versions),
+        is_built_in=isinstance(work.task.recipe, Recipe),
         group=len(rows) * engine.workers * model_memory(work.task, work.samples),
     )
 

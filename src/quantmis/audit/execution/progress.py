@@ -47,6 +47,9 @@ class Silent(Stages):
         return lambda done: None
 
 
+SILENT = Silent()
+
+
 @dataclass(frozen=True)
 class Bars(Stages):
     """Draw one bar per stage."""
@@ -97,7 +100,7 @@ class _Counter:
 
 
 def _rest(seconds: float | None) -> str:
-    return "" if seconds is None else f", about {seconds:.0f} s left"
+    return "" if seconds is None else f", about {seconds:.0f} s left of it"
 
 
 def _columns() -> tuple[TextColumn, BarColumn, TaskProgressColumn, TimeRemainingColumn]:

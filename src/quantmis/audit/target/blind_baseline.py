@@ -8,7 +8,8 @@ on samples that it has not seen, every number about the model may show the diffe
 
 import math
 import warnings
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,20 +39,43 @@ FOLDS = 5
 TRIED = 2
 
 
-def blind_baseline(
+@dataclass(frozen=True, eq=False)
+class BlindScores:
+    """Hold how likely classifiers that never see the model call each sample a member, by their names, [samples].
+
+    `member` [samples] says who was one; `groups` [samples] which samples belong together, None where each is by itself.
+    """
+
+    probabilities: dict[str, Float[np.ndarray, " samples"]]
+    member: Bool[np.ndarray, " samples"]
+    groups: Shaped[np.ndarray, " samples"] | None
+
+    def baseline(self, level: float) -> BlindBaseline:
+        """Return the stronger of the classifiers, at the level at which the intervals of both hold together."""
+        metrics = {name: _metrics(each, self.member, level, self.groups) for name, each in self.probabilities.items()}
+        name = max(metrics, key=lambda each: metrics[each].auc.low)
+        how = f"{name} on inputs and targets, {FOLDS}-fold cross-validation, {len(self.member)} samples"
+        return BlindBaseline(
+            method=f"{how}; the stronger of {TRIED} classifiers",
+            auc=metrics[name].auc,
+            balanced_accuracy=metrics[name].balanced_accuracy,
+            differs=metrics[name].auc.low > 0.5,
+        )
+
+
+def blind_scores(
     samples: Samples,
     classes: np.ndarray | None,
     member: Bool[np.ndarray, " samples"],
-    level: float,
     seed: int,
     groups: Shaped[np.ndarray, " samples"] | None = None,
-) -> BlindBaseline:
-    """Return what classifiers that never see the model make of members and non-members, in cross-validation.
+    tick: Callable[[int], None] = lambda done: None,
+) -> BlindScores:
+    """Let classifiers that never see the model tell members from non-members, in cross-validation.
 
     `classes` [samples] are the labels where targets are classes. `groups` [samples]: which samples belong together, of
-    a patient, say; they are in one fold and count as one draw. The stronger of two classifiers is reported, at the
-    level at which the intervals of both hold together. Raises `UserError` where a group has members and non-members,
-    or where there are fewer than `FOLDS` groups of either.
+    a patient, say; they are in one fold and count as one draw. `tick` is told of each classifier that is done. Raises
+    `UserError` where a group has members and non-members, or where there are fewer than `FOLDS` groups of either.
     """
     if groups is not None:
         require_groups(groups, member[None])
@@ -60,16 +84,11 @@ def blind_baseline(
     rows = _rows(member, seed)
     together = None if groups is None else groups[rows]
     features = _features(samples.take(rows), None if classes is None else classes[rows])
-    classifiers = _classifiers(seed).items()
-    metrics = {name: _metrics(model, features, member[rows], level, together) for name, model in classifiers}
-    name = max(metrics, key=lambda each: metrics[each].auc.low)
-    how = f"{name} on inputs and targets, {FOLDS}-fold cross-validation, {len(rows)} samples"
-    return BlindBaseline(
-        method=f"{how}; the stronger of {TRIED} classifiers",
-        auc=metrics[name].auc,
-        balanced_accuracy=metrics[name].balanced_accuracy,
-        differs=metrics[name].auc.low > 0.5,
-    )
+    probabilities = dict[str, np.ndarray]()
+    for name, classifier in _classifiers(seed).items():
+        probabilities[name] = _cross_validated(classifier, features, member[rows], together)
+        tick(1)
+    return BlindScores(probabilities, member[rows], together)
 
 
 def _classifiers(seed: int) -> dict[str, Any]:
@@ -81,9 +100,10 @@ def _classifiers(seed: int) -> dict[str, Any]:
     }
 
 
-def _metrics(
-    classifier: Any, features: np.ndarray, member: np.ndarray, level: float, groups: np.ndarray | None
-) -> Metrics:
+def _cross_validated(
+    classifier: Any, features: np.ndarray, member: np.ndarray, groups: np.ndarray | None
+) -> Float[np.ndarray, " samples"]:
+    """Return how likely a classifier that was fitted to the other folds calls each sample a member."""
     fitted = len(features) - math.ceil(len(features) / FOLDS)  # samples in the smallest part that is fitted
     components = min(COMPONENTS, fitted)
     narrower = PCA(components, random_state=0) if features.shape[1] > components else "passthrough"
@@ -92,11 +112,14 @@ def _metrics(
     folds = split(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a classifier cut short is still a classifier
-        probabilities = np.asarray(
-            cross_val_predict(pipeline, features, member, groups=groups, cv=folds, method="predict_proba")
-        )
-    together = 1 - (1 - level) / TRIED
-    metrics = evaluate(probabilities[None, :, 1].astype(np.float64), member[None], together, groups=groups)
+        predicted = cross_val_predict(pipeline, features, member, groups=groups, cv=folds, method="predict_proba")
+    return np.asarray(predicted)[:, 1].astype(np.float64)
+
+
+def _metrics(
+    probabilities: Float[np.ndarray, " samples"], member: np.ndarray, level: float, groups: np.ndarray | None
+) -> Metrics:
+    metrics = evaluate(probabilities[None], member[None], 1 - (1 - level) / TRIED, groups=groups)
     right = metrics.balanced_accuracy
     return replace(
         metrics,

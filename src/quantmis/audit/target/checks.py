@@ -20,6 +20,7 @@ from quantmis.models.probes import few_of
 from quantmis.models.rows import LossRow, forward
 from quantmis.models.task import inputs
 from quantmis.registry import suggestion
+from quantmis.stats import Estimate
 from quantmis.stats.average import average
 from quantmis.tables import slug
 
@@ -64,25 +65,39 @@ def _of_task(request: AuditRequest) -> nn.Module:
 
 
 def check_utility(request: AuditRequest, target: Target, module: nn.Module) -> None:
-    """Raise `UserError` where the model is worth something else on its non-members than its owner says."""
-    if target.utility is None:
-        return
-    others, task = len(target.non_members), request.task
-    samples = request.samples.take(np.concatenate([target.non_members, target.members[:FEWEST]]))
-    measured = np.arange(len(samples)) < others
+    """Raise `UserError` where the model is worth something else than its owner says, on either side of its samples."""
+    sides = {
+        "non-members": (target.utility, target.non_members, target.members),
+        "members": (target.members_utility, target.members, target.non_members),
+    }
+    for side, (stated, rows, others) in sides.items():
+        if stated is not None:
+            _require_stated(stated, side, _utility(request, target, module, rows, others), request)
+
+
+def _utility(
+    request: AuditRequest, target: Target, module: nn.Module, rows: np.ndarray, others: np.ndarray
+) -> Estimate:
+    """Return what the model is worth on `rows`; a few of the others are computed beside them, as in the audit."""
+    task, samples = request.task, request.samples.take(np.concatenate([rows, others[:FEWEST]]))
+    measured = np.arange(len(samples)) < len(rows)
     per_sample_utility = loss_row(module, task, samples, target.name, measured)[0].per_sample_utility
     assert per_sample_utility is not None  # noqa: S101 a module predicts
     weight = task.loss.weights(samples.y)
-    utility = average(
-        per_sample_utility[None, :others].astype(np.float64),
+    return average(
+        per_sample_utility[None, : len(rows)].astype(np.float64),
         np.zeros((1, 1), dtype=bool),
         CERTAIN,
-        None if weight is None else weight[:others],
+        None if weight is None else weight[: len(rows)],
     )
+
+
+def _require_stated(stated: float, side: str, utility: Estimate, request: AuditRequest) -> None:
+    name = "the target" if request.target is None else request.target.name
     require(
-        utility.low - ROUNDED <= target.utility <= utility.high + ROUNDED,
-        f"{target.name} has {task.loss.metric} {utility.value:.3f} ({utility.low:.3f} to {utility.high:.3f}) on the "
-        f"non-members, and {target.utility:.3f} is stated",
+        utility.low - ROUNDED <= stated <= utility.high + ROUNDED,
+        f"{name} has {request.task.loss.metric} {utility.value:.3f} ({utility.low:.3f} to {utility.high:.3f}) on the "
+        f"{side}, and {stated:.3f} is stated",
         hint="was it trained on these columns, in this order, with this encoding and scale? "
         "data.features names columns in order",
     )

@@ -102,7 +102,8 @@ class OpenModel:
         keep = kind == formats.RECORD and not self._target.quantized
         originals = self._originals
         try:
-            yield replace(formats.restore_into(self.module, file.path, file.rename, keep=keep), layers=(), others={})
+            restored = formats.restore_into(self.module, file.path, file.rename or None, keep=keep)
+            yield replace(restored, layers=(), others={})
         finally:
             originals.put_back()
 

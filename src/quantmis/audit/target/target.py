@@ -56,13 +56,13 @@ class Target:
     an `Artefact` says how its names map to the model's), or what `quantmis.quantizers` made. Then full precision is not
     known: the model as it is given is what all else is compared with, and quantizers of the audit, by default none, are
     applied to its dequantized weights. `like` names the quantizer of the audit that it resembles, for shadow models to
-    serve as references. `members` and `non_members`: numbers of rows; rows in neither are not
-    used. `versions`: quantized elsewhere, by name. `overlap`: what to do about samples in both sets, "refuse" or
-    "drop", which also drops pairs that only look alike. `confounded`: what to do where members can be told from
-    non-members by themselves, "refuse" the audit or "report" it; by default texts are refused. `name` is for the
-    report. `utility`: the accuracy (or R^2) that is known of the model: other weights, columns in another order or
-    another encoding show as another number, and are refused. `near_duplicates`: how many members look like a
-    non-member; the audit counts them.
+    serve as references. `members` and `non_members`: numbers of rows; rows in neither are not used. `versions`:
+    quantized elsewhere, by name. `overlap`: what to do about samples in both sets, "refuse" or "drop", which also drops
+    pairs that only look alike. `confounded`: what to do where members can be told from non-members by themselves,
+    "refuse" the audit or "report" it; by default texts are refused. `name` is for the report. `utility`: the accuracy
+    (or R^2) that is known of the model on non-members, and `members_utility` on members: other weights, columns in
+    another order or another encoding show as another number, and are refused; the second shows what the first may not.
+    `near_duplicates`: how many members look like a non-member; the audit counts them.
 
     `forget`: rows that the model was made to forget; members are then what it may remember. `before`: the weights
     before that, and `retrained`: those of a model that was trained without them, both to compare with. `secrets`: what
@@ -85,6 +85,7 @@ class Target:
     before: Weights | None = None
     retrained: Weights | None = None
     secrets: Secrets | None = None
+    members_utility: float | None = None
     mask_lengths: tuple[int, ...] = field(init=False, default=())
     """How long the masks of booleans are that rows were given as."""
 
@@ -104,6 +105,7 @@ class Target:
         before: Weights | None = None,
         retrained: Weights | None = None,
         secrets: Secrets | None = None,
+        members_utility: float | None = None,
     ):
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "members", _rows("members", members))
@@ -120,6 +122,7 @@ class Target:
         object.__setattr__(self, "before", before)
         object.__setattr__(self, "retrained", retrained)
         object.__setattr__(self, "secrets", secrets)
+        object.__setattr__(self, "members_utility", members_utility)
         masks = [rows for rows in map(np.asarray, (members, non_members, forget)) if rows.dtype == np.bool_]
         object.__setattr__(self, "mask_lengths", tuple(len(each) for each in masks))
         both = np.intersect1d(self.members, self.non_members)
@@ -174,7 +177,7 @@ class Target:
         """
         file = file_of(self.weights)
         if file is not None and self.quantized:
-            return formats.restore_into(task.empty(), file.path, file.rename).model.eval()
+            return formats.restore_into(task.empty(), file.path, file.rename or None).model.eval()
         model = self.given(task)
         return dequantized(task, model) if isinstance(model, Quantized) else model
 

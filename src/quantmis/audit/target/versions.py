@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from quantmis import seeds
 from quantmis.analysis.scoring import ReferencesOf, trained_models
 from quantmis.audit.execution.computing import traits_of
+from quantmis.audit.execution.progress import SILENT, Stages
 from quantmis.audit.execution.work import CALIBRATION
 from quantmis.audit.request import AuditRequest
 from quantmis.audit.settings import Settings
@@ -38,7 +39,9 @@ from quantmis.tables import FULL_PRECISION, LossTable, SecretScores, VersionTrai
 from quantmis.tensor_files import digest_of
 
 
-def tables_of(request: AuditRequest, member: Bool[np.ndarray, "models samples"]) -> list[LossTable]:
+def tables_of(
+    request: AuditRequest, member: Bool[np.ndarray, "models samples"], stages: Stages = SILENT
+) -> list[LossTable]:
     """Return the table of each version of the target, full precision first; none where there is no target.
 
     Attacks are tried on the members and non-members that the trained models, if any, have `member` of. Non-members that
@@ -52,7 +55,12 @@ def tables_of(request: AuditRequest, member: Bool[np.ndarray, "models samples"])
     calibrated = calibration_rows(request.target, request.settings, is_audited, groups)
     exclusions = np.setdiff1d(calibrated, request.target.members)
     is_audited[exclusions if groups is None else np.isin(groups, groups[exclusions])] = False
-    return list(_tables(request, request.target, is_audited, calibrated))
+    count = len(_named_quantizers(request, request.target)) + len(request.target.versions)
+    tick, tables = stages.stage("versions of the model", count), list[LossTable]()
+    for table in _tables(request, request.target, is_audited, calibrated):
+        tables.append(table)
+        tick(1)
+    return tables
 
 
 def _tables(

@@ -47,12 +47,12 @@ def from_file(
     if file.base is not None:
         return _on_quantized_base(file, task, file.base)
     if kind is None:
-        return filled(task, file.path, name)
+        return filled(task, file.path, name, file.rename)
     if is_computed_elsewhere(file):
         return onnx_file(file.path)
     keep = kind == RECORD and trained is not None
     base = trained() if keep and trained is not None else task.empty()
-    restored = formats.restore_into(base, file.path, file.rename, keep=keep)
+    restored = formats.restore_into(base, file.path, file.rename or None, keep=keep)
     restored.model.eval()
     return restored
 
@@ -107,10 +107,17 @@ def dequantized(task: Task, quantized: Quantized) -> nn.Module:
     return with_weights(module, {**tied, **quantized.others, **coded}, "the quantized model").eval()
 
 
-def filled(task: Task, weights: Mapping[str, Tensor] | str | Path, name: str) -> nn.Module:
-    """Return the model of the task with the weights of a state dict, or of the file or folder of one."""
+def filled(
+    task: Task, weights: Mapping[str, Tensor] | str | Path, name: str, rename: Mapping[str, str] | None = None
+) -> nn.Module:
+    """Return the model of the task with the weights of a state dict, or of the file or folder of one.
+
+    `rename` says what names of the weights are called in the model; a folder has the names of its own model.
+    """
     if isinstance(weights, str | Path) and Path(weights).is_dir():
+        require(not rename, f"{weights}: rename goes with a file, and this is a folder", hint="leave rename out")
         require_sound(Path(weights))
         return trained_in(task.model, Path(weights)).eval()
     tensors = weights if isinstance(weights, Mapping) else read_weights(weights)
-    return with_weights(task.empty(), tensors, name, adopts=isinstance(task.model, HuggingFace)).eval()
+    adopts = isinstance(task.model, HuggingFace)
+    return with_weights(task.empty(), tensors, name, adopts, rename).eval()

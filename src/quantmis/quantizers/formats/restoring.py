@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
+from quantmis.models.weight_names import mapping
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.checked import checked
 from quantmis.quantizers.codebook import write_layers
@@ -97,7 +98,9 @@ def _by_names_of_model(
 ) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
     """Return layers and other tensors of the file by the model's names."""
     tensors = _without_spare(model, artefact.others or {}, path)
-    new = names.mapping(model, [*(part.weight_key(layer.name) for layer in artefact.layers), *tensors], rename)
+    new = mapping(
+        set(model.state_dict()), [*(part.weight_key(layer.name) for layer in artefact.layers), *tensors], rename
+    )
     layers = tuple(replace(layer, name=new(layer.name)) for layer in artefact.layers)
     others = {new(name): value for name, value in tensors.items()}
     if artefact.format == GRAPH:
