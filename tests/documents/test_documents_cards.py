@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from audited_models import DIGEST, as_is, given, source
 from cyclonedx.model.bom import Bom
-from documents import document
+from documents import document, exposed
 from hostile_documents import HOSTILE
 from huggingface_hub import ModelCard
 
@@ -17,6 +17,8 @@ from quantmis.documents.source import Source, file_digest
 from quantmis.documents.writing import DocumentRequest, write_document
 from quantmis.errors import UserError
 from quantmis.measures.auc import AUC
+from quantmis.report.expectations import rows, summary
+from quantmis.report.framework import built_in
 from quantmis.results import AttackMetrics, Results, TargetResult
 from quantmis.stats import Estimate
 
@@ -129,7 +131,7 @@ def test_no_name_can_end_the_section_early():
     assert (section.count(model_card.BEGIN), section.count(model_card.END)) == (1, 1)
 
 
-# the bill of materials; `render` itself checks it against the schema of CycloneDX 1.6
+# the bill of materials; `render` itself checks it against the schema of CycloneDX 1.7
 
 
 def bill(results: Results, **options: Any) -> dict[str, Any]:
@@ -138,7 +140,7 @@ def bill(results: Results, **options: Any) -> dict[str, Any]:
 
 def test_the_bill_is_read_back_by_the_library():
     found = bill(given())
-    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.7")
     del found["metadata"]["component"]["modelCard"]  # which the library's object model does not have
     read = Bom.from_json(found)  # pyright: ignore
     assert read.metadata.component.name == "DigitsMLP"
@@ -212,6 +214,43 @@ def test_the_considerations_are_about_the_model_that_ships():
     (risk,) = bill(given())["metadata"]["component"]["modelCard"]["considerations"]["ethicalConsiderations"]
     assert "members and non-members that were given differ" in risk["name"]
     assert "this very model" in risk["name"]
+
+
+@pytest.mark.parametrize("make", [document, given, as_is])
+def test_the_bill_declares_what_each_framework_expects_and_what_answers_it(make: Any):
+    results = make()
+    found = bill(results)
+    declared, standards = found["declarations"], found["definitions"]["standards"]
+    assert [each["name"] for each in standards] == [each.name for each in built_in()]
+    requirements = {each["bom-ref"] for standard in standards for each in standard["requirements"]}
+    claims = {each["bom-ref"]: each for each in declared["claims"]}
+    assert all(each["target"] == "model" for each in claims.values())
+    [evidence] = declared["evidence"]
+    assert DIGEST in evidence["description"]
+    for framework, attestation in zip(built_in(), declared["attestations"], strict=True):
+        for row, each in zip(rows(framework, results), attestation["map"], strict=True):
+            assert each["requirement"] in requirements
+            assert set(each.get("claims", [])) <= set(claims)
+            assert each["conformance"].get("score") == {"met": 1.0, "not met": 0.0}.get(row.status)
+            assert ("claims" in each) == (row.status in ("met", "not met", "undecided"))
+
+
+def test_the_bill_names_who_audits_where_that_was_declared():
+    results = document()
+    declared = results.config.model_copy(update={"auditor": {"name": "Ada", "organisation": "Engines"}})
+    found = bill(results.model_copy(update={"config": declared}))["declarations"]["assessors"]
+    assert found == [{"bom-ref": "assessor", "organization": {"name": "Engines"}}]
+    assert bill(results)["declarations"]["assessors"] == [{"bom-ref": "assessor"}]
+
+
+def test_the_card_has_the_same_rows_and_names_no_record():
+    results = exposed(document())
+    card = render("model-card", Source(results, DIGEST)).decode()
+    for framework in built_in():
+        assert summary(framework, results) in card
+        assert card.count("\n| ") >= len(framework.expectation)
+    assert "patient" not in card
+    assert "its most exposed record" in card
 
 
 def test_what_an_edited_time_says_is_refused():

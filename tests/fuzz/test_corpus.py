@@ -16,11 +16,11 @@ from quantmis.data.texts import read_texts
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
 from quantmis.gate import policy
-from quantmis.gate.shipped import shipped
 from quantmis.model_folders import require_sound
 from quantmis.models.weights import read_weights
 from quantmis.quantizers.formats import format_of
 from quantmis.quantizers.formats import read as read_quantized
+from quantmis.shipped import shipped
 from quantmis.tables.saved import Damaged, read_table
 from quantmis.tensor_files import digest_of, head_of
 

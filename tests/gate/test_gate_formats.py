@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -69,6 +70,34 @@ def test_every_format_tells_of_every_verdict(judgement: Judgement):
     root = ElementTree.fromstring(FORMATS["junit"](judgement))
     assert (len(root.findall(".//testcase")), len(root.findall(".//failure"))) == (count, failed)
     assert (root.get("tests"), root.get("failures")) == (str(count), str(failed))
+
+
+def test_code_scanning_shows_what_is_exceeded_at_the_policy(judgement: Judgement):
+    document = json.loads(FORMATS["sarif"](judgement))
+    [run] = document["runs"]
+    assert (document["version"], run["tool"]["driver"]["name"]) == ("2.1.0", "quantmis gate")
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert len(set(rules)) == len(rules)
+    outcomes = [(each["kind"], each["level"]) for each in run["results"]]
+    assert outcomes.count(("fail", "error")) == len(judgement.exceeded)
+    assert outcomes.count(("pass", "none")) == len(judgement.verdicts) - len(judgement.exceeded)
+    for result, verdict in zip(run["results"], judgement.verdicts, strict=True):
+        assert rules[result["ruleIndex"]] == result["ruleId"] == verdict.limit
+        [place] = result["locations"]
+        assert place["physicalLocation"]["region"] == {"startLine": 1}
+        assert verdict.sentence in result["message"]["text"]
+    alerts = [each["partialFingerprints"]["quantmisVerdict/v1"] for each in run["results"]]
+    assert len(set(alerts)) == len(alerts)
+
+
+@pytest.mark.parametrize(
+    ("policy", "uri"),
+    [("policy.toml", "policy.toml"), ("a b/p.toml", "a%20b/p.toml"), ("/etc/policy.toml", "file:///etc/policy.toml")],
+)
+def test_a_policy_is_named_by_a_uri(judgement: Judgement, policy: str, uri: str):
+    document = json.loads(FORMATS["sarif"](replace(judgement, policy=policy)))
+    places = [each["locations"][0]["physicalLocation"] for each in document["runs"][0]["results"]]
+    assert {each["artifactLocation"]["uri"] for each in places} == {uri}
 
 
 def test_numbers_stand_in_json_with_their_interval_and_the_end_that_was_judged(judgement: Judgement):

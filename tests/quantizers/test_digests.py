@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from quantmis.errors import UserError
-from quantmis.gate.shipped import shipped
 from quantmis.models.weights import weights_digest
 from quantmis.quantizers import Uniform
 from quantmis.quantizers.quantized import fingerprint
+from quantmis.shipped import shipped
 from quantmis.tensor_files import digest_of
 
 

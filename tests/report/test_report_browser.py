@@ -7,16 +7,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import documents
+import pypdfium2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from hostile_documents import hostile
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from quantmis.documents import Source, conformity
 from quantmis.report import render
+from quantmis.report.framework import built_in
 
 WIDTHS = (360, 1024, 1600)
 NAMES = ("ordinary", "as-is", "hostile", "many")
+ANSWERS = ("ordinary answers", "hostile answers")
 
 
 def executable() -> str:
@@ -46,21 +50,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     written = tmp_path_factory.mktemp("pages")
     for name in NAMES:
         (written / f"{name}.html").write_text(render(results[name]), encoding="utf-8")
+    for name in ("ordinary", "hostile"):
+        answers = conformity.page(Source(results[name], "ab" * 32))
+        (written / f"{name} answers.html").write_text(answers, encoding="utf-8")
+    (written / "first.html").write_text(render(documents.exposed(documents.document())), encoding="utf-8")
     return written
 
 
 @pytest.fixture
 def show(browser: Browser, folder: Path) -> Iterator[Callable[..., Page]]:
-    """Open a page under its own policy; whatever the browser complains of fails the test."""
+    """Open a page under its own policy, unfolded; whatever the browser complains of fails the test."""
     complaints: list[str] = []
     opened: list[Page] = []
 
-    def opening(name: str, width: int = 1000, **settings: object) -> Page:
+    def opening(name: str, width: int = 1000, folded: bool = False, **settings: object) -> Page:
         page = browser.new_page(viewport={"width": width, "height": 900}, **settings)  # pyright: ignore
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: complaints.append(request.url) if "file:" not in request.url else None)
         page.goto((folder / f"{name}.html").as_uri())
+        if not folded:
+            page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
         opened.append(page)
         return page
 
@@ -72,7 +82,7 @@ def show(browser: Browser, folder: Path) -> Iterator[Callable[..., Page]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *ANSWERS])
 def test_no_width_needs_scrolling_sideways(show: Callable[..., Page], name: str, width: int):
     assert show(name, width).evaluate("document.documentElement.scrollWidth") <= width
 
@@ -89,10 +99,12 @@ def test_narrow_pages_show_the_narrow_figures_and_wide_pages_the_wide(show: Call
 
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize(("name", "width"), [("ordinary", 360), ("ordinary", 1600), ("as-is", 1000), ("hostile", 1000)])
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [("ordinary", 360), ("ordinary", 1600), ("as-is", 1000), ("hostile", 1000), ("ordinary answers", 1000)],
+)
 def test_axe_finds_nothing_to_object_to(show: Callable[..., Page], name: str, width: int, theme: str):
     page = show(name, width, color_scheme=theme)
-    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     found = Axe().run(page)
     assert [(each["id"], each["nodes"][0]["html"][:200]) for each in found.response["violations"]] == []
 
@@ -190,8 +202,41 @@ def test_the_page_reads_without_scripts(browser: Browser, folder: Path):
     page = context.new_page()
     page.goto((folder / "ordinary.html").as_uri())
     assert page.locator("#ranking-table tbody tr").count() == 10
-    assert page.locator("#ranking-table thead th").first.inner_text() == "Version"
+    assert page.locator("#ranking-table thead th").first.text_content() == "Version"
     assert page.locator("input").count() == 0
+    context.close()
+
+
+def test_the_first_screen_holds_verdict_choice_reservation_and_a_sentence_for_each_framework(show: Callable[..., Page]):
+    page = show("first", 1280, folded=True)
+    bottoms = {
+        part: page.locator(f"#verdict {part}").first.bounding_box()["y"]  # pyright: ignore
+        for part in (".headline", "table", ".unsaid", ".frameworks")
+    }
+    assert list(bottoms.values()) == sorted(bottoms.values())
+    end = page.locator(".frameworks").evaluate("(list) => list.getBoundingClientRect().bottom")
+    assert end <= 800
+    assert page.locator(".frameworks li").count() == len(built_in())
+    assert page.evaluate("document.documentElement.scrollHeight") < 3000
+
+
+def test_a_link_opens_the_section_that_it_leads_to(show: Callable[..., Page]):
+    page = show("first", 1280, folded=True)
+    assert not page.locator("#ranking-table").is_visible()
+    page.locator("nav a", has_text="Ranking").click()
+    assert page.locator("#ranking-table").is_visible()
+
+
+def test_what_is_folded_prints_open_without_scripts_too(browser: Browser, folder: Path):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((folder / "first.html").as_uri())
+    printed = pypdfium2.PdfDocument(page.pdf(format="A4"))
+    text = " ".join(each.get_textpage().get_text_range() for each in printed)
+    headings = page.locator("h2").all_inner_texts()
+    assert len(headings) > 8
+    assert all(heading in text for heading in headings)
+    assert "Holm's correction" in text.replace("\r\n", " ")
     context.close()
 
 

@@ -158,6 +158,8 @@ def _config(request: AuditRequest) -> Config:
         level=settings.options.level,
         calibrate_on=settings.options.calibrate_on,
         release=None if settings.release is None else [list(each) for each in settings.release],
+        auditor=request.declared.auditor,
+        release_context=request.declared.release_context,
     )
 
 

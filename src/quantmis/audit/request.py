@@ -20,6 +20,14 @@ from quantmis.stats import Unmeasured
 
 
 @dataclass(frozen=True)
+class Declared:
+    """Hold what was declared of who audits, and of who gets the weights under which terms; documents repeat it."""
+
+    auditor: dict[str, str] | None = None
+    release_context: dict[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class AuditRequest:
     """Hold task, samples and target, how to audit them, the folder and the command line, if any."""
 
@@ -29,6 +37,7 @@ class AuditRequest:
     out: Path | None
     command: str
     target: Target | None = None
+    declared: Declared = Declared()
 
     @cached_property
     def open_model(self) -> OpenModel:

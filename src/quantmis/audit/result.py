@@ -63,7 +63,7 @@ class AuditResult:
         kept, `.exceeded` which are not. Raises `UserError` for a policy that names no version of this audit.
         """
         from quantmis.gate import Policy, judge, read
-        from quantmis.gate.shipped import shipped
+        from quantmis.shipped import shipped
 
         rules, name = (policy, "the policy") if isinstance(policy, Policy) else (read(Path(policy)), str(policy))
         ships = None if weights is None else shipped(Path(weights))

@@ -56,6 +56,8 @@ FORMS = {
     "model-card": Form("model-card.md", "model_card", "huggingface_hub", "model-card"),
     "cyclonedx": Form("report.cdx.json", "cyclonedx", "cyclonedx-python-lib", "cyclonedx"),
     "dpia": Form("dpia-annex.md", "dpia"),
+    "conformity": Form("conformity.html", "conformity", private=True),
+    "conformity-pdf": Form("conformity.pdf", "conformity_pdf", "WeasyPrint", "pdf", PANGO, private=True),
 }
 
 

@@ -8,13 +8,16 @@ from collections.abc import Callable
 
 from quantmis.documents.markdown import bits, forgotten, plain, share, table, together
 from quantmis.documents.source import audited
-from quantmis.measures import NOT_IN_DOCUMENT
+from quantmis.measures import NOT_IN_DOCUMENT, Measure
 from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
 from quantmis.measures.epsilon_lower_bound import EPSILON_LOWER_BOUND
 from quantmis.measures.exposure_by_class import EXPOSURE_BY_CLASS
+from quantmis.measures.extractable import EXTRACTABLE
 from quantmis.measures.most_exposed_samples import MOST_EXPOSED_SAMPLES
+from quantmis.measures.secrets_exposure import SECRETS_EXPOSURE
+from quantmis.measures.secrets_written import SECRETS_WRITTEN
 from quantmis.measures.utility_change import UTILITY_CHANGE
-from quantmis.report import words
+from quantmis.report import tested, words
 from quantmis.report.cautions import hinted
 from quantmis.report.price import difference
 from quantmis.report.reading import COIN, adaptive, attacker, lead_attack, metric, rate_at, smallest_rate
@@ -24,6 +27,9 @@ from quantmis.stats import Estimate, Unmeasured
 MOST_SHOWN = 5
 RARE = 0.02
 """False alarms that are rarer than this are called rare."""
+
+DRAWN_OUT = (EXTRACTABLE, SECRETS_WRITTEN, SECRETS_EXPOSURE)
+"""What says how much of the contents of the training data comes out."""
 
 
 def right(results: Results) -> str:
@@ -163,9 +169,25 @@ def blind(results: Results) -> str:
     return f"{answer} {plain(hint)}" if hint else answer
 
 
-def untested(_: Results) -> str:
-    """Say that an attack of another kind was not tried."""
-    return "Not tested by this audit."
+def other_attacks(results: Results) -> str:
+    """Say which kinds of attack were tried, with the numbers of those that draw out contents, and which were not."""
+    numbers = [line for line in (_contents(each, results) for each in DRAWN_OUT) if line]
+    return "\n\n".join([*map(plain, tested.said(results)), "\n".join(numbers)]).strip()
+
+
+def _contents(measure: Measure[Estimate], results: Results) -> str:
+    """Return a measure of contents that the model gives away in every version where it has a number; else nothing."""
+    known = [
+        f"{plain(words.title(record.name))} of {subject.about} {_content(value, measure)}"
+        for subject in audited(results)
+        for _, record, _ in subject.ordered
+        if isinstance(value := record[measure], Estimate)
+    ]
+    return f"- {measure.title}: {'; '.join(known)}" if known else ""
+
+
+def _content(value: Estimate, measure: Measure[Estimate]) -> str:
+    return share(value) if measure.unit == "share" else plain(words.number(value))
 
 
 def _why(missing: Unmeasured) -> str:

@@ -1,8 +1,9 @@
-"""The audit as a CycloneDX 1.6 bill of materials of a model (ML-BOM, ECMA-424).
+"""The audit as a CycloneDX 1.7 bill of materials of a model (ML-BOM, ECMA-424).
 
 The model is a component of type machine-learning-model with its hashes and a model card: the numbers of every version
 with their intervals, what was considered, what the numbers do not say. The library writes everything but the model
-card, which its object model does not have; the whole is checked against the schema of CycloneDX before it is returned.
+card and the declarations, which its object model does not have; the whole is checked against the schema of CycloneDX
+before it is returned.
 """
 
 # The library's classes are made by a decorator that hides their fields from type checkers.
@@ -17,14 +18,16 @@ from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgori
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.tool import ToolRepository
-from cyclonedx.output.json import JsonV1Dot6
+from cyclonedx.output.json import JsonV1Dot7
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from quantmis.documents.declarations import declarations, standards
 from quantmis.documents.measures import counted, meanings, numbers, of_release
 from quantmis.documents.source import Source, audited, file_digest
 from quantmis.errors import UserError
 from quantmis.measures import Number
+from quantmis.report import tested
 from quantmis.report.verdict import verdict
 from quantmis.report.words import clean, title
 from quantmis.results import Results, ResultSubject, TargetResult, standing
@@ -42,11 +45,9 @@ TASKS = {
     "multi_label": "multi-label classification",
     "mse": "regression",
 }
-LIMITATIONS = (
+AT_LEAST = (
     "Every figure is what the attacks that were run achieved. A better attack may exist, so the figures say how much "
-    "is given away at least.",
-    "Membership inference only: the reconstruction of records, inference of attributes and extraction of text were not "
-    "tested.",
+    "is given away at least."
 )
 
 
@@ -54,6 +55,8 @@ def render(source: Source) -> bytes:
     """Return the bill of materials as JSON; `UserError` where a file of weights cannot be read."""
     bom = json.loads(_bill(source))
     bom["metadata"]["component"]["modelCard"] = model_card(source.results)
+    bom["declarations"] = declarations(source, MODEL)
+    bom["definitions"] = {"standards": standards(source)}
     if source.broken:
         considerations = bom["metadata"]["component"]["modelCard"]["considerations"]
         considerations["technicalLimitations"].insert(0, f"{source.broken}.")
@@ -104,7 +107,7 @@ def _considerations(results: Results) -> dict[str, Any]:
     traded = [sentence.text for sentence in sentences if sentence.kind == "detail"]
     risk = " ".join(sentence.text for sentence in sentences if sentence.kind in {"alarm", "headline", "decision"})
     return {
-        "technicalLimitations": [*LIMITATIONS, *findings],
+        "technicalLimitations": [AT_LEAST, *tested.said(results), *findings],
         "performanceTradeoffs": traded,
         "ethicalConsiderations": [{"name": f"Membership inference. {risk}"}],
     }
@@ -126,7 +129,7 @@ def _bill(source: Source) -> str:
     bom.register_dependency(model, [data])
     for version in versions:
         bom.register_dependency(version, [model])
-    return JsonV1Dot6(bom).output_as_string()
+    return JsonV1Dot7(bom).output_as_string()
 
 
 def _model(source: Source) -> Component:
@@ -213,6 +216,6 @@ def _moment(results: Results) -> datetime:
 
 
 def _require_valid(text: str) -> None:
-    error = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    error = JsonStrictValidator(SchemaVersion.V1_7).validate_str(text)
     if error is not None:
         raise AssertionError(f"the bill of materials does not fit its schema: {error}")

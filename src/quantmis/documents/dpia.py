@@ -14,17 +14,17 @@ from quantmis.documents.answers import (
     few_false_alarms,
     gained,
     groups_of_people,
+    other_attacks,
     private_training,
     released_together,
     right,
     single_records,
     still_forgotten,
     trust,
-    untested,
 )
 from quantmis.documents.markdown import plain, table
 from quantmis.documents.source import Source
-from quantmis.report import words
+from quantmis.report import tested, words
 from quantmis.report.verdict import verdict
 from quantmis.results import Results, TargetResult
 
@@ -36,9 +36,9 @@ This annex reports what was measured about the privacy of a model's training dat
 quantmis and is to be completed by the controller. It is not an assessment by itself and says nothing about whether the
 processing is lawful.
 
-What was measured is **membership inference**: can somebody who holds the model decide of one record whether the model
-was trained on it? Opinion 28/2024 of the European Data Protection Board names further attacks (attribute inference,
-exfiltration, regurgitation of training data, model inversion, reconstruction). None of them was tested.\
+The question behind every figure is **membership inference**: can somebody who holds the model decide of one record
+whether the model was trained on it? Opinion 28/2024 of the European Data Protection Board names further attacks
+(attribute inference, exfiltration, regurgitation of training data, model inversion, reconstruction).\
 """
 Answer = Callable[[Results], str]
 
@@ -59,7 +59,8 @@ def render(source: Source) -> bytes:
 
 
 def _opening(source: Source) -> str:
-    opening = OPENING.format(model=plain(source.results.config.model))
+    told = "\n\n".join(map(plain, tested.said(source.results)))
+    opening = f"{OPENING.format(model=plain(source.results.config.model))}\n\n{told}"
     return f"{opening}\n\n**{plain(source.broken)}.**" if source.broken else opening
 
 
@@ -169,8 +170,9 @@ QUESTIONS = (
     ),
     Question(
         "Can records be reconstructed, attributes inferred, or texts extracted from the model?",
-        untested,
-        "all of it. Membership inference that succeeds is a sign of memorisation; failure does not exclude these.",
+        other_attacks,
+        "every kind that is not named as tested, and stronger attacks of the kinds that are. Membership inference that "
+        "succeeds is a sign of memorisation; failure does not exclude these.",
     ),
     Question(
         "How far can these numbers be trusted?",

@@ -11,16 +11,18 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 from huggingface_hub.utils import logging
 
-from quantmis.documents.markdown import body, plain
+from quantmis.documents.markdown import body, plain, table
 from quantmis.documents.source import Source
 from quantmis.errors import UserError, require
 from quantmis.files import content_of
+from quantmis.report.expectations import rows, summary
 
 LARGEST = 10**7
 """Bytes of the longest card that is read."""
 
 BEGIN = "<!-- quantmis privacy audit: begin. This section is written by `quantmis report --format model-card` -->"
 END = "<!-- quantmis privacy audit: end -->"
+NO_CONCLUSION = "Expectations are told in our own words. No row says that the model is anonymous or its use lawful."
 logging.set_verbosity_error()  # a card without metadata is no news
 NEW = "---\ntags:\n- privacy-audit\n- membership-inference\n---\n\n# {model}\n\n{section}\n"
 
@@ -34,7 +36,20 @@ def render(source: Source) -> bytes:
 
 def section(source: Source) -> str:
     """Return the section with its markers."""
-    return f"{BEGIN}\n## Privacy audit\n\n{body(source, level=3)}\n{END}"
+    return f"{BEGIN}\n## Privacy audit\n\n{body(source, level=3)}\n\n{_expectations(source)}\n{END}"
+
+
+def _expectations(source: Source) -> str:
+    """Return a table of what each framework expects and how it stands."""
+    parts = [f"### What is expected, and what was measured\n\n{NO_CONCLUSION}"]
+    for framework in source.every_framework:
+        answers = [
+            [plain(each) for each in (row.expectation.id, row.expectation.expects, row.standing, row.finding)]
+            for row in rows(framework, source.results)
+        ]
+        name = plain(summary(framework, source.results))
+        parts.append(f"{name}\n\n{table(['Place', 'Expected', 'Stands', 'Found'], answers)}")
+    return "\n\n".join(parts)
 
 
 def merge_into(path: Path, source: Source) -> bytes:

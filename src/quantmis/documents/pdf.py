@@ -49,7 +49,7 @@ def render(source: Source) -> bytes:
 def layout(html: str) -> bytes:
     """Return a page of ours as a PDF."""
     document = HTML(string=styled(html), url_fetcher=URLFetcher(allowed_protocols=["data"]), media_type="print")
-    return document.write_pdf() or b""
+    return document.write_pdf(pdf_tags=True) or b""
 
 
 def styled(html: str) -> str:

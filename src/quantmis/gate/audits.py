@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 from quantmis.gate.names import same_name
 from quantmis.gate.policy import Policy
-from quantmis.gate.shipped import Shipped
 from quantmis.gate.verdict import AUDIT, Bench, Verdict, with_interval
 from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS
 from quantmis.report.words import clean, listing
 from quantmis.results import BlindBaseline, Results, TargetResult
+from quantmis.shipped import Shipped
 from quantmis.stats import Estimate, Unmeasured
 
 DEPTHS = ("as-is", "indicator", "shadow")

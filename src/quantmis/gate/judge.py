@@ -8,12 +8,12 @@ from quantmis.gate.audits import audit_limits
 from quantmis.gate.names import same_name
 from quantmis.gate.policy import Policy
 from quantmis.gate.releases import release_limits
-from quantmis.gate.shipped import Shipped
 from quantmis.gate.verdict import Bench, Judgement, Verdict
 from quantmis.gate.versions import Among, version_limits
 from quantmis.registry import suggestion
 from quantmis.report.words import clean, listing
 from quantmis.results import THIS_MODEL, TRAINING_ALGORITHM, Results, ResultSubject, subjects
+from quantmis.shipped import Shipped
 
 
 def judge(

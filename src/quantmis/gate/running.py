@@ -9,11 +9,11 @@ from quantmis.errors import UserError, require
 from quantmis.gate.formats import FORMATS
 from quantmis.gate.judge import judge
 from quantmis.gate.policy import EXAMPLE, json_schema, read
-from quantmis.gate.shipped import shipped
 from quantmis.registry import suggestion
 from quantmis.results import Results
 from quantmis.results.files import contents
 from quantmis.results.seal import SAID, sealing
+from quantmis.shipped import shipped
 
 
 def sheet(example: bool, schema: bool) -> str | None:

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
-from quantmis.report import canaries, exposed, extraction, forgotten, glossary, released, secrets, tables, words
+from quantmis.report import canaries, exposed, extraction, forgotten, glossary, released, secrets, tables, tested, words
 from quantmis.report.cautions import blind, hinted
 from quantmis.report.choices import choices
+from quantmis.report.expectations import summary
 from quantmis.report.findings import finding_entries, linked
+from quantmis.report.framework import built_in
 from quantmis.report.gaps import gaps
 from quantmis.report.reading import about_model, numbers
-from quantmis.report.verdict import verdict
+from quantmis.report.verdict import Sentence, verdict
 from quantmis.results import Results, TargetResult, to_bytes
 from quantmis.results.seal import SAID, sealing
 
@@ -113,28 +115,55 @@ def renderer() -> str:
 
 def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
     sentences = verdict(results)
-    style, script = f"{_asset('report.css')}\n{figure_styles}\n", _asset("report.js")
+    spoken = [(each.kind, _sentence_markup(each.text, results)) for each in sentences]
+    loud = _first(sentences)
+    return fill(
+        "report.html",
+        results,
+        figure_styles,
+        _asset("report.js"),
+        first=[spoken[index] for index in range(len(spoken)) if index in loud],
+        further=[spoken[index] for index in range(len(spoken)) if index not in loud],
+        frameworks=[summary(each, results) for each in built_in()],
+        depth=DEPTHS[results.config.depth],
+        glossary=glossary.glossary(),
+        attack_words={
+            **glossary.attack_words({name: each.description for name, each in results.attacks.items()}),
+            **released.joint_words(results),
+        },
+        target=results.target if isinstance(results.target, TargetResult) else None,
+        blind=blind(results),
+        hinted=hinted(results),
+        tried=tested.said_executed(results),
+        untried=[each for each in (tested.said_omitted(results), tested.said_outside()) if each],
+        findings=finding_entries(results.warnings),
+        **parts,
+    )
+
+
+def _first(sentences: list[Sentence]) -> set[int]:
+    """Return which sentences of a verdict are read at once: what is alarming, what leads, and what lessens it."""
+    opening = next((index for index, each in enumerate(sentences) if each.kind == "detail"), len(sentences))
+    loud = ("alarm", "headline")
+    return {
+        index
+        for index, each in enumerate(sentences)
+        if each.kind in loud or (each.kind == "caution" and index < opening)
+    }
+
+
+def fill(template: str, results: Results, styles: str = "", script: str = "", **parts: Any) -> str:
+    """Return a page of ours about an audit as text: a template filled with `parts`, under a policy of its own."""
+    style = f"{_asset('report.css')}\n{styles}\n"
     return (
         _environment()
-        .get_template("report.html")
+        .get_template(template)
         .render(
             results=results,
-            sentences=[(each.kind, _sentence_markup(each.text, results)) for each in sentences],
-            opening=next((index for index, each in enumerate(sentences) if each.kind == "detail"), len(sentences)),
-            depth=DEPTHS[results.config.depth],
-            glossary=glossary.glossary(),
-            attack_words={
-                **glossary.attack_words({name: each.description for name, each in results.attacks.items()}),
-                **released.joint_words(results),
-            },
-            target=results.target if isinstance(results.target, TargetResult) else None,
-            blind=blind(results),
-            hinted=hinted(results),
             style=Markup(style),  # noqa: S704 -- our own file
             script=Markup(script),  # noqa: S704 -- our own file
             policy=policy(style, script),
             renderer=renderer(),
-            findings=finding_entries(results.warnings),
             **parts,
         )
     )

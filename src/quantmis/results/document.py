@@ -20,7 +20,8 @@ DASH = "\N{EN DASH}"
 class Config(Record):
     """Say what was asked for, in the words of the user; `lead_attack` is the attack that is shown where one is.
 
-    `release`: the versions of each release set, where it was said which are released together.
+    `release`: the versions of each release set, where it was said which are released together. `auditor` and
+    `release_context`: who audits, and who gets the weights under which terms, as they were declared.
     """
 
     model: str
@@ -36,6 +37,8 @@ class Config(Record):
     level: float
     calibrate_on: str = "held_out"
     release: list[list[str]] | None = None
+    auditor: dict[str, str] | None = None
+    release_context: dict[str, str] | None = None
 
 
 class Environment(Record):

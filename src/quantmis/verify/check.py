@@ -7,9 +7,9 @@ from pathlib import Path
 
 from quantmis import results
 from quantmis.errors import UserError
-from quantmis.gate.shipped import shipped
 from quantmis.results import Results, TargetResult
 from quantmis.results.seal import SAID, sealing
+from quantmis.shipped import shipped
 from quantmis.tensor_files import strict_json
 from quantmis.verify.compare import count, differences
 from quantmis.verify.page import rendered

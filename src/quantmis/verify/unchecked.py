@@ -26,6 +26,8 @@ ASKED = Unchecked(
         "config.recipe",
         "config.calibrate_on",
         "config.release",
+        "config.auditor",
+        "config.release_context",
         "environment",
         "reproduce",
     ),

@@ -1,5 +1,6 @@
 """What the commands `quantmis audit` and `quantmis plan` do with an audit file."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from quantmis.audit.estimate.plan import Plan, as_is, measure
 from quantmis.audit.execution.planning import plan
 from quantmis.audit.execution.progress import shown_stages
 from quantmis.audit.options import AuditOptions
-from quantmis.audit.request import audit_request
+from quantmis.audit.request import Declared, audit_request
 from quantmis.audit.result import AuditResult
 from quantmis.audit.run import checked, run
 from quantmis.audit.target.target import Target
@@ -33,7 +34,9 @@ def audit_file(path: Path, out: Path, overrides: dict[str, Any]) -> AuditResult:
     task, samples, target = _described(file, path.parent)
     spoken = {name: value for name, value in overrides.items() if value is not None and name not in UNSPOKEN}
     words = [f"quantmis audit {printable(path.name)}", *(f"--{name} {value}" for name, value in spoken.items())]
-    return run(audit_request(task, samples, target, options, out, " ".join(words)), progress=True)
+    request = audit_request(task, samples, target, options, out, " ".join(words))
+    declared = Declared(None if file.auditor is None else file.auditor.declared(), file.release.declared())
+    return run(replace(request, declared=declared), progress=True)
 
 
 def _require_apart(out: Path, file: AuditFile, folder: Path) -> None:

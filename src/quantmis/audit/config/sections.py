@@ -148,10 +148,35 @@ class Secrets(Section):
 
 
 class Release(Section):
-    """Say which versions are published together, so that what they give away jointly is measured."""
+    """Say which versions are published together, so that what they give away jointly is measured, and to whom."""
 
     sets: list[list[str]] | None = None
     """The names of the versions of each release set; by default all that are audited are one, and `[]` is none."""
+    recipients: Name | None = None
+    """Who gets the weights, such as "anybody: the weights are published"; documents repeat it as declared."""
+    terms: Name | None = None
+    """Under which terms they get them, such as the name of a licence; documents repeat it as declared."""
+
+    def declared(self) -> dict[str, str] | None:
+        """Return what was declared of recipients and terms."""
+        return self.model_dump(include={"recipients", "terms"}, exclude_none=True) or None
+
+
+class Auditor(Section):
+    """Say who audits. Nothing is made of it: documents repeat it as declared."""
+
+    name: Name
+    """Who audits, a person or a team."""
+    organisation: Name | None = None
+    """The organisation they belong to."""
+    relation: Name | None = None
+    """How they stand to whoever made the model, such as "the team that trained it" or "an outside auditor"."""
+    repeat_after_days: Annotated[int, Field(ge=1)] | None = None
+    """After how many days the audit is made again, at the latest."""
+
+    def declared(self) -> dict[str, str]:
+        """Return what was declared, as words."""
+        return {key: str(value) for key, value in self.model_dump(exclude_none=True).items()}
 
 
 CAUSAL = {"transformers": CAUSAL_LM, "loss": "causal_lm"}
@@ -174,7 +199,9 @@ class AuditFile(Section):
     secrets: Secrets | None = None
     """What a causal-lm must not give away."""
     release: Release = Release()
-    """What is published together."""
+    """What is published together, and to whom."""
+    auditor: Auditor | None = None
+    """Who audits."""
     audit: AuditOptions = AuditOptions()
     """What to measure."""
 

@@ -5,7 +5,7 @@ Names of versions, attacks and files may hold anything; every format escapes wha
 
 from collections.abc import Callable
 
-from quantmis.gate.formats import github, json, junit, text
+from quantmis.gate.formats import github, json, junit, sarif, text
 from quantmis.gate.verdict import Judgement
 
 FORMATS: dict[str, Callable[[Judgement], str]] = {
@@ -13,6 +13,7 @@ FORMATS: dict[str, Callable[[Judgement], str]] = {
     "github": github.write,
     "json": json.write,
     "junit": junit.write,
+    "sarif": sarif.write,
 }
 
 __all__ = ["FORMATS"]

@@ -42,6 +42,14 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
   if (table.tBodies[0].rows.length > 5) filter(table);
 }
+// A link to a section opens it; what is folded opens on paper too.
+function reveal() {
+  const place = location.hash && document.getElementById(location.hash.slice(1));
+  const fold = place && place.querySelector(":scope > .fold");
+  if (fold) fold.open = true;
+}
+addEventListener("hashchange", reveal);
+reveal();
 let closed = [];
 addEventListener("beforeprint", () => {
   closed = [...document.querySelectorAll("details:not([open])")];
