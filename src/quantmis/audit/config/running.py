@@ -23,12 +23,19 @@ UNSPOKEN = ("engine", "fresh")
 
 def audit_file(path: Path, out: Path, overrides: dict[str, Any]) -> AuditResult:
     """Audit what the file at `path` describes; `overrides` that are not None stand for its options."""
-    file, options = _read(path, overrides)
-    _require_apart(out, file, path.parent)
-    task, samples, target = _described(file, path.parent)
+    _, options, described = asked_of(path, out, overrides)
     spoken = {name: value for name, value in overrides.items() if value is not None and name not in UNSPOKEN}
     words = [f"quantmis audit {printable(path.name)}", *(f"--{name} {value}" for name, value in spoken.items())]
-    return run(audit_request(task, samples, target, options, out, " ".join(words)), progress=True)
+    return run(audit_request(*described, options, out, " ".join(words)), progress=True)
+
+
+def asked_of(
+    path: Path, out: Path, overrides: dict[str, Any]
+) -> tuple[AuditFile, AuditOptions, tuple[Task, Samples, Target | None]]:
+    """Return the file at `path`, its options with `overrides`, and what it describes: task, samples, target."""
+    file, options = _read(path, overrides)
+    _require_apart(out, file, path.parent)
+    return file, options, _described(file, path.parent)
 
 
 def _require_apart(out: Path, file: AuditFile, folder: Path) -> None:
