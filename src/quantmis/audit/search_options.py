@@ -11,6 +11,7 @@ from pydantic import Field
 
 from quantmis.audit.options import OneOf, Section
 from quantmis.errors import UserError
+from quantmis.registry import suggestion
 
 PREFERENCES = ("exposure", "utility", "bits")
 FAMILIES = ("uniform", "normal_float", "k_means", "ternary", "sign")
@@ -59,16 +60,27 @@ class SearchOptions(Section):
     probe: str = "uniform(bits=2)"
     """The quantizer that layers are told apart by: one layer is put through it at a time, and all but one."""
 
-    @pydantic.model_validator(mode="after")
-    def _known(self) -> "SearchOptions":
-        if self.prefer not in PREFERENCES:
-            raise ValueError(f"unknown preference {self.prefer!r}: known: {', '.join(PREFERENCES)}")
-        words = [each for each in self.granularity if isinstance(each, str) and each not in ("tensor", "channel")]
+    @pydantic.field_validator("prefer")
+    @classmethod
+    def _preference(cls, value: str) -> str:
+        if value not in PREFERENCES:
+            raise ValueError(f"unknown preference {value!r}: {suggestion(value, PREFERENCES)}")
+        return value
+
+    @pydantic.field_validator("granularity")
+    @classmethod
+    def _granular(cls, value: list[str | int]) -> list[str | int]:
+        words = [each for each in value if isinstance(each, str) and each not in ("tensor", "channel")]
         if words:
             raise ValueError(f"granularity is tensor, channel or a number of weights, got {words[0]!r}")
-        if self.trainings < 2 or self.trainings % 2:
-            raise ValueError(f"trainings come in pairs: expected an even number, at least 2, got {self.trainings}")
-        return self
+        return value
+
+    @pydantic.field_validator("trainings")
+    @classmethod
+    def _in_pairs(cls, value: int) -> int:
+        if value < 2 or value % 2:
+            raise ValueError(f"trainings come in pairs: expected an even number, at least 2, got {value}")
+        return value
 
     @classmethod
     def of(cls, **given: Any) -> "SearchOptions":

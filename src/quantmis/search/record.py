@@ -126,7 +126,7 @@ def write(record: SearchRecord, folder: Path) -> None:
 
 
 def read(path: Path) -> SearchRecord:
-    """Read a document, or that of the folder at `path`; `UserError` where it is missing, damaged, of another version."""
+    """Read a document, or that of the folder at `path`; `UserError` where it is missing, damaged or of another kind."""
     path = path / DOCUMENT if path.is_dir() else path
     content, hint = content_of(path, most=LARGEST), "run quantmis search again: nothing is trained twice"
     try:

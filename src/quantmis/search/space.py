@@ -9,7 +9,7 @@ conditions, and several candidates may mean the same quantizer.
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from itertools import product
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -28,6 +28,7 @@ PLAIN_FIRST = 60
 Params = Mapping[str, Any]
 
 
+@runtime_checkable
 class Suggests(Protocol):
     """Propose values, as a trial of Optuna does."""
 
@@ -194,7 +195,7 @@ def _require_within(name: str, kind: type[Any]) -> None:
     unknown = [each for each in needed if each not in KNOBS]
     require(
         not unknown,
-        f"{name} has a parameter that a search does not vary: {', '.join(unknown)}",
+        f"{name} has parameters that a search does not vary: {', '.join(unknown)}",
         hint=f"write it out as one candidate: {name}({', '.join(f'{each}=...' for each in unknown)})",
     )
 
