@@ -19,10 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import quantmis as qm
 from _results import markdown, peak, write_section
-from problems import adult, admet, cnn, digits, mlp, mnist
+from problems import admet, adult, cnn, digits, mlp, mnist
 
+import quantmis as qm
 from quantmis.search.confirming import advantage_of
 from quantmis.search.result import SearchResult
 

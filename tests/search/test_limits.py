@@ -1,4 +1,4 @@
-"""Claims about the limits of a search: which of a policy's it judges, by how much they are missed, what comes nearest."""
+"""Claims about the limits of a search: which of a policy's it judges, how they are missed, and what comes nearest."""
 
 import numpy as np
 import pytest

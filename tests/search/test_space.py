@@ -85,10 +85,10 @@ def test_a_family_that_is_written_out_is_one_candidate():
 
 
 def test_what_makes_whole_models_is_tried_alone_and_never_mixed():
-    chosen = space(("a",), families=["sign", 'gguf'], granularity=["tensor"])
+    chosen = space(("a",), families=["sign", "gguf"], granularity=["tensor"])
     assert chosen.mixable == ("sign",)
-    drawn = Drawn(rest_family='gguf', a_own=True)
-    assert spelling(chosen.quantizer(chosen.suggested(drawn))) == spelling(QUANTIZERS.parse('gguf'))
+    drawn = Drawn(rest_family="gguf", a_own=True)
+    assert spelling(chosen.quantizer(chosen.suggested(drawn))) == spelling(QUANTIZERS.parse("gguf"))
 
 
 @pytest.mark.parametrize(

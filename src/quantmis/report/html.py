@@ -113,9 +113,9 @@ def renderer() -> str:
 
 def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
     sentences = verdict(results)
-    style, script = f"{_asset('report.css')}\n{figure_styles}\n", _asset("report.js")
+    style, script = f"{asset('report.css')}\n{figure_styles}\n", asset("report.js")
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             results=results,
@@ -151,7 +151,8 @@ def _digest(content: str) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return how pages are made from templates: all that is put into one is cleaned and escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("quantmis.report"),
         autoescape=True,
@@ -199,7 +200,8 @@ def _command(text: str) -> Markup:
     return Markup("\n").join(words.clean(line, TEXT_LIMIT) for line in text.splitlines()[:100])
 
 
-def _asset(name: str) -> str:
-    source = _environment().loader
+def asset(name: str) -> str:
+    """Return the text of a stylesheet or script of the report."""
+    source = environment().loader
     assert source is not None  # noqa: S101 -- for the type checker: the environment is made with one
-    return source.get_source(_environment(), name)[0]
+    return source.get_source(environment(), name)[0]

@@ -36,9 +36,7 @@ from quantmis.tables.saved import read_table
 Rows = Int[np.ndarray, " rows"]
 
 
-def divided(
-    samples: Samples, share: float, seed: int
-) -> tuple[Int[np.ndarray, " seen"], Int[np.ndarray, " unseen"]]:
+def divided(samples: Samples, share: float, seed: int) -> tuple[Int[np.ndarray, " seen"], Int[np.ndarray, " unseen"]]:
     """Return the rows that the search sees, `share` of them or nearly so, and those that its result is measured on."""
     together = joined(samples.groups, samples.copies.codes)
     return hold_out(len(samples), 1 - share, seeds.generator(seed, "search", "samples"), together)

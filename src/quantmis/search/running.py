@@ -87,5 +87,8 @@ def _confirmed(request: SearchRequest, found: Exploration, progress: bool) -> Se
 
 def _written(record: SearchRecord, out: Path) -> SearchRecord:
     """Write the document of a search into a folder, and its page; return it."""
+    from quantmis.search.page import write_page  # brings matplotlib, which only rendering should wait for
+
     write(record, out)
+    write_page(record, out)
     return record

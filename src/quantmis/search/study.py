@@ -100,11 +100,14 @@ class Search:
         )
 
     def front(self) -> list[Tried]:
-        """Return the candidates within all limits that no other beats in exposure, utility and bits, each once."""
+        """Return the candidates within all limits that no other beats in exposure, utility and bits.
+
+        Of those that are worth just the same, as with groups that are larger than a row, the first stands for all.
+        """
         with _quietly(self._optuna):
             numbers = sorted(trial.number for trial in self._study.best_trials)
-        best = {self.tried[each].quantizer: self.tried[each] for each in reversed(numbers)}
-        return sorted((each for each in best.values() if each.judged.is_within), key=lambda each: each.number)
+        once = {self.tried[each].judged.objectives: self.tried[each] for each in reversed(numbers)}
+        return sorted((each for each in once.values() if each.judged.is_within), key=lambda each: each.number)
 
 
 def _tried(trial: Any) -> Tried:

@@ -29,13 +29,12 @@ def printed(result: SearchResult, folder: Path) -> None:
 
 def _table(record: SearchRecord) -> Table:
     table = Table(title="Confirmed on trainings and samples that the search never saw")
-    table.add_column("version", overflow="fold", min_width=30)
+    table.add_column("version", overflow="fold", min_width=16)
     for head in HEADS[1:-1]:
         table.add_column(head, justify="right")
-    table.add_column(HEADS[-1], overflow="fold")
+    table.add_column(HEADS[-1])
     for each in listed(record):
-        name, *numbers, kept = cells(each, record, short=True)
-        table.add_row(name, *numbers, kept, style="bold" if each.quantizer == record.winner else None)
+        table.add_row(*cells(each, record, short=True), style="bold" if each.quantizer == record.winner else None)
     return table
 
 
@@ -55,10 +54,9 @@ def predicted(worth: Worth) -> float:
 
 
 def cells(entry: Confirmed, record: SearchRecord, short: bool = False) -> tuple[str, ...]:
-    """Return the row of a confirmed version; a `short` one without intervals, and with the names of limits alone."""
+    """Return the row of a confirmed version; a `short` one without intervals, and without the limits."""
     attacker = entry.attacker
     write = _value if short else interval
-    missed = [each.partition(",")[0].partition(":")[0] for each in entry.missed] if short else entry.missed
     return (
         clean(entry.quantizer, 400),
         "not tried" if entry.searched is None else write(entry.searched.exposure),
@@ -66,7 +64,7 @@ def cells(entry: Confirmed, record: SearchRecord, short: bool = False) -> tuple[
         percent(attacker.value, 1) if isinstance(attacker, Estimate) else "not attacked",
         utility_text(entry.again.utility.value, record.metric, DECIMALS),
         fixed(entry.again.bits, 2),
-        "kept" if not missed else "missed: " + "; ".join(map(clean, missed)),
+        "kept" if not entry.missed else "missed" if short else "missed: " + "; ".join(map(clean, entry.missed)),
     )
 
 
@@ -150,10 +148,12 @@ def _of_layers(record: SearchRecord) -> Iterator[str]:
     if len(record.layers) > 1:
         most = telling(record)
         spared = record.full_precision.exposure.value - most.alone.exposure.value
+        others = [each.alone.exposure.low for each in record.layers if each is not most]
+        doubt = "; the intervals of other layers overlap" if min(others) <= most.alone.exposure.high else ""
         yield (
             f"The layer that gives most of the training data away is {clean(most.layer)}: with it alone at "
             f"{clean(record.probe)} the exposure is {_moved(-spared)}, and the utility "
-            f"{_moved(most.alone.change.value)}."
+            f"{_moved(most.alone.change.value)}{doubt}."
         )
 
 
