@@ -24,6 +24,7 @@ PAGES = (
     "guides/audit-a-release.md",
     "guides/audit-what-was-forgotten.md",
     "guides/audit-your-own-model.md",
+    "guides/search-for-the-version-to-ship.md",
     "guides/write-a-quantizer.md",
     "guides/write-an-attack.md",
     "guides/send-and-file-the-report.md",

@@ -26,8 +26,8 @@ def search(
 ) -> None:
     """Search for the version to ship: hundreds of candidates on pairs trained once, the best of them audited elsewhere.
 
-    What is varied, and the limits, stand in the section [search] of FILE.toml. Ctrl-C keeps the front; the same command
-    goes on from there. Needs optuna: pip install 'quantmis[search]'.
+    What is varied, and the limits, stand in the section search of FILE.toml. Ctrl-C keeps the front; the same command
+    goes on from there. It needs optuna, which the extra search installs.
     """
     from quantmis.search.asking import search_file
     from quantmis.search.words import printed

@@ -33,6 +33,10 @@ RANDOM_FIRST = 20
 """Candidates before the sampler learns from those that were measured; those of one version for all layers count."""
 
 
+ATTEMPTS, LEARNED = 12, 3
+"""Proposals for one candidate at most, where they bring nothing new; of these so many by what was learnt."""
+
+
 @dataclass(frozen=True)
 class Tried:
     """Hold a candidate that was measured: its place in the search, how it is written, and what it is worth."""
@@ -74,17 +78,26 @@ class Search:
         """Try one more candidate and write it down."""
         number = len(self.tried)
         with _quietly(self._optuna):
-            self._study.sampler = self._sampler(number)
-            if number < len(self._starts):
-                self._study.enqueue_trial(dict(self._starts[number]))
-            trial = self._study.ask()
-            quantizer = self._space.quantizer(self._space.suggested(trial))
+            trial, quantizer = self._proposed(number)
             name = spelling(quantizer)
             worth = self._known[name] if name in self._known else judged(quantizer)
             self._tell(trial, name, worth)
         self._known[name] = worth
         self.tried.append(Tried(number, name, worth))
         return self.tried[-1]
+
+    def _proposed(self, number: int) -> tuple[Any, Quantizer]:
+        """Return what is tried next: something new, where a few proposals bring it."""
+        if number < len(self._starts):
+            self._study.enqueue_trial(dict(self._starts[number]))
+        for attempt in range(ATTEMPTS):
+            self._study.sampler = self._sampler(number, attempt)
+            trial = self._study.ask()
+            quantizer = self._space.quantizer(self._space.suggested(trial))
+            if spelling(quantizer) not in self._known or attempt == ATTEMPTS - 1:
+                return trial, quantizer
+            self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)  # which no sampler learns from
+        raise AssertionError("a proposal was returned")
 
     def _tell(self, trial: Any, name: str, worth: Judged) -> None:
         for key, shortfall in worth.shortfalls.items():
@@ -93,11 +106,12 @@ class Search:
         trial.set_user_attr("judged", asdict(worth))
         self._record.add_trial(self._study.tell(trial, worth.objectives))
 
-    def _sampler(self, number: int) -> Any:
-        seed = seeds.integer(self._seed, "search", number) % 2**32
-        return self._optuna.samplers.TPESampler(
-            seed=seed, n_startup_trials=RANDOM_FIRST, multivariate=True, constant_liar=False
-        )
+    def _sampler(self, number: int, attempt: int) -> Any:
+        """Return what proposes: it learns from what was tried, and draws at random once it only repeats that."""
+        seed, samplers = seeds.integer(self._seed, "search", number, attempt) % 2**32, self._optuna.samplers
+        if attempt >= LEARNED:
+            return samplers.RandomSampler(seed=seed)
+        return samplers.TPESampler(seed=seed, n_startup_trials=RANDOM_FIRST, multivariate=True, constant_liar=False)
 
     def front(self) -> list[Tried]:
         """Return the candidates within all limits that no other beats in exposure, utility and bits.
@@ -105,8 +119,9 @@ class Search:
         Of those that are worth just the same, as with groups that are larger than a row, the first stands for all.
         """
         with _quietly(self._optuna):
-            numbers = sorted(trial.number for trial in self._study.best_trials)
-        once = {self.tried[each].judged.objectives: self.tried[each] for each in reversed(numbers)}
+            names = {trial.user_attrs["quantizer"] for trial in self._study.best_trials}
+        best = [each for each in self.tried if each.quantizer in names]
+        once = {each.judged.objectives: each for each in reversed(best)}
         return sorted((each for each in once.values() if each.judged.is_within), key=lambda each: each.number)
 
 
