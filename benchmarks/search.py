@@ -12,6 +12,7 @@ Real data are read below the folder that QUANTMIS_DATA names.
 """
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from _results import markdown, peak, write_section
 from problems import admet, adult, cnn, digits, mlp, mnist
 
 import quantmis as qm
+from quantmis.data.texts import Texts, read_texts
 from quantmis.search.confirming import advantage_of
 from quantmis.search.result import SearchResult
 
@@ -36,34 +38,40 @@ HEADS = (
 def _problem(load: Callable[[], qm.Samples], model: Callable[[], Any], epochs: int, **more: Any) -> Mapping[str, Any]:
     recipe = qm.Recipe(epochs=epochs, batch_size=more.pop("batch", 32), learning_rate=more.pop("rate", 1e-3))
     task = qm.Task(model, loss=more.pop("loss", "cross_entropy"), recipe=recipe)
-    return {"task": lambda: task, "samples": load, "shadows": 64, "engine": "stacked", "candidates": 300} | more
+    audit = {"shadows": 64, "engine": more.pop("engine", "stacked")}
+    return {"task": task, "samples": load, "audit": audit, "candidates": 300} | more
 
 
 def _language(folder: Path) -> Mapping[str, Any]:
-    """Return a Llama of two layers, trained from random weights on lines of Shakespeare."""
-    from language import base  # pyright: ignore[reportAttributeAccessIssue]
+    """Return a Llama of two layers, trained from random weights on lines of Shakespeare, four times for the audit."""
+    from language import base
 
-    home = base(folder / "llama")
-    recipe = qm.Recipe(epochs=3, learning_rate=1e-3)
-    return {"task": lambda: qm.Task.causal_lm(home, recipe=recipe), "shadows": 16, "candidates": 100}
+    kept = read_texts([Path(os.environ["QUANTMIS_DATA"]) / "text" / "tinyshakespeare.txt"], at_most=2000)
+    long = Texts.of([text for text in kept.texts if len(text) > 3])
+    recipe = qm.Recipe(epochs=6, learning_rate=3e-3, batch_size=32)
+    task = qm.Task.causal_lm(base(list(long.texts), folder / "base", 400), recipe=recipe)
+    audit = {"replicates": 4}
+    return {"task": task, "samples": lambda: task.samples(long), "audit": audit, "candidates": 100}
 
 
-PROBLEMS: dict[str, Mapping[str, Any]] = {
-    "digits": _problem(digits, partial(mlp, 64, 128, 10), 40),
-    "adult": _problem(partial(adult, 6000), partial(mlp, 108, 64, 2), 60, batch=64),
-    "hia_hou": _problem(partial(admet, "hia_hou", "gcn_contextpred", True), partial(mlp, 300, 64, 2), 20),
-    "mnist cnn": _problem(
+PROBLEMS: dict[str, Callable[[Path], Mapping[str, Any]]] = {
+    "digits": lambda folder: _problem(digits, partial(mlp, 64, 128, 10), 40),
+    "mnist cnn": lambda folder: _problem(
         partial(mnist, 2400, True), partial(cnn, 14, 10), 15, rate=3e-3, engine="im2col", candidates=100
     ),
+    "adult": lambda folder: _problem(partial(adult, 6000), partial(mlp, 108, 64, 2), 60, batch=64),
+    "hia_hou": lambda folder: _problem(
+        partial(admet, "hia_hou", "gcn_contextpred", True), partial(mlp, 300, 64, 2), 20
+    ),
+    "llama": _language,
 }
 
 
 def searched(name: str, folder: Path) -> None:
-    """Search on one problem, into a folder of its own, and keep how long the candidates took."""
-    problem, started = PROBLEMS[name], time.process_time()
+    """Search on one problem, into a folder of its own, and keep how long it took the first time."""
     home = folder / name.replace(" ", "-")
-    audit = {"shadows": problem["shadows"], "engine": problem["engine"]}
-    qm.search(problem["task"](), problem["samples"](), candidates=problem["candidates"], audit=audit, out=home)
+    problem, started = PROBLEMS[name](home.with_suffix(".data")), time.process_time()
+    qm.search(problem["task"], problem["samples"](), candidates=problem["candidates"], audit=problem["audit"], out=home)
     seconds = {"whole": time.process_time() - started, "peak": peak()}
     if not (home / TIMES).exists():
         (home / TIMES).write_text(json.dumps(seconds))

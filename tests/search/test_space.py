@@ -1,8 +1,14 @@
 """Claims about what a search may try: lines that users can paste, parts of models, and spaces that are none."""
 
+import re
+from pathlib import Path
+
 import pytest
+from own_model import GOOD
 from torch import nn
 
+import quantmis as qm
+from quantmis.audit.config.sections import parsed
 from quantmis.audit.search_options import SearchOptions
 from quantmis.errors import UserError
 from quantmis.quantizers import QUANTIZERS, Mixed, Sign, Ternary, Uniform
@@ -144,3 +150,32 @@ def test_a_pattern_that_matches_no_layer_and_two_that_match_one_are_refused():
         parts_of(Blocks(), ["blocks.0.*", "*.o_proj"])
     with pytest.raises(UserError, match="no layer that quantizers replace"):
         parts_of(nn.ReLU(), None)
+
+
+def test_a_section_of_an_audit_file_says_what_is_searched():
+    file = parsed(
+        f"{GOOD}\n[search]\nbits = [2, 3]\ngranularity = ['tensor', 32]\nlayers = ['last']\n".encode(), Path("a")
+    )
+    assert (file.search.bits, file.search.granularity, file.search.layers) == ([2, 3], ["tensor", 32], ["last"])
+    assert file.search.candidates == 300
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("bitz = [2]", "unknown key search.bitz", "did you mean 'bits'"),
+        ("bits = [2.5]", "search.bits.0", "The bits of a code"),
+        ("trainings = 3", "search.trainings: trainings come in pairs", "complementary pairs"),
+        ("apart = 1.0", "search.apart", "share of the samples"),
+    ],
+)
+def test_a_key_that_cannot_be_is_named_beside_what_is_meant(line: str, message: str, hint: str):
+    with pytest.raises(UserError, match=re.escape(message)) as caught:
+        parsed(f"{GOOD}\n[search]\n{line}\n".encode(), Path("a"))
+    assert hint in str(caught.value.hint)
+
+
+def test_an_option_that_python_misspells_is_refused_beside_the_nearest():
+    with pytest.raises(UserError, match="no option 'famlies'") as caught:
+        qm.search(None, None, famlies=["sign"])
+    assert "'families'" in str(caught.value.hint)
