@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from quantmis.audit.options import AuditOptions
 from quantmis.audit.search_options import SearchOptions
 from quantmis.audit.settings import QUANTIZERS_BY_DEFAULT, quantizers_of
@@ -71,7 +73,7 @@ class SearchRequest:
         return tuple(each for each in quantizers_of(named) if each != Identity())
 
     @cached_property
-    def _rows(self) -> tuple[Rows, Rows]:
+    def _rows(self) -> tuple[np.ndarray, np.ndarray]:
         return divided(self.samples, self.search.apart, self.options.seed)
 
     @property
