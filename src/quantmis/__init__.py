@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from quantmis.audit import audit
+from quantmis.search import search
 
 # Threads of torch that wait must sleep, not spin: on a busy machine spinning makes small models 20 times slower. It
 # is read when torch is first imported, and a setting of the user's own stands.
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from quantmis.evidence import Evidence
     from quantmis.models import Recipe, Task
     from quantmis.models.hugging_face import HuggingFace
+    from quantmis.search.result import SearchResult
     from quantmis.stats import Estimate, Unmeasured
     from quantmis.tracking import log_to_mlflow
 
@@ -41,6 +43,7 @@ __all__ = [
     "HuggingFace",
     "Recipe",
     "Samples",
+    "SearchResult",
     "Target",
     "Task",
     "Texts",
@@ -53,6 +56,7 @@ __all__ = [
     "log_to_mlflow",
     "quantizers",
     "read_samples",
+    "search",
     "stats",
     "theory",
 ]
@@ -65,6 +69,7 @@ _HOMES = {
     "HuggingFace": "quantmis.models.hugging_face",
     "Recipe": "quantmis.models",
     "Samples": "quantmis.data",
+    "SearchResult": "quantmis.search.result",
     "Target": "quantmis.audit.target.target",
     "Task": "quantmis.models",
     "Texts": "quantmis.data.texts",

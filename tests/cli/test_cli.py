@@ -53,6 +53,7 @@ def test_the_report_is_written_again_without_torch(demo: tuple[Path, subprocess.
         (("demo", "--shadows", "7"), "even number, got 7", "complementary pairs"),
         (("list", "quantisers"), "no list of 'quantisers'", "did you mean 'quantizers'"),
         (("audit", "/nowhere.toml"), "cannot read /nowhere.toml", "name an audit file"),
+        (("search", "/nowhere.toml"), "cannot read /nowhere.toml", "name an audit file"),
     ],
 )
 def test_what_cannot_run_ends_with_two_a_message_and_a_hint(arguments: tuple[str, ...], message: str, hint: str):

@@ -29,10 +29,13 @@ from quantmis.quantizers.probe import require_computes
 from quantmis.registry import spelling
 
 TRIED = FEW
-OWN = (".lock", "results.json", "report.html", "store", "tables", "tables/target", "weights")
-"""What an audit writes, none of which may be a link."""
+OWN = (
+    *(".lock", "results.json", "report.html", "store", "tables", "tables/target", "weights"),
+    *("search", "search/store", "search.json", "search.html", "winner.safetensors"),
+)
+"""What an audit and a search write, none of which may be a link."""
 
-TRACES = {"results.json", "store", "tables"}
+TRACES = {"results.json", "store", "tables", "search"}
 """Names that tell the folder of an audit from others."""
 
 

@@ -14,18 +14,8 @@ COULD_NOT_RUN = 2
 INTERRUPTED = 130
 
 COMMANDS = (
-    "demo",
-    "audit",
-    "plan",
-    "init",
-    "schema",
-    "report",
-    "gate",
-    "attest",
-    "compare",
-    "verify",
-    "reproduce",
-    "list",
+    *("demo", "audit", "search", "plan", "init", "schema", "report", "gate", "attest"),
+    *("compare", "verify", "reproduce", "list"),
 )
 """The commands in the order of `--help`; each is the function of that name in the file of that name."""
 

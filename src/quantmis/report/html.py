@@ -121,7 +121,7 @@ def _page(results: Results, parts: dict[str, Any], figure_styles: str) -> str:
         "report.html",
         results,
         figure_styles,
-        _asset("report.js"),
+        asset("report.js"),
         first=[spoken[index] for index in range(len(spoken)) if index in loud],
         further=[spoken[index] for index in range(len(spoken)) if index not in loud],
         frameworks=[summary(each, results) for each in built_in()],
@@ -154,9 +154,9 @@ def _first(sentences: list[Sentence]) -> set[int]:
 
 def fill(template: str, results: Results, styles: str = "", script: str = "", **parts: Any) -> str:
     """Return a page of ours about an audit as text: a template filled with `parts`, under a policy of its own."""
-    style = f"{_asset('report.css')}\n{styles}\n"
+    style = f"{asset('report.css')}\n{styles}\n"
     return (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             results=results,
@@ -180,7 +180,8 @@ def _digest(content: str) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return how pages are made from templates: all that is put into one is cleaned and escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("quantmis.report"),
         autoescape=True,
@@ -228,7 +229,8 @@ def _command(text: str) -> Markup:
     return Markup("\n").join(words.clean(line, TEXT_LIMIT) for line in text.splitlines()[:100])
 
 
-def _asset(name: str) -> str:
-    source = _environment().loader
+def asset(name: str) -> str:
+    """Return the text of a stylesheet or script of the report."""
+    source = environment().loader
     assert source is not None  # noqa: S101 -- for the type checker: the environment is made with one
-    return source.get_source(_environment(), name)[0]
+    return source.get_source(environment(), name)[0]

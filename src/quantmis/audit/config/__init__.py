@@ -21,6 +21,10 @@ accuracy = 0.98                   # what is known of it: an audit that measures 
 [audit]                           # the options of quantmis.audit
 quantizers = ["sign", "uniform(bits=4)"]
 shadows = 64
+
+[search]                          # of quantmis search: what may vary, and the limits
+bits = [2, 3, 4]
+policy = "policy.toml"
 """
 
 from quantmis.audit.config.building import samples_of, target_of, task_of

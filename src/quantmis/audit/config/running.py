@@ -29,14 +29,21 @@ def audit_file(path: Path, out: Path, overrides: dict[str, Any]) -> AuditResult:
     tables = read_tables(path)
     if tables is not None:
         return audit_tables_file(tables, path.parent, out, overrides)
-    file, options = _read(path, overrides)
-    _require_apart(out, file, path.parent)
-    task, samples, target = _described(file, path.parent)
+    file, options, described = asked_of(path, out, overrides)
     spoken = {name: value for name, value in overrides.items() if value is not None and name not in UNSPOKEN}
     words = [f"quantmis audit {printable(path.name)}", *(f"--{name} {value}" for name, value in spoken.items())]
-    request = audit_request(task, samples, target, options, out, " ".join(words))
+    request = audit_request(*described, options, out, " ".join(words))
     declared = Declared(None if file.auditor is None else file.auditor.declared(), file.release.declared())
     return run(replace(request, declared=declared), progress=True)
+
+
+def asked_of(
+    path: Path, out: Path, overrides: dict[str, Any]
+) -> tuple[AuditFile, AuditOptions, tuple[Task, Samples, Target | None]]:
+    """Return the file at `path`, its options with `overrides`, and what it describes: task, samples, target."""
+    file, options = _read(path, overrides)
+    _require_apart(out, file, path.parent)
+    return file, options, _described(file, path.parent)
 
 
 def _require_apart(out: Path, file: AuditFile, folder: Path) -> None:

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from quantmis.audit.config.words import explained
 from quantmis.audit.options import AuditOptions, Section
+from quantmis.audit.search_options import SearchOptions
 from quantmis.data.secrets import DRAWN
 from quantmis.data.sources import Data
 from quantmis.errors import UserError, require
@@ -204,6 +205,8 @@ class AuditFile(Section):
     """Who audits."""
     audit: AuditOptions = AuditOptions()
     """What to measure."""
+    search: SearchOptions = SearchOptions()
+    """What `quantmis search` may vary, and what its result must keep to."""
 
     @model_validator(mode="before")
     @classmethod
