@@ -174,7 +174,7 @@ class Target:
         """
         file = file_of(self.weights)
         if file is not None and self.quantized:
-            return formats.restore_into(task.empty(), file.path, file.rename).model.eval()
+            return formats.restore_into(task.empty(), file.path, file.rename, rounding=False).model.eval()
         model = self.given(task)
         return dequantized(task, model) if isinstance(model, Quantized) else model
 

@@ -23,15 +23,14 @@ STARTS = (
     (0, b"{", "JSON; weights are read from safetensors"),
 )
 NAMES = (
-    ((".trellis",), "EXL3 (exllamav3)", "gptq"),
-    ((".q_weight", ".q_groups"), "EXL2 (exllamav2)", "gptq"),
-    ((".W_q",), "HQQ", "gptq"),
+    ((".trellis",), "EXL3 (exllamav3)", "exl2"),
     ((".codebooks", ".codes"), "AQLM", "gptq"),
-    ((".weight._data", ".weight._scale"), "Quanto (optimum-quanto)", "torchao"),
-    ((".weight_scale_2",), "NVFP4 of ModelOpt", "compressed-tensors"),
-    ((".weight_scale_inv",), "FP8 in blocks, as DeepSeek writes it", "compressed-tensors"),
-    (("_blocks", "_scales"), "MXFP4 as GPT-OSS has it", "compressed-tensors"),
-    ((".scales", ".biases"), "MLX", "gptq"),
+    ((".Qidxs",), "QuIP#", "gptq"),
+    ((".centroids", ".indices"), "VPTQ", "gptq"),
+    ((".dense_weights", ".row_offsets"), "SpQR", "gptq"),
+    ((".qweight", ".dqscales"), "FP-Quant", "mxfp4"),
+    ((".scales", ".qbiases"), "Metal's kernels in transformers", "mlx"),
+    ((".weight_sf",), "NVFP4 laid out for one accelerator", "modelopt"),
 )
 """Names that tensors end with in formats that are not read, what the format is called, and the nearest that is."""
 
@@ -53,8 +52,8 @@ def look(path: Path) -> str:
 def quantized_as(names: Iterable[str]) -> tuple[str, str] | None:
     """Return the format that is not read here whose tensors have such names, and the nearest that is; or None.
 
-    >>> quantized_as(["fc.q_weight", "fc.q_groups", "fc.q_scale"])
-    ('EXL2 (exllamav2)', 'gptq')
+    >>> quantized_as(["fc.trellis", "fc.suh", "fc.svh"])
+    ('EXL3 (exllamav3)', 'exl2')
     """
     own = list(names)
     return next(
