@@ -116,7 +116,7 @@ def test_a_method_that_is_not_read_is_refused_by_its_name(tmp_path: Path):
 
 def test_a_configuration_of_another_format_than_the_tensors_is_refused(tmp_path: Path):
     with pytest.raises(UserError, match="its configuration says awq, its tensors are those of gptq"):
-        read(made.written(tmp_path, TENSORS["gptq"](), SOUND["awq"]))
+        read(made.written(tmp_path, made.gptq(made.draws(size=16)), SOUND["awq"]))
 
 
 def test_two_configurations_that_differ_are_refused(tmp_path: Path):

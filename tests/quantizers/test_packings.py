@@ -183,7 +183,8 @@ def test_fp8_is_read_whatever_shares_a_scale(tmp_path: Path, strategy: str):
     whole = {"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {"group_0": group}}
     path = made.written(tmp_path, tensors, whole)
     np.testing.assert_allclose(dequantized(path), weight, rtol=1e-6)
-    assert read(path).notes == ("activations (rounded where the file runs)",)
+    assert read(path).roundings.keys() == {"0"}
+    assert read(path).notes == ()
 
 
 def test_fp8_with_scales_that_fit_nothing_is_refused(tmp_path: Path):

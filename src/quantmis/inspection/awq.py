@@ -42,10 +42,24 @@ def packing_of(codes: Entry, zeros: Entry, scales: Entry) -> str | None:
 
 
 def fits(entries: Mapping[str, Entry]) -> bool:
-    """Say whether a file's tensors are those of AWQ, by the shapes of codes, zero points and scales."""
+    """Say whether a file's tensors are those of AWQ, by the shapes of codes, zero points and scales.
+
+    A small layer of gemv may have the shapes of GPTQ with groups of eight; the configuration tells them apart.
+    """
+    layers = [layer for layer in _layers(entries) if packing_of(*layer)]
+    return any(packing_of(*layer) != "gemv" or layer[0].shape[1] != layer[2].shape[1] for layer in layers)
+
+
+def may_be(entries: Mapping[str, Entry]) -> bool:
+    """Say whether a file's tensors can be those of AWQ where the configuration says so."""
+    return any(packing_of(*layer) for layer in _layers(entries))
+
+
+def _layers(entries: Mapping[str, Entry]) -> list[list[Entry]]:
+    """Return codes, zero points and scales of each layer that has all three."""
     names = [name.removesuffix(f".{PARTS[0]}") for name in entries if name.endswith(f".{PARTS[0]}")]
-    layers = [[entries.get(f"{name}.{part}") for part in PARTS] for name in names]
-    return any(all(layer) and packing_of(*layer) for layer in layers)  # pyright: ignore[reportArgumentType]
+    keys = [[f"{name}.{part}" for part in PARTS] for name in names]
+    return [[entries[key] for key in each] for each in keys if all(key in entries for key in each)]
 
 
 def require_read(where: str, words: Mapping[str, Any]) -> None:

@@ -56,7 +56,7 @@ KINDS = {
     "compressed-tensors": Kind(
         compressed_tensors.fits, compressed_tensors.require_read, ("compressed-tensors", "compressed_tensors")
     ),
-    "awq": Kind(awq.fits, awq.require_read, ("awq",)),
+    "awq": Kind(awq.fits, awq.require_read, ("awq",), awq.may_be),
     "gptq": Kind(gptq.fits, gptq.require_read, ("gptq",)),
     "bitsandbytes": Kind(bitsandbytes.fits, bitsandbytes.require_read, ("bitsandbytes",)),
     "torchao": Kind(torchao.fits, torchao.require_read, ("torchao",)),
@@ -72,9 +72,14 @@ GRAPH, BLOCKS, RECORD = "onnx", "gguf", "quantmis"
 KNOWN = f"{BLOCKS}, {GRAPH}, {', '.join(KINDS)} (safetensors)"
 
 
-def of_entries(path: Path, entries: Entries) -> str | None:
-    """Return the format that tensors are in, None for plain ones; `UserError` for a format that is not read."""
-    format = next((name for name, kind in KINDS.items() if kind.fits(entries)), None)
+def of_entries(path: Path, entries: Entries, words: Words | None = None) -> str | None:
+    """Return the format that tensors are in, None for plain ones; `UserError` for a format that is not read.
+
+    `words`: the configuration beside them, which decides between formats that have the same tensors.
+    """
+    said = [name for name, kind in KINDS.items() if (words or {}).get("quant_method") in kind.methods]
+    fitting = [name for name, kind in KINDS.items() if kind.fits(entries)]
+    format = next((name for name in said if fitting and KINDS[name].allows(entries)), fitting[0] if fitting else None)
     other = None if format else quantized_as(entries)
     if other is not None:
         raise UserError(

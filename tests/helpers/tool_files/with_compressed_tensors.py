@@ -5,8 +5,9 @@ import numpy as np
 import torch
 from common import folder_of, inputs, normal, written
 from compressed_tensors.compressors import ModelCompressor
+from compressed_tensors.compressors.nvfp4 import unpack_fp4_from_uint8
 from compressed_tensors.quantization import QuantizationConfig, apply_quantization_config, preset_name_to_scheme
-from compressed_tensors.quantization.lifecycle.forward import forward_quantize
+from compressed_tensors.quantization.lifecycle.forward import dequantize, forward_quantize
 from compressed_tensors.quantization.utils import calculate_qparams, generate_gparam
 from safetensors.torch import save_file
 
@@ -60,6 +61,14 @@ def ends(weight: torch.Tensor, args) -> tuple[torch.Tensor, torch.Tensor]:
     return groups.amin(2), groups.amax(2)
 
 
+def in_single(layer: torch.nn.Module) -> torch.Tensor:
+    """Return the weights of NVFP4 as the tool turns them back, in single precision; on its own it takes bfloat16."""
+    rows, half = layer.weight_packed.shape
+    codes = unpack_fp4_from_uint8(layer.weight_packed, rows, 2 * half, dtype=torch.float32)
+    scale, whole = layer.weight_scale.float(), layer.weight_global_scale
+    return dequantize(codes, scale, args=layer.quantization_scheme.weights, global_scale=whole, dtype=torch.float32)
+
+
 def rounded(layer: torch.nn.Module, x: torch.Tensor) -> np.ndarray:
     """Return the inputs of a layer as it rounds them."""
     return forward_quantize(layer, x.clone(), "input", layer.quantization_scheme.input_activations).numpy()
@@ -72,11 +81,14 @@ def main() -> None:
         model, folder = quantized(scheme), folder_of(f"compressed-tensors-{scheme.lower()}")
         compressor = ModelCompressor.from_pretrained_model(model)
         compressor.compress_model(model)
-        save_file({name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors")
+        save_file(
+            {name: value.contiguous() for name, value in model.state_dict().items()}, folder / "model.safetensors"
+        )
         compressor.update_config(str(folder))
         words = (folder / "config.json").read_text()
+        single = in_single(model[0]) if scheme.startswith("NVFP4") else None
         compressor.decompress_model(model)
-        model[0].weight.data = model[0].weight.data.float()
+        model[0].weight.data = model[0].weight.data.float() if single is None else single
         expected = {"0": model[0].weight.detach().numpy()}
         rounds = model[0].quantization_scheme.input_activations is not None
         with torch.no_grad():

@@ -90,7 +90,8 @@ def format_of(path: str | Path) -> str | None:
     """
     path = Path(path)
     if path.is_dir():
-        return of_entries(path, _joined(path, {file: head_of(file) for file in _parts(path)}))
+        entries = _joined(path, {file: head_of(file) for file in _parts(path)})
+        return of_entries(path, entries, configuration(path))
     require(path.exists(), f"there is no file {path}")
     start = _start(path)
     if start.startswith((gguf.MAGIC, b"PK\x03\x04")) or looks_like_pickle(start):
@@ -98,7 +99,7 @@ def format_of(path: str | Path) -> str | None:
     if looks_like_onnx(start):
         return GRAPH
     head = _head(path)
-    return RECORD if head.words.get("format") == FORMAT else of_entries(path, head.tensors)
+    return RECORD if head.words.get("format") == FORMAT else of_entries(path, head.tensors, configuration(path.parent))
 
 
 def rounds_inputs(path: str | Path) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from quantmis.errors import require
 from quantmis.inspection import modelopt, quanto, torchao
 from quantmis.inspection.roundings import BITNET, MODELOPT, Rounding, algorithm, by_group, of_fp8
 from quantmis.quantizers.formats.activations import RoundedInputs
@@ -27,10 +28,10 @@ def computed_beside(
         return _with_scales(by_group(where, words, layers), tensors, "input_scale", "input_global_scale"), notes
     if format == "fp8":
         kept = "activation_scale" if any(name.endswith(".activation_scale") for name in tensors) else "input_scale"
-        return _with_scales(dict.fromkeys(layers, of_fp8(words)), tensors, kept, ""), notes
+        return _with_scales(dict.fromkeys(layers, of_fp8(words)), tensors, kept, kept), notes
     if format == "modelopt":
         own = MODELOPT.get(algorithm(words, tensors))
-        hooks = _with_scales(dict.fromkeys(layers, own) if own else {}, tensors, "input_scale", "")
+        hooks = _with_scales(dict.fromkeys(layers, own) if own else {}, tensors, "input_scale", "input_scale")
         return {name: _divided(hook) for name, hook in hooks.items()}, notes
     if format == "bitnet":
         return {name: RoundedInputs(BITNET) for name in layers}, notes
@@ -50,14 +51,18 @@ def _with_scales(
     how: Mapping[str, Rounding], tensors: Mapping[str, Tensor], static: str, whole: str
 ) -> dict[str, RoundedInputs]:
     """Return the hooks of layers with the scale that the file keeps: of static ones, or the `whole` of two levels."""
-    return {
-        name: RoundedInputs(
-            each,
-            tensors.get(f"{name}.{whole if each.two_levels and whole else static}"),
-            tensors.get(f"{name}.input_zero_point") if each.static and not each.symmetric else None,
-        )
-        for name, each in how.items()
-    }
+    return {name: _with_scale(name, each, tensors, whole if each.two_levels else static) for name, each in how.items()}
+
+
+def _with_scale(name: str, how: Rounding, tensors: Mapping[str, Tensor], part: str) -> RoundedInputs:
+    if not (how.static or how.two_levels):
+        return RoundedInputs(how)
+    scale = tensors.get(f"{name}.{part}")
+    require(
+        scale is not None and scale.numel() == 1, f"{name} rounds its inputs by a {part} that the file does not have"
+    )
+    zero = None if how.symmetric else tensors.get(f"{name}.input_zero_point")
+    return RoundedInputs(how, scale, zero)
 
 
 def _divided(hook: RoundedInputs) -> RoundedInputs:

@@ -84,6 +84,15 @@ def _packed(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> Qua
     return signed(name, bits, unpacked(packed, bits, columns), scale, zero, size, order)
 
 
+def _levels(codes: Tensor, words: Mapping[str, Any]) -> int:
+    """Return how many values codes of a byte each can take: what the configuration says, where they keep to it."""
+    own = {bits for each in _weights(words) for bits in numbers(each, "num_bits")}
+    bits = own.pop() if len(own) == 1 else 8
+    low, high = codes.aminmax()
+    fits = 1 <= bits <= 8 and int(low) >= -(2 ** (bits - 1)) and int(high) < 2 ** (bits - 1)
+    return 2**bits if fits else 256
+
+
 def _zero_points(name: str, zeros: Tensor, bits: int, shape: tuple[int, int]) -> Tensor:
     """Return zero points as unsigned codes: packed along the outputs, or signed bytes as older files have them."""
     if zeros.dtype == torch.int8:
@@ -115,7 +124,7 @@ def _plain(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> Quan
         name=name,
         codes=codes,
         scale=scale,
-        levels=256,
+        levels=_levels(codes, words),
         group_size=codes.numel() if axis is None else group_size(name, columns, scale.shape[1], _sizes(words)),
         axis=axis,
         zero_point=None if zero is None or not bool(zero.any()) else zero.reshape(scale.shape).to(torch.int8),
