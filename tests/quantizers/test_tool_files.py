@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from quantmis.errors import UserError
 from quantmis.quantizers.formats import format_of, read, restore, rounds_inputs
 from quantmis.tensor_files import head_of
 
@@ -83,7 +82,7 @@ def test_experts_in_one_tensor_are_put_where_transformers_has_them():
         np.testing.assert_array_equal(restored.model.get_parameter(name).detach().transpose(1, 2), value)
     assert {layer.name for layer in restored.layers} == expected_of("gpt-oss").keys()
     assert restored.bits_per_weight == pytest.approx(4.25)
-    assert not any("experts.gate_up_proj" == name for name in restored.untouched)
+    assert not any(name == "experts.gate_up_proj" for name in restored.untouched)
 
 
 @pytest.mark.parametrize("name", FOLDERS)

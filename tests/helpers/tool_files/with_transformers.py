@@ -50,8 +50,15 @@ def bitnet() -> None:
 def gpt_oss() -> None:
     """Write a GPT-OSS of one layer and two experts, whose codes are drawn, and read it back with turned matrices."""
     config = GptOssConfig(
-        **{"vocab_size": 32, "hidden_size": 64, "intermediate_size": 32, "num_hidden_layers": 1, "head_dim": 16},
-        **{"num_attention_heads": 2, "num_key_value_heads": 1, "num_local_experts": 2, "num_experts_per_tok": 1},
+        vocab_size=32,
+        hidden_size=64,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        head_dim=16,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        num_local_experts=2,
+        num_experts_per_tok=1,
     )
     torch.manual_seed(0)
     model, folder = GptOssForCausalLM(config), folder_of("gpt-oss")
