@@ -161,7 +161,7 @@ def looks_like_onnx(start: bytes) -> bool:
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of the bytes of a file, or of all files that make a model: a folder's, ONNX's data, GGUF's parts.
+    """Return the SHA-256 of a file, or of all files that make a model: a folder's, ONNX's data, GGUF's parts.
 
     Of more files than one, names and sizes go in too. Raises `UserError` where one of them is no file.
     """

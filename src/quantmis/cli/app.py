@@ -13,7 +13,20 @@ from quantmis.errors import UserError
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
 
-COMMANDS = ("demo", "audit", "plan", "init", "schema", "report", "gate", "compare", "verify", "reproduce", "list")
+COMMANDS = (
+    "demo",
+    "audit",
+    "plan",
+    "init",
+    "schema",
+    "inspect",
+    "report",
+    "gate",
+    "compare",
+    "verify",
+    "reproduce",
+    "list",
+)
 """The commands in the order of `--help`; each is the function of that name in the file of that name."""
 
 

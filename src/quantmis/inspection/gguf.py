@@ -168,3 +168,32 @@ def unknown_type(name: str, kind: int) -> UserError:
     return UserError(
         f"{name} is of ggml's type {UNREAD.get(kind, kind)}, which is not read here", hint=f"read are {read}"
     )
+
+
+BLOCKS = {
+    "Q4_0": (32, 18, 32),
+    "Q4_1": (32, 20, 32),
+    "Q5_0": (32, 22, 32),
+    "Q5_1": (32, 24, 32),
+    "Q8_0": (32, 34, 32),
+    "Q2_K": (256, 84, 16),
+    "Q3_K": (256, 110, 16),
+    "Q4_K": (256, 144, 32),
+    "Q5_K": (256, 176, 32),
+    "Q6_K": (256, 210, 16),
+    "TQ1_0": (256, 54, 256),
+    "TQ2_0": (256, 66, 256),
+    "Q1_0": (128, 18, 128),
+    "IQ1_S": (256, 50, 32),
+    "IQ1_M": (256, 56, 16),
+    "IQ2_XXS": (256, 66, 32),
+    "IQ2_XS": (256, 74, 16),
+    "IQ2_S": (256, 82, 16),
+    "IQ3_XXS": (256, 98, 32),
+    "IQ3_S": (256, 110, 32),
+    "IQ4_NL": (32, 18, 32),
+    "IQ4_XS": (256, 136, 32),
+    "MXFP4": (32, 17, 32),
+    "NVFP4": (64, 36, 16),
+}
+"""Weights of a block, its bytes, and weights that share a scale, by the name of a type."""

@@ -6,6 +6,9 @@ from pathlib import Path
 from quantmis.files import opened
 
 HEAD = 64
+NEAREST = {"LiteRT": "onnx", "ExecuTorch": "torchao", "llama.cpp": "gguf", "OpenVINO": "onnx", "NumPy": "safetensors"}
+"""The nearest format that is read, by a word of what a file looks like."""
+
 STARTS = (
     (0, b"version https://git-lfs", "a pointer of Git LFS, and not the file itself: git lfs pull fetches it"),
     (0, b"\x89HDF\r\n", "an HDF5 file, as Keras writes them"),
@@ -47,6 +50,15 @@ def look(path: Path) -> str:
     with opened(path) as file:
         start = file.read(HEAD)
     return next((words for at, magic, words in STARTS if start[at : at + len(magic)] == magic), "")
+
+
+def nearest_of(words: str) -> str:
+    """Return the nearest format that is read, by what a file looks like; an empty text where there is none.
+
+    >>> nearest_of("a LiteRT (TensorFlow Lite) file")
+    'onnx'
+    """
+    return next((nearest for word, nearest in NEAREST.items() if word in words), "")
 
 
 def quantized_as(names: Iterable[str]) -> tuple[str, str] | None:
