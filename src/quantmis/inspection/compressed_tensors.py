@@ -77,5 +77,5 @@ def require_groups(where: str, words: Mapping[str, Any], vocabulary: Vocabulary)
         require(plain, f"{where}: targets of {name} are no list of names")
         for target in (each for each in targets if each.startswith(PATTERN)):
             require_short_work(f"{where}: targets of {name}", target.removeprefix(PATTERN))
-        for part, vocabulary in (("weights", WEIGHTS), ("input_activations", ACTIVATIONS)):
-            require_understood(f"{where}: {part} of {name}", group.get(part) or {}, vocabulary)
+        for part, own in (("weights", WEIGHTS), ("input_activations", ACTIVATIONS)):
+            require_understood(f"{where}: {part} of {name}", group.get(part) or {}, own)

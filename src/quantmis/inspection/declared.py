@@ -198,6 +198,7 @@ DECLARED = (
         made="bitsandbytes.linear4bit, bitsandbytes.linear8bit",
         since="0.1",
     ),
+    Declared("FP8, by rows or whole", "torchao", "torchao", "here", "torchao 0.18.0", "0", cases=("torchao-float8",)),
     Declared(
         "integers of 2 to 8 bits", "torchao", "torchao", "here", "torchao 0.18.0", "0", made="torchao.*", since="0.1"
     ),

@@ -116,10 +116,11 @@ def _safetensors(path: Path, files: list[Path]) -> Inspection:
     if format is None:
         return Inspection(str(path), f"safetensors, {PLAIN}", unquantized=plain, **_good(PLAIN))
     header |= _numbers(format, files, heads)
-    layers, rest = layers_of(format, entries, words, header)
+    verdict = _verdict(path, format, words, header, entries)
+    layers, rest = layers_of(format, entries, words if verdict["is_read"] else {}, header)
     said = {name: _short(value) for name, value in words.items()}
-    found = Inspection(str(path), f"safetensors of {format}", format, _tool(words, header), (), "", layers, rest, said)
-    return replace(found, **_verdict(path, format, words, header, entries))
+    what, tool = f"safetensors of {format}", _tool(words, header)
+    return Inspection(str(path), what, format, tool, (), "", layers, rest, said, **verdict)
 
 
 def _numbers(format: str, files: list[Path], heads: list[Head]) -> dict[str, str]:

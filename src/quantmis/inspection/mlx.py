@@ -34,9 +34,9 @@ def require_read(where: str, words: Mapping[str, Any]) -> None:
     for name, value in words.items():
         if _is_layer(name, value) and isinstance(value, dict):
             require_understood(f"{where}: {name}", value, LAYER)
-    for name in ("group_size",):
-        size = words.get(name)
-        require(size is None or (type(size) is int and size > 0), f"{where}: {name} = {size!r} is no size")
+    for each in (words, *(value for value in words.values() if isinstance(value, dict))):
+        size = each.get("group_size")
+        require(size is None or (type(size) is int and size > 0), f"{where}: group_size = {size!r} is no size")
 
 
 def _is_layer(name: str, value: Any) -> bool:

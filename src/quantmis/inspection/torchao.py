@@ -8,13 +8,14 @@ from quantmis.inspection.words import Vocabulary, require_understood, words_of
 from quantmis.tensor_files import Entry
 
 PARTS = ("_weight_qdata", "_weight_scale", "_weight_zero_point")
-KINDS = ("Int8Tensor", "IntxUnpackedToInt8Tensor")
+KINDS = ("Int8Tensor", "IntxUnpackedToInt8Tensor", "Float8Tensor")
 WORDS = Vocabulary(
     words_of("quant_method quant_type quant_type_kwargs modules_to_not_convert include_input_output_embeddings")
     | {"untie_embedding_weights"}
 )
 HEADER = Vocabulary(
-    words_of("block_size dtype target_dtype act_quant_kwargs activation_quantization"), {"reduce_range": (False, True)}
+    words_of("block_size dtype target_dtype act_quant_kwargs activation_quantization mm_config kernel_preference"),
+    {"reduce_range": (False, True)},
 )
 """What the head may say of a tensor; activations are told apart from weights by `rounds_activations`."""
 

@@ -40,6 +40,7 @@ def require_understood(where: str, words: Mapping[str, Any], vocabulary: Vocabul
 
     >>> require_understood("config.json", {"bits": 4, "rotation": None}, Vocabulary(frozenset({"bits"})))
     """
+    require(isinstance(words, Mapping), f"{where} is no table")
     for name, value in words.items():
         if name in vocabulary.free or any(value == each for each in NOTHING):
             continue

@@ -105,12 +105,11 @@ def format_of(path: str | Path) -> str | None:
 def rounds_inputs(path: str | Path) -> bool:
     """Say whether a file rounds inputs of layers in a way that `restore` repeats; heads and a configuration tell."""
     path = Path(path)
-    format = format_of(path)
-    if format not in READERS:
+    if format_of(path) not in READERS:
         return False
-    files = _parts(path) if path.is_dir() else [path]
-    names = [name for file in files for name in head_of(file).tensors]
-    return rounds(format, configuration(path if path.is_dir() else path.parent), names)
+    entries = _joined(path, {file: head_of(file) for file in (_parts(path) if path.is_dir() else [path])})
+    words = configuration(path if path.is_dir() else path.parent)
+    return rounds(agreed(path, words, entries), words, entries)
 
 
 def read(path: str | Path) -> Artefact:

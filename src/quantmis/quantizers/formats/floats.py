@@ -69,7 +69,7 @@ def _scales(name: str, scale: Tensor, shape: tuple[int, int], block: Sequence[in
         return scale.reshape(shape[0], -1).contiguous()
     blocks = tuple(-(-size // each) for size, each in zip(shape, block, strict=True))
     require(tuple(scale.shape) == blocks, f"{name}: scales {list(scale.shape)} are not those of blocks {list(block)}")
-    return scale.repeat_interleave(block[0], dim=0)[: shape[0]].contiguous()
+    return scale.repeat_interleave(min(block[0], shape[0]), dim=0)[: shape[0]].contiguous()
 
 
 def four_bits(name: str, packed: Tensor, scale: Tensor, whole: Tensor | None) -> QuantizedLayer:

@@ -13,6 +13,7 @@ from torch import Tensor
 from quantmis.errors import require
 from quantmis.inspection.torchao import HEADER, KINDS, PARTS
 from quantmis.inspection.words import require_understood
+from quantmis.quantizers.formats.floats import eight_bits
 from quantmis.quantizers.formats.packing import Layers, group_size, parts_read
 from quantmis.quantizers.record import QuantizedLayer
 from quantmis.tensor_files import strict_json
@@ -30,6 +31,8 @@ def _layer(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> Quan
     parts = set(head.get("_tensor_data_names", ())) - {part.removeprefix("_weight_") for part in PARTS}
     require(not parts, f"{name} has {', '.join(sorted(parts))}, which is not understood")
     codes = tensors[f"{name}._weight_qdata"]
+    if head["_type"] == "Float8Tensor":
+        return eight_bits(name, codes, tensors[f"{name}._weight_scale"], None, None)
     scale = tensors[f"{name}._weight_scale"].float().reshape(len(codes), -1)
     zero = tensors[f"{name}._weight_zero_point"].reshape(scale.shape).to(torch.int8)
     bits = int(head["_data"].get("target_dtype", {"_data": "int8"})["_data"].removeprefix("int"))
