@@ -1,5 +1,6 @@
 """The quantized layers of safetensors files, from their heads: which tensors belong together, and of how many bits."""
 
+import re
 from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
@@ -60,8 +61,9 @@ def _layer(
     bits = None if codes is None else _bits(format, name, codes, scale, words, entries, header)
     stored = 0 if codes is None else prod(codes.shape) * BITS[codes.kind]
     weights = None if not bits else int(stored // bits)
-    if format == "hqq" and f"{name}.shape" in header:
-        weights = prod(int(size) for size in header[f"{name}.shape"].split())
+    if format == "hqq":
+        sizes = _told_numbers(header, f"{name}.shape")
+        weights = int(prod(sizes)) if sizes else None
     count = 0 if scale is None else prod(scale.shape)
     group = None if not weights or count <= 1 else -(-weights // count)
     kind = "" if codes is None else codes.kind
@@ -99,12 +101,18 @@ def _bits(
         return _number(mlx.said_of(name, words).get("bits"))
     if format == "quanto":
         said = words.get(name)
-        return _number(quanto.TYPES.get(said.get("weights")) if isinstance(said, dict) else None)
+        return _number(quanto.TYPES.get(str(said.get("weights"))) if isinstance(said, dict) else None)
     if format == "hqq":
-        return _number(float(header[f"{name}.nbits"])) if f"{name}.nbits" in header else None
+        return next(iter(_told_numbers(header, f"{name}.nbits")), None)
     if format == "torchao":
         return next((float(bits) for bits in range(1, 8) if f'"int{bits}"' in header.get(f"{name}.weight", "")), 8.0)
     return _of_blocks(codes, scale, words) if format in ("compressed-tensors", "modelopt") else None
+
+
+def _told_numbers(header: Mapping[str, str], name: str) -> list[float]:
+    """Return the numbers that a file says in words, none where these are no positive numbers."""
+    numbers = re.findall(r"(?:^| )(\d{1,12}(?:\.\d{1,20})?)(?= |$)", header.get(name, ""))
+    return [float(each) for each in numbers if float(each) > 0]
 
 
 def _of_blocks(codes: Entry, scale: Entry | None, words: Words) -> float | None:

@@ -21,8 +21,10 @@ SMALL = {
 }
 """Types of numbers that codes are, by their numbers in ONNX, and their bits."""
 
-CODED = ("DequantizeLinear", "MatMulNBits", "GatherBlockQuantized", "QMoE", "MatMulInteger", "QLinearMatMul")
-CODED += ("ConvInteger", "QLinearConv", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QGemm")
+CODED = (
+    *("DequantizeLinear", "MatMulNBits", "GatherBlockQuantized", "QMoE", "MatMulInteger", "QLinearMatMul"),
+    *("ConvInteger", "QLinearConv", "DynamicQuantizeMatMul", "MatMulIntegerToFloat", "QGemm"),
+)
 ROUNDED = ("DynamicQuantizeLinear", "QuantizeLinear", "DynamicQuantizeMatMul", "QLinearMatMul", "QLinearConv", "QGemm")
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quantmis.errors import require
+from quantmis.errors import UserError, require
 from quantmis.files import content_of
 from quantmis.tensor_files import LARGEST_JSON, strict_json
 
@@ -35,12 +35,13 @@ def words_of(*names: str) -> frozenset[str]:
     return frozenset(word for name in names for word in name.split())
 
 
-def require_understood(where: str, words: Mapping[str, Any], vocabulary: Vocabulary) -> None:
+def require_understood(where: str, words: object, vocabulary: Vocabulary) -> None:
     """Raise `UserError` for the first word, by its name, that is not in `known` or says what is not read.
 
     >>> require_understood("config.json", {"bits": 4, "rotation": None}, Vocabulary(frozenset({"bits"})))
     """
-    require(isinstance(words, Mapping), f"{where} is no table")
+    if not isinstance(words, Mapping):
+        raise UserError(f"{where} is no table")
     for name, value in words.items():
         if name in vocabulary.free or any(value == each for each in NOTHING):
             continue

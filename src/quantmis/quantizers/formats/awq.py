@@ -33,13 +33,13 @@ def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[Layers, d
 
 
 def _layer(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> QuantizedLayer:
-    parts = [tensors[f"{name}.{part}"] for part in PARTS]
-    packing = packing_of(*map(entry_of, parts))
-    shapes = ", ".join(str(list(each.shape)) for each in parts)
+    codes, zero, scale = (tensors[f"{name}.{part}"] for part in PARTS)
+    packing = packing_of(*map(entry_of, (codes, zero, scale)))
+    shapes = ", ".join(str(list(each.shape)) for each in (codes, zero, scale))
     require(packing, f"{name} is damaged, or in no packing of AWQ: its codes, zero points and scales are {shapes}")
     said = {str(words[word]).lower() for word in ("version", "format", "checkpoint_format") if words.get(word)}
     require(not said or said == {packing}, f"{name} is packed as {packing}, its configuration says {', '.join(said)}")
-    return {"gemm": _gemm, "gemv": _gemv, "gemv_fast": _gemv_fast}[str(packing)](name, *parts, words)
+    return {"gemm": _gemm, "gemv": _gemv, "gemv_fast": _gemv_fast}[str(packing)](name, codes, zero, scale, words)
 
 
 def _gemm(name: str, codes: Tensor, packed: Tensor, scale: Tensor, words: Mapping[str, Any]) -> QuantizedLayer:

@@ -6,6 +6,7 @@ scale of a group and output is (q + 1)^2 times `q_scale_max` of the group over 2
 of `q_scale`, [groups, outputs / 8]. A weight is (code - half of the levels) * scale.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ def _layer(name: str, tensors: dict[str, Tensor]) -> QuantizedLayer:
     )
     kept = 8.0 * sum(tensors[f"{name}.{part}"].nbytes for part in PARTS if f"{name}.{part}" in tensors)
     rest = kept - layer.nominal_bits - 8.0 * group.nbytes  # narrower codes than the widest are taken off here
-    return QuantizedLayer(**{**vars(layer), "scale_bits": rest})
+    return replace(layer, scale_bits=rest)
 
 
 def _groups(name: str, packed: Tensor, pairs: list[int]) -> list[tuple[int, int, int]]:
