@@ -37,11 +37,10 @@ STRANGE = {
         "pack_dtype": "int64",
         "checkpoint_format": "x",
     },
-    "awq": {"transform": "hadamard", "version": "gemv_fast", "bits_per_layer": [4, 3]},
+    "awq": {"transform": "hadamard", "version": "marlin", "bits_per_layer": [4, 3]},
     "compressed-tensors": {
         "transform_config": {"config_groups": {"R1": {"type": "hadamard"}}},
         "kv_cache_scheme": {"num_bits": 8},
-        "sparsity_config": {"format": "sparse-24-bitmask"},
         "format": "marlin-24",
         "rotation": True,
     },
@@ -81,6 +80,20 @@ def test_a_word_in_a_group_is_refused_by_its_name(tmp_path: Path, part: str, wor
     group = GROUP | {part: GROUP.get(part, {}) | {word: value}}
     path = made.written(tmp_path, TENSORS["compressed-tensors"](), COMPRESSED | {"config_groups": {"group_0": group}})
     with pytest.raises(UserError, match="is not understood"):
+        read(path)
+
+
+@pytest.mark.parametrize("words", [{"format": "marlin-24"}, {"format": "dense", "mystery": 1}, 3])
+def test_what_a_sparse_checkpoint_says_must_be_understood(tmp_path: Path, words: object):
+    path = made.written(tmp_path, TENSORS["compressed-tensors"](), COMPRESSED | {"sparsity_config": words})
+    with pytest.raises(UserError, match="sparsity_config"):
+        read(path)
+
+
+def test_every_group_of_a_configuration_is_held_to_the_same_words(tmp_path: Path):
+    groups = {"group_0": GROUP, "group_1": GROUP | {"weights": GROUP["weights"] | {"dynamic": True}}}
+    path = made.written(tmp_path, TENSORS["compressed-tensors"](), COMPRESSED | {"config_groups": groups})
+    with pytest.raises(UserError, match="weights of group_1: dynamic = True is not understood"):
         read(path)
 
 
