@@ -183,6 +183,8 @@ def files_of(path: Path) -> list[Path]:
         start = file.read(START)
     if start.startswith(GGUF):
         return gguf_parts(path)
+    if looks_like_openvino(path):
+        return [path, openvino_data(path)]
     return [path, *onnx_data(path)] if looks_like_onnx(start) else [path]
 
 
@@ -210,6 +212,20 @@ def gguf_parts(path: Path) -> list[Path]:
     missing = [each.name for each in there if not each.is_file()]
     require(not missing and count <= MOST_PARTS, f"{path}: the model has {count} parts, and {missing[:1]} is missing")
     return there
+
+
+def looks_like_openvino(path: Path) -> bool:
+    """Say whether a file is a network of OpenVINO: XML whose root is `net`."""
+    with opened(path) as file:
+        start = file.read(256)
+    return start.startswith(b"<?xml") and b"<net " in start
+
+
+def openvino_data(path: Path) -> Path:
+    """Return the file beside a network of OpenVINO that holds its numbers."""
+    data = path.with_suffix(".bin")
+    require(data.is_file() and not data.is_symlink(), f"{path}: its numbers, {data.name}, are no file beside it")
+    return data
 
 
 def onnx_data(path: Path) -> list[Path]:

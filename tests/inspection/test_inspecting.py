@@ -20,10 +20,11 @@ from quantmis.tensor_files import digest_of
 
 TOOLS = Path(__file__).parents[1] / "quantizers" / "data" / "tools"
 SMALL = TOOLS.parent / "small.gguf"
-CASES = [*sorted(TOOLS.iterdir()), SMALL, TOOLS.parent / "small.bitsandbytes.safetensors"]
+FOLDERS = [each / "model.xml" if (each / "model.xml").exists() else each for each in sorted(TOOLS.iterdir())]
+CASES = [*FOLDERS, SMALL, TOOLS.parent / "small.bitsandbytes.safetensors"]
 
 
-@pytest.mark.parametrize("path", CASES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_an_inspection_says_what_reading_shows(path: Path):
     found, own = inspect(path), read(path)
     assert found.format == own.format

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from quantmis.errors import UserError
 from quantmis.quantizers.formats import format_of, read, restore, rounds_inputs
 from quantmis.tensor_files import head_of
 
@@ -30,6 +31,8 @@ def expected_of(name: str) -> dict[str, np.ndarray]:
 def source(name: str) -> Path:
     """Return the file of a case, or the folder where a configuration lies beside it."""
     files = [each for each in (HERE / name).iterdir() if each.name not in ("expected.npz", "config.json")]
+    if (HERE / name / "model.xml").exists():
+        return HERE / name / "model.xml"
     whole = (HERE / name / "config.json").exists() or len(files) > 1
     return HERE / name if whole else files[0]
 
@@ -89,3 +92,30 @@ def test_experts_in_one_tensor_are_put_where_transformers_has_them():
 def test_heads_alone_tell_whether_inputs_are_rounded(name: str):
     assert rounds_inputs(source(name)) == bool(read(source(name)).roundings)
     assert format_of(source(name)) == read(source(name)).format
+
+
+@pytest.mark.parametrize("name", [name for name in FOLDERS if name.startswith("openvino")])
+def test_a_network_of_openvino_is_put_into_the_model_that_it_was_made_from(name: str):
+    restored = restore(nn.Sequential(nn.Linear(64, 16)), source(name))
+    np.testing.assert_allclose(restored.model[0].weight.detach().numpy(), expected_of(name)["0"], rtol=0, atol=1e-6)
+    bias = np.random.default_rng(2).normal(size=16).astype(np.float32)
+    np.testing.assert_array_equal(restored.model[0].bias.detach().numpy(), bias)
+    assert restored.untouched == ("activations (rounded where the file runs)",)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            b'<?xml version="1.0"?><!DOCTYPE net [<!ENTITY a "b">]><net name="n" version="11"/>',
+            "declares types or entities",
+        ),
+        (b'<?xml version="1.0"?><net name="n" version="11"><layers>', "is no XML"),
+        (b'<?xml version="1.0"?><net name="n" version="11"><layers><layer id="0"/></layers></net>', "is damaged"),
+    ],
+)
+def test_a_network_that_is_none_is_refused(tmp_path: Path, content: bytes, words: str):
+    (tmp_path / "model.xml").write_bytes(content)
+    (tmp_path / "model.bin").write_bytes(bytes(64))
+    with pytest.raises(UserError, match=words):
+        read(tmp_path / "model.xml")

@@ -218,6 +218,15 @@ DECLARED = (
         since="0.1",
     ),
     Declared("record of quantized layers", "quantmis", "quantmis", "here", "itself", "0", made="all", since="0.1"),
+    Declared(
+        "OpenVINO IR, weights of 8 and 4 bits",
+        "NNCF, optimum-intel",
+        "openvino",
+        "here",
+        "openvino 2026.4.1, nncf 3.4.0",
+        "1e-7",
+        cases=("openvino-",),
+    ),
     Declared("ONNX with QMoE", "onnxruntime-genai", "", "-", "refused by name", NOTHING),
     Declared(
         "W4A16_AWQ, NVFP4_AWQ, SmoothQuant",
@@ -232,8 +241,8 @@ DECLARED = (
         "EXL3, AQLM, QuIP#, VPTQ, SpQR, FP-Quant", "exllamav3 and others", "", "-", "named by its tensors", NOTHING
     ),
     Declared(
-        "OpenVINO IR, LiteRT, CoreML, ExecuTorch",
-        "NNCF, ai-edge, coremltools",
+        "LiteRT, CoreML, ExecuTorch",
+        "ai-edge, coremltools",
         "",
         "-",
         "named by its first bytes",

@@ -17,6 +17,7 @@ from quantmis.inspection.kinds import GRAPH, RECORD, agreed, of_entries
 from quantmis.inspection.layers import layers_of
 from quantmis.inspection.lookalikes import look, nearest_of
 from quantmis.inspection.onnx import graph_of
+from quantmis.inspection.openvino import network_of
 from quantmis.inspection.roundings import rounds
 from quantmis.inspection.words import configuration
 from quantmis.model_folders import require_sound
@@ -29,6 +30,7 @@ from quantmis.tensor_files import (
     files_of,
     head_of,
     looks_like_onnx,
+    looks_like_openvino,
     looks_like_pickle,
 )
 
@@ -85,6 +87,8 @@ def _file(path: Path) -> Inspection:
         return Inspection(str(path), what, why="it is not opened here", nearest="safetensors")
     if looks_like_onnx(start):
         return _read_or_said(path, lambda: graph_of(path))
+    if looks_like_openvino(path):
+        return _read_or_said(path, lambda: network_of(path))
     return _read_or_said(path, lambda: _safetensors(path, [path]))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from quantmis.errors import UserError, require
 from quantmis.files import opened
-from quantmis.inspection.kinds import BLOCKS, GRAPH, KNOWN, RECORD, agreed, of_entries
+from quantmis.inspection.kinds import BLOCKS, GRAPH, KNOWN, NETWORK, RECORD, agreed, of_entries
 from quantmis.inspection.lookalikes import look
 from quantmis.inspection.roundings import rounds
 from quantmis.inspection.words import configuration
@@ -33,6 +33,7 @@ from quantmis.quantizers.formats import (
     modelopt,
     mxfp4,
     onnx,
+    openvino,
     quanto,
     torchao,
 )
@@ -40,7 +41,7 @@ from quantmis.quantizers.formats.activations import RoundedInputs
 from quantmis.quantizers.formats.beside import ACTIVATIONS, computed_beside
 from quantmis.quantizers.record import QuantizedLayer
 from quantmis.quantizers.storage import FORMAT, read_safetensors, recorded, refuse_pickle
-from quantmis.tensor_files import START, Entry, Head, head_of, looks_like_onnx, looks_like_pickle
+from quantmis.tensor_files import START, Entry, Head, head_of, looks_like_onnx, looks_like_openvino, looks_like_pickle
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +99,8 @@ def format_of(path: str | Path) -> str | None:
         return BLOCKS if start.startswith(gguf.MAGIC) else None
     if looks_like_onnx(start):
         return GRAPH
+    if looks_like_openvino(path):
+        return NETWORK
     head = _head(path)
     return RECORD if head.words.get("format") == FORMAT else of_entries(path, head.tensors, configuration(path.parent))
 
@@ -131,6 +134,8 @@ def read(path: str | Path) -> Artefact:
     if looks_like_onnx(start):
         layers, others, rounds = onnx.contents(path)
         return Artefact(GRAPH, layers, others, (ACTIVATIONS,) if rounds else ())
+    if looks_like_openvino(path):
+        return Artefact(NETWORK, *openvino.contents(path), (ACTIVATIONS,))
     return _checkpoint(path, [path], path.parent)
 
 
