@@ -17,6 +17,7 @@ PREFIX = "self."
 CODES = {"u8": (8, False), "i8": (8, True), "u4": (4, False), "i4": (4, True)}
 """Types of codes, their bits, and whether they have a sign."""
 
+NUMBERS = ("f16", "f32", "f64")
 OF_LAYERS = ("/zero_point", "/scale")
 
 
@@ -71,7 +72,9 @@ def network_of(path: Path) -> Inspection:
     coded = [each for each in own if each.words.get("element_type") in CODES]
     layers = tuple(_layer(each, shapes) for each in coded)
     plain = tuple(
-        Plain(each.name, each.words.get("element_type", ""), shapes[each.name]) for each in own if each not in coded
+        Plain(each.name, each.words.get("element_type", ""), shapes[each.name])
+        for each in own
+        if each.words.get("element_type") in NUMBERS
     )
     why = "weights are those of the file; OpenVINO may round inputs of layers where it runs, which is not repeated"
     found = Inspection(str(path), "a network of OpenVINO", "openvino", "OpenVINO", (), "", layers, plain)
