@@ -71,11 +71,8 @@ def network_of(path: Path) -> Inspection:
     own = [each for each in constants if not each.name.endswith(OF_LAYERS)]
     coded = [each for each in own if each.words.get("element_type") in CODES]
     layers = tuple(_layer(each, shapes) for each in coded)
-    plain = tuple(
-        Plain(each.name, each.words.get("element_type", ""), shapes[each.name])
-        for each in own
-        if each.words.get("element_type") in NUMBERS
-    )
+    kinds = {each.name: each.words.get("element_type", "") for each in own}
+    plain = tuple(Plain(name, kind, shapes[name]) for name, kind in kinds.items() if kind in NUMBERS)
     why = "weights are those of the file; OpenVINO may round inputs of layers where it runs, which is not repeated"
     found = Inspection(str(path), "a network of OpenVINO", "openvino", "OpenVINO", (), "", layers, plain)
     return replace(found, is_read=bool(layers), why=why if layers else "it is not quantized")

@@ -80,9 +80,7 @@ def _record(node: Node, scale: Tensor, zero: Node | None, data: memoryview) -> Q
     rows, count = len(codes), scale.numel()
     fits = codes.ndim in (2, 3) and scale.shape == (*codes.shape[:-1], 1)
     require(fits or count == 1, f"{name}: scales {list(scale.shape)} for codes {list(codes.shape)} are not read")
-    points = (
-        None if zero is None else _codes(zero, data) if zero.words["element_type"] in CODES else _floats(zero, data)
-    )
+    points = None if zero is None else _points(zero, data)
     require(points is None or points.numel() in (1, count), f"{name}: zero points do not go with its {count} scales")
     spread = None if points is None else points.reshape(-1).expand(count) if points.numel() == 1 else points
     axis = None if count == 1 else 0
