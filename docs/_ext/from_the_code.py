@@ -33,6 +33,7 @@ def write() -> None:
         "shorthand.md": shorthand(),
         "attacks.md": classes("attacks"),
         "measures.md": measures(),
+        "formats.md": formats(),
     }
     for name, text in pages.items():
         path = FOLDER / name
@@ -61,6 +62,13 @@ def _parameter(parameter: Any) -> str:
     default = "" if parameter.default in (None, ()) else f"`{parameter.default}`"
     cells = (str(name or parameter.name), parameter.help or "", default)
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def formats() -> str:
+    """Return the table of formats, from their declarations."""
+    from quantmis.inspection.declared import table
+
+    return table()
 
 
 ABOUT = {"version": "a version", "attack": "an attack on a version", "release set": "versions released together"}

@@ -17,6 +17,7 @@ CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | ge
 PRIVATE_FILE, PRIVATE_FOLDER, SHARED_FILE = 0o600, 0o700, 0o666
 """Permissions of what is new, less those that the umask of the process takes away."""
 
+BLOCK = 2**20
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -62,12 +63,21 @@ def content_of(path: Path, what: str = "", most: int | None = None) -> bytes:
     """Return the bytes of a regular file; `UserError` as `opened` raises it, and for more than `most` bytes."""
     with opened(path, what) as stream:
         try:
-            content = stream.read() if most is None else stream.read(most + 1)
+            content = stream.read() if most is None else _some(stream, most + 1)
         except OSError as error:
             raise unreadable(path, what, error) from error
     if most is not None and len(content) > most:
         raise UserError(f"{what}: {path} is larger than {most:,} bytes".lstrip(": "))
     return content
+
+
+def _some(stream: BufferedReader, most: int) -> bytes:
+    """Return the first bytes of a stream, `most` at most, without a buffer of that size."""
+    blocks = list[bytes]()
+    while most and (block := stream.read(min(most, BLOCK))):
+        blocks.append(block)
+        most -= len(block)
+    return b"".join(blocks)
 
 
 def write_atomically(path: Path, content: bytes, private: bool = True) -> None:

@@ -8,6 +8,7 @@ fit its own size: shapes and offsets are compared before a byte is read, names m
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -35,6 +36,10 @@ LARGEST_HEAD = 10**8
 """Bytes of the longest head of a safetensors file; the library has the same ceiling."""
 
 LARGEST_JSON = 10**8
+GGUF = b"GGUF"
+PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
+"""How llama.cpp calls the parts of a model, from 1 up."""
+MOST_PARTS = 1000
 SAVE_AGAIN = "save it again, or copy it again from where it came"
 WORDS_ALONE = (".md", ".png", ".svg", ".jpg", ".pdf", ".html")
 UNREAD = ("license", "notice", "readme")
@@ -156,7 +161,7 @@ def looks_like_onnx(start: bytes) -> bool:
 
 
 def digest_of(path: Path) -> str:
-    """Return the SHA-256 of the bytes of a file, or of all files that make the model: those of a folder, ONNX's own.
+    """Return the SHA-256 of a file, or of all files that make a model: a folder's, ONNX's data, GGUF's parts.
 
     Of more files than one, names and sizes go in too. Raises `UserError` where one of them is no file.
     """
@@ -171,11 +176,15 @@ def digest_of(path: Path) -> str:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files that make the model at `path`: of a folder all but words for people, of ONNX also its data."""
+    """Return the files that make the model at `path`: a folder's but words for people, ONNX's data, GGUF's parts."""
     if path.is_dir():
         return sorted(each for each in path.iterdir() if each.is_file() and _counts(each.name.lower()))
     with opened(path) as file:
         start = file.read(START)
+    if start.startswith(GGUF):
+        return gguf_parts(path)
+    if looks_like_openvino(path):
+        return [path, openvino_data(path)]
     return [path, *onnx_data(path)] if looks_like_onnx(start) else [path]
 
 
@@ -187,6 +196,36 @@ def _blocks(file: Path) -> Iterator[bytes]:
     with opened(file) as stream:
         while block := stream.read(BLOCK):
             yield block
+
+
+def gguf_parts(path: Path) -> list[Path]:
+    """Return the GGUF files of a model of which `path` is the first, or that one alone; `UserError` for a later one."""
+    name = PART.fullmatch(path.name)
+    if name is None or int(name[3]) < 2:
+        return [path]
+    first = f"{name[1]}-00001-of-{name[3]}.gguf"
+    require(int(name[2]) == 1, f"{path} is part {int(name[2])} of {int(name[3])} of a model", hint=f"name {first}")
+    count = int(name[3])
+    there = [
+        path.with_name(f"{name[1]}-{number:05}-of-{name[3]}.gguf") for number in range(1, min(count, MOST_PARTS) + 1)
+    ]
+    missing = [each.name for each in there if not each.is_file()]
+    require(not missing and count <= MOST_PARTS, f"{path}: the model has {count} parts, and {missing[:1]} is missing")
+    return there
+
+
+def looks_like_openvino(path: Path) -> bool:
+    """Say whether a file is a network of OpenVINO: XML whose root is `net`."""
+    with opened(path) as file:
+        start = file.read(256)
+    return start.startswith(b"<?xml") and b"<net " in start
+
+
+def openvino_data(path: Path) -> Path:
+    """Return the file beside a network of OpenVINO that holds its numbers."""
+    data = path.with_suffix(".bin")
+    require(data.is_file() and not data.is_symlink(), f"{path}: its numbers, {data.name}, are no file beside it")
+    return data
 
 
 def onnx_data(path: Path) -> list[Path]:

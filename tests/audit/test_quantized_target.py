@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import quantized_files
 import shipped
+import torch
 from torch import nn
 
 import quantmis as qm
 from quantmis.audit.config.running import audit_file
 from quantmis.quantizers import QUANTIZERS, Sign, Uniform, save
+from quantmis.quantizers.formats import restore
 from quantmis.results import Results
 from quantmis.stats import Estimate, Unmeasured
 from quantmis.verify import verify
@@ -76,6 +79,37 @@ def test_quantizers_that_are_asked_for_are_applied_to_the_weights_of_the_file(
     assert document.version("sign of the gguf file")["bits_per_weight"] < 1.1
     assert "full precision" not in (tmp_path / "out" / "report.html").read_text().split("glossary")[0].lower()[:2000]
     assert verify(tmp_path / "out").edited == []
+
+
+def losses(folder: Path, document: Results, name: str) -> np.ndarray:
+    with np.load(folder / document.version(name).table, allow_pickle=False) as table:
+        return table["losses"][0]
+
+
+def test_losses_of_a_file_whose_layers_round_their_inputs_are_those_of_that_computation(
+    memorised: tuple[nn.Module, qm.Samples], tmp_path: Path
+):
+    model, data = memorised
+    path = quantized_files.fp8(model, tmp_path / "fp8")
+    restored, plain = (restore(model, path, rounding=rounding) for rounding in (True, False))
+    own = {each: loss_of(each.model, data) for each in (restored, plain)}
+    assert np.abs(own[restored] - own[plain]).max() > 1e-3
+    alone = audited(path, data, quantizers=["uniform(bits=8)"], out=tmp_path / "alone")
+    beside = audited(*memorised, versions={"ours": path}, quantizers=["sign"], out=tmp_path / "beside")
+    for folder, document, name in (("alone", alone, "compressed-tensors file"), ("beside", beside, "ours")):
+        np.testing.assert_allclose(losses(tmp_path / folder, document, name), own[restored], rtol=1e-4, atol=1e-6)
+    requantized = loss_of(Uniform(bits=8).quantize(plain.model).model, data)
+    found = losses(tmp_path / "alone", alone, "uniform(bits=8) of the compressed-tensors file")
+    np.testing.assert_allclose(found, requantized, rtol=1e-4, atol=1e-6)
+    identity = losses(tmp_path / "beside", beside, "identity")  # what a version did to its layers is undone
+    np.testing.assert_allclose(identity, loss_of(model, data), rtol=1e-4, atol=1e-6)
+
+
+def loss_of(model: nn.Module, data: qm.Samples) -> np.ndarray:
+    """Return the cross-entropy of each sample in plain PyTorch."""
+    with torch.no_grad():
+        outputs = model.eval()(torch.from_numpy(data.x))
+    return nn.functional.cross_entropy(outputs, torch.from_numpy(data.y), reduction="none").numpy()
 
 
 def test_a_quantized_model_in_memory_is_a_target(memorised: tuple[nn.Module, qm.Samples]):

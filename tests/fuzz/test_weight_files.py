@@ -1,7 +1,9 @@
 """Files of weights in every format that is read, harmed anywhere: refused in words, or read as finite numbers."""
 
 import io
+import json
 import tempfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +17,11 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from quantmis.errors import UserError
+from quantmis.inspection.inspecting import inspect
 from quantmis.models.weights import read_weights
 from quantmis.quantizers import Sign
-from quantmis.quantizers.formats import format_of, read
+from quantmis.quantizers.formats import format_of, read, rounds_inputs
+from quantmis.quantizers.storage import read_safetensors
 from quantmis.quantizers.storage import save as save_record
 from quantmis.tensor_files import digest_of
 
@@ -59,6 +63,89 @@ FILES: dict[str, Callable[[], bytes]] = {
     "archive": archive,
     "onnx": graph,
 }
+
+
+TOOLS = make.HERE / "tools"
+WRITTEN = (
+    *("awq-gemv", "awq-gemv_fast", "bitnet-bitlinear", "compressed-tensors-mxfp6a16", "compressed-tensors-nvfp4"),
+    *("compressed-tensors-sparse-2of4", "compressed-tensors-w3a16", "fp8-blocks-ue8m0", "gpt-oss", "hqq-3-rows-64"),
+    *("hqq-4-columns-16", "mlx-affine-5", "mlx-nvfp4-4", "modelopt-fp8", "modelopt-nvfp4-packed", "quanto-qint4"),
+    "torchao-float8-rows",
+)
+"""Files of the tools themselves, one for each way to keep codes."""
+
+
+def beside(folder: Path, kind: str) -> None:
+    """Copy the configurations of a tool's file."""
+    for file in (TOOLS / kind).glob("*.json"):
+        (folder / file.name).write_bytes(file.read_bytes())
+
+
+def sound_or_refused(path: Path) -> None:
+    """Ask everything of a file: each answer is finite numbers, or a refusal in words."""
+    for ask in (read, read_weights, format_of, digest_of, rounds_inputs):
+        try:
+            ask(path)
+        except UserError as error:
+            assert str(error)  # noqa: PT017
+    assert inspect(path).why
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", WRITTEN)
+@SOME
+@given(data=st.data())
+def test_a_harmed_file_of_a_tool_is_read_or_refused(tmp_path: Path, kind: str, data):
+    beside(tmp_path, kind)
+    path, whole = tmp_path / "model.safetensors", (TOOLS / kind / "model.safetensors").read_bytes()
+    for content in (data.draw(harmed(whole)), flipped(whole, data.draw(st.integers(0, 8 * len(whole) - 1)))):
+        path.write_bytes(content)
+        sound_or_refused(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", WRITTEN)
+@settings(SOME, max_examples=15)
+@given(data=st.data())
+def test_swapped_and_missing_tensors_of_a_tool_are_read_or_refused(tmp_path: Path, kind: str, data):
+    beside(tmp_path, kind)
+    path, tensors = tmp_path / "model.safetensors", read_safetensors(TOOLS / kind / "model.safetensors")[1]
+    first, second = (data.draw(st.sampled_from(sorted(tensors))) for _ in range(2))
+    swapped = tensors | {first: tensors[second], second: tensors[first]}
+    flat = tensors | {first: tensors[first].flatten()}
+    for changed in (swapped, flat, {name: value for name, value in tensors.items() if name != first}):
+        path.write_bytes(save({name: value.clone() for name, value in changed.items()}))
+        sound_or_refused(path)
+
+
+NUMBERS = st.integers(-(2**40), 2**40) | st.sampled_from([0, 1, 2, 3, 2**31, 2**62]) | st.floats() | st.text(max_size=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind in WRITTEN if (TOOLS / kind / "config.json").exists()])
+@settings(SOME, max_examples=30)
+@given(data=st.data())
+def test_a_harmed_configuration_of_a_tool_is_read_or_refused_within_the_memory_of_the_file(tmp_path: Path, kind, data):
+    beside(tmp_path, kind)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes((TOOLS / kind / "model.safetensors").read_bytes())
+    words = json.loads((tmp_path / "config.json").read_text())
+    tables = [each for each in every_table(words) if each]
+    table = data.draw(st.sampled_from(tables))
+    table[data.draw(st.sampled_from(sorted(table)))] = data.draw(NUMBERS | st.lists(NUMBERS, max_size=2))
+    (tmp_path / "config.json").write_text(json.dumps(words))
+    tracemalloc.start()
+    sound_or_refused(path)
+    held = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 64 * 2**20
+
+
+def every_table(words) -> list[dict]:
+    """Return a table of words and the tables in it."""
+    own = [words] if isinstance(words, dict) else []
+    inside = words.values() if isinstance(words, dict) else words if isinstance(words, list) else []
+    return own + [table for each in inside for table in every_table(each)]
 
 
 @pytest.mark.slow

@@ -69,6 +69,24 @@ def compressed_tensors(model: nn.Module, path: Path) -> Path:
     return path
 
 
+def fp8(model: nn.Module, folder: Path) -> Path:
+    """Write FP8 weights whose layers round their inputs to FP8 too, a scale a token."""
+    import json
+
+    folder.mkdir()
+    tensors = {name: value.clone() for name, value in model.state_dict().items()}
+    for name in [name.removesuffix(".weight") for name, value in tensors.items() if value.ndim == 2]:
+        scale = tensors[f"{name}.weight"].abs().amax(1, True) / 448
+        tensors[f"{name}.weight"] = (tensors[f"{name}.weight"] / scale).to(torch.float8_e4m3fn)
+        tensors[f"{name}.weight_scale"] = scale
+    save_file(tensors, folder / "model.safetensors")
+    inputs = {"num_bits": 8, "type": "float", "dynamic": True, "strategy": "token"}
+    group = {"targets": ["Linear"], "weights": {"num_bits": 8, "type": "float"}, "input_activations": inputs}
+    words = {"quant_method": "compressed-tensors", "config_groups": {"group_0": group}}
+    (folder / "config.json").write_text(json.dumps({"quantization_config": words}))
+    return folder
+
+
 def bitsandbytes(model: nn.Module, path: Path) -> Path:
     """Write NF4 as bitsandbytes packs it."""
     import json

@@ -108,7 +108,7 @@ def test_an_index_that_names_no_group_is_refused(tmp_path: Path):
 
 
 @pytest.mark.parametrize("per", ["tensor", "channel"])
-def test_int8_weights_of_compressed_tensors_are_read_and_activations_mentioned(tmp_path: Path, per: str):
+def test_int8_weights_of_compressed_tensors_are_read_and_inputs_rounded(tmp_path: Path, per: str):
     model = torch.nn.Sequential(torch.nn.Linear(64, 32))
     layer = Uniform(bits=8, per=per).quantize(model).layers[0]
     tensors = {"0.weight": layer.codes, "0.weight_scale": layer.scale if per == "channel" else layer.scale.flatten()}
@@ -117,7 +117,13 @@ def test_int8_weights_of_compressed_tensors_are_read_and_activations_mentioned(t
     (tmp_path / "config.json").write_text(json.dumps({"quantization_config": words}))
     restored = restore(model, tmp_path / "model.safetensors")
     assert torch.equal(restored.layers[0].dequantize(), layer.dequantize())
-    assert restored.untouched == ("activations (rounded where the file runs)",)
+    assert restored.rounds_activations
+    assert restored.untouched == ()
+    x = torch.randn(5, 64, generator=torch.Generator().manual_seed(0))
+    scale = x.abs().max() / 127.5
+    whole = (x / scale).round().clamp(-128, 127) * scale
+    outputs = torch.nn.functional.linear(whole, layer.dequantize(), model[0].bias)
+    torch.testing.assert_close(restored.model(x), outputs, rtol=0, atol=1e-5)
     half = {"0.weight": layer.codes.half(), "0.weight_scale": layer.scale}
     save_file(half, tmp_path / "model.safetensors")
     with pytest.raises(UserError, match=r"holds weights of torch\.float16; read are integers"):

@@ -37,11 +37,10 @@ STRANGE = {
         "pack_dtype": "int64",
         "checkpoint_format": "x",
     },
-    "awq": {"transform": "hadamard", "version": "gemv_fast", "bits_per_layer": [4, 3]},
+    "awq": {"transform": "hadamard", "version": "marlin", "bits_per_layer": [4, 3]},
     "compressed-tensors": {
         "transform_config": {"config_groups": {"R1": {"type": "hadamard"}}},
         "kv_cache_scheme": {"num_bits": 8},
-        "sparsity_config": {"format": "sparse-24-bitmask"},
         "format": "marlin-24",
         "rotation": True,
     },
@@ -84,6 +83,20 @@ def test_a_word_in_a_group_is_refused_by_its_name(tmp_path: Path, part: str, wor
         read(path)
 
 
+@pytest.mark.parametrize("words", [{"format": "marlin-24"}, {"format": "dense", "mystery": 1}, 3])
+def test_what_a_sparse_checkpoint_says_must_be_understood(tmp_path: Path, words: object):
+    path = made.written(tmp_path, TENSORS["compressed-tensors"](), COMPRESSED | {"sparsity_config": words})
+    with pytest.raises(UserError, match="sparsity_config"):
+        read(path)
+
+
+def test_every_group_of_a_configuration_is_held_to_the_same_words(tmp_path: Path):
+    groups = {"group_0": GROUP, "group_1": GROUP | {"weights": GROUP["weights"] | {"dynamic": True}}}
+    path = made.written(tmp_path, TENSORS["compressed-tensors"](), COMPRESSED | {"config_groups": groups})
+    with pytest.raises(UserError, match="weights of group_1: dynamic = True is not understood"):
+        read(path)
+
+
 def test_a_word_of_a_single_layer_is_refused_by_its_name(tmp_path: Path):
     words = SOUND["auto-round"] | {"extra_config": {"lm_head": {"bits": 16, "data_type": "float"}}}
     assert read(made.written(tmp_path, TENSORS["auto-round"](), words)).layers
@@ -116,7 +129,7 @@ def test_a_method_that_is_not_read_is_refused_by_its_name(tmp_path: Path):
 
 def test_a_configuration_of_another_format_than_the_tensors_is_refused(tmp_path: Path):
     with pytest.raises(UserError, match="its configuration says awq, its tensors are those of gptq"):
-        read(made.written(tmp_path, TENSORS["gptq"](), SOUND["awq"]))
+        read(made.written(tmp_path, made.gptq(made.draws(size=16)), SOUND["awq"]))
 
 
 def test_two_configurations_that_differ_are_refused(tmp_path: Path):

@@ -32,10 +32,12 @@ def test_awq_is_known_by_its_packing_and_read(tmp_path: Path):
 
 def test_awq_in_another_packing_or_without_zero_points_is_refused_by_name(tmp_path: Path):
     tensors = made.awq(made.draws())
-    for word, value in (("version", "gemv"), ("zero_point", False), ("backend", "llm-awq")):
+    for word, value in (("version", "marlin"), ("zero_point", False), ("backend", "llm-awq")):
         path = made.written(tmp_path, tensors, {"quant_method": "awq", word: value})
         with pytest.raises(UserError, match=rf"{word} = {value!r} is not understood"):
             read(path)
+    with pytest.raises(UserError, match="0 is packed as gemm, its configuration says gemv"):
+        read(made.written(tmp_path, tensors, {"quant_method": "awq", "version": "gemv"}))
 
 
 @pytest.mark.parametrize(
@@ -138,11 +140,9 @@ def test_wrappers_before_names_get_a_hint(tmp_path: Path):
 @pytest.mark.parametrize(
     ("names", "called", "nearest"),
     [
-        (["0.q_weight", "0.q_groups", "0.q_scale"], r"EXL2 \(exllamav2\)", "gptq"),
-        (["0.trellis", "0.suh"], "EXL3", "gptq"),
-        (["0.W_q", "0.scale"], "HQQ", "gptq"),
-        (["0.weight", "0.scales", "0.biases"], "MLX", "gptq"),
-        (["0.weight._data", "0.weight._scale"], "Quanto", "torchao"),
+        (["0.trellis", "0.suh"], "EXL3", "exl2"),
+        (["0.codes", "0.codebooks"], "AQLM", "gptq"),
+        (["0.weight", "0.scales", "0.qbiases"], "Metal", "mlx"),
     ],
 )
 def test_a_checkpoint_that_is_not_read_is_called_by_what_it_looks_like(
@@ -183,7 +183,8 @@ def test_fp8_is_read_whatever_shares_a_scale(tmp_path: Path, strategy: str):
     whole = {"quant_method": "compressed-tensors", "format": "float-quantized", "config_groups": {"group_0": group}}
     path = made.written(tmp_path, tensors, whole)
     np.testing.assert_allclose(dequantized(path), weight, rtol=1e-6)
-    assert read(path).notes == ("activations (rounded where the file runs)",)
+    assert read(path).roundings.keys() == {"0"}
+    assert read(path).notes == ()
 
 
 def test_fp8_with_scales_that_fit_nothing_is_refused(tmp_path: Path):

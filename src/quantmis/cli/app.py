@@ -14,7 +14,7 @@ COULD_NOT_RUN = 2
 INTERRUPTED = 130
 
 COMMANDS = (
-    *("demo", "audit", "search", "plan", "init", "schema", "report", "gate", "attest"),
+    *("demo", "audit", "search", "plan", "init", "schema", "inspect", "report", "gate", "attest"),
     *("compare", "verify", "reproduce", "list"),
 )
 """The commands in the order of `--help`; each is the function of that name in the file of that name."""

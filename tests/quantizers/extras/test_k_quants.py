@@ -17,6 +17,7 @@ from quantmis.quantizers import GGUF, QUANTIZERS, contract
 from quantmis.quantizers.base import importable
 from quantmis.quantizers.extras import ggml
 from quantmis.quantizers.formats.ggml import BLOCKS, LAYOUTS
+from quantmis.quantizers.formats.i_quants import I_QUANTS
 from quantmis.quantizers.probe import require_computes
 
 HINT = "pip install 'quantmis[llama-cpp]'"
@@ -128,4 +129,4 @@ def test_a_model_whose_rows_fit_no_block_is_refused_with_the_size_of_one(kind: s
 def test_every_format_that_is_written_is_read():
     [format] = [field for field in fields(GGUF) if field.name == "format"]
     assert get_args(format.type) == (*BLOCKS, *ggml.FORMATS)
-    assert {*BLOCKS, *ggml.FORMATS} == set(LAYOUTS) - {"MXFP4"}
+    assert {*BLOCKS, *ggml.FORMATS} == set(LAYOUTS) - {"MXFP4", *I_QUANTS}

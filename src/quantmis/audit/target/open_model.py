@@ -13,7 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from quantmis.audit.target.target import Target, Version
-from quantmis.audit.target.weights import Artefact, file_of, filled, format_of, from_file, is_computed_elsewhere
+from quantmis.audit.target.weights import (
+    Artefact,
+    file_of,
+    filled,
+    format_of,
+    from_file,
+    is_computed_elsewhere,
+    rounds_inputs,
+)
 from quantmis.errors import require
 from quantmis.models import Task
 from quantmis.models.hugging_face import HuggingFace
@@ -68,7 +76,8 @@ class OpenModel:
     def is_of_task(self) -> bool:
         """Whether the model as it is given is a plain module of the task, whose weights are numbers."""
         elsewhere = isinstance(self._target.weights, Quantized | nn.Module)
-        return not elsewhere and not is_computed_elsewhere(self._target.weights)
+        weights = self._target.weights
+        return not elsewhere and not is_computed_elsewhere(weights) and not rounds_inputs(weights)
 
     @cached_property
     def _originals(self) -> Originals:
@@ -96,7 +105,7 @@ class OpenModel:
         file = file_of(version.source)
         kind = None if file is None else format_of(file.path)
         in_float32 = all(each.dtype == torch.float32 for each in self.module.parameters())
-        if file is None or kind is None or is_computed_elsewhere(file) or not in_float32:
+        if file is None or kind is None or is_computed_elsewhere(file) or rounds_inputs(file) or not in_float32:
             yield opened(version, self._target, self._task, name)
             return
         keep = kind == formats.RECORD and not self._target.quantized

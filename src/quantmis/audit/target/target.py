@@ -177,7 +177,8 @@ class Target:
         """
         file = file_of(self.weights)
         if file is not None and self.quantized:
-            return formats.restore_into(task.empty(), file.path, file.rename or None).model.eval()
+            rename = file.rename or None
+            return formats.restore_into(task.empty(), file.path, rename, rounding=False).model.eval()
         model = self.given(task)
         return dequantized(task, model) if isinstance(model, Quantized) else model
 

@@ -63,6 +63,12 @@ def is_computed_elsewhere(weights: object) -> bool:
     return file is not None and format_of(file.path) == GRAPH and installed(OnnxRuntime)
 
 
+def rounds_inputs(weights: object) -> bool:
+    """Say whether weights are a file whose model rounds inputs of its layers, which its module then does too."""
+    file = file_of(weights)
+    return file is not None and file.base is None and file.path.exists() and formats.rounds_inputs(file.path)
+
+
 def _on_quantized_base(file: Artefact, task: Task, base: str | Path) -> nn.Module:
     """Return an adapter on the numbers that the codes of its base stand for: what it adds is not rounded."""
     is_adapter = (file.path / ADAPTER).is_file()

@@ -3,7 +3,8 @@
 Packed: `weight_packed` holds unsigned codes, those of a row in 32-bit words; `weight_scale` is [outputs, groups];
 `weight_shape` is the shape before packing; `weight_zero_point`, where there is one, is packed along the outputs, or, in
 files from before April 2025, holds signed bytes. Not packed: `weight` holds signed codes of a byte each, and
-`weight_zero_point` too; or numbers of FP8. FP4 packs two codes to a byte (`floats`).
+`weight_zero_point` too; or numbers of FP8. FP4 packs two codes to a byte, FP6 four to three (`floats`). A sparse matrix
+is kept without its zeros (`sparse`), whatever the rest is.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,62 +15,17 @@ import torch
 from torch import Tensor
 
 from quantmis.errors import require
-from quantmis.quantizers.formats.floats import EIGHT_BITS, eight_bits, four_bits
+from quantmis.inspection.compressed_tensors import PARTS, PLAIN, RUNTIME
+from quantmis.inspection.words import numbers
+from quantmis.quantizers.formats.floats import EIGHT_BITS, eight_bits, four_bits, six_bits
 from quantmis.quantizers.formats.packing import Layers, group_size, parts_read, signed, unpacked
-from quantmis.quantizers.formats.words import Vocabulary, numbers, require_understood, words_of
+from quantmis.quantizers.formats.sparse import dense
 from quantmis.quantizers.record import QuantizedLayer
-from quantmis.tensor_files import Entry
-
-PARTS = ("weight_packed", "weight_scale", "weight_shape", "weight_zero_point", "weight_g_idx", "weight_global_scale")
-PLAIN = ("weight_scale", "weight", "weight_zero_point")
-RUNTIME = ("input_scale", "input_zero_point", "input_global_scale", "output_scale", "k_scale", "v_scale")
-"""What such a file says of activations, which are no numbers of the model."""
-
-FORMATS = (
-    *("pack-quantized", "int-quantized", "naive-quantized", "mixed-precision", "float-quantized"),
-    *("nvfp4-pack-quantized", "mxfp4-pack-quantized"),
-)
-WORDS = Vocabulary(
-    words_of("quant_method ignore global_compression_ratio version run_compressed dequantize provider config_groups")
-    | {"use_optimized_inference"},
-    {
-        "format": FORMATS,
-        "quantization_status": ("compressed", "frozen"),
-        "sparsity_config": ({"format": "dense"}, {"format": "dense", "sparsity_structure": "unstructured"}),
-    },
-)
-GROUP = Vocabulary(words_of("targets weights input_activations"), {"format": FORMATS})
-HISTORY = words_of(
-    "num_bits group_size observer observer_kwargs actorder block_structure symmetric scale_dtype zp_dtype"
-)
-WEIGHTS = Vocabulary(
-    HISTORY,
-    {
-        "type": ("int", "float"),
-        "dynamic": (False,),
-        "strategy": ("tensor", "channel", "group", "tensor_group", "block"),
-    },
-)
-ACTIVATIONS = Vocabulary(HISTORY | words_of("type dynamic strategy"))
-
-
-def fits(entries: Mapping[str, Entry]) -> bool:
-    """Say whether the names of a file's tensors are those of compressed-tensors."""
-    return any(name.endswith((".weight_packed", ".weight_scale")) for name in entries)
-
-
-def require_read(where: str, words: Mapping[str, Any]) -> None:
-    """Raise `UserError` for a configuration that says what is not read."""
-    require_understood(where, words, WORDS)
-    for name, group in (words.get("config_groups") or {}).items():
-        require(isinstance(group, dict), f"{where}: {name} of config_groups is no table", hint="save it compressed")
-        require_understood(f"{where}: {name}", group, GROUP)
-        for part, vocabulary in (("weights", WEIGHTS), ("input_activations", ACTIVATIONS)):
-            require_understood(f"{where}: {part} of {name}", group.get(part) or {}, vocabulary)
 
 
 def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[Layers, dict[str, Tensor]]:
     """Return the quantized layers and the other tensors."""
+    tensors = dense(tensors)
     packed, rest = parts_read(tensors, PARTS, partial(_packed, words=words))
     plain, rest = parts_read(rest, PLAIN, partial(_plain, words=words))
     return (*packed, *plain), {name: value for name, value in rest.items() if not name.endswith(RUNTIME)}
@@ -100,11 +56,13 @@ def _block(codes: Tensor, scale: Tensor, words: Mapping[str, Any]) -> list[int] 
 
 def _bits(name: str, columns: int, count: int, words: Mapping[str, Any]) -> int:
     """Return the bits of a code, of which `count` words hold a row."""
-    own = [bits for each in _weights(words) for bits in numbers(each, "num_bits")]
-    fitting = [bits for bits in (4, 8) if -(-columns // (32 // bits)) == count and (not own or bits in own)]
+    own = {bits for each in _weights(words) for bits in numbers(each, "num_bits")} or {4, 8}
+    fitting = [bits for bits in range(1, 9) if bits in own and -(-columns * bits // 32) == count]
     require(
         len(fitting) == 1,
-        f"{name} has {count} words of codes for {columns} inputs, of {own or 'unknown'} bits; read are 4 and 8",
+        f"{name} has {count} words of codes for {columns} inputs, which are not codes of {sorted(own)} bits, "
+        "packed without a gap",
+        hint="the config.json of the model must lie beside its weights",
     )
     return fitting[0]
 
@@ -112,7 +70,9 @@ def _bits(name: str, columns: int, count: int, words: Mapping[str, Any]) -> int:
 def _packed(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> QuantizedLayer:
     packed, scale = tensors[f"{name}.weight_packed"], tensors[f"{name}.weight_scale"]
     if packed.dtype == torch.uint8:
-        return four_bits(name, packed, scale, tensors.get(f"{name}.weight_global_scale"))
+        whole = tensors.get(f"{name}.weight_global_scale")
+        is_six = whole is None and 3 * 8 * scale.shape[-1] == packed.shape[-1]
+        return six_bits(name, packed, scale) if is_six else four_bits(name, packed, scale, whole)
     rows, columns = (int(size) for size in tensors[f"{name}.weight_shape"])
     require(packed.shape[0] == rows, f"{name} is damaged: {packed.shape[0]} rows of codes, and {rows} are said")
     bits = _bits(name, columns, packed.shape[1], words)
@@ -122,6 +82,15 @@ def _packed(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> Qua
     zero = None if zeros is None else _zero_points(name, zeros, bits, (rows, groups))
     size = group_size(name, columns, groups, _sizes(words))
     return signed(name, bits, unpacked(packed, bits, columns), scale, zero, size, order)
+
+
+def _levels(codes: Tensor, words: Mapping[str, Any]) -> int:
+    """Return how many values codes of a byte each can take: what the configuration says, where they keep to it."""
+    own = {bits for each in _weights(words) for bits in numbers(each, "num_bits")}
+    bits = own.pop() if len(own) == 1 else 8
+    low, high = codes.aminmax()
+    fits = 1 <= bits <= 8 and int(low) >= -(2 ** (bits - 1)) and int(high) < 2 ** (bits - 1)
+    return 2**bits if fits else 256
 
 
 def _zero_points(name: str, zeros: Tensor, bits: int, shape: tuple[int, int]) -> Tensor:
@@ -155,7 +124,7 @@ def _plain(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> Quan
         name=name,
         codes=codes,
         scale=scale,
-        levels=256,
+        levels=_levels(codes, words),
         group_size=codes.numel() if axis is None else group_size(name, columns, scale.shape[1], _sizes(words)),
         axis=axis,
         zero_point=None if zero is None or not bool(zero.any()) else zero.reshape(scale.shape).to(torch.int8),

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int, UInt8
 
 from quantmis.errors import require
+from quantmis.quantizers.formats.i_quants import I_QUANTS
 from quantmis.quantizers.formats.k_quants import SUB_BLOCKS, SubBlocks
 from quantmis.quantizers.record import QuantizedLayer, from_matrix
 
@@ -39,7 +40,7 @@ BLOCKS = {
     "TQ2_0": BlockFormat(256, 66, 3, 1, scale=64, packed=0),
 }
 
-LAYOUTS: dict[str, BlockFormat | SubBlocks] = {**BLOCKS, **SUB_BLOCKS}
+LAYOUTS: dict[str, BlockFormat | SubBlocks] = {**BLOCKS, **SUB_BLOCKS, **I_QUANTS}
 
 Blocks = UInt8[np.ndarray, "blocks bytes"]
 Codes = Int[np.ndarray, "blocks weights"]

@@ -33,7 +33,7 @@ class SubBlocks:
     group: int
     levels: int
     unpack: Callable[[Blocks], Unpacked]
-    book: tuple[int, ...] | None = None
+    book: tuple[float, ...] | None = None
 
     @property
     def scale_bits(self) -> float:
@@ -41,7 +41,8 @@ class SubBlocks:
         return 8.0 * self.size - self.weights * float(np.log2(self.levels))
 
 
-def _half(blocks: Blocks, start: int) -> Float[np.ndarray, "blocks 1"]:
+def half_of(blocks: Blocks, start: int) -> Float[np.ndarray, "blocks 1"]:
+    """Return the number in half precision that each block holds from the byte `start` on."""
     return np.ascontiguousarray(blocks[:, start : start + 2]).view(np.float16).astype(np.float32)
 
 
@@ -55,7 +56,7 @@ def _two(blocks: Blocks) -> Unpacked:
     small = blocks[:, :16]
     codes = _bits(blocks[:, 16:80], 32, (0, 2, 4, 6), 3)
     scale, least = ((small & 15).astype(np.float32), (small >> 4).astype(np.float32))
-    return Unpacked(codes, _half(blocks, 80) * scale, -(_half(blocks, 82) * least))
+    return Unpacked(codes, half_of(blocks, 80) * scale, -(half_of(blocks, 82) * least))
 
 
 def _three(blocks: Blocks) -> Unpacked:
@@ -66,7 +67,7 @@ def _three(blocks: Blocks) -> Unpacked:
     upper = _bits(packed[:, 8:], 4, (0, 2, 4, 6), 3)
     scale = (lower | upper << 4).astype(np.int8) - np.int8(32)
     codes = low.astype(np.int8) - np.where(high == 0, 4, 0).astype(np.int8)
-    return Unpacked(codes, _half(blocks, 108) * scale.astype(np.float32))
+    return Unpacked(codes, half_of(blocks, 108) * scale.astype(np.float32))
 
 
 def _scales_and_least(blocks: Blocks) -> tuple[Part, Part]:
@@ -74,7 +75,7 @@ def _scales_and_least(blocks: Blocks) -> tuple[Part, Part]:
     first, second, third = (blocks[:, start : start + 4] for start in (4, 8, 12))
     scale = np.concatenate([first & 63, third & 15 | first >> 2 & 48], axis=1)
     least = np.concatenate([second & 63, third >> 4 | second >> 2 & 48], axis=1)
-    return _half(blocks, 0) * scale.astype(np.float32), -(_half(blocks, 2) * least.astype(np.float32))
+    return half_of(blocks, 0) * scale.astype(np.float32), -(half_of(blocks, 2) * least.astype(np.float32))
 
 
 def _four(blocks: Blocks) -> Unpacked:
@@ -90,18 +91,18 @@ def _six(blocks: Blocks) -> Unpacked:
     low = _bits(blocks[:, :128], 64, (0, 4), 15)
     high = _bits(blocks[:, 128:192], 32, (0, 2, 4, 6), 3)
     scale = np.ascontiguousarray(blocks[:, 192:208]).view(np.int8).astype(np.float32)
-    return Unpacked((low | high << 4).astype(np.int8) - np.int8(32), _half(blocks, 208) * scale)
+    return Unpacked((low | high << 4).astype(np.int8) - np.int8(32), half_of(blocks, 208) * scale)
 
 
 def _non_linear(blocks: Blocks) -> Unpacked:
-    return Unpacked(_bits(blocks[:, 2:], 16, (0, 4), 15), _half(blocks, 0))
+    return Unpacked(_bits(blocks[:, 2:], 16, (0, 4), 15), half_of(blocks, 0))
 
 
 def _non_linear_sub_blocks(blocks: Blocks) -> Unpacked:
     lower = np.stack([blocks[:, 4:8] & 15, blocks[:, 4:8] >> 4], axis=2).reshape(-1, 8)
     places = (blocks[:, 2:4, None] >> np.array([0, 2, 4, 6], np.uint8)).reshape(-1, 8)
     scale = (lower | (places & 3) << 4).astype(np.int8) - np.int8(32)
-    return Unpacked(_bits(blocks[:, 8:], 16, (0, 4), 15), _half(blocks, 0) * scale.astype(np.float32))
+    return Unpacked(_bits(blocks[:, 8:], 16, (0, 4), 15), half_of(blocks, 0) * scale.astype(np.float32))
 
 
 def _microscaling(blocks: Blocks) -> Unpacked:

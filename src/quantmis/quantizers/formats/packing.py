@@ -3,13 +3,26 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Float, Integer, UInt8
+from torch import Tensor, nn
 
 from quantmis.errors import require
 from quantmis.quantizers.record import QuantizedLayer
+from quantmis.tensor_files import Entry
 
+KINDS = {
+    torch.uint8: "U8",
+    torch.int8: "I8",
+    torch.int16: "I16",
+    torch.int32: "I32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.float32: "F32",
+}
 Layers = tuple[QuantizedLayer, ...]
+
+ROWS = 4096
+"""Rows that are unpacked at once, where codes go across bytes."""
 
 
 def parts_read(
@@ -25,19 +38,33 @@ def parts_read(
     return tuple(read(name, tensors) for name in names), rest
 
 
-def unpacked(words: Int[Tensor, "rows words"], bits: int, columns: int) -> Int[Tensor, "rows columns"]:
+def entry_of(value: Tensor) -> Entry:
+    """Return what the head of a file says of a tensor, as far as signs of a format look at it."""
+    return Entry(KINDS.get(value.dtype, str(value.dtype)), tuple(value.shape), 0, value.nbytes)
+
+
+def unpacked(words: Integer[Tensor, "rows words"], bits: int, columns: int) -> UInt8[Tensor, "rows columns"]:
     """Return the unsigned codes of each row, the lowest bits of a word first; a code may go on in the next word.
 
     >>> unpacked(torch.tensor([[0x21]], dtype=torch.int32), 4, 2).tolist()
     [[1, 2]]
     """
-    width = bits if 32 % bits == 0 else 1
-    shifts = torch.arange(0, 32, width, device=words.device)
-    parts = ((words.long()[:, :, None] >> shifts) & (2**width - 1)).flatten(1)
-    if width == bits:
-        return parts[:, :columns]
-    single = parts[:, : parts.shape[1] // bits * bits].unflatten(1, (-1, bits))
-    return (single << torch.arange(bits, device=words.device)).sum(2)[:, :columns]
+    bytes_of = words.contiguous().view(torch.uint8)  # the lowest byte of a word comes first
+    if 8 % bits == 0:
+        shifts = torch.arange(0, 8, bits, dtype=torch.uint8)
+        return ((bytes_of[:, :, None] >> shifts) & (2**bits - 1)).flatten(1)[:, :columns]
+    return torch.cat([_across(part, bits) for part in bytes_of.split(ROWS)])[:, :columns]
+
+
+def _across(bytes_of: Tensor, bits: int) -> Tensor:
+    """Return codes that may begin in one byte and end in the next: eight of them take as many bytes as a code bits."""
+    whole = bytes_of[:, : bytes_of.shape[1] // bits * bits].unflatten(1, (-1, bits)).int()
+    rest = nn.functional.pad(bytes_of[:, whole.shape[1] * bits :], (0, bits)).int()[:, :bits]
+    runs = nn.functional.pad(torch.cat([whole, rest[:, None]], dim=1), (0, 1))
+    codes = [
+        (runs[..., at // 8] | runs[..., at // 8 + 1] << 8) >> at % 8 & (2**bits - 1) for at in range(0, 8 * bits, bits)
+    ]
+    return torch.stack(codes, dim=2).to(torch.uint8).flatten(1)
 
 
 def group_size(name: str, columns: int, groups: int, sizes: Sequence[int]) -> int:
@@ -64,11 +91,11 @@ def group_size(name: str, columns: int, groups: int, sizes: Sequence[int]) -> in
 def signed(
     name: str,
     bits: int,
-    codes: Int[Tensor, "outputs inputs"],
+    codes: Integer[Tensor, "outputs inputs"],
     scale: Float[Tensor, "rows groups"],
-    zero: Int[Tensor, "outputs groups"] | None,
+    zero: Integer[Tensor, "outputs groups"] | None,
     group_size: int,
-    group: Int[Tensor, " inputs"] | None = None,
+    group: Integer[Tensor, " inputs"] | None = None,
 ) -> QuantizedLayer:
     """Return the record of a layer whose unsigned `codes` and zero points have the middle of their range at zero.
 
@@ -81,12 +108,12 @@ def signed(
     middle = 2 ** (bits - 1)
     return QuantizedLayer(
         name=name,
-        codes=(codes - middle).to(torch.int8),
+        codes=codes.to(torch.int8) - middle if bits < 8 else (codes.to(torch.int16) - middle).to(torch.int8),
         scale=scale.contiguous(),
         levels=2**bits,
         group_size=group_size,
         axis=0,
-        zero_point=None if zero is None else (zero - middle).to(torch.int8).contiguous(),
+        zero_point=None if zero is None else (zero.to(torch.int16) - middle).to(torch.int8).contiguous(),
         group=None if group is None or torch.equal(group.long(), runs) else group.to(torch.int32),
     )
 

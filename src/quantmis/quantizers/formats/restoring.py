@@ -18,12 +18,17 @@ from quantmis.quantizers import layers as part
 from quantmis.quantizers.checked import checked
 from quantmis.quantizers.codebook import write_layers
 from quantmis.quantizers.formats import names
-from quantmis.quantizers.formats.artefact import GRAPH, RECORD, Artefact, read
+from quantmis.quantizers.formats.activations import round_inputs
+from quantmis.quantizers.formats.artefact import GRAPH, NETWORK, RECORD, Artefact, read
+from quantmis.quantizers.formats.beside import ACTIVATIONS
 from quantmis.quantizers.formats.gguf_names import named_by_library
-from quantmis.quantizers.quantized import Method, Quantized
+from quantmis.quantizers.quantized import Change, Method, Quantized
 from quantmis.quantizers.record import QuantizedLayer, transposed
 
 FREQUENCIES = "inv_freq"
+OF_MATRICES = ("mxfp4",)
+"""Formats whose records are named for a parameter, and not for the layer of a weight."""
+
 WHOLE = "save the whole model, quantizers.save(quantized, path), or pass the trained model and keep=True"
 PLAIN = "a model in full precision is given as safetensors: the folder of transformers, or the file of its state dict"
 
@@ -33,16 +38,18 @@ def restore(
     path: str | Path,
     rename: Mapping[str, str] | Callable[[str], str] | None = None,
     keep: bool = False,
+    rounding: bool = True,
 ) -> Quantized:
     """Return a copy of `model` that computes with the weights of the file at `path`, and the record of its layers.
 
     `model` gives the architecture, and nothing else: the file must hold every one of its numbers. With `keep`, a record
     of ours may hold quantized layers alone, and all other numbers are those of `model`. `rename` says what a tensor of
     the file is called in the model (its state's names, without ".weight" for layers), where the names differ by more
-    than a prefix. What the file says and this model does not do, such as rounding activations, stands among what is
+    than a prefix. Layers that round their inputs where the file runs do so here, unless `rounding` is off. What the
+    file says and this model does not do, such as rounding in a way that is not known, stands among what is
     `untouched`. Raises `UserError` for names or shapes that do not fit.
     """
-    return restore_into(copy.deepcopy(model), path, rename, keep)
+    return restore_into(copy.deepcopy(model), path, rename, keep, rounding)
 
 
 def restore_into(
@@ -50,6 +57,7 @@ def restore_into(
     path: str | Path,
     rename: Mapping[str, str] | Callable[[str], str] | None = None,
     keep: bool = False,
+    rounding: bool = True,
 ) -> Quantized:
     """Return what `restore` does, with the weights of the file in `model` itself, of which nothing is held twice."""
     artefact = _named(model, read(path), path, rename)
@@ -58,16 +66,40 @@ def restore_into(
     )
     require(artefact.layers, f"{path} holds no quantized layers: its numbers are plain floats", hint=PLAIN)
     _require_settings(model, artefact, path)
-    layers, others = _by_names_of_model(model, artefact, path, rename)
+    artefact = _by_names_of_model(model, artefact, path, rename)
+    hooks = artefact.roundings if rounding else {}
+    method = Method(str(path), rounds_activations=bool(hooks))
+    done = checked(method, model, Change(model, _written(model, artefact, path)))
+    round_inputs(model, hooks)
+    notes = (*artefact.notes, ACTIVATIONS) if artefact.roundings and not rounding else artefact.notes
+    return replace(done, untouched=(*done.untouched, *notes))
+
+
+def _written(model: nn.Module, artefact: Artefact, path: str | Path) -> tuple[QuantizedLayer, ...]:
+    """Write all that a file holds into `model`; return the record of its layers and other quantized matrices."""
+    others, state = artefact.others or {}, model.state_dict()
+    matrices = tuple(layer for layer in artefact.layers if layer.name in state)
+    layers = tuple(layer for layer in artefact.layers if layer.name not in state)
     names.require_known(model, [layer.name for layer in layers], path)
     if artefact.others is not None:
-        names.require_complete(model, {*(part.weight_key(layer.name) for layer in layers), *others}, path)
+        own = {*(part.weight_key(layer.name) for layer in layers), *(layer.name for layer in matrices)}
+        names.require_complete(model, own | set(others), path)
     _apart(model, layers, others)
     _load(model, others, path)
-    layers = _once(model, layers)
-    shaped = _shaped(model, layers, path, turn=artefact.format != RECORD)
-    done = checked(Method(str(path)), model, write_layers(model, shaped))
-    return replace(done, untouched=(*done.untouched, *artefact.notes))
+    shaped = _shaped(model, _once(model, layers), path, turn=artefact.format != RECORD)
+    _fill(model, matrices, path)
+    return (*write_layers(model, shaped).layers, *matrices)
+
+
+def _fill(model: nn.Module, matrices: tuple[QuantizedLayer, ...], path: str | Path) -> None:
+    """Write quantized parameters that are no weight of a layer, such as all experts in one; files hold them turned."""
+    state = model.state_dict()
+    with torch.no_grad():
+        for each in matrices:
+            value, own = each.dequantize().transpose(-1, -2), state[each.name]
+            fits = own.shape == value.shape
+            require(fits, f"{path}: {each.name} has shape {list(value.shape)}, in the model {list(own.shape)}")
+            own.copy_(value)
 
 
 def _named(
@@ -95,17 +127,21 @@ def _require_settings(model: nn.Module, artefact: Artefact, path: str | Path) ->
 
 def _by_names_of_model(
     model: nn.Module, artefact: Artefact, path: str | Path, rename: Mapping[str, str] | Callable[[str], str] | None
-) -> tuple[tuple[QuantizedLayer, ...], dict[str, Tensor]]:
-    """Return layers and other tensors of the file by the model's names."""
+) -> Artefact:
+    """Return what a file holds by the model's names."""
     tensors = _without_spare(model, artefact.others or {}, path)
-    new = mapping(
-        set(model.state_dict()), [*(part.weight_key(layer.name) for layer in artefact.layers), *tensors], rename
-    )
-    layers = tuple(replace(layer, name=new(layer.name)) for layer in artefact.layers)
+    is_matrix = artefact.format in OF_MATRICES
+    coded = [layer.name if is_matrix else part.weight_key(layer.name) for layer in artefact.layers]
+    new = mapping(set(model.state_dict()), [*coded, *tensors], rename)
     others = {new(name): value for name, value in tensors.items()}
-    if artefact.format == GRAPH:
+    if artefact.format in (GRAPH, NETWORK):
         others = {name: value for name, value in others.items() if name in model.state_dict()}
-    return layers, others
+    return replace(
+        artefact,
+        layers=tuple(replace(layer, name=new(layer.name)) for layer in artefact.layers),
+        others=None if artefact.others is None else others,
+        roundings={new(name): hook for name, hook in artefact.roundings.items()},
+    )
 
 
 def _without_spare(model: nn.Module, tensors: dict[str, Tensor], path: str | Path) -> dict[str, Tensor]:

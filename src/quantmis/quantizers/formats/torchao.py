@@ -4,8 +4,6 @@ The tensor `fc.weight` is kept as `fc._weight_qdata`, `fc._weight_scale` and `fc
 under `fc.weight` in JSON of which type it was.
 """
 
-import json
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,46 +11,17 @@ import torch
 from torch import Tensor
 
 from quantmis.errors import require
+from quantmis.inspection.torchao import HEADER, KINDS, PARTS
+from quantmis.inspection.words import require_understood
+from quantmis.quantizers.formats.floats import eight_bits
 from quantmis.quantizers.formats.packing import Layers, group_size, parts_read
-from quantmis.quantizers.formats.words import Vocabulary, require_understood, words_of
 from quantmis.quantizers.record import QuantizedLayer
-from quantmis.tensor_files import Entry, strict_json
-
-PARTS = ("_weight_qdata", "_weight_scale", "_weight_zero_point")
-KINDS = ("Int8Tensor", "IntxUnpackedToInt8Tensor")
-WORDS = Vocabulary(
-    words_of("quant_method quant_type quant_type_kwargs modules_to_not_convert include_input_output_embeddings")
-    | {"untie_embedding_weights"}
-)
-HEADER = Vocabulary(
-    words_of("block_size dtype target_dtype act_quant_kwargs activation_quantization"), {"reduce_range": (False, True)}
-)
-"""What the head may say of a tensor; activations are told apart from weights by `rounds_activations`."""
-
-
-def fits(entries: Mapping[str, Entry]) -> bool:
-    """Say whether the names of a file's tensors are those of torchao."""
-    return any(name.endswith(f".{PARTS[0]}") for name in entries)
-
-
-def require_read(where: str, words: Mapping[str, Any]) -> None:
-    """Raise `UserError` for a configuration that says what is not read."""
-    require_understood(where, words, WORDS)
+from quantmis.tensor_files import strict_json
 
 
 def layers(tensors: dict[str, Tensor], words: dict[str, Any]) -> tuple[Layers, dict[str, Tensor]]:
     """Return the quantized layers and the other tensors."""
     return parts_read(tensors, PARTS, partial(_layer, words=words))
-
-
-def rounds_activations(word: str) -> bool:
-    """Say whether a word of the header describes a weight whose inputs are rounded too."""
-    try:
-        content = json.loads(word)
-    except ValueError:
-        return False
-    parts = content.get("_data", {}) if isinstance(content, dict) else {}
-    return isinstance(parts, dict) and any(parts.get(key) for key in ("act_quant_kwargs", "activation_quantization"))
 
 
 def _layer(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> QuantizedLayer:
@@ -62,6 +31,8 @@ def _layer(name: str, tensors: dict[str, Tensor], words: dict[str, Any]) -> Quan
     parts = set(head.get("_tensor_data_names", ())) - {part.removeprefix("_weight_") for part in PARTS}
     require(not parts, f"{name} has {', '.join(sorted(parts))}, which is not understood")
     codes = tensors[f"{name}._weight_qdata"]
+    if head["_type"] == "Float8Tensor":
+        return eight_bits(name, codes, tensors[f"{name}._weight_scale"], None, None)
     scale = tensors[f"{name}._weight_scale"].float().reshape(len(codes), -1)
     zero = tensors[f"{name}._weight_zero_point"].reshape(scale.shape).to(torch.int8)
     bits = int(head["_data"].get("target_dtype", {"_data": "int8"})["_data"].removeprefix("int"))

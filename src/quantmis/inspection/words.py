@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from quantmis.errors import require
+from quantmis.errors import UserError, require
 from quantmis.files import content_of
 from quantmis.tensor_files import LARGEST_JSON, strict_json
 
 NOTHING = (None, {}, [], "")
 """What stands for an absent word."""
 
-FILES = ("config.json", "quantize_config.json", "quant_config.json")
+FILES = ("config.json", "quantize_config.json", "quant_config.json", "hf_quant_config.json", "quanto_qmap.json")
+OWN_TABLES = {"hf_quant_config.json": ("quantization", "modelopt"), "quanto_qmap.json": ("", "quanto")}
+"""Files that belong to one tool: the table in it that counts, where it is not the whole, and the name of the tool."""
 HINT = "what it does to the model is not repeated here; numbers of an audit would be those of another model"
 
 
@@ -33,11 +35,13 @@ def words_of(*names: str) -> frozenset[str]:
     return frozenset(word for name in names for word in name.split())
 
 
-def require_understood(where: str, words: Mapping[str, Any], vocabulary: Vocabulary) -> None:
+def require_understood(where: str, words: object, vocabulary: Vocabulary) -> None:
     """Raise `UserError` for the first word, by its name, that is not in `known` or says what is not read.
 
     >>> require_understood("config.json", {"bits": 4, "rotation": None}, Vocabulary(frozenset({"bits"})))
     """
+    if not isinstance(words, Mapping):
+        raise UserError(f"{where} is no table")
     for name, value in words.items():
         if name in vocabulary.free or any(value == each for each in NOTHING):
             continue
@@ -57,12 +61,25 @@ def configuration(folder: Path) -> dict[str, Any]:
         if file.is_file():
             content = strict_json(content_of(file, most=LARGEST_JSON), str(file))
             require(isinstance(content, dict), f"{file} holds no table")
-            own = content if file.name != FILES[0] else content.get("quantization_config") or {}
-            require(isinstance(own, dict), f"{file}: quantization_config is no table")
+            own = _own(file, content)
             differing = [name for name in own if name in words and words[name] != own[name]]
             require(not differing, f"{file}: {', '.join(differing[:3])} differ from what {FILES[0]} says")
             words |= own
     return words
+
+
+def _own(file: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Return what a file says of quantization. MLX has a table of its own name, and mostly the same again."""
+    if file.name == FILES[0]:
+        is_mlx = isinstance(content.get("quantization"), dict)
+        own: Any = content.get("quantization_config") or {}
+        require(isinstance(own, dict), f"{file}: quantization_config is no table")
+        both = {**content["quantization"], **own} if is_mlx else own
+        return {"quant_method": "mlx", **both} if is_mlx else both
+    table, tool = OWN_TABLES.get(file.name, ("", ""))
+    own = content.get(table) if table else content
+    require(isinstance(own, dict), f"{file}: {table} is no table")
+    return {**own, "quant_method": own.get("quant_method", tool)} if tool else own
 
 
 def numbers(words: Mapping[str, Any], *names: str) -> Sequence[int]:

@@ -6,6 +6,9 @@ from pathlib import Path
 from quantmis.files import opened
 
 HEAD = 64
+NEAREST = {"LiteRT": "onnx", "ExecuTorch": "torchao", "llama.cpp": "gguf", "OpenVINO": "onnx", "NumPy": "safetensors"}
+"""The nearest format that is read, by a word of what a file looks like."""
+
 STARTS = (
     (0, b"version https://git-lfs", "a pointer of Git LFS, and not the file itself: git lfs pull fetches it"),
     (0, b"\x89HDF\r\n", "an HDF5 file, as Keras writes them"),
@@ -23,15 +26,14 @@ STARTS = (
     (0, b"{", "JSON; weights are read from safetensors"),
 )
 NAMES = (
-    ((".trellis",), "EXL3 (exllamav3)", "gptq"),
-    ((".q_weight", ".q_groups"), "EXL2 (exllamav2)", "gptq"),
-    ((".W_q",), "HQQ", "gptq"),
+    ((".trellis",), "EXL3 (exllamav3)", "exl2"),
     ((".codebooks", ".codes"), "AQLM", "gptq"),
-    ((".weight._data", ".weight._scale"), "Quanto (optimum-quanto)", "torchao"),
-    ((".weight_scale_2",), "NVFP4 of ModelOpt", "compressed-tensors"),
-    ((".weight_scale_inv",), "FP8 in blocks, as DeepSeek writes it", "compressed-tensors"),
-    (("_blocks", "_scales"), "MXFP4 as GPT-OSS has it", "compressed-tensors"),
-    ((".scales", ".biases"), "MLX", "gptq"),
+    ((".Qidxs",), "QuIP#", "gptq"),
+    ((".centroids", ".indices"), "VPTQ", "gptq"),
+    ((".dense_weights", ".row_offsets"), "SpQR", "gptq"),
+    ((".qweight", ".dqscales"), "FP-Quant", "mxfp4"),
+    ((".scales", ".qbiases"), "Metal's kernels in transformers", "mlx"),
+    ((".weight_sf",), "NVFP4 laid out for one accelerator", "modelopt"),
 )
 """Names that tensors end with in formats that are not read, what the format is called, and the nearest that is."""
 
@@ -50,11 +52,20 @@ def look(path: Path) -> str:
     return next((words for at, magic, words in STARTS if start[at : at + len(magic)] == magic), "")
 
 
+def nearest_of(words: str) -> str:
+    """Return the nearest format that is read, by what a file looks like; an empty text where there is none.
+
+    >>> nearest_of("a LiteRT (TensorFlow Lite) file")
+    'onnx'
+    """
+    return next((nearest for word, nearest in NEAREST.items() if word in words), "")
+
+
 def quantized_as(names: Iterable[str]) -> tuple[str, str] | None:
     """Return the format that is not read here whose tensors have such names, and the nearest that is; or None.
 
-    >>> quantized_as(["fc.q_weight", "fc.q_groups", "fc.q_scale"])
-    ('EXL2 (exllamav2)', 'gptq')
+    >>> quantized_as(["fc.trellis", "fc.suh", "fc.svh"])
+    ('EXL3 (exllamav3)', 'exl2')
     """
     own = list(names)
     return next(
