@@ -41,8 +41,8 @@ class Plots:
         ]
         require(points, "exposure and utility were measured together for no version")
         for place, right, utility in points:
-            bars = {"xerr": _bars(right), "yerr": _bars(utility)}
-            axes.errorbar(right.value, utility.value, **bars, fmt="o", capsize=2, label=_name(place))
+            across, up = _bars(right), _bars(utility)
+            axes.errorbar(right.value, utility.value, up, across, fmt="o", capsize=2, label=_name(place))
         axes.axvline(COIN, linestyle=":", color="grey")
         write_along(axes, RIGHT, utility_axis(reading.metric(view.versions)))
         axes.legend()
