@@ -172,7 +172,7 @@ def test_an_architecture_whose_matrices_are_rearranged_is_refused(tmp_path: Path
     [
         ({"gemma3__attention__logit_softcapping": 30}, "attention.logit_softcapping = 30 is not understood"),
         ({"gemma3__attention__key_length": 16}, "head_dim is 16, that of the model 32"),
-        ({"split__count": 3, "split__no": 1}, "it is one of 3 parts of a model"),
+        ({"split__count": 3, "split__no": 1}, "is number 1 of 3 parts of a model"),
     ],
 )
 def test_metadata_that_is_not_understood_or_not_the_model_s_is_refused(tmp_path: Path, more: Any, message: str):
