@@ -1,6 +1,7 @@
 """What of an audit's options its numbers depend on, once the loss tables are there."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from quantmis.attacks import Attack, lead_attack
 from quantmis.measures import Precision
@@ -25,7 +26,7 @@ class AnalysisSettings:
     release: tuple[tuple[str, ...], ...] | None = None
 
     @property
-    def depth(self) -> str:
+    def depth(self) -> Literal["shadow", "indicator", "as-is"]:
         """How deep the audit looks, by what it trained."""
         if self.shadows:
             return "shadow"
