@@ -114,6 +114,12 @@ def test_the_line_to_paste_is_toml(line: str):
     assert tomllib.loads(f"quantizers = [{toml(line)}]") == {"quantizers": [line]}
 
 
+def test_a_winner_that_nobody_had_to_search_for_is_said_to_be_one():
+    plain = record().model_copy(update={"winner": "uniform(bits=4)", "comparison": None})
+    assert any("nobody had to search for" in each for each in sentences(plain))
+    assert not any("nobody had to search for" in each for each in sentences(record()))
+
+
 def test_the_first_sentence_is_the_line_to_paste():
     assert next(sentences(record())) == f"winner: quantizers = ['{WINNER}']"
 

@@ -163,10 +163,13 @@ def advantage_of(entry: Confirmed) -> float:
 def compared(
     winner: Confirmed, entries: Sequence[Confirmed], tables: Mapping[str, LossTable], prefer: str, level: float
 ) -> Comparison | None:
-    """Return the winner against the best version within the limits that the search did not propose, if there is one."""
+    """Return the winner against the best version within the limits that the search did not propose.
+
+    None where there is no such version, and where the winner is one itself.
+    """
     plain = [each for each in entries if not each.of_front and each.quantizer != winner.quantizer]
     rival = winner_of(plain, prefer)
-    if rival is None:
+    if rival is None or not winner.of_front:
         return None
     first, second = tables[winner.quantizer], tables[rival.quantizer]
     one, other = (PairedReplicates().area(each.audited) for each in (first, second))

@@ -110,6 +110,8 @@ def _sentence(note: str) -> str:
 
 def _against_rival(record: SearchRecord) -> Iterator[str]:
     against = record.comparison
+    if any(each.quantizer == record.winner and not each.of_front for each in record.confirmed):
+        yield "The winner is a version that nobody had to search for: what the search proposed is no better."
     if against is None:
         return
     worse = "less" if against.advantage_less >= 0 else "more"
