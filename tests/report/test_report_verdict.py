@@ -75,6 +75,14 @@ def test_a_version_that_knows_nothing_is_never_headlined_and_is_marked():
     assert no_better == {"full precision": False, "sign": False, "ternary(sparsity=0.9)": True}
 
 
+def test_a_span_of_rates_has_one_number_of_decimals():
+    """The lower end of one of them is no coin, and is written with a decimal: then so is the other."""
+    results = document({"identity": 0.2, "sign": 0.1}, reach=0.03)
+    span = re.search(r"right ([\d.]+) to ([\d.]+) %", rules.headline(results))
+    assert span is not None
+    assert len({len(each.partition(".")[2]) for each in span.groups()}) == 1
+
+
 def test_where_full_precision_itself_is_a_guess_no_version_is_singled_out():
     guess = Estimate(0.0, -0.02, 0.02)
     results = with_gains(document(reach=0.01), identity=guess, sparse=guess)

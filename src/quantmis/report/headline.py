@@ -12,6 +12,7 @@ from quantmis.report.reading import (
     about_model,
     attacker,
     baseline,
+    clear_digits,
     exposes,
     leaders,
     least_exposed,
@@ -79,9 +80,9 @@ def rightness(records: Sequence[VersionResult], results: Results) -> str | None:
     accuracies = [each for each in map(attacker, records) if isinstance(each, Estimate)]
     if not accuracies:
         return None
-    digits = rates_digits(results)
-    lowest = rate(min(accuracies, key=lambda each: each.value), digits)[0]
-    highest = rate(max(accuracies, key=lambda each: each.value), digits)[0]
+    ends = (min(accuracies, key=lambda each: each.value), max(accuracies, key=lambda each: each.value))
+    digits = max(clear_digits(each, rates_digits(results)) for each in ends)  # one number of decimals for both
+    lowest, highest = (rate(each, digits)[0] for each in ends)
     span = lowest if lowest == highest else f"{lowest.removesuffix(' %')} to {highest}"
     return f"right {span} of the time (at most {rate(max(accuracies, key=lambda each: each.high), digits)[2]})"
 

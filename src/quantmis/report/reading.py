@@ -73,8 +73,13 @@ def rates_digits(results: Results) -> int:
 
 def rate(right: Estimate, digits: int) -> tuple[str, str, str]:
     """Write how often an attacker is right, and the ends of its interval; what is no coin is not written as one."""
-    clear = words.clear(words.scaled(right, 100), digits, apart=100 * COIN)
+    clear = clear_digits(right, digits)
     return (words.percent(right.value, clear), words.percent(right.low, clear), words.percent(right.high, clear))
+
+
+def clear_digits(right: Estimate, digits: int) -> int:
+    """Return the decimals, at least `digits`, with which neither end of a rate is written as a coin that is none."""
+    return words.clear(words.scaled(right, 100), digits, apart=100 * COIN)
 
 
 def numbers(results: Results) -> dict[str, int]:
