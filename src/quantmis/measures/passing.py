@@ -7,8 +7,8 @@ problems, from one training and from several (docs/explanation/which-number.md).
 """
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.stats import rankdata
 
 from quantmis.errors import UserError
 from quantmis.measures.channel_correlation import changes, untrained
@@ -61,7 +61,7 @@ def rank_correlation(
     >>> rank_correlation(values, np.array([3.0, 4.0, 0.1, 0.2]), np.array([0, 0, 1, 1]))
     1.0
     """
-    a, b = (_apart(rankdata(each), classes) for each in (first, second))
+    a, b = (_apart(scipy.stats.rankdata(each), classes) for each in (first, second))
     size = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / size if size else 0.0
 

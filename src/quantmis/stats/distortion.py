@@ -7,8 +7,8 @@ upset only samples that were not trained on would deceive it.
 """
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.stats import rankdata
 
 from quantmis.errors import require
 from quantmis.evidence import Evidence
@@ -48,6 +48,6 @@ def distortion(whole: Evidence, quantized: Evidence) -> float:
 
 def _correlation(first: Float[np.ndarray, " samples"], second: Float[np.ndarray, " samples"]) -> float:
     """Return Spearman's correlation, 0 where one of the two is constant."""
-    a, b = (rankdata(each) - (len(each) + 1) / 2 for each in (first, second))
+    a, b = (scipy.stats.rankdata(each) - (len(each) + 1) / 2 for each in (first, second))
     size = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / size if size else 0.0

@@ -9,8 +9,8 @@ together (Bonferroni). What is said of a single sample is about models, so that 
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Integer, Shaped
-from scipy import stats
 
 from quantmis.errors import require
 from quantmis.stats import interval
@@ -108,7 +108,7 @@ def _exposures(
 ) -> tuple[Float[np.ndarray, " samples"], Float[np.ndarray, " samples"], float]:
     """Return for each sample the AUC over models and its variance, and the variances' degrees of freedom."""
     inside, outside = member.sum(0), (~member).sum(0)
-    overall = stats.rankdata(scores, axis=0)
+    overall = scipy.stats.rankdata(scores, axis=0)
     among_own = np.where(member, _ranks_among(scores, member), _ranks_among(scores, ~member))
     beaten = overall - among_own  # how many of the other kind score lower
     share = np.where(member, beaten / outside, 1 - beaten / inside)
@@ -122,7 +122,7 @@ def _exposures(
 def _ranks_among(
     scores: Float[np.ndarray, "models samples"], is_among: Bool[np.ndarray, "models samples"]
 ) -> Float[np.ndarray, "models samples"]:
-    return stats.rankdata(np.where(is_among, scores, np.inf), axis=0)  # the rest ranks above
+    return scipy.stats.rankdata(np.where(is_among, scores, np.inf), axis=0)  # the rest ranks above
 
 
 def _exposure(value: float, over: Spread, level: float, together: float) -> Estimate:

@@ -7,8 +7,8 @@ the whole class, on samples that it never saw too, and that is no sign of anythi
 from typing import Any
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Shaped
-from scipy import stats
 
 from quantmis.stats.cluster import Linear
 
@@ -81,7 +81,7 @@ def quality(
     if stratum is not None:
         for each in np.unique(stratum[first]):
             among = (first | second) & (stratum == each)
-            ranks[among] = stats.rankdata(scores[among]) / (among.sum() + 1)
+            ranks[among] = scipy.stats.rankdata(scores[among]) / (among.sum() + 1)
     return _alike(ranks[first], ranks[second])
 
 
@@ -95,5 +95,5 @@ def likeness(scores: Float[np.ndarray, " forget"], retrained: Float[np.ndarray, 
 
 
 def _alike(one: Float[np.ndarray, " one"], other: Float[np.ndarray, " other"]) -> float:
-    test: Any = stats.ks_2samp(one, other)
+    test: Any = scipy.stats.ks_2samp(one, other)
     return float(test.pvalue)

@@ -8,7 +8,8 @@ symmetric interval in between.
 from dataclasses import replace
 
 import numpy as np
-from scipy import special, stats
+import scipy
+from scipy import special
 
 from quantmis.stats.cluster import Spread
 from quantmis.stats.estimate import Estimate
@@ -64,5 +65,5 @@ def clopper_pearson(successes: int, trials: int, level: float) -> tuple[float, f
     >>> [round(end, 4) for end in clopper_pearson(0, 10, level=0.95)]
     [0.0, 0.3085]
     """
-    exact = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
+    exact = scipy.stats.binomtest(successes, trials).proportion_ci(level, method="exact")
     return float(exact.low), float(exact.high)

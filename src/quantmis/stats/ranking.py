@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy import stats
 
 from quantmis.errors import require
 from quantmis.stats.estimate import Estimate
@@ -96,7 +96,7 @@ def kendall(
     for name, measure in (("first", first), ("second", second)):
         _require_finite(name, measure)
         require(np.ptp(measure) > 0, f"{name}: all quantizers have the same value, so there is no order to compare")
-    value = float(np.asarray(stats.kendalltau(first, second))[0])
+    value = float(np.asarray(scipy.stats.kendalltau(first, second))[0])
     low, high = _fisher(value, len(first), level)
     return Estimate(value, low, high, level, "Kendall tau-b, Fieller's interval over quantizers")
 

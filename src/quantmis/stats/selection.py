@@ -12,8 +12,8 @@ from itertools import combinations
 from statistics import NormalDist
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Shaped
-from scipy import stats
 
 from quantmis.errors import require
 from quantmis.seeds import generator
@@ -109,7 +109,7 @@ def worse_than_best(
     tail = (1 - level) / max(2 * len(pairs), 1)
     most = dict.fromkeys(metrics, 0.0)
     for (first, second), over in zip(pairs, spreads, strict=True):
-        reach = float(stats.t.isf(tail, over.freedom) * np.sqrt(over.variance))
+        reach = float(scipy.stats.t.isf(tail, over.freedom) * np.sqrt(over.variance))
         apart = metrics[first].value - metrics[second].value
         most[first], most[second] = max(most[first], apart + reach), max(most[second], reach - apart)
     return most

@@ -26,9 +26,9 @@ Derived for this project.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
 from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 from quantmis.errors import require
 from quantmis.stats.cluster import PRIOR, USUAL, Linear, Spread
@@ -168,7 +168,7 @@ def _scores(changes: Signals, usable: Bool[np.ndarray, "models samples"]) -> Sig
     """Return normal scores of each row among its usable entries; equal changes get equal scores."""
     scores = np.zeros_like(changes)
     for row, values, chosen in zip(scores, changes, usable, strict=True):
-        row[chosen] = ndtri((rankdata(values[chosen]) - 0.5) / max(int(chosen.sum()), 1))
+        row[chosen] = ndtri((scipy.stats.rankdata(values[chosen]) - 0.5) / max(int(chosen.sum()), 1))
         row[chosen] -= row[chosen].mean() if chosen.any() else 0.0
     return scores
 
