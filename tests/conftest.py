@@ -9,6 +9,9 @@ from sklearn.datasets import load_digits
 
 from quantmis.data import Samples
 
+collect_ignore_glob = ["helpers/tool_files/*"]
+"""Programs that wrote files with tools of others, which are not installed here."""
+
 
 @pytest.fixture(scope="session")
 def digits() -> Samples:

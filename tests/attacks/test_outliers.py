@@ -5,7 +5,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from quantmis.attacks import RMIA, GaussianPlugIn, LiRA
-from quantmis.attacks.moments import spread_of_scales
+from quantmis.attacks.moments import centred, moments, spread_of_scales
+from quantmis.attacks.reference_sets import reference_sets
 from quantmis.data.membership import complementary_halves
 from quantmis.evidence import Evidence
 
@@ -57,3 +58,22 @@ def test_few_references_are_worth_more_with_gaps_drawn_together(models: int):
 def test_columns_on_which_references_agree_do_not_rule_the_others():
     table = signals(16, round_to=3.0)
     assert area(LiRA(), table) > area(LiRA(variance="per_example"), table)
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_squares_about_the_mean_are_exact_beside_an_outlier(trained: bool):
+    """Of samples whose references agree to a millionth but for one that lies a thousand away."""
+    draw = np.random.default_rng(1)
+    member = complementary_halves(12, 24, draw)
+    signal = draw.normal(size=member.shape) * np.where(draw.random(24) < 0.5, 1e-6, 1.0)
+    signal += 1e3 * (draw.random(member.shape) < 0.1)
+    table = Evidence(-signal, member, signal=signal)
+    sets = reference_sets(table, None)
+    references = centred(table, sets)[1]
+    found = moments(references, sets, trained)
+    for row, column in np.ndindex(*member.shape):
+        others = [k for k in range(12) if k not in (row, table.twin[row]) and member[k, column] == trained]
+        values = references[others, column].astype(np.longdouble)
+        expected = float(((values - values.mean()) ** 2).sum())
+        assert found.square[sets.of[row], column] == pytest.approx(expected, rel=1e-12)
+        assert found.mean[sets.of[row], column] == pytest.approx(float(values.mean()), rel=1e-12, abs=1e-12)

@@ -34,7 +34,7 @@ BROKEN = [
         "[audit]",
         "[adit]",
         "{folder}/audit.toml: unknown key adit",
-        "did you mean 'audit' or 'data'? known: kind, data, model, training, target, audit",
+        "did you mean 'audit' or 'auditor'? known: kind, data, model, training, target, audit",
     ),
     ("shadows = 8", "shadow = 8", "{folder}/audit.toml: unknown key audit.shadow", "did you mean 'shadows'? known:"),
     (

@@ -59,7 +59,7 @@ def test_the_group_has_22_tasks_and_four_metrics():
         ("hia_hou", [0, 1] * 45 + [1] * 30, r"expected both classes, 0 and 1, in test\.csv, got 1$"),
         ("hia_hou", [1] * 90 + [0, 1] * 15, r"expected both classes, 0 and 1, in train_val\.csv, got 1$"),
         ("hia_hou", [0, 2] * 60, "expected both classes, 0 and 1, in .*, got 0, 2$"),
-        ("caco2_wang", [*range(119), ""], r"caco2_wang: 1 targets are NaN or infinite: test\.csv row 30"),
+        ("caco2_wang", [*range(119), ""], r"caco2_wang: 1 targets are NaN or infinite: test\.csv row 29"),
         ("caco2_wang", [*range(119), "nan"], "1 targets are NaN"),
         ("caco2_wang", [*range(119), "low"], r"the targets in test\.csv are no numbers"),
     ],
@@ -71,9 +71,9 @@ def test_targets_that_cannot_be_learned_are_refused(tmp_path: Path, task: str, y
 
 def test_invalid_smiles_and_too_few_molecules_are_refused(tmp_path: Path):
     train, test = both([0, 1] * 60)
-    with pytest.raises(UserError, match=r"hia_hou: 1 of 121 SMILES are no molecules: train_val\.csv row 1 'C1CC'"):
+    with pytest.raises(UserError, match=r"hia_hou: 1 of 121 SMILES are no molecules: train_val\.csv row 0 'C1CC'"):
         read_task(write(tmp_path, "hia_hou", [("C1CC", 1), *train], test), "hia_hou")
-    with pytest.raises(UserError, match=r"hia_hou: 1 of 121 SMILES are no molecules: test\.csv row 2 'C1CC'"):
+    with pytest.raises(UserError, match=r"hia_hou: 1 of 121 SMILES are no molecules: test\.csv row 1 'C1CC'"):
         read_task(write(tmp_path, "hia_hou", train, [test[0], ("C1CC", 1), *test[1:]]), "hia_hou")
     with pytest.raises(UserError, match="hia_hou: expected at least 100 distinct molecules, got 99 molecules"):
         read_task(write(tmp_path, "hia_hou", train, test[:9]), "hia_hou")

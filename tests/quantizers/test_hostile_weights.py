@@ -164,6 +164,7 @@ def test_weights_in_a_checkpoint_are_read(tmp_path: Path, key: str):
     assert read_weights(tmp_path / "last.pt")["weight"].tolist() == [1.0, 1.0]
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 def test_what_is_no_state_dict_is_named(tmp_path: Path):
     path = tmp_path / "model.pt"
     torch.save({"epoch": 3, "weight": torch.ones(2)}, path)

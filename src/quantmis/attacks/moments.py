@@ -79,17 +79,30 @@ def fit(target: Evidence, against: ReferenceSets, trained: bool, how: str) -> No
 
 
 def moments(references: Float[np.ndarray, "references samples"], against: ReferenceSets, trained: bool) -> Moments:
-    """Return the moments of centred signals of those of each set that were (not) `trained` on a sample."""
+    """Return the moments of signals of those of each set that were (not) `trained` on a sample."""
     count = against.trained if trained else against.untrained
     result = Moments(count, np.empty_like(count), np.empty_like(count))
     for block in blocks(references.shape[1]):
-        terms = references[:, block] * (against.models.member[:, block] == trained)
-        mean = result.mean[:, block] = against.sums(terms) / np.maximum(count[:, block], 1)
-        # Centred signals keep this difference from cancelling; what is left of rounding is no variance.
+        is_there, own = against.models.member[:, block] == trained, references[:, block]
+        centre = _middle(own, is_there)
+        terms = np.where(is_there, own - centre, 0.0)
+        shift = against.sums(terms) / np.maximum(count[:, block], 1)
+        result.mean[:, block] = np.where(count[:, block] > 0, centre + shift, 0.0)
+        # About their middle, which no outlier moves, this difference hardly cancels; what rounding leaves is nothing.
         whole = against.sums(terms**2)
-        square = whole - count[:, block] * mean**2
+        square = whole - count[:, block] * shift**2
         result.square[:, block] = np.where(square > ROUNDING * whole, square, 0.0)
     return result
+
+
+def _middle(
+    signal: Float[np.ndarray, "references samples"], is_there: Bool[np.ndarray, "references samples"]
+) -> Float[np.ndarray, " samples"]:
+    """Return the median, the upper of two, of those that are there at each sample; 0 where none is."""
+    count = is_there.sum(0)
+    ordered = np.sort(np.where(is_there, signal, np.inf), axis=0)
+    middle = np.take_along_axis(ordered, np.minimum(count // 2, len(signal) - 1)[None], axis=0)[0]
+    return np.where(count > 0, middle, 0.0)
 
 
 def drawn_together(inside: Normal, outside: Normal, against: ReferenceSets) -> tuple[Normal, Normal]:
