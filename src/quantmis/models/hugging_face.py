@@ -32,6 +32,7 @@ HEADS = {
     "image-classification": "AutoModelForImageClassification",
 }
 CONFIG, WEIGHTS = "config.json", "*.safetensors"
+READS_SAMPLES = ("tokens_at_once", "lacks_padding_token")  # what models have that were made to read samples
 PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl")
 SAFELY = {"ignore_mismatched_sizes": True, "output_loading_info": True}
 WHOLE = "a trained model has all its weights, its head too: model.save_pretrained(folder)"
@@ -96,6 +97,11 @@ class HuggingFace:
             model = self._kind.from_config(self._config(), trust_remote_code=False, dtype=dtype)
             model.tie_weights()  # part of drawing them, which was left out
             return self._plain(model)
+
+    def reading(self, model: nn.Module) -> nn.Module:
+        """Let a model that somebody loaded from transformers read samples as those that are made here do."""
+        is_ours = any(hasattr(model, name) for name in READS_SAMPLES)
+        return model if is_ours or not hasattr(model, "config") else self._plain(model)
 
     @property
     def _kind(self) -> Any:

@@ -1,6 +1,5 @@
 """The model of a target in memory, once: its versions are made in it, one after the other, and undone."""
 
-import copy
 import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +18,7 @@ from quantmis.audit.target.weights import (
     filled,
     format_of,
     from_file,
+    in_memory,
     is_computed_elsewhere,
     rounds_inputs,
 )
@@ -130,7 +130,7 @@ def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module
     if isinstance(source, Quantized):
         return source
     if isinstance(source, nn.Module):
-        return copy.deepcopy(source).cpu().eval()
+        return in_memory(source, task)
     if isinstance(source, Mapping):
         return filled(task, source, name)
     if isinstance(source, str | Path | Artefact):

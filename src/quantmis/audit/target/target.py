@@ -5,7 +5,6 @@ target is one *model*. Attacks are run on it and on its quantized versions, thos
 were made elsewhere, with the shadow models as references where there are any.
 """
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,16 @@ import numpy as np
 from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
-from quantmis.audit.target.weights import Artefact, Weights, dequantized, file_of, filled, format_of, from_file
+from quantmis.audit.target.weights import (
+    Artefact,
+    Weights,
+    dequantized,
+    file_of,
+    filled,
+    format_of,
+    from_file,
+    in_memory,
+)
 from quantmis.data import Samples
 from quantmis.data.membership import joined
 from quantmis.errors import UserError, require
@@ -164,7 +172,7 @@ class Target:
         if file is not None:
             return from_file(file, task, self.name)
         if isinstance(self.weights, nn.Module):
-            return copy.deepcopy(self.weights).cpu().eval()
+            return in_memory(self.weights, task)
         if isinstance(self.weights, Mapping):
             return filled(task, self.weights, self.name)
         assert isinstance(self.weights, Quantized)  # noqa: S101 for the type checker

@@ -1,5 +1,6 @@
 """What the weights of a target or of a version may be: in memory or in a file, in full precision or quantized."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,6 +56,12 @@ def from_file(
     restored = formats.restore_into(base, file.path, file.rename or None, keep=keep)
     restored.model.eval()
     return restored
+
+
+def in_memory(module: nn.Module, task: Task) -> nn.Module:
+    """Return a copy of a module of the user's that reads samples as models of the task do, in evaluation mode."""
+    own = copy.deepcopy(module).cpu().eval()
+    return task.model.reading(own) if isinstance(task.model, HuggingFace) else own
 
 
 def is_computed_elsewhere(weights: object) -> bool:
