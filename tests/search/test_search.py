@@ -132,7 +132,10 @@ def test_ctrl_c_ends_a_search_cleanly_and_the_same_command_goes_on(done: tuple[P
     while time.monotonic() < deadline and not (journal.exists() and journal.read_bytes().count(b"\n") > 4):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=300)
+    try:
+        _, said = process.communicate(timeout=300)
+    finally:
+        process.kill()  # where it does not heed the interrupt
     assert process.returncode != 0
     assert "KeyboardInterrupt" in said
     tried = documents.read(folder).candidates
