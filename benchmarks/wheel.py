@@ -15,8 +15,9 @@ from quantmis.errors import UserError
 
 COMMAND = [sys.executable, "-I", "-m", "quantmis"]
 EXTRAS = {
-    "bitsandbytes", "brevitas", "cyclonedx", "gguf", "hqq", "huggingface_hub", "mlflow", "onnx", "onnxruntime",
-    "onnxscript", "peft", "pyarrow", "pytest", "ray", "rdkit", "torchao", "transformers", "weasyprint",
+    "bitsandbytes", "brevitas", "cryptography", "cyclonedx", "gguf", "hqq", "huggingface_hub", "in_toto_attestation",
+    "mlflow", "onnx", "onnxruntime", "onnxscript", "optuna", "peft", "pyarrow", "pytest", "ray", "rdkit",
+    "securesystemslib", "sigstore", "torchao", "transformers", "weasyprint",
 }  # fmt: skip
 """What only extras bring, by the name that is imported; quantmis.testing is for pytest."""
 
