@@ -248,7 +248,7 @@ def apart(content: dict[str, Any]) -> None:
         (too_strong, "attacks.lira.bounds_security"),
         (other_rank, "ranking.rows"),
         (no_finding, "warnings"),
-        (passed, "controls.shuffled membership"),
+        (passed, "controls.different trained models"),
         (of_this_model, "target.versions.sign.attacks.lira.adaptive.measures.auc.value"),
         (members, "target.members"),
         (non_members, "target.non_members"),
