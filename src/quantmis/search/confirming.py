@@ -4,6 +4,7 @@ The samples are divided before the search. Groups, and copies of one sample, are
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def part_of(samples: Samples, rows: Rows) -> Samples:
     """Return some of the samples; where each of their groups has one sample left, without groups."""
     part = samples.take(rows)
     alone = part.groups is not None and len(np.unique(part.groups)) == len(part)
-    return Samples(part.x, part.y, part.ids, part.notes) if alone else part
+    return Samples(part.x, part.y, part.ids, part.notes, class_names=part.class_names) if alone else part
 
 
 def target_on(target: Target, rows: Rows, samples: int) -> Target:
@@ -57,18 +58,8 @@ def target_on(target: Target, rows: Rows, samples: int) -> Target:
     require(whole, "a search knows nothing of what was to be forgotten, or of secrets", hint="audit its result")
     place = np.full(samples, -1)
     place[rows] = np.arange(len(rows))
-    mine = {name: place[each] for name, each in (("members", target.members), ("others", target.non_members))}
-    return Target(
-        target.weights,
-        mine["members"][mine["members"] >= 0],
-        mine["others"][mine["others"] >= 0],
-        versions=target.versions,
-        overlap=target.overlap,
-        name=target.name,
-        confounded=target.confounded,
-        like=target.like,
-        utility=target.utility,
-    )
+    members, others = (place[each] for each in (target.members, target.non_members))
+    return replace(target, members=members[members >= 0], non_members=others[others >= 0])
 
 
 def chosen(front: Sequence[Tried], options: SearchOptions) -> list[Tried]:
