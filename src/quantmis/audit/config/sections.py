@@ -1,32 +1,21 @@
 """The sections of an audit file, and how one is read: every key is known, or refused beside the nearest known one."""
 
 import dataclasses
-import math
-import re
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import pydantic
 from pydantic import Field, model_validator
 
-from quantmis.audit.config.words import explained
+from quantmis.audit.config.reading import content_at, keys_of, validated
 from quantmis.audit.options import AuditOptions, Section
 from quantmis.audit.search_options import SearchOptions
 from quantmis.data.secrets import DRAWN
 from quantmis.data.sources import Data
-from quantmis.errors import UserError, require
-from quantmis.files import opened
+from quantmis.errors import require
 from quantmis.models import Recipe
 from quantmis.models.hugging_face import CAUSAL_LM
 from quantmis.models.sources import Model
-
-S = TypeVar("S", bound=Section)
-
-LARGEST = 10**6
-SHOWN = 200
-ENDLESS = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){64}""")
-"""A key of very many parts: what reads TOML takes a time that grows with their square."""
 
 
 def _key(declared: "dataclasses.Field[Any]") -> tuple[Any, Any]:
@@ -243,51 +232,9 @@ def read(path: Path) -> AuditFile:
     return parsed(content_at(path), path)
 
 
-def content_at(path: Path) -> bytes:
-    """Return the bytes of an audit file; `UserError` for what cannot be one."""
-    try:
-        with opened(path) as stream:
-            content = stream.read(LARGEST + 1)
-    except UserError as error:
-        raise UserError(str(error), hint="name an audit file; quantmis init writes one") from error
-    require(len(content) <= LARGEST, f"{path} is larger than a megabyte", hint="data belong into files of their own")
-    return content
-
-
 def parsed(content: bytes, path: Path) -> AuditFile:
     """Return the audit file that `content` is; `path` names it in errors."""
     return validated(keys_of(content, path), AuditFile, path)
-
-
-def validated(keys: dict[str, Any], kind: type[S], path: Path) -> S:
-    """Return the file of a kind that the keys make; `UserError` names the key and the nearest known one."""
-    try:
-        return kind.model_validate(keys)
-    except pydantic.ValidationError as error:
-        raise explained(path, error, kind) from error
-
-
-def keys_of(content: bytes, path: Path) -> dict[str, Any]:
-    """Return what a TOML file holds; `UserError` for what is none, and for numbers that are not finite."""
-    try:
-        text = content.decode("utf-8-sig")
-        require(not ENDLESS.search(text), f"{path} is no TOML: it is nested too deeply", hint="a key has a name or two")
-        keys = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # of tomllib, also for bytes that are no text and endless numbers
-        hint = "see https://toml.io; strings stand in quotes"
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:SHOWN]
-        raise UserError(f"{path} is no TOML: {why}", hint=hint) from error
-    _require_finite(keys, [], path)
-    return keys
-
-
-def _require_finite(content: Any, place: list[str], path: Path) -> None:
-    """Raise `UserError` for a number of the file that is infinite or none; every one is compared or multiplied."""
-    good = not isinstance(content, float) or math.isfinite(content)
-    require(good, f"{path}: {'.'.join(place)}: Input should be a finite number, got {content}")
-    parts = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
-    for key, part in parts:
-        _require_finite(part, [*place, str(key)], path)
 
 
 def require_recipe(file: AuditFile, options: AuditOptions) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from quantmis.audit.config.sections import content_at, keys_of, validated
+from quantmis.audit.config.reading import content_at, keys_of, validated
 from quantmis.audit.options import Section
 from quantmis.audit.result import AuditResult
 from quantmis.audit.tables import audit_tables
