@@ -83,10 +83,9 @@ def _another(
     """
     generator = seeds.generator(seed, "control", "shuffled")
     models, samples = member.shape
-    if models > 1 and groups is None:  # one more where they are odd, and left out again
-        return complementary_halves(models, samples + samples % 2, generator)[:, :samples]
     if models > 1:
-        return complementary_halves(models, samples, generator, groups)
+        spare = samples % 2 if groups is None else 0  # one more where they are odd, and left out again
+        return complementary_halves(models, samples + spare, generator, groups)[:, :samples]
     if groups is None:
         return generator.permuted(member, axis=1)
     _, first, number = np.unique(groups, return_index=True, return_inverse=True)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from quantmis.cli.console import console
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -37,21 +39,19 @@ def inspect(
 
 
 def _print(found: "Inspection", every: bool) -> None:
-    from rich.console import Console
-
-    console = Console()
+    out = console()
     for name, value in _facts(found).items():
-        console.print(f"{name:<12} {value}", markup=False, highlight=False, soft_wrap=True)
+        out.print(f"{name:<12} {value}", markup=False, highlight=False, soft_wrap=True)
     if found.layers:
-        console.print()
-        console.print(_layers(found, every))
+        out.print()
+        out.print(_layers(found, every))
     if found.unquantized:
         shown = found.unquantized if every else found.unquantized[:MANY]
-        console.print(f"\nnot quantized: {len(found.unquantized)} tensors", markup=False, highlight=False)
+        out.print(f"\nnot quantized: {len(found.unquantized)} tensors", markup=False, highlight=False)
         for each in shown:
-            console.print(f"  {each.name}  {each.kind} {list(each.shape)}", markup=False, highlight=False)
+            out.print(f"  {each.name}  {each.kind} {list(each.shape)}", markup=False, highlight=False)
         if len(found.unquantized) > len(shown):
-            console.print(f"  ... and {len(found.unquantized) - len(shown)} more: --all lists them", highlight=False)
+            out.print(f"  ... and {len(found.unquantized) - len(shown)} more: --all lists them", highlight=False)
 
 
 def _facts(found: "Inspection") -> dict[str, str]:

@@ -11,12 +11,12 @@ from quantmis.measures.attack_accuracy import ATTACK_ACCURACY
 from quantmis.measures.attack_accuracy_change import ATTACK_ACCURACY_CHANGE
 from quantmis.measures.forget_auc_change import FORGET_AUC_CHANGE
 from quantmis.measures.forget_utility_change import FORGET_UTILITY_CHANGE
-from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS, lost_all
+from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS
 from quantmis.measures.indicator import INDICATOR
 from quantmis.measures.security_upper_bound import SECURITY_UPPER_BOUND
 from quantmis.measures.utility_change import UTILITY_CHANGE
 from quantmis.report.gaps import item_name
-from quantmis.report.reading import rates
+from quantmis.report.reading import rates, useless
 from quantmis.report.words import clean
 from quantmis.results import AttackMetrics, Measured, Ranking, VersionResult
 from quantmis.stats import Estimate, Unmeasured
@@ -52,8 +52,7 @@ def version_limits(bench: Bench, record: VersionResult, among: Among, policy: Po
 def _lost_all(bench: Bench, record: VersionResult, among: Sequence[VersionResult], rule: str) -> Iterator[Verdict]:
     """Refuse a version that knows nothing though full precision does: it ships broken, or was not read as it runs."""
     gain = record[GAIN_OVER_CONSTANT_GUESS]
-    whole = next((each[GAIN_OVER_CONSTANT_GUESS] for each in among if each.name == FULL_PRECISION), gain)
-    if rule == "refuse" and isinstance(gain, Estimate) and lost_all(gain, whole):
+    if rule == "refuse" and isinstance(gain, Estimate) and record.name in useless(among):
         requirement, outcome = "better than a constant guess beyond doubt", f"{with_interval(gain)} above the guess"
         why = "what knows nothing gives nothing away; or this version was not read as it runs"
         yield bench.state("evidence.hardly_learned", requirement, outcome, within=False, reason=why)

@@ -153,19 +153,19 @@ def _first(sentences: list[Sentence]) -> set[int]:
 
 
 def fill(template: str, results: Results, styles: str = "", script: str = "", **parts: Any) -> str:
-    """Return a page of ours about an audit as text: a template filled with `parts`, under a policy of its own."""
+    """Return a page of ours about an audit as text: a template filled with `parts`."""
+    return filled(environment().get_template(template), styles, script, results=results, **parts)
+
+
+def filled(template: jinja2.Template, styles: str, script: str, **parts: Any) -> str:
+    """Return a page of ours as text, under a policy of its own that allows its stylesheet and script alone."""
     style = f"{asset('report.css')}\n{styles}\n"
-    return (
-        environment()
-        .get_template(template)
-        .render(
-            results=results,
-            style=Markup(style),  # noqa: S704 -- our own file
-            script=Markup(script),  # noqa: S704 -- our own file
-            policy=policy(style, script),
-            renderer=renderer(),
-            **parts,
-        )
+    return template.render(
+        style=Markup(style),  # noqa: S704 -- our own file
+        script=Markup(script),  # noqa: S704 -- our own file
+        policy=policy(style, script),
+        renderer=renderer(),
+        **parts,
     )
 
 

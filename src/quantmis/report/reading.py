@@ -174,18 +174,19 @@ def least_exposed(results: Results) -> list[VersionResult]:
     transitive: a version can be of the first rank because it is tied with the best, and be tied with full precision.
     A version that lost all that full precision knows is none of them: it would be named for knowing nothing.
     """
-    first = [record for record in leaders(results) if not is_useless(results, record)]
+    knows_nothing = useless(results.versions)
+    first = [record for record in leaders(results) if record.name not in knows_nothing]
     if baseline(results) is None:
         return first if len(first) < len(results.versions) else []
-    useful = [record for record in results.versions if not is_useless(results, record)]
+    useful = [record for record in results.versions if record.name not in knows_nothing]
     protective = [record for record in useful if protects(results, record)]
     return [record for record in first if record in protective] or front(results, protective)
 
 
-def is_useless(results: Results, record: VersionResult) -> bool:
-    """Return whether a version is not beyond doubt better than a constant guess though full precision is."""
-    whole = baseline(results)
-    return whole is not None and lost_all(record[GAIN_OVER_CONSTANT_GUESS], whole[GAIN_OVER_CONSTANT_GUESS])
+def useless(records: Sequence[VersionResult]) -> set[str]:
+    """Return the versions, by name, that lost all that full precision, one of them, knows beyond a constant guess."""
+    gains = {record.name: record[GAIN_OVER_CONSTANT_GUESS] for record in records}
+    return {name for name, gain in gains.items() if BASELINE in gains and lost_all(gain, gains[BASELINE])}
 
 
 def front(results: Results, records: Sequence[VersionResult]) -> list[VersionResult]:

@@ -10,7 +10,6 @@ from typing import Any
 from quantmis.measures import Measure, measures_shown
 from quantmis.measures.attack_accuracy import ATTACK_ACCURACY
 from quantmis.measures.auc import AUC
-from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS, lost_all
 from quantmis.measures.indicator import INDICATOR
 from quantmis.measures.perplexity import LOG_LIKELIHOOD
 from quantmis.measures.security import SECURITY
@@ -41,6 +40,7 @@ from quantmis.report.reading import (
     ordered,
     places,
     rates_digits,
+    useless,
 )
 from quantmis.report.reading import rates as rates_of
 from quantmis.results import Agreement, AttackMetrics, Results, VersionResult
@@ -226,6 +226,6 @@ def utilities(records: Sequence[VersionResult], notes: Notes) -> list[Cell]:
     values, name = [displayed_utility(record) for record in records], words.plainly(metric(records)).replace(" ", "_")
     digits = decimals(values)
     cells = [cell(each, notes, lambda value: words.utility_text(value, name, digits)) for each in values]
-    whole = next((record[GAIN_OVER_CONSTANT_GUESS] for record in records if record.name == words.BASELINE), None)
-    useless = [whole is not None and lost_all(record[GAIN_OVER_CONSTANT_GUESS], whole) for record in records]
-    return [replace(each, text=f"{each.text}{GUESS if no else ''}") for each, no in zip(cells, useless, strict=True)]
+    knows_nothing = useless(records)
+    marks = [GUESS if record.name in knows_nothing else "" for record in records]
+    return [replace(each, text=each.text + mark) for each, mark in zip(cells, marks, strict=True)]

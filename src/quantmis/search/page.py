@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from quantmis.files import write_atomically
-from quantmis.report.html import asset, environment, policy, renderer
+from quantmis.report.html import asset, environment, filled
 from quantmis.report.svg import Styles
 from quantmis.report.words import fixed, utility_text
 from quantmis.search import figures
@@ -28,9 +27,11 @@ def render(record: SearchRecord) -> str:
     """Return the page as the text of one HTML file."""
     styles = Styles()
     drawn = {"front": figures.front(record, styles), "layers_drawn": figures.layers(record, styles)}
-    style, script = f"{asset('report.css')}\n{styles.sheet()}\n", asset("report.js")
     tried = _tried(record)
-    return _template().render(
+    return filled(
+        _template(),
+        styles.sheet(),
+        asset("report.js"),
         record=record,
         sentences=list(sentences(record))[record.winner is not None :],
         line=None if record.winner is None else f"quantizers = [{toml(record.winner)}]",
@@ -38,10 +39,6 @@ def render(record: SearchRecord) -> str:
         tried=[_cells(each, record) for each in tried],
         layers=[_layer_cells(each, record) for each in record.layers],
         full=_cells(Candidate(number=-1, quantizer="identity", worth=record.full_precision), record),
-        style=Markup(style),  # noqa: S704 -- our own file
-        script=Markup(script),  # noqa: S704 -- our own file
-        policy=policy(style, script),
-        renderer=renderer(),
         **drawn,
     )
 
@@ -78,5 +75,6 @@ def _layer_cells(layer: Layer, record: SearchRecord) -> list[str]:
 
 @cache
 def _template() -> jinja2.Template:
-    loader = jinja2.PackageLoader("quantmis.search")
-    return environment().overlay(loader=loader).get_template("search.html")
+    own, report = jinja2.PackageLoader("quantmis.search"), environment().loader
+    assert report is not None  # noqa: S101 for the type checker: the environment is made with one
+    return environment().overlay(loader=jinja2.ChoiceLoader([own, report])).get_template("search.html")

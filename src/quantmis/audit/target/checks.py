@@ -72,7 +72,14 @@ def check_utility(request: AuditRequest, target: Target, module: nn.Module) -> N
     }
     for side, (stated, rows, others) in sides.items():
         if stated is not None:
-            _require_stated(stated, side, _utility(request, target, module, rows, others), request)
+            measured = _utility(request, target, module, rows, others)
+            require(
+                measured.low - ROUNDED <= stated <= measured.high + ROUNDED,
+                f"{target.name} has {request.task.loss.metric} {measured.value:.3f} ({measured.low:.3f} to "
+                f"{measured.high:.3f}) on the {side}, and {stated:.3f} is stated",
+                hint="was it trained on these columns, in this order, with this encoding and scale? "
+                "data.features names columns in order",
+            )
 
 
 def _utility(
@@ -89,17 +96,6 @@ def _utility(
         np.zeros((1, 1), dtype=bool),
         CERTAIN,
         None if weight is None else weight[: len(rows)],
-    )
-
-
-def _require_stated(stated: float, side: str, utility: Estimate, request: AuditRequest) -> None:
-    name = "the target" if request.target is None else request.target.name
-    require(
-        utility.low - ROUNDED <= stated <= utility.high + ROUNDED,
-        f"{name} has {request.task.loss.metric} {utility.value:.3f} ({utility.low:.3f} to {utility.high:.3f}) on the "
-        f"{side}, and {stated:.3f} is stated",
-        hint="was it trained on these columns, in this order, with this encoding and scale? "
-        "data.features names columns in order",
     )
 
 
