@@ -1,7 +1,12 @@
 """Claims about the files around the code: what a newcomer reads, what an installer and a type checker look for."""
 
+import ast
 import re
+import runpy
+import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,6 +24,28 @@ def name_of(requirement: str) -> str:
     found = NAME.match(requirement)
     assert found, requirement
     return re.sub(r"[-_.]+", "-", found[0]).lower()
+
+
+def imports_of(file: Path) -> Iterator[str]:
+    """Yield the names of the top-level packages that a file imports, wherever it does."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (each.name.partition(".")[0] for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def test_every_import_is_declared_and_the_trial_of_the_wheel_knows_what_extras_bring():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    core = {name_of(each) for each in project["dependencies"]}
+    extra = {name_of(each) for key in project["optional-dependencies"].values() for each in key} - core
+    names = {name for file in (ROOT / "src").rglob("*.py") for name in imports_of(file)}
+    makers = packages_distributions()
+    foreign = names - sys.stdlib_module_names - {"quantmis", "google"}  # google: protobuf's, which onnx brings
+    packages = {name: {name_of(each) for each in makers[name]} for name in foreign}
+    assert {name: made for name, made in packages.items() if not made & (core | extra)} == {}
+    optional = {name for name, made in packages.items() if not made & core}
+    assert optional <= runpy.run_path(str(ROOT / "benchmarks" / "wheel.py"))["EXTRAS"]
 
 
 def test_the_package_says_that_it_is_typed():
