@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from quantmis.data.texts import Texts
     from quantmis.errors import UserError
     from quantmis.evidence import Evidence
-    from quantmis.models import Recipe, Task
+    from quantmis.models import DP, Recipe, Task
     from quantmis.models.hugging_face import HuggingFace
     from quantmis.search.result import SearchResult
     from quantmis.stats import Estimate, Unmeasured
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "DP",
     "Artefact",
     "AuditResult",
     "Estimate",
@@ -62,6 +63,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "DP": "quantmis.models",
     "Artefact": "quantmis.audit.target.target",
     "AuditResult": "quantmis.audit.result",
     "Estimate": "quantmis.stats",

@@ -2,11 +2,13 @@
 
 from quantmis.models.binary_loss import BinaryCrossEntropy
 from quantmis.models.causal_lm import CausalLM
+from quantmis.models.dp import DP
 from quantmis.models.losses import LOSSES, CrossEntropy, Loss, MultiLabel, SquaredError
 from quantmis.models.recipe import Recipe
 from quantmis.models.task import Task
 
 __all__ = [
+    "DP",
     "LOSSES",
     "BinaryCrossEntropy",
     "CausalLM",

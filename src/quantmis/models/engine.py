@@ -20,6 +20,7 @@ from quantmis.data.samples import Samples
 from quantmis.errors import require
 from quantmis.models import ensemble, trial
 from quantmis.models.calling import call, users_errors
+from quantmis.models.per_sample import CHUNK
 from quantmis.models.recipe import Recipe
 from quantmis.models.streams import restoring
 from quantmis.models.task import Task, inputs
@@ -179,7 +180,8 @@ def _seconds(probe: Training, recipe: Recipe, kind: str, apart: bool, steps: int
 def _step(probe: Training, recipe: Recipe, kind: str, clock: Callable[[], float], threads: int) -> float:
     """Return what a step of one model takes: the least of a few, others being disturbed."""
     times = [clock()]
-    task = probe.task.with_recipe(replace(recipe, epochs=STEPS, max_steps=STEPS))
+    dp = None if recipe.dp is None else replace(recipe.dp, epsilon=None, noise_multiplier=1.0)  # as long as any other
+    task = probe.task.with_recipe(replace(recipe, epochs=STEPS, max_steps=STEPS, dp=dp))
     with _threads(threads):
         train(replace(probe, task=task, kind=kind), tick=lambda done: times.append(clock()))
     return float(np.diff(times)[1:].min()) / len(probe.indices)
@@ -207,8 +209,10 @@ def model_memory(task: Task, samples: Samples) -> int:
     module = task.build(0).train()
     weights = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     batch = inputs(samples)[: _batch(task)]
-    # weights, gradients and two moments of Adam; activations are kept for the backward pass and doubled by it
-    return max(1, 4 * weights + 3 * (_activations(module, batch) + batch.nbytes))
+    private = isinstance(task.recipe, Recipe) and task.recipe.dp is not None
+    # weights, gradients and two moments of Adam; activations are kept for the backward pass and doubled by it; of
+    # private gradients those of a few samples and what clips them
+    return max(1, (4 + 2 * CHUNK * private) * weights + 3 * (_activations(module, batch) + batch.nbytes))
 
 
 def _activations(module: nn.Module, batch: torch.Tensor) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 
 from quantmis.errors import require
+from quantmis.models.dp import DP
 
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "cosine", "linear"]
@@ -23,7 +24,8 @@ class Recipe:
     ("constant") or falls to 0 ("cosine", "linear"). `clip_norm` bounds the norm of each model's gradient.
     `label_smoothing` is that of the training objective; the losses of an audit are never smoothed. `lora_rank`:
     language models learn low-rank differences alone, scaled by `lora_alpha` / `lora_rank` (2 where nothing is said),
-    which are merged into their weights at the end. Raises `UserError` for a number out of range.
+    which are merged into their weights at the end. `dp`: train with differential privacy, in batches of
+    `batch_size` samples in expectation (`quantmis.models.dp`). Raises `UserError` for a number out of range.
 
     >>> Recipe(epochs=10, optimizer="sgd", learning_rate=0.1).steps(samples=100)
     40
@@ -53,6 +55,9 @@ class Recipe:
         default=None,
         metadata={"help": "What these differences are scaled by, over the rank; twice the rank by default."},
     )
+    dp: DP | None = field(
+        default=None, metadata={"help": "Differential privacy: what is guaranteed of each record, or how much noise."}
+    )
 
     def __post_init__(self):
         _at_least("epochs", self.epochs, 1)
@@ -73,6 +78,11 @@ class Recipe:
         if self.lora_alpha is not None:
             _positive("lora_alpha", self.lora_alpha)
             require(self.lora_rank, "lora_alpha scales what lora_rank learns", hint="give lora_rank too")
+        require(
+            self.dp is None or self.clip_norm is None,
+            "clip_norm bounds the gradient of a whole batch, dp that of each sample",
+            hint="leave clip_norm out and give dp its own",
+        )
 
     def steps(self, samples: int) -> int:
         """Return the number of optimiser steps on that many samples."""
@@ -97,7 +107,8 @@ class Recipe:
 
     def as_dict(self) -> dict[str, str | float | int | bool]:
         """Return the hyper-parameters by name; one that is not used is absent."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        private = {} if self.dp is None else self.dp.as_dict()
+        return {name: value for name, value in asdict(self).items() if value is not None and name != "dp"} | private
 
     def _rate(self, step: int, steps: int) -> float:
         if step < self.warmup_steps:

@@ -9,7 +9,8 @@ from quantmis.data.samples import Samples
 from quantmis.errors import require
 from quantmis.models import streams
 from quantmis.models.calling import users_errors
-from quantmis.models.probes import require_alone
+from quantmis.models.private import require_separable
+from quantmis.models.probes import FEW, require_alone
 from quantmis.models.recipe import Recipe
 from quantmis.models.rows import computed, row_of
 from quantmis.models.task import Task, inputs
@@ -29,6 +30,8 @@ def rehearse(task: Task, samples: Samples, members: int, seed: int = 0) -> None:
     x, y = inputs(samples), task.loss.targets(samples.y)
     with streams.restoring():
         if isinstance(task.recipe, Recipe):
+            if task.recipe.dp is not None:
+                require_separable(module, x[:FEW])
             trainer = _Trainer(task, task.recipe, module.to(device()).train())
             for size in batch_sizes(task.recipe, members):
                 rows = torch.from_numpy(np.arange(size) % len(samples))

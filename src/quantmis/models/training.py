@@ -8,6 +8,7 @@ that none depends on which models are trained beside it, nor on the engine kind.
 import copy
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from quantmis import seeds
 from quantmis.data.samples import Samples
 from quantmis.errors import UserError, require
-from quantmis.models import ensemble, loop, streams
+from quantmis.models import ensemble, loop, private, streams
 from quantmis.models.calling import users_errors
 from quantmis.models.recipe import Recipe
 from quantmis.models.streams import Streams
@@ -26,6 +27,7 @@ from quantmis.models.task import Task, inputs
 
 Tick = Callable[[int], None]
 Keep = Callable[[int, list[nn.Module]], None]
+Group = ensemble.Stack | loop.Row
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,8 @@ class Training:
 
     `kind`: "stacked" and "im2col" train the models together, "loop" one by one. `checkpoints`: the optimiser steps
     after which the models are shown to whoever asked for it. `repeats` [samples]: how often each sample stands in the
-    training sets that it is in, once where nothing is said.
+    training sets that it is in, once where nothing is said. `size`: how many samples a model is trained on, in
+    expectation where that is drawn; by default as many as the first.
     """
 
     task: Task
@@ -45,6 +48,17 @@ class Training:
     kind: str = "stacked"
     checkpoints: Collection[int] = ()
     repeats: Int[np.ndarray, " samples"] | None = None
+    size: int | None = None
+
+    @property
+    def steps(self) -> int:
+        """The optimiser steps of one model."""
+        return self.task.steps(self.expected)
+
+    @property
+    def expected(self) -> int:
+        """How many samples a model is trained on, in expectation."""
+        return len(self.rows(0)) if self.size is None else self.size
 
     def modules(self) -> list[nn.Module]:
         """Return the freshly initialised models."""
@@ -63,7 +77,7 @@ class Training:
             _batches(self.rows(row), recipe, seeds.generator(self.seed, "shadow", index, "order"))
             for row, index in enumerate(self.indices)
         ]
-        for step, _ in zip(zip(*streams, strict=True), range(recipe.steps(len(self.rows(0)))), strict=False):
+        for step, _ in zip(zip(*streams, strict=True), range(self.steps), strict=False):
             yield torch.from_numpy(np.stack(step))
 
     @property
@@ -116,19 +130,38 @@ def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None
         else loop.Row(training.task, modules, own)
     )
     optimizer = recipe.optimizer_over(group.parameters())
-    schedule = recipe.schedule_of(optimizer, recipe.steps(len(training.rows(0))))
-    for step, batch in enumerate(training.batches(recipe), start=1):
+    schedule = recipe.schedule_of(optimizer, training.steps)
+    descent = _descent(training, recipe, group, x, y) if recipe.dp is None else _private(training, recipe, group, x, y)
+    for step, set_gradients in enumerate(descent, start=1):
         with users_errors(f"training failed at seed address {training.address}, step {step}"):
             optimizer.zero_grad()
-            group.backward(x, y, batch)
-            if recipe.clip_norm is not None:
-                group.clip(recipe.clip_norm)
+            set_gradients()
             optimizer.step()
         schedule.step()
         tick(len(modules))
         if keep is not None and step in training.checkpoints:
             keep(step, [copy.deepcopy(module).cpu() for module in group.modules()])
     return [module.cpu() for module in group.modules()]
+
+
+def _descent(training: Training, recipe: Recipe, group: Group, x: Tensor, y: Tensor) -> Iterator[Callable[[], None]]:
+    """Yield, step by step, what gives the models their gradients."""
+
+    def set_gradients(batch: Tensor) -> None:
+        group.backward(x, y, batch)
+        if recipe.clip_norm is not None:
+            group.clip(recipe.clip_norm)
+
+    return (partial(set_gradients, batch) for batch in training.batches(recipe))
+
+
+def _private(training: Training, recipe: Recipe, group: Group, x: Tensor, y: Tensor) -> Iterator[Callable[[], None]]:
+    """Yield, step by step, what gives the models their private gradients, each from streams of its own."""
+    seed, indices = training.seed, training.indices
+    rows = [training.rows(row) for row in range(len(indices))]
+    orders = [seeds.generator(seed, "shadow", index, "order") for index in indices]
+    noises = [torch.Generator(x.device).manual_seed(seeds.integer(seed, "shadow", index, "noise")) for index in indices]
+    return private.descent(group, recipe, rows, training.expected, orders, noises, (x, y))
 
 
 def _streams(training: Training, module: nn.Module, x: Tensor, y: Tensor) -> Streams | None:

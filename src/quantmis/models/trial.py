@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd  # pyright: ignore[reportPrivateUsage]
 
 from quantmis.models import ensemble, loop
+from quantmis.models.recipe import Recipe
 from quantmis.models.streams import Streams, heard, restoring
 from quantmis.models.task import Task
 
@@ -31,12 +33,33 @@ def why_not(
     """
     try:
         with restoring():
+            gradients = _gradients(task, x, y, batch)
             return _state_kept(make()[0], lambda module: task.objective(module(x[batch[0]]), y[batch[0]])) or _unlike(
-                lambda: _trained(loop.Row(task, make(), Streams(range(len(batch)))), x, y, batch),
-                lambda: _trained(ensemble.Stack(task, make(), kind, Streams(range(len(batch)))), x, y, batch),
+                lambda: _trained(loop.Row(task, _steady(task, make()), _streams(batch)), gradients),
+                lambda: _trained(ensemble.Stack(task, _steady(task, make()), kind, _streams(batch)), gradients),
             )
     except Exception as error:
         return f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}"
+
+
+def _streams(batch: Tensor) -> Streams:
+    return Streams(range(len(batch)))
+
+
+def _gradients(task: Task, x: Tensor, y: Tensor, batch: Tensor) -> Callable[[Group], Tensor]:
+    """Return what gives a group its gradients as its recipe does, without noise, and returns the losses."""
+    dp = task.recipe.dp if isinstance(task.recipe, Recipe) else None
+    if dp is None:
+        return lambda group: group.backward(x, y, batch)
+    return lambda group: group.clipped(x, y, batch, torch.ones_like(batch, dtype=torch.bool), dp.clip_norm)
+
+
+def _steady(task: Task, modules: list[nn.Module]) -> list[nn.Module]:
+    """Return models without dropout where samples are differentiated one by one, and so draw it in another order."""
+    private = isinstance(task.recipe, Recipe) and task.recipe.dp is not None
+    for part in (part for module in modules for part in module.modules() if private and isinstance(part, _DropoutNd)):
+        part.eval()
+    return modules
 
 
 def _state_kept(module: nn.Module, forward: Callable[[nn.Module], Tensor]) -> str | None:
@@ -79,11 +102,11 @@ def _unlike(alone: Callable[[], list[Tensor]], together: Callable[[], list[Tenso
     return None
 
 
-def _trained(group: Group, x: Tensor, y: Tensor, batch: Tensor) -> list[Tensor]:
+def _trained(group: Group, gradients: Callable[[Group], Tensor]) -> list[Tensor]:
     """Return the losses of a few steps of plain descent, then the weights and buffers of each model."""
     losses: list[Tensor] = []
     for _ in range(STEPS):
-        losses.append(group.backward(x, y, batch))
+        losses.append(gradients(group))
         with torch.no_grad():
             for each in group.parameters():
                 if each.grad is not None:

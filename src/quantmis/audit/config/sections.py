@@ -13,7 +13,7 @@ from quantmis.audit.search_options import SearchOptions
 from quantmis.data.secrets import DRAWN
 from quantmis.data.sources import Data
 from quantmis.errors import require
-from quantmis.models import Recipe
+from quantmis.models import DP, Recipe
 from quantmis.models.hugging_face import CAUSAL_LM
 from quantmis.models.sources import Model
 
@@ -29,9 +29,29 @@ def _key(declared: "dataclasses.Field[Any]") -> tuple[Any, Any]:
     return kind | None, Field(default=None, description=meaning, json_schema_extra=extra)
 
 
-_KEYS: dict[str, Any] = {each.name: _key(each) for each in dataclasses.fields(Recipe)}
+TABLES = ("dp",)
+"""The fields of `quantmis.Recipe` that are tables of their own in an audit file."""
+
+_KEYS: dict[str, Any] = {each.name: _key(each) for each in dataclasses.fields(Recipe) if each.name not in TABLES}
 RecipeKeys: Any = pydantic.create_model("RecipeKeys", __base__=Section, **_KEYS)
 """The fields of `quantmis.Recipe`, each of which may be left out."""
+
+
+class Privacy(Section):
+    """Ask for differential privacy by DP-SGD: epsilon, or how much noise."""
+
+    epsilon: float | int | None = None
+    """What is guaranteed of each record; the noise follows from it."""
+    noise_multiplier: float | int | None = None
+    """The standard deviation of the noise, in units of clip_norm; epsilon follows from it."""
+    delta: float
+    """The probability that the guarantee may fail by; by convention less than one over the number of records."""
+    clip_norm: float | int = 1.0
+    """The largest norm of the gradient of one sample."""
+
+    def as_recipe(self) -> DP:
+        """Return what is asked for as a part of a recipe; `UserError` for numbers that guarantee nothing."""
+        return DP(**self.model_dump())
 
 
 class Training(RecipeKeys):  # pyright: ignore[reportUntypedBaseClass] it is made of another declaration
@@ -39,10 +59,13 @@ class Training(RecipeKeys):  # pyright: ignore[reportUntypedBaseClass] it is mad
 
     function: str | None = None
     """`module:train`, a function train(model, samples, generator) that returns the trained model."""
+    dp: Privacy | None = None
+    """Differential privacy: { epsilon = 8, delta = 1e-5, clip_norm = 1.0 }, or noise_multiplier for epsilon."""
 
     def fields_given(self) -> dict[str, Any]:
         """Return the recipe's fields that were given."""
-        return self.model_dump(exclude={"function"}, exclude_none=True)
+        plain = self.model_dump(exclude={"function", "dp"}, exclude_none=True)
+        return plain if self.dp is None else {**plain, "dp": self.dp.as_recipe()}
 
     @model_validator(mode="after")
     def _one(self) -> "Training":
