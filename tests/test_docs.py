@@ -26,6 +26,7 @@ PAGES = (
     "guides/audit-what-was-forgotten.md",
     "guides/audit-your-own-model.md",
     "guides/search-for-the-version-to-ship.md",
+    "guides/train-with-dp.md",
     "guides/write-a-quantizer.md",
     "guides/write-an-attack.md",
     "guides/send-and-file-the-report.md",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from quantmis.data.texts import Texts
     from quantmis.errors import UserError
     from quantmis.evidence import Evidence
-    from quantmis.models import DP, Recipe, Task
+    from quantmis.models import DP, Certificate, Recipe, Task
     from quantmis.models.hugging_face import HuggingFace
     from quantmis.search.result import SearchResult
     from quantmis.stats import Estimate, Unmeasured
@@ -39,6 +39,7 @@ __all__ = [
     "DP",
     "Artefact",
     "AuditResult",
+    "Certificate",
     "Estimate",
     "Evidence",
     "HuggingFace",
@@ -66,6 +67,7 @@ _HOMES = {
     "DP": "quantmis.models",
     "Artefact": "quantmis.audit.target.target",
     "AuditResult": "quantmis.audit.result",
+    "Certificate": "quantmis.models",
     "Estimate": "quantmis.stats",
     "Evidence": "quantmis.evidence",
     "HuggingFace": "quantmis.models.hugging_face",

@@ -118,6 +118,25 @@ def test_together_and_one_by_one_train_the_same_models(base: Path, rank: int | N
         torch.testing.assert_close(forward(one, inputs(samples)), forward(other, inputs(samples)), atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
+def test_private_adapters_are_trained_text_by_text_and_nothing_else_is(base: Path):
+    made = task(base, lora_rank=2, max_steps=3, batch_size=4, dp=qm.DP(noise_multiplier=0.5, delta=0.01))
+    samples = made.samples(texts())
+    member = np.arange(len(samples)) % 2 == np.arange(2)[:, None]
+    together, alone = (
+        train(Training(made, samples, member, [0, 1], seed=0, kind=kind)) for kind in ("stacked", "loop")
+    )
+    for one, other in zip(together, alone, strict=True):
+        for (name, value), expected in zip(one.named_parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(value, expected, atol=1e-3, rtol=1e-3, msg=name)
+    assert {name.partition("lora_")[1] for name, each in together[0].named_parameters() if each.requires_grad} == {
+        "lora_"
+    }
+    (one, other) = (dict(module.named_parameters()) for module in together)
+    assert any(not torch.equal(one[name], other[name]) for name in one if "lora_" in name)
+    assert all(torch.equal(one[name], other[name]) for name in one if "lora_" not in name)
+
+
 def test_lora_changes_linear_layers_by_its_rank_and_is_merged(base: Path):
     made = task(base, lora_rank=2, epochs=4)
     samples = made.samples(texts())

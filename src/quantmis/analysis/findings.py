@@ -21,10 +21,13 @@ QM018  two numbers about twins order versions differently
 QM019  membership contradicts the channel: a version spares members
 QM020  a version is no better than a constant guess
 QM021  columns of the inputs are on scales that lie far apart
+QM022  attacks show a larger epsilon than the training is certified for
+QM023  what the certified epsilon leaves open
 """
 
 from collections.abc import Mapping, Sequence
 
+from quantmis.analysis.certificate_findings import left_open, refuted
 from quantmis.analysis.data_findings import (
     Found,
     columns_far_apart,
@@ -64,7 +67,9 @@ def find(
     """Return what must be said beside the numbers of an audit, the gravest first; `subjects` are all it analysed."""
     findings = [
         *_failed_controls(controls),
+        *refuted(subjects),
         *confounded(target),
+        *left_open(subjects),
         *members_do_worse(subjects),
         *near_duplicates(target),
         *scales_far_apart(subjects),

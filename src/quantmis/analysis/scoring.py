@@ -83,6 +83,7 @@ def score(
         full_precision,
         ids,
         frozenset(spelling(attack) for attack in settings.attacks if attack.uses_references),
+        frozenset(spelling(attack) for attack in settings.attacks if not attack.bounds_security),
     )
 
 

@@ -24,6 +24,7 @@ from quantmis.models.training import device
 from quantmis.registry import spelling
 from quantmis.results import (
     BlindBaseline,
+    CertificateResult,
     Config,
     Control,
     Data,
@@ -82,6 +83,7 @@ class Analysed:
     controls: list[Control]
     blind: BlindBaseline | Unmeasured
     forget_blind: BlindBaseline | Unmeasured | None = None
+    certificate: CertificateResult | None = None
 
     @property
     def leading(self) -> SubjectAnalysis:
@@ -111,6 +113,7 @@ def document(parts: Analysed, clock: Clock) -> Results:
         reproduce=_reproduce(parts),
         target=target,
         releases=list(subject.releases),
+        certificate=parts.certificate,
     )
 
 

@@ -21,10 +21,14 @@ from quantmis.stats import Unmeasured
 
 @dataclass(frozen=True)
 class Declared:
-    """Hold what was declared of who audits, and of who gets the weights under which terms; documents repeat it."""
+    """Hold what was declared of who audits, and of who gets the weights under which terms; documents repeat it.
+
+    `fitted`: what was fitted on members before training, a phrase each.
+    """
 
     auditor: dict[str, str] | None = None
     release_context: dict[str, str] | None = None
+    fitted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from quantmis.analysis import analyse
 from quantmis.analysis.controls import controls
 from quantmis.analysis.scoring import each_other
 from quantmis.audit import document
+from quantmis.audit.certifying import certificates, certified, check_certificate
 from quantmis.audit.checks import check, check_attacks, check_folder, check_quantizers
 from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.collect import Collected, collect
@@ -54,6 +55,7 @@ def run(request: AuditRequest, progress: bool) -> AuditResult:
 def checked(request: AuditRequest, stages: Stages = SILENT) -> tuple[AuditRequest, Bool[np.ndarray, "models samples"]]:
     """Return what is to be done and who is trained on what, once everything that could go wrong before was tried."""
     task, samples, settings = request.task, request.samples, request.settings
+    check_certificate(request)
     if request.target is not None:
         request = replace(request, target=disjoint(request.target, samples))
     with watched(scope_of(task)):
@@ -61,7 +63,7 @@ def checked(request: AuditRequest, stages: Stages = SILENT) -> tuple[AuditReques
     if request.target is not None:
         check_target(request)
         check_confounded(request, stages)
-    member = membership(planted(request), settings, request.target)
+    member = membership(planted(request), settings, request.target, task.is_certified)
     check_attacks(settings.attacks, settings.options.seed, member, task.loss.named_signals(samples))
     check_quantizers(settings, task, samples, _tried(request))
     executor(settings.options.executor, settings.options.address)
@@ -90,9 +92,11 @@ def _audit(request: AuditRequest, member: np.ndarray, stages: Stages) -> Done:
     clock, settings = document.Clock(), request.settings
     with clock.timed("plan"):
         work = plan(request, member, _store(request)) if settings.models else None
+    guarantees = certificates(request, member)
     with clock.timed("train and quantize"):
         tables, noises, collected = _trained(work, request, stages)
-        target_tables = versions.tables_of(request, member, stages)
+        target_tables = certified(versions.tables_of(request, member, stages), request, guarantees.this_model)
+        tables = certified(tables, request, guarantees.algorithm)
     with clock.timed("attack"):
         tick = stages.stage("attack", len(tables) + len(target_tables) + 1)
         algorithm = analyse(tables, each_other(tables), settings.analysis, request.samples.ids, tick)
@@ -101,7 +105,9 @@ def _audit(request: AuditRequest, member: np.ndarray, stages: Stages) -> Done:
         tested = controls(algorithm.tables or this_model.tables, noises, settings.analysis)
         tick(1)
         blinds = blind(request, stages=stages), forget_blind(request, stages=stages)
-    parts = document.Analysed(request, member, work, collected, algorithm, this_model, tested, *blinds)
+    parts = document.Analysed(
+        request, member, work, collected, algorithm, this_model, tested, *blinds, guarantees.leading
+    )
     return Done(sealed(document.document(parts, clock)), [*tables, *noises, *target_tables])
 
 

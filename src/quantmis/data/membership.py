@@ -45,6 +45,37 @@ def complementary_halves(
     return np.stack([halves, ~halves], axis=1).reshape(models, samples)
 
 
+def by_coins(
+    models: int, samples: int, generator: np.random.Generator, groups: Groups | None = None
+) -> Bool[np.ndarray, "models samples"]:
+    """Return the membership of `samples` in `models`: a coin decides of each sample, or of each of `groups`.
+
+    Models come in complementary pairs. Whether a sample is in then says nothing of the others, so that two trainings
+    differ by one record that is added or removed, which is what differential privacy speaks of.
+
+    >>> member = by_coins(4, 100, np.random.default_rng(0))
+    >>> bool((member[0] ^ member[1]).all()), bool(member[0].sum() != member[2].sum())
+    (True, True)
+    """
+    _require_even("models", models)
+    code = np.arange(samples) if groups is None else np.unique(groups, return_inverse=True)[1]
+    coins = generator.random((models // 2, int(code.max()) + 1)) < 1 / 2
+    halves = coins[:, code]
+    return np.stack([halves, ~halves], axis=1).reshape(models, samples)
+
+
+def members_each(member: Bool[np.ndarray, "models samples"], repeats: Int[np.ndarray, " samples"] | None = None) -> int:
+    """Return how many samples each model is trained on, in expectation: half of those that any is trained on.
+
+    `repeats` [samples]: how often each stands in a training set that it is in.
+
+    >>> members_each(complementary_halves(4, 6, np.random.default_rng(0)))
+    3
+    """
+    is_in = np.any(member, axis=0)
+    return int(is_in.sum() if repeats is None else repeats[is_in].sum()) // 2
+
+
 def _halves_of_groups(pairs: int, groups: Groups, generator: np.random.Generator) -> Bool[np.ndarray, "pairs samples"]:
     _, code, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     require(

@@ -19,6 +19,7 @@ from quantmis.measures.secrets_written import SECRETS_WRITTEN
 from quantmis.measures.utility_change import UTILITY_CHANGE
 from quantmis.report import tested, words
 from quantmis.report.cautions import hinted
+from quantmis.report.certified import guaranteed, refuted
 from quantmis.report.price import difference
 from quantmis.report.reading import COIN, adaptive, attacker, lead_attack, metric, rate_at, smallest_rate
 from quantmis.results import Results, ResultSubject, VersionResult
@@ -133,8 +134,9 @@ def released_together(results: Results) -> str:
 
 
 def private_training(results: Results) -> str:
-    """Say which epsilon the attacks rule out."""
-    return _each(results, _epsilon)
+    """Say what the training guarantees, where it does, and which epsilon the attacks rule out."""
+    parts = [refuted(results), guaranteed(results)]
+    return "\n\n".join([*(plain(each) for each in parts if each), _each(results, _epsilon)])
 
 
 def _epsilon(record: VersionResult, name: str) -> str:

@@ -161,7 +161,8 @@ QUESTIONS = (
     Question(
         "Was the training differentially private, and with which epsilon?",
         private_training,
-        "an upper bound on epsilon. A lower bound refutes a claim; it never confirms one.",
+        "whether the guarantee covers all that was made of the records before training. A lower bound refutes a claim; "
+        "it never confirms one.",
     ),
     Question(
         "Do the records of the training set differ from the others even without the model?",

@@ -7,6 +7,7 @@ from quantmis.gate.names import same_name
 from quantmis.gate.policy import Policy
 from quantmis.gate.verdict import AUDIT, Bench, Verdict, with_interval
 from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS
+from quantmis.report.certified import REFUTED
 from quantmis.report.words import clean, listing
 from quantmis.results import BlindBaseline, Results, TargetResult
 from quantmis.shipped import Shipped
@@ -21,6 +22,7 @@ def audit_limits(results: Results, policy: Policy, now: datetime, ships: Shipped
     bench = Bench(AUDIT, None, policy.evidence.level_at_least)
     yield from _blind(bench, results, policy)
     yield from _learned(bench, results, policy.evidence.hardly_learned)
+    yield from _certificate(bench, results)
     yield _controls(bench, results, policy.evidence.failed_controls_at_most)
     yield from _depth(bench, results, policy)
     yield from _age(bench, results, policy.evidence.age_in_days_at_most, now)
@@ -66,6 +68,16 @@ def _learned(bench: Bench, results: Results, rule: str) -> Iterator[Verdict]:
     requirement, outcome = "better than a constant guess beyond doubt", f"{with_interval(over)} above the guess"
     why = "a model that learned nothing gives nothing away; or it was not trained on these columns in this order"
     yield bench.state("evidence.hardly_learned", requirement, outcome, over.low > 0, why)
+
+
+def _certificate(bench: Bench, results: Results) -> Iterator[Verdict]:
+    """Ask always, where a guarantee was counted or declared, that no attack refutes it."""
+    if results.certificate is None:
+        return
+    doubts = [clean(each.text, 200) for each in results.warnings if each.code == REFUTED]
+    requirement = "the certified epsilon not to be refuted by an attack"
+    outcome = "refuted" if doubts else f"epsilon {results.certificate.epsilon:g}, not refuted"
+    yield bench.state("evidence.certificate", requirement, outcome, not doubts, listing(doubts))
 
 
 def _controls(bench: Bench, results: Results, most: int) -> Verdict:

@@ -28,7 +28,8 @@ class ScoredVersion:
 
     An attack that could not be carried out has the reason in place of its scores. `full_precision` is the version that
     all are compared with, itself included. `lead_attack`: the attack that single numbers are told by. `ids` names the
-    samples, where they have names. `refer` names the attacks that hold other models against a target.
+    samples, where they have names. `refer` names the attacks that hold other models against a target, `excluded` those
+    that are told what no attacker would know.
     """
 
     table: LossTable
@@ -40,6 +41,7 @@ class ScoredVersion:
     reference: "ScoredVersion | None" = None
     ids: np.ndarray | None = None
     refer: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
 
     @property
     def full_precision(self) -> "ScoredVersion":

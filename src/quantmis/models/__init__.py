@@ -2,6 +2,7 @@
 
 from quantmis.models.binary_loss import BinaryCrossEntropy
 from quantmis.models.causal_lm import CausalLM
+from quantmis.models.certificate import Certificate
 from quantmis.models.dp import DP
 from quantmis.models.losses import LOSSES, CrossEntropy, Loss, MultiLabel, SquaredError
 from quantmis.models.recipe import Recipe
@@ -12,6 +13,7 @@ __all__ = [
     "LOSSES",
     "BinaryCrossEntropy",
     "CausalLM",
+    "Certificate",
     "CrossEntropy",
     "Loss",
     "MultiLabel",

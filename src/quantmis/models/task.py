@@ -21,6 +21,7 @@ from quantmis.errors import UserError, require
 from quantmis.models import lora
 from quantmis.models.calling import users_errors
 from quantmis.models.causal_lm import CausalLM
+from quantmis.models.certificate import Certificate
 from quantmis.models.hugging_face import CAUSAL_LM, HuggingFace
 from quantmis.models.losses import CrossEntropy, Loss, as_loss
 from quantmis.models.outputs import Outputs
@@ -45,6 +46,7 @@ class Task:
     a seeded generator. `has_recipe` says whether a recipe was given at all. `outputs`: what a classifier returns,
     "logits" or "probabilities", by default what its loss says. `samples_at_once`: how many samples go through a model
     at once where nothing is learnt; 1 for a model that predicts something else for a sample among others.
+    `certificate`: what the training function guarantees (`quantmis.models.certificate`).
 
     >>> Task(model=lambda: nn.Linear(64, 10), recipe=Recipe(epochs=5)).loss.name
     'cross_entropy'
@@ -56,6 +58,7 @@ class Task:
     name: str = ""
     has_recipe: bool = True
     samples_at_once: int | None = None
+    certificate: Certificate | None = None
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Task:
         name: str | None = None,
         outputs: Outputs | None = None,
         samples_at_once: int | None = None,
+        certificate: Certificate | None = None,
     ):
         if isinstance(model, nn.Module) or not callable(model):  # pyright: ignore[reportUnnecessaryComparison]
             hint = (
@@ -78,6 +82,12 @@ class Task:
         object.__setattr__(self, "has_recipe", recipe is not None)
         object.__setattr__(self, "name", name or getattr(model, "__name__", type(model).__name__))
         object.__setattr__(self, "samples_at_once", samples_at_once)
+        object.__setattr__(self, "certificate", certificate)
+        require(
+            certificate is None or not isinstance(recipe, Recipe),
+            "certificate: a guarantee is declared of a function that trains; that of a Recipe is counted",
+            hint="Recipe(dp=DP(epsilon=8, delta=1e-5)), or recipe=train, a function of your own",
+        )
         many = samples_at_once is None or samples_at_once >= 1
         require(many, f"samples_at_once: expected at least 1, got {samples_at_once}")
         smoothing = isinstance(self.recipe, Recipe) and self.recipe.label_smoothing > 0
@@ -206,6 +216,11 @@ class Task:
     def merge_adapters(self, module: nn.Module) -> nn.Module:
         """Return what was trained as it is shipped: adapters become part of the weights, in a copy."""
         return module if self._rank is None else lora.merged(copy.deepcopy(module))
+
+    @property
+    def is_certified(self) -> bool:
+        """Whether the training guarantees differential privacy, by its recipe or as it is declared."""
+        return self.certificate is not None or (isinstance(self.recipe, Recipe) and self.recipe.dp is not None)
 
     @property
     def has_adapters(self) -> bool:

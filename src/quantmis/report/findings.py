@@ -28,6 +28,8 @@ CODES = {
     "QM019": "Membership contradicts the channel",
     "QM020": "A version knows nothing",
     "QM021": "Columns on scales that lie far apart",
+    "QM022": "Attacks refute the certificate",
+    "QM023": "What the certificate leaves open",
 }
 """What each code says, in the words of its page in the documentation."""
 

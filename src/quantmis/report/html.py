@@ -16,7 +16,19 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup, escape
 
-from quantmis.report import canaries, exposed, extraction, forgotten, glossary, released, secrets, tables, tested, words
+from quantmis.report import (
+    canaries,
+    certified,
+    exposed,
+    extraction,
+    forgotten,
+    glossary,
+    released,
+    secrets,
+    tables,
+    tested,
+    words,
+)
 from quantmis.report.cautions import blind, hinted
 from quantmis.report.choices import choices
 from quantmis.report.expectations import summary
@@ -71,6 +83,7 @@ def render(results: Results, document: bytes | None = None) -> str:
         "attacks": tables.attacks(results, notes),
         "releases": released.released(results, notes),
         "forgotten": forgotten.forgotten(results, notes),
+        "certified": certified.certified(results, notes),
         "agreements": tables.agreements(results, notes),
         "silent": words.some(tables.silent_agreements(results), most=6),
         "theory": exposed.theory(results, notes),

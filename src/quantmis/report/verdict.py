@@ -24,6 +24,7 @@ from quantmis.report.cautions import (
     understated,
     unmeasured,
 )
+from quantmis.report.certified import guaranteed, refuted
 from quantmis.report.decision import decision, worst_off
 from quantmis.report.forgotten import comes_back, utility_comes_back
 from quantmis.report.headline import gained, headline, nothing_gained, trained_alike, undecided
@@ -56,11 +57,13 @@ def leading(rule: Rule) -> Rule:
 
 RULES: tuple[tuple[Kind, Rule], ...] = (
     ("alarm", failed_controls),
+    ("alarm", refuted),
     ("alarm", confounded),
     ("headline", leading(headline)),
     ("headline", comes_back),
     ("detail", utility_comes_back),
     ("decision", decision),
+    ("detail", guaranteed),
     ("caution", understated),
     ("caution", hardly_learned),
     ("caution", knows_nothing),

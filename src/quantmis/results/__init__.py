@@ -1,5 +1,6 @@
 """The result of an audit: `results.json` as typed, versioned records, and the ways to read and write it."""
 
+from quantmis.results.certificate import CertificateResult
 from quantmis.results.document import (
     SCHEMA_VERSION,
     Agreement,
@@ -38,6 +39,7 @@ __all__ = [
     "AttackMetrics",
     "AttackResult",
     "BlindBaseline",
+    "CertificateResult",
     "Config",
     "Control",
     "Curve",

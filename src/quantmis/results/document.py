@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from quantmis.measures import Record
+from quantmis.results.certificate import CertificateResult
 from quantmis.results.records import Measured, ReleaseResult, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
@@ -215,7 +216,7 @@ SEE_DOCUMENT = Unmeasured("see the ranking of the document")
 
 
 class Results(Record):
-    """Hold one whole audit."""
+    """Hold one whole audit; `certificate`: what the training guarantees, None where it guarantees nothing."""
 
     schema_version: Literal[2] = SCHEMA_VERSION
     config: Config
@@ -230,6 +231,7 @@ class Results(Record):
     reproduce: Reproduce
     target: TargetResult | Unmeasured = NO_TARGET
     releases: list[ReleaseResult] = Field(default_factory=list[ReleaseResult])
+    certificate: CertificateResult | None = None
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Results":

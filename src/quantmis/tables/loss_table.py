@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from quantmis.data.secret_scores import SecretScores
 from quantmis.evidence import Evidence, where_any_is_shared
 from quantmis.files import private_folder, write_atomically
+from quantmis.tables.certified import Certified
 from quantmis.tables.forgetting import Forgetting
 from quantmis.tables.traits import VersionTraits
 from quantmis.tensor_files import entry
@@ -54,6 +55,7 @@ class LossTable:
     `forgetting`: what the model was made to forget, None where that is not asked. `secrets`: what it gives away of
     secrets that were named, None where none were or nothing shows it.
     `perturbed`: the signals of copies of the first models with noise on their weights, put through the same quantizer.
+    `certified`: what their training guarantees, None where it guarantees nothing.
     """
 
     name: str
@@ -72,6 +74,7 @@ class LossTable:
     forgetting: Forgetting | None = None
     secrets: SecretScores | None = None
     perturbed: Float[np.ndarray, "copies samples"] | None = None
+    certified: Certified | None = None
 
     @property
     def path(self) -> str:
@@ -160,6 +163,7 @@ class LossTable:
             "repeats": self.repeats,
             "origin": np.array(json.dumps(dict(self.origin), sort_keys=True)) if self.origin else None,
             "groups": evidence.groups,
+            "certified": None if self.certified is None else np.array(self.certified.as_text()),
         }
         arrays |= {f"{NAMED}{name}": signal for name, signal in evidence.named.items()}
         arrays |= {f"{EXTRACTED}{decoding}": hits for decoding, hits in self.extracted.items()}

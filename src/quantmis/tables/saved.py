@@ -11,6 +11,7 @@ from quantmis.data.archives import read_archive
 from quantmis.data.secret_scores import secrets_in
 from quantmis.errors import UserError, require
 from quantmis.evidence import Evidence
+from quantmis.tables.certified import certified_in
 from quantmis.tables.forgetting import forgetting_in
 from quantmis.tables.loss_table import EXTRACTED, NAMED, LossTable, beginning
 from quantmis.tables.traits import VersionTraits
@@ -56,6 +57,7 @@ def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models",
         forgetting=forgetting_in(arrays),
         secrets=secrets_in(arrays),
         perturbed=arrays.get("perturbed"),
+        certified=certified_in(str(arrays["certified"])) if "certified" in arrays else None,
     )
 
 

@@ -28,6 +28,7 @@ ASKED = Unchecked(
         "config.release",
         "config.auditor",
         "config.release_context",
+        "certificate",
         "environment",
         "reproduce",
     ),

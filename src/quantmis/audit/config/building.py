@@ -27,7 +27,10 @@ def task_of(file: AuditFile, folder: Path) -> Task:
     make, name = _maker(file.model, folder)
     recipe = None if file.training is None else _recipe(file.training, folder)
     model = file.model
-    return Task(make, model.loss, recipe, model.name or name, model.outputs, model.samples_at_once)  # pyright: ignore[reportArgumentType]
+    declared = None if file.training is None else file.training.certificate
+    certificate = None if declared is None else declared.as_certificate()
+    named = model.name or name
+    return Task(make, model.loss, recipe, named, model.outputs, model.samples_at_once, certificate)  # pyright: ignore[reportArgumentType]
 
 
 def _recipe(training: Training, folder: Path) -> Recipe | Train:
@@ -65,6 +68,18 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
         hint='list members by the ids of [data] id = "..." in a file, or, without it, by canonical SMILES',
     )
     return read_samples(data, folder, [] if target is None or target.column is None else [target.column])
+
+
+def fitted_of(file: AuditFile) -> tuple[str, ...]:
+    """Return what reading the data fits on all samples, members among them, a phrase each."""
+    data = file.data
+    descriptors = data.smiles is not None and data.fingerprint.startswith("descriptors")
+    phrases = {
+        'the mean and deviation of columns (data.scale = "standard")': data.scale != "none",
+        'the mean and deviation of the target (data.target_scale = "standard")': data.target_scale != "none",
+        "the mean and deviation of descriptors of molecules": descriptors,
+    }
+    return tuple(phrase for phrase, is_fitted in phrases.items() if is_fitted)
 
 
 def secrets_of(file: AuditFile, folder: Path) -> Secrets | None:

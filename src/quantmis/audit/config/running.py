@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from quantmis.audit.config.building import samples_of, secrets_of, target_of, task_of
+from quantmis.audit.config.building import fitted_of, samples_of, secrets_of, target_of, task_of
 from quantmis.audit.config.sections import AuditFile, read, require_recipe
 from quantmis.audit.config.tables import audit_tables_file, read_tables
 from quantmis.audit.estimate.plan import Plan, as_is, measure
@@ -33,7 +33,8 @@ def audit_file(path: Path, out: Path, overrides: dict[str, Any]) -> AuditResult:
     spoken = {name: value for name, value in overrides.items() if value is not None and name not in UNSPOKEN}
     words = [f"quantmis audit {printable(path.name)}", *(f"--{name} {value}" for name, value in spoken.items())]
     request = audit_request(*described, options, out, " ".join(words))
-    declared = Declared(None if file.auditor is None else file.auditor.declared(), file.release.declared())
+    auditor = None if file.auditor is None else file.auditor.declared()
+    declared = Declared(auditor, file.release.declared(), fitted_of(file))
     return run(replace(request, declared=declared), progress=True)
 
 

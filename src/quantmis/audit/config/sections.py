@@ -13,7 +13,7 @@ from quantmis.audit.search_options import SearchOptions
 from quantmis.data.secrets import DRAWN
 from quantmis.data.sources import Data
 from quantmis.errors import require
-from quantmis.models import DP, Recipe
+from quantmis.models import DP, Certificate, Recipe
 from quantmis.models.hugging_face import CAUSAL_LM
 from quantmis.models.sources import Model
 
@@ -54,23 +54,42 @@ class Privacy(Section):
         return DP(**self.model_dump())
 
 
+class Declared(Section):
+    """Declare what a training function guarantees of each record, and what counted it."""
+
+    epsilon: float | int
+    """The epsilon of differential privacy."""
+    delta: float
+    """Its delta."""
+    by: str
+    """What counted it, with its version."""
+
+    def as_certificate(self) -> Certificate:
+        """Return it as tasks have it; `UserError` for numbers that guarantee nothing."""
+        return Certificate(**self.model_dump())
+
+
 class Training(RecipeKeys):  # pyright: ignore[reportUntypedBaseClass] it is made of another declaration
     """Hold the fields of `quantmis.Recipe`, or the function that trains a model."""
 
     function: str | None = None
     """`module:train`, a function train(model, samples, generator) that returns the trained model."""
+    certificate: Declared | None = None
+    """What the function guarantees: { epsilon = 3.0, delta = 1e-5, by = "opacus 1.5" }; the audit tests it."""
     dp: Privacy | None = None
     """Differential privacy: { epsilon = 8, delta = 1e-5, clip_norm = 1.0 }, or noise_multiplier for epsilon."""
 
     def fields_given(self) -> dict[str, Any]:
         """Return the recipe's fields that were given."""
-        plain = self.model_dump(exclude={"function", "dp"}, exclude_none=True)
+        plain = self.model_dump(exclude={"function", "certificate", "dp"}, exclude_none=True)
         return plain if self.dp is None else {**plain, "dp": self.dp.as_recipe()}
 
     @model_validator(mode="after")
     def _one(self) -> "Training":
         if self.function is not None and self.fields_given():
             raise ValueError(f"a function trains in its own way: remove {', '.join(self.fields_given())}")
+        if self.certificate is not None and self.function is None:
+            raise ValueError("a certificate is declared of a function that trains; that of dp = {...} is counted")
         return self
 
 

@@ -14,9 +14,9 @@ from quantmis.audit.execution.work import Work
 from quantmis.audit.request import AuditRequest
 from quantmis.audit.settings import Settings
 from quantmis.audit.target.target import Target
-from quantmis.data import complementary_halves
+from quantmis.data import complementary_halves as halves
 from quantmis.data.canaries import Planted, with_canaries, with_random_texts
-from quantmis.data.membership import halvable, hold_out, require_apart, require_groups
+from quantmis.data.membership import by_coins, halvable, hold_out, members_each, require_apart, require_groups
 from quantmis.errors import UserError
 from quantmis.models import CausalLM, Recipe, Task
 from quantmis.models.engine import ENGINES, Engine, choose_engine, cores
@@ -37,7 +37,7 @@ def plan(request: AuditRequest, member: np.ndarray, store: Store | None) -> Work
     plain = len(planting.samples) - planting.canaries
     task.loss.require_measurable(planting.samples.y[:plain][~np.any(member[:, :plain], axis=0)])
     texts = isinstance(task.loss, CausalLM) and settings.options.canaries
-    members = int(planting.repeats[member[0]].sum() if texts else member[0].sum())
+    members = members_each(member, planting.repeats)
     scope = scope_of(task)
     with watched(scope) as observed:
         rehearse(task, planting.samples, members, settings.options.seed)
@@ -48,7 +48,7 @@ def plan(request: AuditRequest, member: np.ndarray, store: Store | None) -> Work
         quantizers=(*settings.quantizers, *settings.noises),
         seed=settings.options.seed,
         engine=_engine(request, store),
-        checkpoints=_checkpoints(task, int(member[0].sum()), settings.options.checkpoint_every),
+        checkpoints=_checkpoints(task, members_each(member), settings.options.checkpoint_every),
         replicates=settings.replicates,
         keep_weights=settings.options.keep_weights,
         canaries=planting.canaries,
@@ -96,12 +96,15 @@ def _checkpoints(task: Task, members: int, every: int | None) -> tuple[int, ...]
     return tuple(range(stride, task.recipe.steps(members), stride))
 
 
-def membership(planting: Planted, settings: Settings, target: Target | None) -> Bool[np.ndarray, "models samples"]:
+def membership(
+    planting: Planted, settings: Settings, target: Target | None, is_certified: bool = False
+) -> Bool[np.ndarray, "models samples"]:
     """Return who is trained on what; held-out samples are false in every row, canaries are the last columns.
 
     With a target, models are trained on its members and non-members, so that attacks on it have references. What stands
     equally often in a training set is divided in halves by itself, so that all models are trained on as many samples.
-    Groups and copies of one sample are in one half, or held out, together.
+    Groups and copies of one sample are in one half, or held out, together. Where the training `is_certified`, coins
+    decide instead of halves, so that what is attacked is what is guaranteed: one record more or less.
     """
     whole = len(planting.samples)
     member = np.zeros((settings.models, whole), dtype=bool)
@@ -112,11 +115,11 @@ def membership(planting: Planted, settings: Settings, target: Target | None) -> 
     may = np.zeros(whole, dtype=bool)
     may[_trainable_rows(plain, settings, target, None if groups is None else groups[:plain])] = True
     may[plain:] = True
-    generator = seeds.generator(settings.options.seed, "membership")
+    generator, divide = seeds.generator(settings.options.seed, "membership"), by_coins if is_certified else halves
     for often in np.unique(planting.repeats[planting.repeats > 0]):
         for rows in _divided(may & (planting.repeats == often), plain, groups):
             part = None if groups is None else groups[rows]
-            member[:, rows] = complementary_halves(settings.models, len(rows), generator, part)
+            member[:, rows] = divide(settings.models, len(rows), generator, part)
     return member
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from quantmis.data.membership import members_each
 from quantmis.data.samples import Samples
 from quantmis.models import Task
 from quantmis.models.engine import Engine
@@ -105,7 +106,7 @@ class Work:
     @property
     def steps(self) -> int:
         """The optimiser steps of one model."""
-        return self.task.steps(len(self.training(range(1)).rows(0)))
+        return self.training(range(1)).steps
 
     @property
     def expected(self) -> float | None:
@@ -124,6 +125,7 @@ class Work:
             self.engine.kind,
             self.checkpoints,
             self.repeats,
+            members_each(self.member, self.repeats),
         )
 
     @property
