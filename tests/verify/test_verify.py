@@ -302,8 +302,8 @@ def test_a_seal_that_was_removed_is_an_edit(copy: Path):
     assert verify(copy).edited[0].startswith("results.json has no seal, and every audit writes one")
 
 
-ELSEWHERE = ("perplexity", "canary_exposure", "extract", "secrets", "forg", "retained")
-"""How measures begin that mean something for texts, canaries and forgetting alone."""
+ELSEWHERE = ("perplexity", "canary_exposure", "extract", "secrets", "forg", "retained", "certified", "epsilon_shown")
+"""How measures begin that mean something for texts, canaries, forgetting and private training alone."""
 
 
 def called_earlier(content: dict[str, Any]) -> None:

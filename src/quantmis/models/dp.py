@@ -5,9 +5,9 @@ sample that it took to one norm, sums them and adds normal noise. What that guar
 removed is counted by Google's dp-accounting from privacy loss distributions, rounded so that it never says too little.
 """
 
-import functools
 import math
 from dataclasses import dataclass
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -82,7 +82,7 @@ def mechanism_of(dp: DP, rate: float, steps: int) -> Mechanism:
     return Mechanism(rate, steps, noise)
 
 
-@functools.cache
+@cache
 def epsilon_of(noise_multiplier: float, rate: float, steps: int, delta: float) -> float:
     """Return the epsilon of `steps` steps at sampling probability `rate`, for a record that is added or removed."""
     event = _event(noise_multiplier, rate, steps)
@@ -91,23 +91,21 @@ def epsilon_of(noise_multiplier: float, rate: float, steps: int, delta: float) -
     return about if grid == COARSE else float(_fresh(grid).compose(event).get_epsilon(delta))
 
 
-@functools.cache
+@cache
 def noise_multiplier_for(epsilon: float, delta: float, rate: float, steps: int) -> float:
     """Return the least noise, up to `TOLERANCE`, by which `steps` steps keep epsilon."""
     low, high = 1.0, 2.0  # little noise is dear to account for, so it is tried last
     while epsilon_of(low, rate, steps, delta) <= epsilon:
         low, high = low / 2, low
-    bracket = _accounting().LowerEndpointAndGuess(low, high)
-    return float(
-        _accounting().calibrate_dp_mechanism(
-            lambda: _fresh(_grid(epsilon)),
-            lambda noise: _event(noise, rate, steps),
-            epsilon,
-            delta,
-            bracket,
-            tol=TOLERANCE * low,
-        )
+    noise: float = _accounting().calibrate_dp_mechanism(
+        partial(_fresh, _grid(epsilon)),
+        partial(_event, rate=rate, steps=steps),
+        epsilon,
+        delta,
+        _accounting().LowerEndpointAndGuess(low, high),
+        tol=TOLERANCE * low,
     )
+    return float(noise)
 
 
 def _grid(epsilon: float) -> float:
@@ -135,7 +133,7 @@ def _accounting() -> Any:
     """Return dp-accounting; `UserError` where it is not installed."""
     try:
         import dp_accounting
-        import dp_accounting.pld
+        import dp_accounting.pld  # pyright: ignore[reportUnusedImport] it is reached through the package
     except ImportError as error:
         hint = "pip install 'quantmis[dp]'"
         raise UserError(

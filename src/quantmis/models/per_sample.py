@@ -101,8 +101,10 @@ class Factored:
     def _losses(self, tensors: Named, taps: Named, x: Tensor, y: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         self._taps, self._entered = taps, {}
         outputs = functional_call(self._module, dict(tensors), (x,))
-        losses = vmap(lambda own, target: self._objective(own[None], target[None]))(outputs, y)
-        return losses, self._entered
+        return vmap(self._of_one)(outputs, y), self._entered
+
+    def _of_one(self, output: Tensor, y: Tensor) -> Tensor:
+        return self._objective(output[None], y[None])
 
     def _hook(self, name: str) -> Any:
         def hook(_: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -149,7 +151,7 @@ def _shapes(module: nn.Module, x: Tensor) -> dict[str, torch.Size] | None:
         for name, part in module.named_modules()
         if type(part) is nn.Linear and any(each.requires_grad for each in part.parameters())
     }
-    own = {f"{name}.{each}" for name, part in layers.items() for each, value in part.named_parameters()}
+    own = {f"{name}.{each}" for name, part in layers.items() for each, _ in part.named_parameters()}
     learning = {name for name, each in module.named_parameters() if each.requires_grad}
     return _called_once(module, layers, x) if own == learning else None
 
