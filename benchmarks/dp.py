@@ -33,7 +33,7 @@ from quantmis.stats.metrics import Table, epsilon
 
 MODELS, STEPS, BATCH, SEEDS = 64, 40, 32, 20
 LEVEL, DELTA = 0.95, 1e-5
-RUNS, RATE, NOISE, WORST_DELTA = 2000, 0.5, 0.8, 1e-3
+RUNS, RATE, NOISE, WORST_DELTA = 1000, 0.5, 0.8, 1e-3
 PACKAGES = ("torch", "numpy", "opacus", "dp-accounting")
 
 
@@ -106,7 +106,7 @@ def by_opacus(samples: Samples, member: np.ndarray) -> None:
 
 def certificate() -> str:
     """Attack 32 private models of each seed, in full precision and in 4 bit, and count refuted certificates."""
-    rows = [[f"{target:g}", *_attacked(target)] for target in (0.5, 2.0, 8.0)]
+    rows = [[f"{target:g}", *_attacked(target)] for target in (0.5, 8.0)]
     return (
         f"**Attacks against certificates.** {SEEDS} seeds, 32 MLPs each on wrongly labelled digits (nothing can be "
         "learnt but by heart), full precision and 4 bit, loss threshold, LiRA and RMIA: the largest lower bound on "

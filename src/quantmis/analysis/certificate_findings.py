@@ -28,7 +28,7 @@ def refuted(subjects: Sequence[SubjectAnalysis]) -> Found:
             "QM022",
             (
                 f"{table.name}: attacks show an epsilon of at least {epsilon.low:.3g}, more than the "
-                f"{table.certified.epsilon:.3g} that the training is certified for. One of the two is wrong, and the "
+                f"{table.certified.epsilon:g} that the training is certified for. One of the two is wrong, and the "
                 "attack was carried out. "
                 + (f"Known to be outside of the guarantee: {known}." if known else f"Look for {CAUSES}.")
             ),

@@ -1,5 +1,6 @@
 """What the training guarantees, from above, beside what attacks show, from below."""
 
+import math
 from dataclasses import dataclass, replace
 
 from quantmis.measures.certified_advantage import CERTIFIED_ADVANTAGE
@@ -13,6 +14,7 @@ from quantmis.results import CertificateResult, Results, VersionResult
 from quantmis.stats import Estimate, Unmeasured
 
 REFUTED = "QM022"
+DIGITS, TINY = 10**4, 1e-6
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def stated(certificate: CertificateResult) -> str:
     """Say what is guaranteed, by whom it was counted, and that quantizing keeps it."""
     by = "is counted" if certificate.source != "declared" else "was declared, as counted"
     return (
-        f"Differential privacy with epsilon {words.significant(certificate.epsilon)} at delta {certificate.delta:g} "
+        f"Differential privacy with epsilon {_at_most(certificate.epsilon)} at delta {certificate.delta:g} "
         f"{by} for every record, by {words.clean(certificate.accountant, 80)}; versions made of the trained weights "
         "alone inherit it."
     )
@@ -102,7 +104,12 @@ def _advantage(record: VersionResult) -> Estimate | Unmeasured:
 
 
 def _number(value: float | Unmeasured) -> Cell:
-    return Cell(words.clean(value.reason, 120) if isinstance(value, Unmeasured) else words.significant(value))
+    return Cell(words.clean(value.reason, 120) if isinstance(value, Unmeasured) else _at_most(value))
+
+
+def _at_most(value: float) -> str:
+    """Write a bound from above, rounded upwards."""
+    return f"{math.ceil(value * DIGITS - TINY) / DIGITS:g}"
 
 
 def _lowest(value: Estimate | Unmeasured) -> Cell:
