@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from quantmis.audit.config.reading import content_at, keys_of, validated
 from quantmis.audit.options import AuditOptions, Section
+from quantmis.audit.request import Declared
 from quantmis.audit.search_options import SearchOptions
 from quantmis.data.secrets import DRAWN
 from quantmis.data.sources import Data
@@ -54,7 +55,7 @@ class Privacy(Section):
         return DP(**self.model_dump())
 
 
-class Declared(Section):
+class Guarantee(Section):
     """Declare what a training function guarantees of each record, and what counted it."""
 
     epsilon: float | int
@@ -74,7 +75,7 @@ class Training(RecipeKeys):  # pyright: ignore[reportUntypedBaseClass] it is mad
 
     function: str | None = None
     """`module:train`, a function train(model, samples, generator) that returns the trained model."""
-    certificate: Declared | None = None
+    certificate: Guarantee | None = None
     """What the function guarantees: { epsilon = 3.0, delta = 1e-5, by = "opacus 1.5" }; the audit tests it."""
     dp: Privacy | None = None
     """Differential privacy: { epsilon = 8, delta = 1e-5, clip_norm = 1.0 }, or noise_multiplier for epsilon."""
@@ -209,6 +210,11 @@ class Auditor(Section):
     def declared(self) -> dict[str, str]:
         """Return what was declared, as words."""
         return {key: str(value) for key, value in self.model_dump(exclude_none=True).items()}
+
+
+def declared(auditor: Auditor | None, release: Release) -> Declared:
+    """Return what a file declares of who audits and who gets the weights."""
+    return Declared(None if auditor is None else auditor.declared(), release.declared())
 
 
 CAUSAL = {"transformers": CAUSAL_LM, "loss": "causal_lm"}
