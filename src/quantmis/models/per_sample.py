@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from quantmis.models.calling import call
 from quantmis.models.streams import restoring
 
 CHUNK = 16
@@ -169,7 +168,9 @@ def _called_once(module: nn.Module, layers: Mapping[str, nn.Module], x: Tensor) 
     handles = [part.register_forward_hook(note(name)) for name, part in layers.items()]
     try:
         with restoring(), torch.no_grad():
-            call(module, x)
+            vmap(module, randomness="different")(
+                x[None]
+            )  # as in a stack, where nothing is cut to the longest of a batch
     finally:
         for handle in handles:
             handle.remove()
