@@ -9,10 +9,11 @@ from torch import Tensor
 
 Form = Literal["mean", "log_odds", "discriminator"]
 
-Values = Float[Tensor, "models samples"]
+Members = Float[Tensor, "models members"]
+HeldOut = Float[Tensor, "models held_out"]
 
 
-def gap_of_means(members: Values, held_out: Values) -> Float[Tensor, " models"]:
+def gap_of_means(members: Members, held_out: HeldOut) -> Float[Tensor, " models"]:
     """Return how far apart the mean losses are; a member that is worse off than others gives itself away too.
 
     >>> gap_of_means(torch.tensor([[0.0, 1.0]]), torch.tensor([[2.0, 3.0]]))
@@ -21,7 +22,7 @@ def gap_of_means(members: Values, held_out: Values) -> Float[Tensor, " models"]:
     return (held_out.mean(1) - members.mean(1)).abs()
 
 
-def gap_of_quantiles(members: Values, held_out: Values) -> Float[Tensor, " models"]:
+def gap_of_quantiles(members: Members, held_out: HeldOut) -> Float[Tensor, " models"]:
     """Return the mean distance of the sorted signals, of equally many samples: the Wasserstein distance.
 
     >>> gap_of_quantiles(torch.tensor([[0.0, 4.0]]), torch.tensor([[3.0, 1.0]]))
@@ -31,7 +32,7 @@ def gap_of_quantiles(members: Values, held_out: Values) -> Float[Tensor, " model
     return (members[:, :count].sort(1).values - held_out[:, :count].sort(1).values).abs().mean(1)
 
 
-def gap_of_discriminator(members: Values, held_out: Values) -> Float[Tensor, " models"]:
+def gap_of_discriminator(members: Members, held_out: HeldOut) -> Float[Tensor, " models"]:
     """Return how well the best discriminator of the unit ball of a Gaussian kernel tells the signals apart.
 
     The maximum mean discrepancy (Gretton et al. 2012), its kernel as wide as the signals are spread. It is the maximum
@@ -51,7 +52,7 @@ def gap_of_discriminator(members: Values, held_out: Values) -> Float[Tensor, " m
     return square.clamp(min=1e-12).sqrt()
 
 
-GAPS: dict[Form, Callable[[Values, Values], Tensor]] = {
+GAPS: dict[Form, Callable[[Tensor, Tensor], Tensor]] = {
     "mean": gap_of_means,
     "log_odds": gap_of_quantiles,
     "discriminator": gap_of_discriminator,

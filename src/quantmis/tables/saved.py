@@ -56,6 +56,7 @@ def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models",
         forgetting=forgetting_in(arrays),
         secrets=secrets_in(arrays),
         perturbed=arrays.get("perturbed"),
+        is_fitted=arrays.get("is_fitted"),
     )
 
 
