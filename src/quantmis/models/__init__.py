@@ -2,6 +2,7 @@
 
 from quantmis.models.binary_loss import BinaryCrossEntropy
 from quantmis.models.causal_lm import CausalLM
+from quantmis.models.dithered_head import DitheredHead
 from quantmis.models.losses import LOSSES, CrossEntropy, Loss, MultiLabel, SquaredError
 from quantmis.models.recipe import Recipe
 from quantmis.models.task import Task
@@ -11,6 +12,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CausalLM",
     "CrossEntropy",
+    "DitheredHead",
     "Loss",
     "MultiLabel",
     "Recipe",
