@@ -112,7 +112,7 @@ def test_the_codes_that_are_learnt_are_the_best_of_a_problem_with_a_known_answer
     def error(step: int, outputs: object) -> torch.Tensor:
         return (outputs(x[None]) - x @ weight.T).square().mean((1, 2))
 
-    [[record]] = fitted(Fit([model], layers, x[:2]), error, 120)
+    [[record]] = fitted(Fit([model], layers, x[:2]), error, 250)
     assert torch.equal(record.dequantize(), weight)
 
 
