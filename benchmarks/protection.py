@@ -65,8 +65,6 @@ VERSIONS = {
 
 TEMPERATURE = 4.0
 
-ANSWERS: tuple[str, ...] = ()
-
 
 def noisy_digits() -> Samples:
     """Return the digits with a tenth of the labels drawn at random."""
@@ -238,7 +236,7 @@ def main() -> None:
     picture = "![Advantage against utility of six problems](figures/protection.svg)"
     missing = [each.name for each in PROBLEMS if each.name not in parts]
     said = f"Not measured yet: {', '.join(missing)}.\n\n{said}" if missing else said
-    words = [said, table, picture, fronts, page.fronts(parts), guaranteed, page.heads(), *ANSWERS]
+    words = [said, table, picture, fronts, page.fronts(parts), guaranteed, page.heads(), *page.answers(parts)]
     write_section("protection", "\n\n".join(words), ("torch", "numpy", "scipy", "scikit-learn"))
 
 

@@ -13,6 +13,7 @@ from quantmis.quantizers import Uniform
 from quantmis.theory.dithering import decode, dither, encode
 
 UNIFORM, PROTECTIVE, DEFAULT = 'uniform(bits=3, per="channel")', "protective", "as it is"
+EARLY, DECAYED, ALONE = "a quarter of the epochs", "weight decay", "on the fitted samples alone"
 EPSILONS = (1.0, 2.0, 4.0, 8.0, 16.0)
 REPEATS, DECAY = 20, 0.01
 
@@ -62,6 +63,38 @@ def reached(parts: Parts) -> tuple[str, list[bool]]:
 
 def _interval(numbers: list[float]) -> str:
     return f"{numbers[0]:.3f} ({numbers[1]:.3f} to {numbers[2]:.3f})"
+
+
+def answers(parts: Parts) -> list[str]:
+    """Return what the means over the problems say, in words."""
+
+    def mean(version: str, training: str = DEFAULT) -> tuple[float, float]:
+        own = [trainings[training][version] for trainings in parts.values()]
+        return tuple(float(np.mean([each[kind][0] for each in own])) for kind in ("advantage", "utility"))
+
+    def said(version: str, training: str = DEFAULT) -> str:
+        return "{:.3f} at a utility of {:.3f}".format(*mean(version, training))
+
+    seen, zeros = "protective(through=identity", 'ternary(sparsity=0.8, per="channel")'
+    forms = [said(f"{seen}, weight=2.0{word})") for word in ("", ', gap="log_odds"', ', gap="discriminator"')]
+    return [
+        f"**What rounding costs.** The mean advantage is {said('identity')} in full precision, {said(UNIFORM)} after "
+        f"uniform 3 bit and {said(PROTECTIVE)} after protective rounding to 3 bit; 80 % zeros alone have "
+        f"{said(zeros)}, GPTQ with 3 bit has {said('gptq(bits=3)')}, and a temperature {said('temperature')}.",
+        f"**What training costs.** With a quarter of the epochs it is {said('identity', EARLY)} in full precision and "
+        f"{said(UNIFORM, EARLY)} after uniform 3 bit; with a weight decay of 1 (AdamW) {said('identity', DECAYED)}. "
+        "Models of the fitted samples alone, which know no member, have a utility of "
+        f"{mean(UNIFORM, ALONE)[1]:.3f} in 3 bit: what protective rounding has above that came from members, through "
+        "the coarse version.",
+        f"**Do they add up?** Protective rounding of models of a quarter of the epochs has {said(PROTECTIVE, EARLY)}, "
+        f"of models with the weight decay {said(PROTECTIVE, DECAYED)}.",
+        f"**What limits it.** Fitting to held-out samples alone, the weights seen whole, has {said(seen + ')')}. With "
+        f"the gap of means added (weight 2) it has {forms[0]}, of log-odds {forms[1]}, with the discriminator "
+        f"{forms[2]}: on average, what makes members and others alike in the fit leaves more to an attacker who knows "
+        "the procedure than not to look at members at all. What helps is to see less of the weights, so the coarse "
+        "version sets the limit. The fitted samples are spent: a plain loss attack tells them from fresh ones as the "
+        "table says, which bounds their exposure from below.",
+    ]
 
 
 def heads() -> str:
