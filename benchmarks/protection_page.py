@@ -77,6 +77,11 @@ def answers(parts: Parts) -> list[str]:
 
     seen, zeros = "protective(through=identity", 'ternary(sparsity=0.8, per="channel")'
     forms = [said(f"{seen}, weight=2.0{word})") for word in ("", ', gap="log_odds"', ', gap="discriminator"')]
+    enough = [
+        name
+        for name, each in parts.items()
+        if each[ALONE][UNIFORM]["utility"][0] >= each[DEFAULT][PROTECTIVE]["utility"][0]
+    ] or ["none"]
     return [
         f"**What rounding costs.** The mean advantage is {said('identity')} in full precision, {said(UNIFORM)} after "
         f"uniform 3 bit and {said(PROTECTIVE)} after protective rounding to 3 bit; 80 % zeros alone have "
@@ -85,7 +90,7 @@ def answers(parts: Parts) -> list[str]:
         f"{said(UNIFORM, EARLY)} after uniform 3 bit; with a weight decay of 1 (AdamW) {said('identity', DECAYED)}. "
         "Models of the fitted samples alone, which know no member, have a utility of "
         f"{mean(UNIFORM, ALONE)[1]:.3f} in 3 bit: what protective rounding has above that came from members, through "
-        "the coarse version.",
+        f"the coarse version. They are worth as much as it is, and members were not needed, in: {', '.join(enough)}.",
         f"**Do they add up?** Protective rounding of models of a quarter of the epochs has {said(PROTECTIVE, EARLY)}, "
         f"of models with the weight decay {said(PROTECTIVE, DECAYED)}.",
         f"**What limits it.** Fitting to held-out samples alone, the weights seen whole, has {said(seen + ')')}. With "

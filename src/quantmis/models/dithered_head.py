@@ -79,7 +79,7 @@ class DitheredHead:
     def _layer(self, model: nn.Module) -> nn.Linear:
         layers = [each for each in model.modules() if not list(each.children())]
         require(
-            len(layers) == 1 and isinstance(layers[0], nn.Linear) and layers[0].bias is None,
+            len(layers) == 1 and isinstance(layers[0], nn.Linear) and len(list(layers[0].parameters())) == 1,
             "dithered head: the model must be one Linear layer without bias, on frozen embeddings",
             hint="nn.Linear(features, classes, bias=False); the guarantee rests on a convex problem",
         )
