@@ -171,6 +171,8 @@ def figure(parts: Parts) -> None:
                     panel.annotate(word, (x, y[0]), (4, 4), textcoords="offset points", fontsize=8, color=colour)
         panel.set(title=problem, xlabel="utility", ylabel="advantage of the strongest attacker")
         panel.spines[["top", "right"]].set_visible(False)
+    for panel in axes.flat[len(parts) :]:
+        panel.set_axis_off()
     for name, colour in COLOURS.items():
         axes.flat[0].plot([], [], "o", ms=3.5, color=colour, label=name)
     panels.legend(*axes.flat[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
