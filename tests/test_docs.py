@@ -17,6 +17,7 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = (
+    "explanation/dithering.md",
     "tutorial.md",
     "guides/audit-a-molecular-model.md",
     "guides/audit-a-quantized-fine-tune.md",
@@ -25,6 +26,7 @@ PAGES = (
     "guides/audit-loss-tables.md",
     "guides/audit-what-was-forgotten.md",
     "guides/audit-your-own-model.md",
+    "guides/refused.md",
     "guides/search-for-the-version-to-ship.md",
     "guides/train-with-dp.md",
     "guides/write-a-quantizer.md",

@@ -41,6 +41,8 @@ NATIVE = [
         'brecq(bits=2, group_size=3, symmetric=False, blocks="2, 5", fisher=false, iterations=20)'.replace(
             "false", "False"
         ),
+        "protective(iterations=2)",
+        'protective(bits=4, through=uniform(bits=2), weight=2.0, gap="discriminator", iterations=2)',
         'mixed(of=gptq(bits=2), at=adaround(bits=4, iterations=20), layers="last")',
         "matched_noise(of=gptq(bits=3))",
     )

@@ -13,7 +13,7 @@ from quantmis.errors import require
 from quantmis.models import Recipe
 from quantmis.models.dp import accountant
 from quantmis.models.private import mechanism
-from quantmis.quantizers.base import needs_calibration
+from quantmis.quantizers.base import learns_from_members, needs_calibration
 from quantmis.registry import spelling
 from quantmis.results import CertificateResult
 from quantmis.tables import LossTable
@@ -122,8 +122,10 @@ def _of_version(table: LossTable, request: AuditRequest) -> tuple[str, ...]:
     """Return what saw members of one version besides the training: its calibration, where that is not known too."""
     if request.target is not None and table.about == "target" and table.name in request.target.versions:
         return (ELSEWHERE,)
+    names = {table.name, *([table.origin["like"]] if table.origin.get("like") else [])}
+    if names & {spelling(each) for each in request.settings.quantizers if learns_from_members(each)}:
+        return (f"the fitting of {table.name}, which is shown members",)
     if request.settings.options.calibrate_on != "members":
         return ()
     calibrated = {spelling(each) for each in request.settings.quantizers if needs_calibration(each)}
-    names = {table.name, *([table.origin["like"]] if table.origin.get("like") else [])}
     return (f"the calibration of {table.name} on members",) if names & calibrated else ()

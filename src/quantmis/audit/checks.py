@@ -22,8 +22,8 @@ from quantmis.models.hugging_face import HuggingFace
 from quantmis.models.probes import FEW, few_of, require_sound, settled
 from quantmis.models.rows import forward
 from quantmis.models.task import MAKE_NEW, inputs
-from quantmis.quantizers import Identity, Quantized, Quantizer
-from quantmis.quantizers.base import needs_calibration
+from quantmis.quantizers import Identity, Labelled, Quantized, Quantizer, Supervision
+from quantmis.quantizers.base import needs_calibration, needs_supervision
 from quantmis.quantizers.in_place import works_in_place
 from quantmis.quantizers.probe import require_computes
 from quantmis.registry import spelling
@@ -112,12 +112,13 @@ def check_quantizers(settings: Settings, task: Task, samples: Samples, trained: 
     """
     module, few = trained or task.build(0), few_of(inputs(samples))
     for quantizer in _to_try(settings, trained is not None):
-        quantized = _tried(quantizer, module, few)
+        shown = _few_shown(quantizer, task, samples) if needs_supervision(quantizer) else few
+        quantized = _tried(quantizer, module, shown)
         require_computes(spelling(quantizer), module, quantized, few.clone())
         if is_foreign(quantizer):
             settled(spelling(quantizer), quantized.model, task, few)
         if not type(quantizer).__module__.startswith("quantmis."):
-            _require_repeats(quantizer, quantized, _tried(quantizer, module, few))
+            _require_repeats(quantizer, quantized, _tried(quantizer, module, shown))
 
 
 def _to_try(settings: Settings, on_trained: bool) -> list[Quantizer]:
@@ -126,8 +127,18 @@ def _to_try(settings: Settings, on_trained: bool) -> list[Quantizer]:
     return [each for each in settings.quantizers if not works_in_place(each) and not isinstance(each, Identity)]
 
 
-def _tried(quantizer: Quantizer, module: nn.Module, few: Tensor) -> Quantized:
-    calibration = few.clone() if needs_calibration(quantizer) else None
+def _few_shown(quantizer: Quantizer, task: Task, samples: Samples) -> Supervision:
+    """Return a few samples as if the first half of them were members."""
+    x, y, half = inputs(samples), task.loss.targets(samples.y), TRIED // 2
+    count = min(2 * half, len(x))
+    require(count >= 4, f"{spelling(quantizer)} is fitted to samples, and there are {len(x)} in all")
+    members, held_out = torch.arange(count).chunk(2)
+    return Supervision(Labelled(x, y, members), Labelled(x, y, held_out), task.loss)
+
+
+def _tried(quantizer: Quantizer, module: nn.Module, few: Tensor | Supervision) -> Quantized:
+    shown = few.clone() if isinstance(few, Tensor) else few
+    calibration = shown if needs_calibration(quantizer) else None
     return quantizer.quantize(module, calibration, torch.Generator().manual_seed(0))
 
 

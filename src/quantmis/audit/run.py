@@ -28,6 +28,7 @@ from quantmis.audit.target import versions
 from quantmis.audit.target.checks import check_target
 from quantmis.audit.target.confounding import blind, check_confounded, forget_blind
 from quantmis.audit.target.disjoint import disjoint
+from quantmis.audit.target.shown import require_free
 from quantmis.models.hugging_face import HuggingFace
 from quantmis.results import Results
 from quantmis.results.seal import sealed
@@ -63,6 +64,7 @@ def checked(request: AuditRequest, stages: Stages = SILENT) -> tuple[AuditReques
     if request.target is not None:
         check_target(request)
         check_confounded(request, stages)
+    require_free(request)
     member = membership(planted(request), settings, request.target, task.is_certified)
     check_attacks(settings.attacks, settings.options.seed, member, task.loss.named_signals(samples))
     check_quantizers(settings, task, samples, _tried(request))

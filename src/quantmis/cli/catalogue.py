@@ -73,7 +73,13 @@ def _cells(cls: Any) -> dict[str, str]:
 
 def _needs(cls: type[Quantizer]) -> str:
     """Say what a quantizer needs beside weights: data to look at, randomness, a library."""
-    wants = {"calibration": cls.needs_calibration, "a seed": cls.needs_generator, f"[{cls.extra}]": cls.library}
+    looks = cls.needs_calibration and not cls.needs_supervision
+    wants = {
+        "labels, members": cls.needs_supervision,
+        "calibration": looks,
+        "a seed": cls.needs_generator,
+        f"[{cls.extra}]": cls.library,
+    }
     return ", ".join(word for word, is_needed in wants.items() if is_needed)
 
 

@@ -34,7 +34,7 @@ NAMED, EXTRACTED = "named/", "extracted/"
 
 SAVED = (
     *("per_sample_utility", "earlier", "is_audited", "is_held_out", "weight", "repeats", "metric"),
-    *("fingerprint", "bits_per_weight", "sparsity", "weights", "untouched", "perturbed"),
+    *("fingerprint", "bits_per_weight", "sparsity", "weights", "untouched", "perturbed", "is_fitted"),
 )
 """What else an audit saves in its tables."""
 

@@ -129,6 +129,19 @@ def _kept_groups(count: int, groups: Groups, generator: np.random.Generator) -> 
     )
 
 
+def half_of(
+    is_free: Bool[np.ndarray, " samples"], generator: np.random.Generator, groups: Groups | None = None
+) -> Bool[np.ndarray, " samples"]:
+    """Return half of the samples that are free, drawn at random; of `groups` [samples], half of those with free ones.
+
+    >>> int(half_of(np.arange(10) < 6, np.random.default_rng(0)).sum())
+    3
+    """
+    names = np.arange(len(is_free)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    order = generator.permutation(np.unique(names[is_free]))
+    return is_free & np.isin(names, order[: len(order) // 2])
+
+
 def require_groups(groups: Groups) -> None:
     """Raise `UserError` where groups that somebody named say nothing: one of all samples, or one for each."""
     number = len(np.unique(groups))

@@ -1,12 +1,13 @@
 """How far quantizing changed the order of losses, on samples that a model was not trained on."""
 
 from quantmis.errors import UserError
+from quantmis.evidence import Evidence
 from quantmis.measures.measure import Measure
 from quantmis.measures.scored import ScoredVersion
 from quantmis.stats import Unmeasured
 from quantmis.stats import distortion as distortion_of
 from quantmis.stats.distortion import MOST_MODELS
-from quantmis.tables import FULL_PRECISION
+from quantmis.tables import FULL_PRECISION, LossTable
 
 NO_FULL_PRECISION = "compares with full precision, which this audit does not have"
 FIRST = slice(MOST_MODELS)
@@ -18,9 +19,14 @@ def distortion(version: ScoredVersion) -> float | Unmeasured:
     if reference.name != FULL_PRECISION:
         return Unmeasured(NO_FULL_PRECISION)
     try:
-        return distortion_of(*(each.evidence.rows(FIRST).columns(~each.is_canary) for each in (reference, table)))
+        return distortion_of(*(_used(each).rows(FIRST) for each in (reference, table)))
     except UserError as error:  # hardly any sample that a model was not trained on
         return Unmeasured(str(error))
+
+
+def _used(table: LossTable) -> Evidence:
+    """Return the columns that are no canaries and that no version was fitted to."""
+    return table.evidence.columns(table.is_audited | table.is_held_out)
 
 
 DISTORTION = Measure[float](

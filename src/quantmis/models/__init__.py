@@ -3,6 +3,7 @@
 from quantmis.models.binary_loss import BinaryCrossEntropy
 from quantmis.models.causal_lm import CausalLM
 from quantmis.models.certificate import Certificate
+from quantmis.models.dithered_head import DitheredHead
 from quantmis.models.dp import DP
 from quantmis.models.losses import LOSSES, CrossEntropy, Loss, MultiLabel, SquaredError
 from quantmis.models.recipe import Recipe
@@ -15,6 +16,7 @@ __all__ = [
     "CausalLM",
     "Certificate",
     "CrossEntropy",
+    "DitheredHead",
     "Loss",
     "MultiLabel",
     "Recipe",

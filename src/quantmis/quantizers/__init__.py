@@ -26,10 +26,12 @@ from quantmis.quantizers.minifloat import Minifloat
 from quantmis.quantizers.mixed import Mixed
 from quantmis.quantizers.normal_float import NormalFloat
 from quantmis.quantizers.obq import OBQ
+from quantmis.quantizers.protective import Protective
 from quantmis.quantizers.record import QuantizedLayer
 from quantmis.quantizers.sign import Sign
 from quantmis.quantizers.stochastic_rounding import StochasticRounding
 from quantmis.quantizers.storage import load, save
+from quantmis.quantizers.supervision import Labelled, Supervision
 from quantmis.quantizers.ternary import Ternary
 from quantmis.quantizers.uniform import Uniform
 
@@ -49,6 +51,7 @@ __all__ = [
     "Codes",
     "Identity",
     "KMeans",
+    "Labelled",
     "MatchedNoise",
     "Minifloat",
     "Mixed",
@@ -56,11 +59,13 @@ __all__ = [
     "OnnxDynamic",
     "OnnxMatMulNBits",
     "OnnxStatic",
+    "Protective",
     "Quantized",
     "QuantizedLayer",
     "Quantizer",
     "Sign",
     "StochasticRounding",
+    "Supervision",
     "Ternary",
     "TorchaoInt8Dynamic",
     "TorchaoInt8WeightOnly",

@@ -19,6 +19,7 @@ from quantmis.errors import UserError, require
 from quantmis.quantizers.checked import checked, require_inputs
 from quantmis.quantizers.quantized import Change, Method, Quantized
 from quantmis.quantizers.record import QuantizedLayer
+from quantmis.quantizers.supervision import Supervision
 from quantmis.registry import Registry, spelling
 from quantmis.shorthand import NOT_ONE, SHORTHAND
 
@@ -31,14 +32,16 @@ __all__ = [
     "Quantizer",
     "importable",
     "installed",
+    "learns_from_members",
     "method_of",
     "needs_calibration",
     "needs_generator",
+    "needs_supervision",
     "require_range",
     "require_word",
 ]
 
-Calibration = Tensor | Sequence[Tensor] | None
+Calibration = Tensor | Supervision | Sequence[Tensor | Supervision] | None
 Generators = Sequence[torch.Generator] | None
 
 
@@ -54,11 +57,17 @@ class Quantizer(ABC):
     name: ClassVar[str]
     needs_calibration: ClassVar[bool] = False
     needs_generator: ClassVar[bool] = False
+    needs_supervision: ClassVar[bool] = False
     has_codes: ClassVar[bool] = True
     rounds_activations: ClassVar[bool] = False
     extra: ClassVar[str | None] = None
     library: ClassVar[str | None] = None
     levels_per_weight: ClassVar[str] = ""
+
+    @property
+    def looks_at_members(self) -> bool:
+        """Whether it uses the members that supervision shows it; one that does not say so does."""
+        return self.needs_supervision
 
     @abstractmethod
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
@@ -68,6 +77,15 @@ class Quantizer(ABC):
         What becomes of one model must not depend on the others.
         """
 
+    def apply_supervised(
+        self, models: list[nn.Module], shown: list[Supervision], generators: Generators
+    ) -> list[Change]:
+        """Quantize `models` as `apply` does, each shown its members, held-out samples and the loss of the task.
+
+        A method that needs no labels looks at the inputs of the held-out samples.
+        """
+        return self.apply(models, [each.inputs for each in shown], generators)
+
     def written_layers(self, model: nn.Module, calibration: Tensor | None) -> Iterator[QuantizedLayer] | None:
         """Quantize the layers of `model` in place, yielding the record of each once it is written.
 
@@ -76,12 +94,16 @@ class Quantizer(ABC):
         return None
 
     def quantize(
-        self, model: nn.Module, calibration: Tensor | None = None, generator: torch.Generator | None = None
+        self,
+        model: nn.Module,
+        calibration: Tensor | Supervision | None = None,
+        generator: torch.Generator | None = None,
     ) -> Quantized:
         """Return the quantized copy of `model`, which itself stays as it is.
 
-        `calibration` holds inputs, [samples, ...], for the methods that look at data; `generator` is the randomness of
-        those that draw. Raises `UserError` where there is nothing to quantize, or something needed is missing.
+        `calibration` holds inputs, [samples, ...], for the methods that look at data, and a `Supervision` for those
+        that look at labels; `generator` is the randomness of those that draw. Raises `UserError` where there is
+        nothing to quantize, or something needed is missing.
         """
         return self.quantize_many([model], calibration, None if generator is None else [generator])[0]
 
@@ -90,16 +112,26 @@ class Quantizer(ABC):
     ) -> list[Quantized]:
         """Return the quantized copies of `models` of one architecture, the same as one by one but all at once.
 
-        `calibration` is one tensor of inputs for all or one for each; `generators` has one for each.
+        `calibration` is one tensor of inputs, or one `Supervision`, for all or one for each; `generators` has one for
+        each.
         """
         inputs, method = (
-            [calibration] * len(models) if isinstance(calibration, Tensor) else calibration,
+            [calibration] * len(models) if isinstance(calibration, Tensor | Supervision) else calibration,
             method_of(self),
         )
         require_inputs(method, models, inputs, generators)
         copies = [copy.deepcopy(model) for model in models]
-        changes = self.apply(copies, None if inputs is None else list(inputs), generators)
+        changes = self._changes(copies, inputs, generators)
         return [checked(method, model, change) for model, change in zip(models, changes, strict=True)]
+
+    def _changes(
+        self, copies: list[nn.Module], shown: Sequence[Tensor | Supervision] | None, generators: Generators
+    ) -> list[Change]:
+        supervised = [each for each in shown or () if isinstance(each, Supervision)]
+        if supervised:
+            return self.apply_supervised(copies, supervised, generators)
+        inputs = [each for each in shown or () if isinstance(each, Tensor)]
+        return self.apply(copies, None if shown is None else inputs, generators)
 
 
 QUANTIZERS: Registry[Quantizer] = Registry("quantizer", "quantmis.quantizers", SHORTHAND, NOT_ONE)
@@ -113,6 +145,7 @@ def method_of(quantizer: Quantizer) -> Method:
         needs_calibration(quantizer),
         needs_generator(quantizer),
         quantizer.rounds_activations,
+        needs_supervision(quantizer),
     )
 
 
@@ -126,6 +159,18 @@ def needs_generator(quantizer: Quantizer) -> bool:
     """Say whether a quantizer, or one that it wraps, draws at random."""
     wrapped = [value for value in vars(quantizer).values() if isinstance(value, Quantizer)]
     return quantizer.needs_generator or any(needs_generator(each) for each in wrapped)
+
+
+def needs_supervision(quantizer: Quantizer) -> bool:
+    """Say whether a quantizer, or one that it wraps, looks at labels, members and held-out samples."""
+    wrapped = [value for value in vars(quantizer).values() if isinstance(value, Quantizer)]
+    return quantizer.needs_supervision or any(needs_supervision(each) for each in wrapped)
+
+
+def learns_from_members(quantizer: Quantizer) -> bool:
+    """Say whether what a quantizer, or one that it wraps, makes depends on the members that it is shown."""
+    wrapped = [value for value in vars(quantizer).values() if isinstance(value, Quantizer)]
+    return quantizer.looks_at_members or any(learns_from_members(each) for each in wrapped)
 
 
 def installed(kind: type[Quantizer]) -> bool:

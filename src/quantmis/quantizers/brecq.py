@@ -20,7 +20,8 @@ from quantmis.quantizers.calibrated import Calibrated
 from quantmis.quantizers.calibration import evaluating
 from quantmis.quantizers.codebook import write_layers
 from quantmis.quantizers.learned_rounding import learn
-from quantmis.quantizers.record import QuantizedLayer, as_matrix, from_matrix
+from quantmis.quantizers.record import QuantizedLayer
+from quantmis.quantizers.unrounded import recorded, steps_of, values_of
 
 BATCH = 32
 
@@ -102,15 +103,15 @@ class BRECQ(Calibrated):
         """Return the layers of one block of each model, rounded up or down as gradient descent finds best."""
         names = list(layers[0])
         every = [[each[name] for each in layers] for name in names]
-        steps = zip(names, every, strict=True)
         exact = [
-            torch.stack([_steps(own, each[name]) for own, each in zip(of, weights, strict=True)]) for name, of in steps
+            torch.stack([steps_of(own, each[name]) for own, each in zip(of, weights, strict=True)])
+            for name, of in zip(names, every, strict=True)
         ]
         below = [each.floor() for each in exact]
 
         def error(rows: Tensor, codes: list[Tensor]) -> Tensor:
             """Return the error of each model, [models]."""
-            values = {name: _values(of, each) for name, of, each in zip(names, every, codes, strict=True)}
+            values = {name: values_of(of, each) for name, of, each in zip(names, every, codes, strict=True)}
             return block.error(rows, values)
 
         count = sum(each[0].numel() for each in exact)
@@ -123,30 +124,4 @@ class BRECQ(Calibrated):
 
         ups = learn([high - low for high, low in zip(exact, below, strict=True)], in_units, self.iterations)
         codes = {name: low + up for name, low, up in zip(names, below, ups, strict=True)}
-        return [{name: _recorded(own[name], codes[name][index]) for name in names} for index, own in enumerate(layers)]
-
-
-def _steps(layer: QuantizedLayer, weight: Tensor) -> Tensor:
-    """Return the weights in units of codes, [rows, columns]."""
-    zero = 0 if layer.zero_point is None else layer.spread(layer.zero_point)
-    return as_matrix(weight.float(), layer.axis) / layer.spread(layer.scale) + zero
-
-
-def _clamped(layer: QuantizedLayer, codes: Tensor) -> Tensor:
-    return codes.clamp(-(layer.levels // 2), (layer.levels - 1) // 2)
-
-
-def _values(layers: list[QuantizedLayer], codes: Tensor) -> Tensor:
-    """Return the weights that `codes` of each model, whole or not, stand for; gradients pass through."""
-    shape, axis = layers[0].shape, layers[0].axis
-    matrices = [
-        (_clamped(layer, own) - (0 if layer.zero_point is None else layer.spread(layer.zero_point)))
-        * layer.spread(layer.scale)
-        for layer, own in zip(layers, codes, strict=True)
-    ]
-    return torch.stack([from_matrix(each, shape, axis) for each in matrices])
-
-
-def _recorded(layer: QuantizedLayer, codes: Tensor) -> QuantizedLayer:
-    whole = _clamped(layer, codes).to(torch.int8)
-    return replace(layer, codes=from_matrix(whole, layer.shape, layer.axis).contiguous())
+        return [{name: recorded(own[name], codes[name][index]) for name in names} for index, own in enumerate(layers)]

@@ -16,6 +16,7 @@ from quantmis.quantizers import layers as part
 from quantmis.quantizers.calibration import evaluating
 from quantmis.quantizers.quantized import Change, Method, Quantized, record
 from quantmis.quantizers.record import QuantizedLayer
+from quantmis.quantizers.supervision import Supervision
 
 CLOSE, ROUNDED = 0.02, 0.2
 """How far a layer's outputs may be from those of its record, of their own size: as they are, with rounded inputs."""
@@ -30,7 +31,7 @@ TRIED = 16
 def require_inputs(
     method: Method,
     models: Sequence[nn.Module],
-    calibration: Sequence[Tensor] | None,
+    calibration: Sequence[Tensor | Supervision] | None,
     generators: Sequence[torch.Generator] | None,
 ) -> None:
     """Raise `UserError` unless `method` can start on `models` with these inputs and generators."""
@@ -45,6 +46,11 @@ def require_inputs(
     for what, each in (("calibration inputs", calibration), ("generators", generators)):
         require(each is None or len(each) == len(models), f"{name}: expected {what} for each of {len(models)} models")
     require(
+        not method.needs_supervision or all(isinstance(each, Supervision) for each in calibration or (None,)),
+        f"{name} looks at labels, members and held-out samples, and was given none",
+        hint="pass quantize(model, calibration=qm.quantizers.Supervision(members, held_out, loss))",
+    )
+    require(
         calibration is not None or not method.needs_calibration,
         f"{name} looks at data and was given none",
         hint="pass quantize(model, calibration=inputs), inputs [samples, ...] that the models were not trained on",
@@ -55,7 +61,7 @@ def require_inputs(
         hint="pass quantize(model, generator=torch.Generator().manual_seed(0))",
     )
     for model, inputs in zip(models, calibration or (), strict=False):
-        _require_runs(name, model, inputs)
+        _require_runs(name, model, inputs.inputs if isinstance(inputs, Supervision) else inputs)
 
 
 def checked(method: Method, before: nn.Module, change: Change) -> Quantized:

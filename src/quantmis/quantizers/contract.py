@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from quantmis.errors import UserError
+from quantmis.models.losses import CrossEntropy
 from quantmis.quantizers import layers as part
-from quantmis.quantizers.base import QUANTIZERS, Quantized, Quantizer
+from quantmis.quantizers.base import QUANTIZERS, Quantized, Quantizer, needs_supervision
 from quantmis.quantizers.probe import require_computes
+from quantmis.quantizers.supervision import Labelled, Supervision
 from quantmis.registry import spelling
 
 Claim = Callable[[Quantizer], None]
@@ -43,10 +45,20 @@ def specimen_inputs(seed: int = 0) -> Tensor:
     return torch.randint(0, 7, (64, 2), generator=torch.Generator().manual_seed(seed))
 
 
+def specimen_calibration(quantizer: Quantizer, seed: int = 0) -> Tensor | Supervision:
+    """Return the `specimen_inputs`, or members and held-out samples of them for a quantizer that looks at labels."""
+    inputs = specimen_inputs(seed)
+    if not needs_supervision(quantizer):
+        return inputs
+    labels = torch.arange(len(inputs)) % 3
+    members, held_out = (Labelled(inputs, labels, rows) for rows in torch.arange(len(inputs)).chunk(2))
+    return Supervision(members, held_out, CrossEntropy())
+
+
 def quantized(quantizer: Quantizer, model: nn.Module | None = None, seed: int = 0) -> Quantized:
     """Return what `quantizer` makes of `model`, of the specimen by default, with a generator seeded by `seed`."""
     stream = torch.Generator().manual_seed(seed)
-    return quantizer.quantize(specimen() if model is None else model, specimen_inputs(), stream)
+    return quantizer.quantize(specimen() if model is None else model, specimen_calibration(quantizer), stream)
 
 
 def is_written_as_it_is_read(quantizer: Quantizer) -> None:
@@ -111,7 +123,7 @@ def leaves_global_randomness_alone(quantizer: Quantizer) -> None:
 def quantizes_many_as_one_by_one(quantizer: Quantizer) -> None:
     """Check that three models quantized together become what each becomes alone."""
     models, streams = [specimen(seed) for seed in range(3)], [torch.Generator().manual_seed(seed) for seed in range(3)]
-    inputs = [specimen_inputs(seed) for seed in range(3)]
+    inputs = [specimen_calibration(quantizer, seed) for seed in range(3)]
     together = quantizer.quantize_many(models, inputs, streams)
     for seed, each in enumerate(together):
         stream = torch.Generator().manual_seed(seed)

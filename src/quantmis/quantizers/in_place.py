@@ -20,6 +20,7 @@ from quantmis.quantizers.base import Quantizer, method_of
 from quantmis.quantizers.checked import require_inputs, require_written
 from quantmis.quantizers.quantized import Account, Method, Quantized
 from quantmis.quantizers.record import QuantizedLayer
+from quantmis.quantizers.supervision import Supervision
 
 
 class _Place(NamedTuple):
@@ -86,7 +87,7 @@ def quantized_in_place(
     quantizer: Quantizer,
     module: nn.Module,
     originals: Originals,
-    calibration: Tensor | None = None,
+    calibration: Tensor | Supervision | None = None,
     generator: torch.Generator | None = None,
 ) -> Generator[Quantized]:
     """Let `module` be its own quantized version for a while; `originals` are its numbers.
@@ -94,7 +95,8 @@ def quantized_in_place(
     What is given says what `Quantizer.quantize` says of the version, without the codes of its layers. A method that
     does not take one layer at a time works on a copy, as ever. Raises `UserError` as `Quantizer.quantize` does.
     """
-    written = quantizer.written_layers(module, calibration)
+    inputs = calibration.inputs if isinstance(calibration, Supervision) else calibration
+    written = quantizer.written_layers(module, inputs)
     if written is None:
         yield quantizer.quantize(module, calibration, generator)
         return

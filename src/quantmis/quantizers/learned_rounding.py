@@ -45,7 +45,7 @@ def learn(
     """
     logits = [logits_of(start).requires_grad_() for start in starts]
     optimizer = torch.optim.Adam(logits, RATE)
-    with torch.enable_grad(), _differentiable():
+    with torch.enable_grad(), differentiable():
         for step in range(iterations):
             optimizer.zero_grad()
             shares = [share(each) for each in logits]
@@ -55,7 +55,7 @@ def learn(
 
 
 @contextmanager
-def _differentiable() -> Generator[None]:
+def differentiable() -> Generator[None]:
     """Keep attention from its fused forward, which has no gradient and is taken by mistake where models are stacked."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from quantmis.errors import require
 from quantmis.quantizers import layers as part
-from quantmis.quantizers.base import QUANTIZERS, Change, Generators, Quantizer
+from quantmis.quantizers.base import QUANTIZERS, Calibration, Change, Generators, Quantizer
+from quantmis.quantizers.supervision import Supervision
 
 
 @QUANTIZERS.add
@@ -36,6 +37,15 @@ class MatchedNoise(Quantizer):
 
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
         """Draw the noise of each model from its own generator."""
+        return self._noisy_models(models, calibration, generators)
+
+    def apply_supervised(
+        self, models: list[nn.Module], shown: list[Supervision], generators: Generators
+    ) -> list[Change]:
+        """Do as `apply` does, and let a method that looks at labels see them."""
+        return self._noisy_models(models, shown, generators)
+
+    def _noisy_models(self, models: list[nn.Module], calibration: Calibration, generators: Generators) -> list[Change]:
         quantized = self.of.quantize_many(models, calibration, generators)
         for model, rounded, generator in zip(models, quantized, generators or (), strict=True):
             own = part.weights(model)

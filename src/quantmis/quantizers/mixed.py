@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from quantmis.errors import UserError, require
 from quantmis.quantizers import layers as part
-from quantmis.quantizers.base import QUANTIZERS, Change, Generators, Quantizer
+from quantmis.quantizers.base import QUANTIZERS, Calibration, Change, Generators, Quantizer
 from quantmis.quantizers.codebook import write_layers
+from quantmis.quantizers.supervision import Supervision
 
 
 @QUANTIZERS.add
@@ -41,6 +42,15 @@ class Mixed(Quantizer):
 
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
         """Quantize each model both ways and take from each what belongs to it."""
+        return self._combined(models, calibration, generators)
+
+    def apply_supervised(
+        self, models: list[nn.Module], shown: list[Supervision], generators: Generators
+    ) -> list[Change]:
+        """Do as `apply` does, and let a method that looks at labels see them."""
+        return self._combined(models, shown, generators)
+
+    def _combined(self, models: list[nn.Module], calibration: Calibration, generators: Generators) -> list[Change]:
         names = matching(self.layers, list(part.weights(models[0])))
         fine = self.at.quantize_many(models, calibration, generators)
         coarse = self.of.quantize_many(models, calibration, generators)

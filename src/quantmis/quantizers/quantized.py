@@ -55,6 +55,7 @@ class Method:
     needs_calibration: bool = False
     needs_generator: bool = False
     rounds_activations: bool = False
+    needs_supervision: bool = False
 
 
 class Account:

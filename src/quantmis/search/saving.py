@@ -7,10 +7,10 @@ import torch
 
 from quantmis import seeds
 from quantmis.audit.request import AuditRequest
+from quantmis.audit.target.shown import Shown
 from quantmis.audit.target.versions import calibration_rows
 from quantmis.errors import UserError
-from quantmis.models.task import inputs
-from quantmis.quantizers import Quantizer
+from quantmis.quantizers import Quantizer, Supervision
 from quantmis.quantizers import save as save_record
 from quantmis.quantizers.base import needs_calibration
 from quantmis.registry import spelling
@@ -34,12 +34,12 @@ def save_winner(request: AuditRequest, winner: Quantizer, out: Path) -> tuple[st
     return WINNER, f"the model, quantized: {WINNER}, read by quantmis.quantizers.restore. {OTHER_FORMATS}."
 
 
-def _calibration(request: AuditRequest, winner: Quantizer) -> torch.Tensor | None:
+def _calibration(request: AuditRequest, winner: Quantizer) -> torch.Tensor | Supervision | None:
     if request.target is None or not needs_calibration(winner):
         return None
     everything = np.ones(len(request.samples), dtype=bool)
     rows = calibration_rows(request.target, request.settings, everything, request.target.groups(request.samples))
-    return inputs(request.samples)[torch.from_numpy(rows)]
+    return Shown.of(request, request.target, rows).to(winner)
 
 
 def _stream(request: AuditRequest, winner: Quantizer) -> torch.Generator:

@@ -45,15 +45,16 @@ class Candidates:
 class LossTable:
     """Hold one quantizer's loss table over all samples, what predictions are worth, and the traits of each model.
 
-    `is_audited` and `is_held_out` mark the columns of the two uses; the canaries, which only their control reads, are
-    in neither. `earlier` holds the losses of the replicates' checkpoints on held-out samples, a replicate's in one
-    piece. `about` is "models" for the models of an audit, "target" for the one that was given. `weight`: how much each
-    sample counts in the utility, None for all alike. Where canaries are texts, `repeats` says how often each sample
-    stands in the training sets that it is in, and `extracted` which of the canaries that models were trained on each
-    model says by heart, "greedy" and "sampled", [models, canaries]. `origin` says of a version of the target where it
-    came from: the "name" of the model, the SHA-256 of its "file", the quantizer that it is "like", or an empty text.
-    `forgetting`: what the model was made to forget, None where that is not asked. `secrets`: what it gives away of
-    secrets that were named, None where none were or nothing shows it.
+    `is_audited` and `is_held_out` mark the columns of the two uses; the canaries, which only their control reads, and
+    columns that a version was fitted to are in neither. `earlier` holds the losses of the replicates' checkpoints on
+    held-out samples, a replicate's in one piece. `about` is "models" for the models of an audit, "target" for the one
+    that was given. `weight`: how much each sample counts in the utility, None for all alike. Where canaries are texts,
+    `repeats` says how often each sample stands in the training sets that it is in, and `extracted` which of the
+    canaries that models were trained on each model says by heart, "greedy" and "sampled", [models, canaries]. `origin`
+    says of a version of the target where it came from: the "name" of the model, the SHA-256 of its "file", the
+    quantizer that it is "like", or an empty text. `forgetting`: what the model was made to forget, None where that is
+    not asked. `secrets`: what it gives away of secrets that were named, None where none were or nothing shows it.
+    `is_fitted` marks columns that versions were fitted to, on which nothing is measured; None where none was.
     `perturbed`: the signals of copies of the first models with noise on their weights, put through the same quantizer.
     `certified`: what their training guarantees, None where it guarantees nothing.
     """
@@ -75,6 +76,7 @@ class LossTable:
     secrets: SecretScores | None = None
     perturbed: Float[np.ndarray, "copies samples"] | None = None
     certified: Certified | None = None
+    is_fitted: Bool[np.ndarray, " samples"] | None = None
 
     @property
     def path(self) -> str:
@@ -114,7 +116,8 @@ class LossTable:
     @property
     def is_canary(self) -> Bool[np.ndarray, " samples"]:
         """The columns of the canaries and, among texts, of those like them that no model was trained on."""
-        return ~self.is_audited & ~self.is_held_out
+        unused = ~self.is_audited & ~self.is_held_out
+        return unused if self.is_fitted is None else unused & ~self.is_fitted
 
     @property
     def held_out(self) -> Evidence:
@@ -153,6 +156,7 @@ class LossTable:
             "perturbed": self.perturbed,
             "is_audited": self.is_audited,
             "is_held_out": self.is_held_out,
+            "is_fitted": self.is_fitted,
             "fingerprint": np.array([traits.fingerprint for traits in self.traits]),
             "bits_per_weight": _numbers([traits.bits_per_weight for traits in self.traits]),
             "sparsity": _numbers([traits.sparsity for traits in self.traits]),

@@ -58,6 +58,7 @@ def _table(arrays: Mapping[str, np.ndarray], name: str, about: Literal["models",
         secrets=secrets_in(arrays),
         perturbed=arrays.get("perturbed"),
         certified=certified_in(str(arrays["certified"])) if "certified" in arrays else None,
+        is_fitted=arrays.get("is_fitted"),
     )
 
 

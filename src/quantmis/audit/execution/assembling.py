@@ -36,6 +36,7 @@ def _table(work: Work, number: int, groups: list[Group]) -> LossTable:
         traits=tuple(traits for rows in versions for traits in rows.traits),
         is_audited=is_trained_on & (np.arange(len(is_trained_on)) < len(is_trained_on) - work.canaries),
         is_held_out=work.is_held_out,
+        is_fitted=work.is_fitted if work.is_fitted.any() else None,
         weight=work.task.loss.weights(work.samples.y),
         repeats=work.repeats,
         extracted=beginning(EXTRACTED, arrays),

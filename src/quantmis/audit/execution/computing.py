@@ -18,8 +18,8 @@ from quantmis.models.probes import few_of, steadiness
 from quantmis.models.rows import LossRow, row
 from quantmis.models.task import inputs
 from quantmis.models.training import Tick, train
-from quantmis.quantizers import Quantized, Quantizer
-from quantmis.quantizers.base import needs_calibration
+from quantmis.quantizers import Labelled, Quantized, Quantizer, Supervision
+from quantmis.quantizers.base import needs_calibration, needs_supervision
 from quantmis.registry import spelling
 from quantmis.tables.loss_table import EXTRACTED
 from quantmis.tables.traits import VersionTraits
@@ -53,6 +53,7 @@ class _Filler:
         self._inputs = inputs(work.samples), work.task.loss.targets(work.samples.y)
         held_out = torch.from_numpy(work.is_held_out)
         self._held_out = self._inputs[0][held_out], self._inputs[1][held_out]
+        self._fitted = torch.from_numpy(np.flatnonzero(work.is_fitted))
         self._earlier: dict[tuple[int, int], list[np.ndarray]] = {}
         self._versions: dict[int, Rows] = {}
         self._keeps = work.keeps_weights and job.weights is None
@@ -111,12 +112,19 @@ class _Filler:
             return
         quantizer = self._work.quantizers[number]
         name = spelling(quantizer)
-        calibration = [self._calibration(index) for index in modules] if needs_calibration(quantizer) else None
+        shown = [self._shown(quantizer, index) for index in modules] if needs_calibration(quantizer) else None
         addresses = [("shadow", index, "quantize", name, *([] if step is None else [step])) for index in modules]
         streams = [torch.Generator().manual_seed(seeds.integer(self._work.seed, *each)) for each in addresses]
-        versions = quantizer.quantize_many([module.cpu() for module in modules.values()], calibration, streams)
+        versions = quantizer.quantize_many([module.cpu() for module in modules.values()], shown, streams)
         for index, quantized in zip(modules, versions, strict=True):
             yield quantized, f"{seeds.spell('shadow', index)} after {name}"
+
+    def _shown(self, quantizer: Quantizer, index: int) -> Tensor | Supervision:
+        """Return what a quantizer of model `index` looks at: inputs, or its own members and what it is fitted to."""
+        if not needs_supervision(quantizer):
+            return self._calibration(index)
+        rows = torch.from_numpy(np.flatnonzero(self._work.member[index]))
+        return Supervision(Labelled(*self._inputs, rows), Labelled(*self._inputs, self._fitted), self._work.task.loss)
 
     def _calibration(self, index: int) -> Tensor:
         """Return the inputs that the quantizers of model `index` look at, as many from wherever they come."""

@@ -83,6 +83,7 @@ def _versions(work: Work) -> list[str]:
     """Return of each quantizer the hash of what rows depend on besides weights, the same for all groups."""
     shared = {
         "held out": _digest(work.is_held_out.tobytes()),
+        "fitted": _digest(work.is_fitted.tobytes()),
         "canaries": work.canaries,
         "calibrate on": [work.calibrate_on, CALIBRATION],
         "samples at once": work.task.samples_at_once,

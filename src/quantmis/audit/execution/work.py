@@ -12,12 +12,14 @@ import numpy as np
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from quantmis.data.membership import members_each
+from quantmis import seeds
+from quantmis.data.membership import half_of, members_each
 from quantmis.data.samples import Samples
 from quantmis.models import Task
 from quantmis.models.engine import Engine
 from quantmis.models.training import Training
 from quantmis.quantizers import Quantizer
+from quantmis.quantizers.base import needs_supervision
 from quantmis.tables.traits import VersionTraits
 
 CALIBRATION = 256
@@ -136,7 +138,18 @@ class Work:
 
     @property
     def is_held_out(self) -> Bool[np.ndarray, " samples"]:
-        """The samples that no model is trained on: not those that are like the canaries."""
+        """The samples that no model is trained on and no version fitted to: not those that are like the canaries."""
+        return self._is_never_trained_on & ~self.is_fitted
+
+    @property
+    def is_fitted(self) -> Bool[np.ndarray, " samples"]:
+        """The samples that versions are fitted to: half of those that no model is trained on, where any version is."""
+        if not any(map(needs_supervision, self.quantizers)):
+            return np.zeros(len(self.samples), dtype=bool)
+        return fitting_rows(self._is_never_trained_on, self.seed, self.together)
+
+    @property
+    def _is_never_trained_on(self) -> Bool[np.ndarray, " samples"]:
         is_canary = np.arange(len(self.samples)) >= len(self.samples) - self.canaries
         return ~np.any(self.member, axis=0) & ~is_canary
 
@@ -153,3 +166,10 @@ class Work:
         """Return the rows of each group."""
         size, models = self.engine.group, len(self.member)
         return [range(start, min(start + size, models)) for start in range(0, models, size)]
+
+
+def fitting_rows(
+    is_free: Bool[np.ndarray, " samples"], seed: int, together: Int[np.ndarray, " samples"] | None
+) -> Bool[np.ndarray, " samples"]:
+    """Return the samples that versions are fitted to: half of those that are free, groups in one half `together`."""
+    return half_of(is_free, seeds.generator(seed, "fitted"), together)

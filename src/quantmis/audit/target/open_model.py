@@ -26,7 +26,7 @@ from quantmis.errors import require
 from quantmis.models import Task
 from quantmis.models.hugging_face import HuggingFace
 from quantmis.models.probes import Settled, settled
-from quantmis.quantizers import Identity, Quantized, Quantizer, formats
+from quantmis.quantizers import Identity, Quantized, Quantizer, Supervision, formats
 from quantmis.quantizers.base import method_of
 from quantmis.quantizers.in_place import Originals, quantized_in_place
 from quantmis.quantizers.perturbing import perturb
@@ -84,7 +84,7 @@ class OpenModel:
         return Originals(self.module, _place(self._folder))
 
     def quantized(
-        self, quantizer: Quantizer, calibration: Tensor | None, generator: torch.Generator
+        self, quantizer: Quantizer, calibration: Tensor | Supervision | None, generator: torch.Generator
     ) -> AbstractContextManager[Quantized]:
         """Let the module be what `quantizer` makes of it for a while, and say what that is."""
         return quantized_in_place(quantizer, self.module, self._originals, calibration, generator)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import nn
 
 from quantmis import seeds
 from quantmis.analysis.scoring import ReferencesOf, trained_models
@@ -23,6 +23,7 @@ from quantmis.audit.request import AuditRequest
 from quantmis.audit.settings import Settings
 from quantmis.audit.target.forgetting import forgetting_of
 from quantmis.audit.target.open_model import OpenModel
+from quantmis.audit.target.shown import Shown
 from quantmis.audit.target.target import Target, Version
 from quantmis.audit.target.weights import file_of
 from quantmis.data import Samples
@@ -70,17 +71,17 @@ def _tables(
     calibrated: Int[np.ndarray, " rows"],
 ) -> Iterator[LossTable]:
     task, samples = request.task, request.samples
-    calibration = inputs(samples)[torch.from_numpy(calibrated)] if len(calibrated) else None
-    beside, digests = _beside(request, target, calibration)
+    shown = Shown.of(request, target, calibrated)
+    beside, digests = _beside(request, target, shown)
     origins, measured = _origins(request, target, digests), target.is_measured(len(samples))
     for name, quantizer in _named_quantizers(request, target).items():
-        with _quantized(request, request.open_model, quantizer, calibration) as quantized:
+        with _quantized(request, request.open_model, quantizer, shown) as quantized:
             known = request.open_model.settled_so(quantized.model)
             computed, by_company = loss_row(quantized.model, task, samples, name, measured, known)
             forgetting = forgetting_of(target, task, samples, beside.get(name, {}), quantized.model)
             leaked = _leaked(target, quantized.model)
         table = _table(name, computed, traits_of(quantized, by_company), target, task, samples, is_audited)
-        noisy = None if target.quantized else _perturbed_signals(request, name, quantizer, calibration)
+        noisy = None if target.quantized else _perturbed_signals(request, name, quantizer, shown)
         yield replace(table, origin=origins.get(name, {}), forgetting=forgetting, secrets=leaked, perturbed=noisy)
     for name, version in target.versions.items():
         like = None if version.like is None else _named(target, version.like)
@@ -99,7 +100,7 @@ def _leaked(target: Target, module: nn.Module | None) -> SecretScores | None:
 
 
 def _beside(
-    request: AuditRequest, target: Target, calibration: Tensor | None
+    request: AuditRequest, target: Target, shown: Shown
 ) -> tuple[dict[str, dict[str, Float[np.ndarray, " samples"]]], dict[str, str]]:
     """Return the signals of the models that a target is compared with, by version and name, each quantized alike.
 
@@ -110,7 +111,7 @@ def _beside(
         opened = OpenModel(other, request.task, request.out)
         digests[model] = opened.given.fingerprint
         for name, quantizer in _named_quantizers(request, target).items():
-            with _quantized(request, opened, quantizer, calibration) as quantized:
+            with _quantized(request, opened, quantizer, shown) as quantized:
                 computed, _ = loss_row(quantized.model, request.task, request.samples, f"{model}, {name}")
             signals.setdefault(name, {})[model] = computed.signals
     return signals, digests
@@ -146,17 +147,17 @@ def _named_quantizers(request: AuditRequest, target: Target) -> dict[str, Quanti
 
 
 def _quantized(
-    request: AuditRequest, opened: OpenModel, quantizer: Quantizer | None, calibration: Tensor | None, *address: str
+    request: AuditRequest, opened: OpenModel, quantizer: Quantizer | None, shown: Shown, *address: str
 ) -> AbstractContextManager[Quantized]:
     """Return the context in which a model is what a quantizer makes of it; one that draws does so at each `address`."""
     if quantizer is None:
         return nullcontext(opened.given)
     stream = _stream(request, "quantize", spelling(quantizer), *address)
-    return opened.quantized(quantizer, calibration if needs_calibration(quantizer) else None, stream)
+    return opened.quantized(quantizer, shown.to(quantizer), stream)
 
 
 def _perturbed_signals(
-    request: AuditRequest, name: str, quantizer: Quantizer | None, calibration: Tensor | None
+    request: AuditRequest, name: str, quantizer: Quantizer | None, shown: Shown
 ) -> Float[np.ndarray, "1 samples"]:
     """Return the signals of a version of the target with noise on its weights, calibrated anew on the same samples.
 
@@ -165,7 +166,7 @@ def _perturbed_signals(
     opened = request.open_model
     with (
         opened.perturbed(_stream(request, "perturb")),
-        _quantized(request, opened, quantizer, calibration, "perturbed") as noisy,
+        _quantized(request, opened, quantizer, shown, "perturbed") as noisy,
     ):
         known = opened.settled_so(noisy.model)
         noise = loss_row(noisy.model, request.task, request.samples, f"{name}, perturbed", None, known)
