@@ -26,6 +26,6 @@ def read_npz(
     missing = [name for name in names if name not in arrays]
     if missing:
         all_names = names_in(path, key)
-        hint = f"{suggestion(missing[0], all_names)}; np.savez(path, x=x, y=y)"
+        hint = f'{suggestion(missing[0], all_names)}; features = ["{all_names[0]}"] and target name arrays'
         require(False, f"{key}: {path.name} holds {', '.join(all_names)}, not {missing[:1]}", hint=hint)
     return Samples(arrays[x], arrays[y], ids=arrays[ids] if ids else None, groups=arrays[groups] if groups else None)

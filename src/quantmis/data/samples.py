@@ -15,6 +15,8 @@ from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
 
 FEWEST = 20
+NAMES = "each names one row of x; leave ids out, and samples are called by their row numbers"
+GROUPS = "each says of one row of x to whom it belongs, such as a patient; leave groups out where nobody has several"
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,14 +161,15 @@ def _names(ids: Any, samples: int) -> np.ndarray:
     array = _words("ids", ids, samples)
     names, counts = np.unique(array, return_counts=True)
     twice = names[counts > 1]
-    require(len(twice) == 0, f"ids: {len(twice)} stand for several samples, the first is {twice[:1]}")
+    require(len(twice) == 0, f"ids: {len(twice)} stand for several samples, the first is {twice[:1]}", hint=NAMES)
     return array
 
 
 def _words(name: str, values: Any, samples: int) -> np.ndarray:
     """Return what names samples, or the groups that they are in, as text."""
     array = np.asarray(values)
-    require(array.shape == (samples,), f"{name}: expected one per sample, {samples}, got shape {list(array.shape)}")
+    message = f"{name}: expected one per sample, {samples}, got shape {list(array.shape)}"
+    require(array.shape == (samples,), message, hint=GROUPS if name == "groups" else NAMES)
     if array.dtype.kind == "O" and all(isinstance(each, str) for each in array.tolist()):
         array = array.astype(str)
     require(array.dtype.kind in "biuUS", f"{name}: expected text or whole numbers, got {array.dtype}")

@@ -72,6 +72,9 @@ class Task:
                 "a trained model belongs into qm.Target(model, members, non_members)"
             )
             raise UserError(f"model: expected a class or function that makes a model, got {_a(model)}", hint=hint)
+        known = recipe is None or isinstance(recipe, Recipe) or callable(recipe)
+        hint = "qm.Recipe(epochs=30), or a function train(model, samples, generator) that returns the trained model"
+        require(known, f"recipe: expected a Recipe or a function, got {_a(recipe)}", hint=hint)
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "loss", as_loss(loss, outputs))
         object.__setattr__(self, "recipe", recipe or Recipe())
@@ -173,7 +176,8 @@ class Task:
             torch.manual_seed(seed)
             module = self.model()
         if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UserError(f"model: expected it to return a torch.nn.Module, got {_a(module)}")
+            hint = "the function ends with: return MyModel(...)"
+            raise UserError(f"model: expected it to return a torch.nn.Module, got {_a(module)}", hint=hint)
         lazy = [name for name, value in [*module.named_parameters(), *module.named_buffers()] if is_lazy(value)]
         require(
             not lazy,

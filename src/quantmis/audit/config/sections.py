@@ -8,7 +8,7 @@ import pydantic
 from pydantic import Field, model_validator
 
 from quantmis.audit.config.reading import content_at, keys_of, validated
-from quantmis.audit.options import AuditOptions, Section
+from quantmis.audit.options import AuditOptions, Section, hinted
 from quantmis.audit.search_options import SearchOptions
 from quantmis.data.secrets import DRAWN
 from quantmis.data.sources import Data
@@ -47,7 +47,8 @@ class Training(RecipeKeys):  # pyright: ignore[reportUntypedBaseClass] it is mad
     @model_validator(mode="after")
     def _one(self) -> "Training":
         if self.function is not None and self.fields_given():
-            raise ValueError(f"a function trains in its own way: remove {', '.join(self.fields_given())}")
+            names = ", ".join(self.fields_given())
+            raise hinted(f"a function trains in its own way, without {names}", f"leave out function, or {names}")
         return self
 
 

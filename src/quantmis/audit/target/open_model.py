@@ -138,7 +138,10 @@ def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module
         file = file_of(source)
         assert file is not None  # noqa: S101 for the type checker
         return from_file(file, task, name, trained)
-    require(callable(source), f"{name}: a {type(source).__name__} is no version", hint="see quantmis.Version")
+    hint = (
+        "give a module, a function from inputs to outputs, a state dict, the path of a file, or a loss table (Evidence)"
+    )
+    require(callable(source), f"{name}: expected a version, got {type(source).__name__}", hint=hint)
     return _Computed(source)  # pyright: ignore[reportArgumentType]
 
 
