@@ -67,6 +67,7 @@ def audit_request(
     Raises `UserError` for what cannot be.
     """
     _require_kinds(task, samples, target)
+    task = task.of_inputs(samples.layout)
     deepest = "indicator" if isinstance(task.loss, CausalLM) else "shadow"
     models = models_of(options, target is not None, task.has_recipe and not _forgets(target), deepest)
     _require_as_is(target, max(models))

@@ -88,7 +88,8 @@ class Data(BaseModel):
     skip_unparsable: bool = False
     """Leave out, and list, what is no molecule."""
     features: list[str] | None = None
-    """The columns that it is predicted from, in the order of the model's inputs; by default all others."""
+    """The columns that it is predicted from, in the order of the model's inputs; by default all others. Of .npz the
+    array, or several, which the model takes by these names; x by default."""
     id: str | None = None
     """The column that names samples in the report, in files of members and in loss tables."""
     groups: str | None = None
