@@ -239,6 +239,8 @@ def _ids(columns: Columns, name: str, key: str) -> list[str]:
 
 
 def _npz(data: Data, path: Path) -> Samples:
+    is_target = data.features is not None and (data.target or "y") in data.features
+    require(not is_target, "data.features: one of them is the target", hint="take it out of features")
     return read_npz(path, "data.file", data.features or ["x"], data.target or "y", data.id, data.groups, data.memory)
 
 

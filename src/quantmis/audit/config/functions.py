@@ -33,15 +33,16 @@ def function(spelled: str, folder: Path, key: str) -> Callable[..., Any]:
 
 def _with_colon(spelled: str) -> str:
     """Write the name of a function as it is meant: a colon stands before its last part."""
-    module, _, name = spelled.replace(":", ".").rpartition(".")
-    return f'write "{module or "my_module"}:{name or "MyModel"}", the file without .py before the colon'
+    module, _, name = spelled.replace(":", ".").removesuffix(".py").rpartition(".")
+    whole = f"{module}:{name}" if module and name else f"{module or name or 'my_module'}:MyModel"
+    return f'write "{whole}", the file without .py before the colon'
 
 
 def _imported(module: str, key: str, folder: Path) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        beside = [each.stem for each in folder.glob("*.py")]
+        beside = sorted(each.stem for each in folder.glob("*.py"))
         places = f"modules are looked for beside the audit file, in {folder.resolve()}, and among those installed"
         hint = f"{suggestion(module, beside)}; {places}" if beside else places
         raise UserError(f"{key}: cannot import {module!r}: {error}", hint=hint) from error

@@ -75,7 +75,10 @@ class Elsewhere(Section):
     @model_validator(mode="after")
     def _one(self) -> "Elsewhere":
         if sum(each is not None for each in (self.weights, self.predict, self.table)) != 1:
-            raise ValueError("give one of weights, predict or table")
+            hint = (
+                'weights = "model.gguf" is a file, predict = "my_module:int8" a function, table = "losses.csv" losses'
+            )
+            raise hinted("give one of weights, predict or table", hint)
         return self
 
 
@@ -125,7 +128,7 @@ class Target(Section):
         names = [each.name for each in self.versions]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ValueError(f"two versions are called {twice[0]!r}: name each version differently")
+            raise hinted(f"two versions are called {twice[0]!r}", "name each version differently")
         return self
 
 

@@ -171,11 +171,15 @@ def _by_files(file: AuditFile, section: Section, samples: Samples, folder: Path)
     for key, each in names.items():
         hint = 'with column = "split" it is a value in that column'
         require(isinstance(each, str), f"target.{key}: expected the name of a file, got {each!r}", hint=hint)
-    for key, each in names.items():
-        is_there = (folder / str(each)).exists() or file.data.kind() not in TABLES
-        hint = f"{nearby(folder / str(each))}; of a value in a column of {file.data.file}: column = that column"
-        require(is_there, f"target.{key}: there is no file {each!r} of row numbers or ids", hint=hint)
-    return [_rows(inside(folder, str(each), f"target.{key}"), samples, f"target.{key}") for key, each in names.items()]
+    return [_by_file(file, key, str(each), samples, folder) for key, each in names.items()]
+
+
+def _by_file(file: AuditFile, key: str, name: str, samples: Samples, folder: Path) -> Int[np.ndarray, " rows"]:
+    path = folder / name
+    is_there = path.exists() or file.data.kind() not in TABLES
+    hint = f"{nearby(path)}; of a value in a column of {file.data.file}: column = that column"
+    require(is_there, f"target.{key}: there is no file {name!r} of row numbers or ids", hint=hint)
+    return _rows(inside(folder, name, f"target.{key}"), samples, f"target.{key}")
 
 
 def _rows(path: Path, samples: Samples, key: str) -> Int[np.ndarray, " rows"]:
