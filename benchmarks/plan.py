@@ -1,14 +1,15 @@
 """Whether an audit takes as long as `quantmis plan` says: both on the same audits, in processes of their own.
 
-    python benchmarks/plan.py [--only NAME]
+    python benchmarks/plan.py [--only NAME] [--folder DIR]
 
-Written to RESULTS.md. All times are processor time of one process and one thread, because the machine was shared: plan
+Written to RESULTS.md; what was measured before is read from DIR, where it is given. All times are processor time of one process and one thread, because the machine was shared: plan
 and audit are both made to read that clock.
 """
 
 import argparse
 import contextlib
 import io
+import json
 import multiprocessing
 import sys
 import tempfile
@@ -124,22 +125,33 @@ def apart(name: str, kind: str) -> tuple[float, ...]:
     return times
 
 
+def measured(name: str, folder: Path | None) -> tuple[list[float], list[float]]:
+    """Return what the plan of an audit says and what the audit takes, once for a folder."""
+    kept = None if folder is None else folder / f"{list(AUDITS).index(name)}.json"
+    if kept is not None and kept.exists():
+        return json.loads(kept.read_text())
+    times = list(apart(name, "plan")), list(apart(name, "audit"))
+    if kept is not None:
+        kept.write_text(json.dumps(times))
+    return times
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=list(AUDITS))
-    only = parser.parse_args().only
+    parser.add_argument("--folder", type=Path)
+    asked = parser.parse_args()
     rows, ratios = list[list[str]](), list[float]()
-    for name in [only] if only else AUDITS:
-        said, took = apart(name, "plan"), apart(name, "audit")
+    for name in [asked.only] if asked.only else AUDITS:
+        said, took = measured(name, asked.folder)
         ratios.append(said[0] / took[0])
         parts = [f"{a:.1f} / {b:.1f}" for a, b in zip(said[2:4], took[2:4], strict=True)]
         rows.append([name, f"{said[0]:.1f}", f"{took[0]:.1f}", f"{ratios[-1]:.2f}", *parts])
         print(rows[-1], said, took, file=sys.stderr, flush=True)
-    if only is None:
+    if asked.only is None:
         within = sum(abs(each - 1) <= 0.3 for each in ratios)
-        summary = (
-            f"Within 30 % of it: {within} of {len(ratios)}; the ratios run from {min(ratios):.2f} to {max(ratios):.2f}."
-        )
+        span = f"from {min(ratios):.2f} to {max(ratios):.2f}"
+        summary = f"Within 30 % of it: {within} of {len(ratios)}; the ratios run {span}."
         heads = ["audit", "said, s", "took, s", "said / took", "tables: said / took", "attacks: said / took"]
         write_section("What an audit takes", BODY.format(summary=summary, table=markdown(heads, rows)))
 
