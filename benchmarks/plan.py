@@ -2,8 +2,8 @@
 
     python benchmarks/plan.py [--only NAME] [--folder DIR]
 
-Written to RESULTS.md; what was measured before is read from DIR, where it is given. All times are processor time of one process and one thread, because the machine was shared: plan
-and audit are both made to read that clock.
+Written to RESULTS.md; what was measured before is read from DIR, where it is given. All times are processor time of one
+process and one thread, because the machine was shared: plan and audit are both made to read that clock.
 """
 
 import argparse

@@ -29,7 +29,8 @@ def read_npz(
     missing = [name for name in names if name not in arrays]
     if missing:
         all_names = names_in(path, key)
-        hint = f'{suggestion(missing[0], all_names)}; features = ["{all_names[0]}"] and target name arrays'
+        named = f'or name arrays: features = ["{all_names[0]}"], target = "..."'
+        hint = f"{suggestion(missing[0], all_names)}; np.savez(path, x=x, y=y), {named}"
         require(False, f"{key}: {path.name} holds {', '.join(all_names)}, not {missing[:1]}", hint=hint)
     inputs = arrays[x[0]] if len(x) == 1 else {name: arrays[name] for name in x}
     return Samples(inputs, arrays[y], ids=arrays[ids] if ids else None, groups=arrays[groups] if groups else None)
