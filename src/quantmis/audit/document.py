@@ -176,7 +176,7 @@ def _data(parts: Analysed) -> Data:
         features=list(request.samples.x.shape[1:]),
         classes=None if classes is None else len(np.unique(classes)),
         digest=request.samples.digest(),
-        notes=[*request.samples.notes, *_several(request.samples)],
+        notes=(*request.samples.notes, *_several(request.samples)),
         groups=None if request.samples.groups is None else len(np.unique(request.samples.groups)),
         copies=request.samples.copies.number,
         columns_apart=request.samples.columns_apart,

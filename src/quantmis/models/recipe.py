@@ -112,7 +112,7 @@ class Recipe:
 
 
 def _whole(name: str, value: Any) -> None:
-    good = value is None or (isinstance(value, Integral) and not isinstance(value, bool))
+    good = value is None or (not isinstance(value, bool) and isinstance(value, Integral))
     require(good, f"{name}: expected a whole number, got {value!r}", hint=_meaning(name))
 
 
