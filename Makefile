@@ -4,7 +4,7 @@
 # make coverage   the tests again, and which lines and branches they reach: a table, and pages in htmlcov; TESTS names some of them
 # make docs  the documentation, in docs/_build/html; a warning is an error
 # make bench  the benchmarks that need nothing else, half an hour of two quiet cores: theory, attacks, training,
-#             quantizers, scale, subsets; each writes its section of benchmarks/RESULTS.md
+#             quantizers, scale, subsets, plan; each writes its section of benchmarks/RESULTS.md
 # make bench-deployed   the quantizers of other libraries; needs QUANTMIS_DATA, a folder of real data
 # make bench-fidelity   which number to trust; needs QUANTMIS_DATA, keeps its tables in FOLDER, goes on where it was
 # make bench-peers      the race against other tools, whose environments stand in FOLDER: docs/guides/peers.md
@@ -27,8 +27,8 @@ demo: .venv/core
 test: browser check
 
 check: .venv/installed
-	$(BIN)/ruff format --check src tests benchmarks docs
-	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs examples
+	$(BIN)/ruff check src tests benchmarks docs examples
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
@@ -51,6 +51,7 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/quantizers.py
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/subsets.py
+	$(BIN)/python benchmarks/plan.py
 
 bench-deployed: .venv/installed
 	$(BIN)/python benchmarks/deployed.py

@@ -41,6 +41,8 @@ add_module_names = False
 
 html_math_renderer = "mathml"
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["wrap.css"]
 html_title = f"quantmis {release}"
 html_show_sphinx = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

@@ -101,7 +101,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
     folder = tmp_path_factory.mktemp("docs")
     copy = folder / "docs"
     shutil.copytree(DOCS, copy, ignore=shutil.ignore_patterns("_build", "_generated"))
-    (folder / "src").symlink_to(DOCS.parent / "src")
+    for beside in ("src", "examples"):
+        (folder / beside).symlink_to(DOCS.parent / beside)
     command = [
         sys.executable,
         "-m",

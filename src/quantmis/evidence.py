@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int, Integer, Shaped
 from quantmis.errors import require
 
 NO_TWIN = -1
+ROWS = "a row for each model and a column for each sample, in the order of losses; of one model: member[None, :]"
 APART = ("named", "label", "groups")
 """The fields that are not one table [models, samples]."""
 
@@ -61,7 +62,7 @@ class Evidence:
             hint="member.astype(bool)",
         )
         for name, table in (*self._tables(), *self.named.items()):
-            require(table.shape == shape, f"{name}: expected shape {shape} like losses, got {table.shape}")
+            require(table.shape == shape, f"{name}: expected shape {shape} like losses, got {table.shape}", hint=ROWS)
             _require_finite(name, table)
         if self.label is not None:
             require(self.label.shape == shape[1:], f"label: expected {shape[1]} labels, got {self.label.shape}")

@@ -18,6 +18,7 @@ PRIVATE_FILE, PRIVATE_FOLDER, SHARED_FILE = 0o600, 0o700, 0o666
 """Permissions of what is new, less those that the umask of the process takes away."""
 
 BLOCK = 2**20
+NEIGHBOURS = 5
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -128,3 +129,13 @@ def private_folder(path: Path, may_be_link: bool = False) -> Path:
 def _cannot_write(path: Path, error: Exception) -> UserError:
     why = getattr(error, "strerror", None) or str(error)
     return UserError(f"cannot write {path}: {why}", hint="free some space or choose another --out folder")
+
+
+def nearby(path: Path) -> str:
+    """Name what lies beside a missing file, those of the same kind first."""
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    names = sorted(each.name for each in path.parent.iterdir() if not each.name.startswith("."))
+    same = [name for name in names if name.endswith(path.suffix)] or names
+    listing = ", ".join(same[:NEIGHBOURS]) + (" and others" if len(same) > NEIGHBOURS else "")
+    return f"beside it there is {listing}" if same else f"{path.parent} is empty"

@@ -13,6 +13,7 @@ from quantmis.analysis.controls import controls
 from quantmis.analysis.scoring import each_other
 from quantmis.audit.estimate import attack_timing
 from quantmis.audit.estimate.plan import measure as planned
+from quantmis.audit.execution.afterwards import seconds_afterwards
 from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.collect import collect
 from quantmis.audit.execution.executors import Local
@@ -48,3 +49,19 @@ def test_the_timings_of_the_engine_are_what_is_said_at_first(capsys: pytest.Capt
     tick(1)
     assert f"about {timed.expected:.0f} s left" in capsys.readouterr().err
     assert np.isfinite(timed.expected)
+
+
+def test_the_first_line_tells_what_the_stages_that_follow_take_too(capsys: pytest.CaptureFixture[str]):
+    tick = Lines().stage("train", 100, 12.0, after=8.0)
+    assert capsys.readouterr().err == "train: started, about 12 s left of it, 20 s of the audit\n"
+    tick(100)
+    assert "train: done in" in capsys.readouterr().err
+
+
+def test_what_follows_the_training_grows_with_versions_and_with_losses():
+    request = requested()
+    work = plan(request, membership(planted(request), request.settings, None), None)
+    alone, with_target = (seconds_afterwards(work, request.settings, versions) for versions in (0, 3))
+    wider = replace(work, member=np.repeat(work.member, 50, axis=1))
+    assert 0 < alone < with_target
+    assert alone < seconds_afterwards(wider, request.settings, 0)

@@ -123,6 +123,9 @@ def test_the_plan_counts_and_trains_next_to_nothing(folder: Path):
     shown = CliRunner().invoke(app, ["plan", str(folder / "audit.toml")])
     assert "8, 200,000 steps each" in shown.stdout
     assert "to attack" in " ".join(shown.stdout.split())
+    assert "to write the report" in " ".join(shown.stdout.split())
+    assert plan.whole == plan.prepare + plan.seconds + plan.attack + plan.report
+    assert min(plan.prepare, plan.report) > 0
     assert "for the models that train at once" in " ".join(shown.stdout.split())
     assert sorted(path.name for path in folder.glob("audit*")) == ["audit.toml"]
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 
 import quantmis as qm
 from quantmis import results
+from quantmis.errors import UserError
 from quantmis.gate import Policy, judge, read
 
 mpl.use("agg")
@@ -64,7 +65,12 @@ def test_a_gate_in_python_judges_as_the_command_does(tmp_path: Path):
     assert judgement.within
     refused = result.gate(policy_in(tmp_path, 0.51))
     assert [each.limit for each in refused.exceeded] == ["limits.attack_accuracy_at_most"]
-    assert not result.gate(Policy.model_validate({"limits": {"attack_accuracy_at_most": 0.51}})).within
+    limits = {"limits": {"attack_accuracy_at_most": 0.51}}
+    assert not result.gate(Policy.model_validate(limits)).within
+    assert result.gate(limits).verdicts == result.gate(Policy.model_validate(limits)).verdicts
+    assert str(result.gate(limits)).count("asked: at most 0.51; found:") == len(result.gate(limits).exceeded)
+    with pytest.raises(UserError, match=r"unknown key limits\.attack_acuracy_at_most"):
+        result.gate({"limits": {"attack_acuracy_at_most": 0.6}})
 
 
 def ends(axes: Axes) -> list[tuple[float, float]]:

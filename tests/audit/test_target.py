@@ -392,7 +392,7 @@ def test_a_target_that_makes_no_sense_is_refused(changes: dict[str, object], mes
         ({"weights": {"0.weight": torch.zeros(3)}}, {}, "does not fit the model: 0.bias is missing"),
         ({"weights": "nowhere.safetensors"}, {}, "cannot read the weights nowhere.safetensors"),
         ({"versions": {"ours": qm.Version(shipped.net(), like="int8")}}, {}, "ours: there is no quantizer 'int8'"),
-        ({"versions": {"ours": 3}}, {}, "ours: a int is no version"),
+        ({"versions": {"ours": 3}}, {}, "ours: expected a version, got int"),
         ({"versions": {"ours": lambda x: x[:, :1]}}, {}, "ours cannot compute the samples"),
         ({"versions": {"ours": nn.Linear(3, 2)}}, {}, "ours cannot compute the samples"),
         (
@@ -479,7 +479,7 @@ def test_the_plan_of_an_as_is_audit_trains_nothing(folder: Path):
     found = plan_file(folder / "audit.toml", {})
     assert found.models == 0
     assert found.quantizers == 3
-    assert found.seconds > 0
+    assert min(found.prepare, found.seconds, found.attack, found.report) > 0
 
 
 def test_members_may_be_files_of_ids_or_of_rows(folder: Path):

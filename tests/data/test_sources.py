@@ -251,7 +251,7 @@ BROKEN = [
     (None, {"images": "pets", "target": "y"}, "data.target does not go with images", "colour, images, memory, size"),
     (None, {"file": "arrays.npz", "scale": "standard"}, "data.scale does not go with a .npz file", ""),
     (None, {"file": "arrays.npz", "target": "labels"}, "arrays.npz holds x, y, who, not ['labels']", "np.savez"),
-    (None, {"file": "arrays.npz", "features": ["x", "y"]}, "inputs of an .npz file are one array", ""),
+    (None, {"file": "arrays.npz", "features": ["x", "y"]}, "one of them is the target", "take it out"),
     (None, {"file": "people.json"}, "expected a file that ends in .npz, .csv, .parquet, got people.json", "tables"),
     (None, {"file": "people"}, "expected a file that ends in .npz, .csv, .parquet, got people", ""),
     (None, {"file": "model.pkl"}, "model.pkl may be a pickle, which can run code", "np.savez"),

@@ -23,5 +23,6 @@ class TextSignal(Attack):
     def compute(self, target: Evidence, reference: Evidence | None) -> Float[np.ndarray, "models samples"]:
         """Return the signal; `UserError` where the table has none."""
         names = ", ".join(target.named) or "none"
-        require(self.name in target.named, f"{self.name} needs {self.needs}", hint=f"this table has: {names}")
+        hint = f'it is for language models, kind = "causal-lm"; this table has further signals: {names}'
+        require(self.name in target.named, f"{self.name} needs {self.needs}", hint=hint)
         return target.named[self.name]

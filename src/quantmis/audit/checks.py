@@ -49,8 +49,7 @@ def check(task: Task, samples: Samples, trained: nn.Module | None = None) -> Non
     try:
         outputs = forward(module, few, task.samples_at_once)
     except (Exception, SystemExit) as error:
-        kind = str(few.dtype).removeprefix("torch.")
-        message = f"the model cannot take x[:{TRIED}], {kind} of shape {list(few.shape)}: {message_of(error)}"
+        message = f"the model cannot take x[:{TRIED}], {_described(few, samples)}: {message_of(error)}"
         hint = "one sample is x[i]; whole numbers stay whole: pass x.astype('float32') unless the model embeds them"
         raise UserError(message, hint="; ".join(filter(None, [hint, line_of(error)]))) from error
     require(outputs.shape[:1] == (TRIED,), f"the model returned {list(outputs.shape)} for {TRIED} samples")
@@ -59,6 +58,12 @@ def check(task: Task, samples: Samples, trained: nn.Module | None = None) -> Non
     require(finite, "the untrained model already returns NaN or infinity", hint="scale the inputs")
     if trained is None:  # which is looked at as a target
         require_sound("the model", module, task, few_of(inputs(samples)))
+
+
+def _described(few: Tensor, samples: Samples) -> str:
+    """Say what a model is called with: the type and shape of its input, or its several inputs."""
+    kind = str(few.dtype).removeprefix("torch.")
+    return f"{kind} of shape {list(few.shape)}" if samples.layout is None else f"with {samples.layout}"
 
 
 def require_fresh(task: Task) -> nn.Module:

@@ -19,6 +19,7 @@ from quantmis.audit.execution.collect import Collected
 from quantmis.audit.execution.work import Work
 from quantmis.audit.options import OBJECTS
 from quantmis.audit.request import AuditRequest
+from quantmis.data.samples import Samples
 from quantmis.models.engine import Engine
 from quantmis.models.training import device
 from quantmis.registry import spelling
@@ -178,12 +179,20 @@ def _data(parts: Analysed) -> Data:
         features=list(request.samples.x.shape[1:]),
         classes=None if classes is None else len(np.unique(classes)),
         digest=request.samples.digest(),
-        notes=request.samples.notes,
+        notes=(*request.samples.notes, *_several(request.samples)),
         groups=None if request.samples.groups is None else len(np.unique(request.samples.groups)),
         copies=request.samples.copies.number,
         columns_apart=request.samples.columns_apart,
         class_names=request.samples.class_names if classes is not None else (),
     )
+
+
+def _several(samples: Samples) -> list[str]:
+    """Say of samples of several inputs what they are, and what was not looked for in them."""
+    if samples.layout is None:
+        return []
+    row = "Copies are looked for in the row of all their numbers, pictures that were saved again are not"
+    return [f"several inputs: {samples.layout}. {row}"]
 
 
 def _reproduce(parts: Analysed) -> Reproduce:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from quantmis.errors import UserError
 from quantmis.registry import suggestion
@@ -26,6 +27,11 @@ CALIBRATE_ON = ("held_out", "members")
 def OneOf(*words: str) -> Any:  # noqa: N802 it stands where a type does
     """Tell editors which words there are; whoever takes them refuses others with the nearest."""
     return Field(json_schema_extra={"enum": list(words)})
+
+
+def hinted(message: str, hint: str) -> PydanticCustomError:
+    """Return what a validator raises so that its user is told what to do: a message, and a hint of its own."""
+    return PydanticCustomError("hinted", "{message}", {"message": message, "hint": hint})
 
 
 class Section(BaseModel):
@@ -83,7 +89,7 @@ class AuditOptions(Section):
     @model_validator(mode="after")
     def _require_known(self) -> "AuditOptions":
         if self.depth is not None and self.depth not in DEPTHS:
-            raise ValueError(f"unknown depth {self.depth!r}: {suggestion(self.depth, DEPTHS)}")
+            raise hinted(f"unknown depth {self.depth!r}", suggestion(self.depth, DEPTHS))
         small = [each for each in self.release or [] if len(set(each)) < max(2, len(each))]
         if small:
             raise ValueError(f"a release set is two different versions or more, got {small[0]}")
@@ -97,7 +103,8 @@ class AuditOptions(Section):
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"])) or "options"
-            raise UserError(f"{name}: {first['msg'].removeprefix('Value error, ')}", hint=meaning(name)) from error
+            hint = first.get("ctx", {}).get("hint") or meaning(name)
+            raise UserError(f"{name}: {first['msg'].removeprefix('Value error, ')}", hint=hint) from error
 
     def as_arguments(self, *leave_out: str) -> str:
         """Write the options that differ from their defaults as the arguments of a call in Python."""

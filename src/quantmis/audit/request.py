@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from quantmis.attacks import Attack
 from quantmis.audit.options import AuditOptions
@@ -69,6 +70,8 @@ def audit_request(
 
     Raises `UserError` for what cannot be.
     """
+    _require_kinds(task, samples, target)
+    task = task.of_inputs(samples.layout)
     deepest = "indicator" if isinstance(task.loss, CausalLM) else "shadow"
     models = models_of(options, target is not None, task.has_recipe and not _forgets(target), deepest)
     _require_as_is(target, max(models))
@@ -85,6 +88,16 @@ def audit_request(
     )
     settings = replace(settings, release=released(options.release, settings, target))
     return AuditRequest(task, samples, settings, out, command, target)
+
+
+def _require_kinds(task: Any, samples: Any, target: Any) -> None:
+    """Raise `UserError` for other things in the place of task, samples and target, with how to make them."""
+    for name, each, kind, hint in (
+        ("task", task, Task, "qm.Task(MyModel) says what is audited; a trained model belongs into qm.Target"),
+        ("samples", samples, Samples, "qm.Samples(x, y) holds inputs and targets"),
+        ("target", target, Target | None, "qm.Target(model, members, non_members), both numbers of rows"),
+    ):
+        require(isinstance(each, kind), f"{name}: expected a qm.{name.title()}, got {type(each).__name__}", hint=hint)
 
 
 def _forgets(target: Target | None) -> bool:

@@ -1,13 +1,14 @@
 """What an audit returns: the document, read through short names, and the ways to keep and show it."""
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quantmis import results
-from quantmis.errors import UserError
+from quantmis.errors import UserError, require
 from quantmis.files import write_atomically
 from quantmis.results import Ranking, Results, VersionResult
 
@@ -56,16 +57,17 @@ class AuditResult:
 
         return Plots(self.document)
 
-    def gate(self, policy: "Policy | str | Path", weights: str | Path | None = None) -> "Judgement":
-        """Hold the audit against the limits of a policy, a file or a `quantmis.gate.Policy`, as `quantmis gate` does.
+    def gate(self, policy: "Policy | Mapping[str, Any] | str | Path", weights: str | Path | None = None) -> "Judgement":
+        """Hold the audit against the limits of a policy, as `quantmis gate` does.
 
-        `weights`: the file that ships, which must be the one that was audited. `.within` says whether every limit is
-        kept, `.exceeded` which are not. Raises `UserError` for a policy that names no version of this audit.
+        `policy`: a file, or what stands in one: `{"limits": {"attack_accuracy_at_most": 0.6}}`. `weights`: the file
+        that ships, which must be the one that was audited. `.within` says whether every limit is kept, `.exceeded`
+        which are not. Raises `UserError` for a policy that names no version of this audit.
         """
-        from quantmis.gate import Policy, judge, read
+        from quantmis.gate import judge
         from quantmis.shipped import shipped
 
-        rules, name = (policy, "the policy") if isinstance(policy, Policy) else (read(Path(policy)), str(policy))
+        rules, name = _rules(policy)
         ships = None if weights is None else shipped(Path(weights))
         return judge(self.document, rules, datetime.now(UTC), "this audit", name, ships)
 
@@ -97,6 +99,8 @@ class AuditResult:
     @classmethod
     def from_json(cls, path: str | Path) -> "AuditResult":
         """Read `results.json`, or the folder that holds it."""
+        hint = "it takes a path: write the text to results.json first"
+        require(not str(path).lstrip().startswith("{"), "from_json: expected a path, got a text", hint=hint)
         path = Path(path)
         return cls(results.read(path / DOCUMENT if path.is_dir() else path))
 
@@ -109,3 +113,12 @@ class AuditResult:
         from quantmis.report import html
 
         write_atomically(Path(path), html.render(self.document).encode())
+
+
+def _rules(policy: "Policy | Mapping[str, Any] | str | Path") -> "tuple[Policy, str]":
+    """Return a policy, and what it is called."""
+    from quantmis.gate import Policy, of_tables, read
+
+    if isinstance(policy, str | Path):
+        return read(Path(policy)), str(policy)
+    return policy if isinstance(policy, Policy) else of_tables(policy), "the policy"

@@ -14,6 +14,7 @@ from quantmis.analysis.scoring import each_other
 from quantmis.audit import document
 from quantmis.audit.certifying import certificates, certified, check_certificate
 from quantmis.audit.checks import check, check_attacks, check_folder, check_quantizers
+from quantmis.audit.execution.afterwards import seconds_afterwards
 from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.collect import Collected, collect
 from quantmis.audit.execution.executors import executor
@@ -124,7 +125,9 @@ def _trained(
     if work is None:
         return [], [], Collected()
     options = request.settings.options
-    tick = stages.stage("train and quantize", len(work.member) * work.steps, work.expected)
+    others = 0 if request.target is None else len(request.settings.quantizers) + len(request.target.versions)
+    after = seconds_afterwards(work, request.settings, others)
+    tick = stages.stage("train and quantize", len(work.member) * work.steps, work.expected, after)
     collected = collect(work, executor(options.executor, options.address), _store(request), tick)
     every, count = assemble(work, collected.groups), len(request.settings.quantizers)
     return every[:count], every[count:], collected

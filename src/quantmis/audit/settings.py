@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from quantmis.analysis import AnalysisSettings
 from quantmis.attacks import ATTACKS, Attack
-from quantmis.audit.options import CALIBRATE_ON, DEPTHS, EXECUTORS, KEEP_WEIGHTS, AuditOptions
+from quantmis.audit.options import CALIBRATE_ON, DEPTHS, EXECUTORS, KEEP_WEIGHTS, AuditOptions, meaning
 from quantmis.errors import require
 from quantmis.models import BinaryCrossEntropy, CrossEntropy, Loss
 from quantmis.models.engine import ENGINES
@@ -31,6 +31,8 @@ ATTACKS_BY_DEFAULT = {
     "indicator": ("loss_threshold", "paired_replicates"),
     "as-is": ("loss_threshold",),
 }
+LEVEL = "0.95 is 95 %"
+PAIRS = "models come in complementary pairs: what one trains on, its twin does not"
 Depth = Literal["shadow", "indicator", "as-is"]
 
 
@@ -147,6 +149,7 @@ def models_of(options: AuditOptions, has_target: bool, has_recipe: bool, deepest
 
 def quantizers_of(quantizers: Sequence[str | Quantizer] | None) -> tuple[Quantizer, ...]:
     """Return the quantizers asked for, by default the codebooks; full precision always, and first."""
+    _require_list("quantizers", quantizers)
     methods = [_quantizer(each) for each in (QUANTIZERS_BY_DEFAULT if quantizers is None else quantizers)]
     return (Identity(), *(each for each in methods if each != Identity()))
 
@@ -155,6 +158,7 @@ def attacks_of(
     attacks: Sequence[str | Attack] | None, models: Models, loss: Loss, signals: Sequence[str] = ()
 ) -> tuple[Attack, ...]:
     """Return the attacks asked for, by default those of the depth and of the further `signals` of the samples."""
+    _require_list("attacks", attacks)
     if attacks is not None:
         return tuple(map(_attack, attacks))
     entropy = (
@@ -165,30 +169,49 @@ def attacks_of(
 
 def _check_options(options: AuditOptions) -> None:
     level, canaries, epochs = options.level, options.canaries, options.checkpoint_every
-    require(0 < level < 1, f"level: expected a probability between 0 and 1, got {level}")
-    require(canaries >= 0 and canaries % 2 == 0, f"canaries: expected an even number, got {canaries}")
+    require(0 < level < 1, f"level: expected a probability between 0 and 1, got {level}", hint=LEVEL)
+    require(canaries >= 0 and canaries % 2 == 0, f"canaries: expected an even number, got {canaries}", hint=PAIRS)
     _require_known("engine", options.engine, ENGINES)
     _require_known("executor", options.executor, EXECUTORS)
     _require_known("calibrate_on", options.calibrate_on, CALIBRATE_ON)
     _require_known("keep_weights", options.keep_weights, KEEP_WEIGHTS)
     memory = options.memory
-    require(0 < memory < math.inf, f"memory: expected GiB for the models of one group, got {memory}")
-    require(epochs is None or epochs > 0, f"checkpoint_every: expected a number of epochs, got {epochs}")
+    require(
+        0 < memory < math.inf, f"memory: expected GiB for the models of one group, got {memory}", hint=meaning("memory")
+    )
+    require(
+        epochs is None or epochs > 0,
+        f"checkpoint_every: expected a number of epochs, got {epochs}",
+        hint=meaning("checkpoint_every"),
+    )
 
 
 def _quantizer(each: str | Quantizer) -> Quantizer:
+    _require_one("quantizers", each, Quantizer, '"int8", "uniform(bits=4)"')
     return QUANTIZERS.parse(each) if isinstance(each, str) else each
 
 
 def _attack(each: str | Attack) -> Attack:
+    _require_one("attacks", each, Attack, '"lira", "rmia"')
     return ATTACKS.parse(each) if isinstance(each, str) else each
+
+
+def _require_one(what: str, each: Any, kind: type, names: str) -> None:
+    hint = f"give names, such as {names}, or objects of quantmis.{what}: qm.{what}.X(), not the class"
+    require(isinstance(each, str | kind), f"{what}: {each!r} is neither a name nor an object", hint=hint)
+
+
+def _require_list(what: str, names: Any) -> None:
+    require(
+        not isinstance(names, str), f"{what}: expected a list, got {names!r}", hint=f'of one too: {what}=["{names}"]'
+    )
 
 
 def _require_even(name: str, count: int) -> None:
     require(
         count >= 0 and count % 2 == 0,
         f"{name}: expected an even number, got {count}",
-        hint="models come in complementary pairs: what one trains on, its twin does not",
+        hint=PAIRS,
     )
 
 

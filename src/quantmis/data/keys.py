@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from quantmis.data.encode import RULES, SCALES
 from quantmis.data.examples import LOSS_ON
@@ -87,7 +88,8 @@ class Data(BaseModel):
     skip_unparsable: bool = False
     """Leave out, and list, what is no molecule."""
     features: list[str] | None = None
-    """The columns that it is predicted from, in the order of the model's inputs; by default all others."""
+    """The columns that it is predicted from, in the order of the model's inputs; by default all others. Of .npz the
+    array, or several, which the model takes by these names; x by default."""
     id: str | None = None
     """The column that names samples in the report, in files of members and in loss tables."""
     groups: str | None = None
@@ -139,8 +141,8 @@ class Data(BaseModel):
     @model_validator(mode="after")
     def _one(self) -> "Data":
         if sum(each is not None for each in (self.file, self.images, self.function, self.texts)) != 1:
-            choices = 'file = "data.csv", images = "folder", function = "module:function" or texts = ["texts.txt"]'
-            raise ValueError(f"give either {choices}")
+            choices = 'file = "data.csv", images = "folder", function = "module:load" or texts = ["texts.txt"]'
+            raise PydanticCustomError("hinted", "expected one source of samples", {"hint": f"give either {choices}"})
         return self
 
     def kind(self) -> str:

@@ -17,6 +17,7 @@ from quantmis.errors import UserError, require
 
 FEWEST_MODELS = 2
 ATTEMPTS = 200
+SHARE = "the share of the samples that no model is trained on, such as 0.33"
 REMEDY = "leave out the largest groups; copies of one sample are a group too, and one copy is enough"
 
 Groups = Shaped[np.ndarray, " samples"]
@@ -98,9 +99,11 @@ def hold_out(
     >>> [part.tolist() for part in hold_out(7, 0.4, np.random.default_rng(0))]
     [[2, 3, 4, 6], [0, 1, 5]]
     """
-    require(0 < fraction < 1, f"held_out: expected a fraction between 0 and 1, got {fraction}")
+    require(0 < fraction < 1, f"held_out: expected a fraction between 0 and 1, got {fraction}", hint=SHARE)
     count = round(samples * (1 - fraction)) // 2 * 2
-    require(count >= 2 and count < samples, f"held_out: {fraction} of {samples} samples leaves an empty side")
+    require(
+        count >= 2 and count < samples, f"held_out: {fraction} of {samples} samples leaves an empty side", hint=SHARE
+    )
     if groups is None or len(np.unique(groups)) == samples:
         order = generator.permutation(samples)
         return np.sort(order[:count]), np.sort(order[count:])

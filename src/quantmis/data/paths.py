@@ -7,10 +7,9 @@ still means the same files; what lies elsewhere is named by its absolute path.
 from pathlib import Path
 
 from quantmis.errors import require
-from quantmis.files import unreadable
+from quantmis.files import nearby, unreadable
 
 PICKLES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".dill", ".npy")
-NEIGHBOURS = 5
 
 
 def inside(folder: Path, spelled: str, key: str) -> Path:
@@ -30,7 +29,7 @@ def inside(folder: Path, spelled: str, key: str) -> Path:
         f"{key}: {spelled} leads out of the folder of the audit file, to {real}",
         hint="put it beside the audit file, or name it by its absolute path",
     )
-    require(there, f"{key}: cannot read {path}: no such file or folder", hint=_nearby(path))
+    require(there, f"{key}: cannot read {path}: no such file or folder", hint=nearby(path))
     return path
 
 
@@ -41,13 +40,3 @@ def require_no_pickle(path: Path, key: str, hint: str) -> None:
         f"{key}: {path.name} may be a pickle, which can run code when it is opened: it was not opened",
         hint=hint,
     )
-
-
-def _nearby(path: Path) -> str:
-    """Name what lies beside a missing file, those of the same kind first."""
-    if not path.parent.is_dir():
-        return f"there is no folder {path.parent}"
-    names = sorted(each.name for each in path.parent.iterdir() if not each.name.startswith("."))
-    same = [name for name in names if name.endswith(path.suffix)] or names
-    listing = ", ".join(same[:NEIGHBOURS]) + (" and others" if len(same) > NEIGHBOURS else "")
-    return f"beside it there is {listing}" if same else f"{path.parent} is empty"

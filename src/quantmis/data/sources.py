@@ -239,9 +239,9 @@ def _ids(columns: Columns, name: str, key: str) -> list[str]:
 
 
 def _npz(data: Data, path: Path) -> Samples:
-    names = data.features or ["x"]
-    require(len(names) == 1, "data.features: inputs of an .npz file are one array", hint="np.concatenate them")
-    return read_npz(path, "data.file", names[0], data.target or "y", data.id, data.groups, data.memory)
+    is_target = data.features is not None and (data.target or "y") in data.features
+    require(not is_target, "data.features: one of them is the target", hint="take it out of features")
+    return read_npz(path, "data.file", data.features or ["x"], data.target or "y", data.id, data.groups, data.memory)
 
 
 def _images(data: Data, path: Path) -> Samples:

@@ -18,7 +18,7 @@ from quantmis.files import opened
 
 Columns = Mapping[str, np.ndarray]
 
-SEPARATORS = (";", "\t", "|")
+SEPARATORS = (",", ";", "\t", "|")
 SHOWN = 5
 REWRITE = "it is no Parquet file, or was cut short: write it again"
 BATCH = 4096

@@ -8,7 +8,7 @@ write its verdicts for people, for programs, for GitHub Actions and as JUnit tes
 
 from quantmis.gate.formats import FORMATS
 from quantmis.gate.judge import judge
-from quantmis.gate.policy import EXAMPLE, Policy, json_schema, read
+from quantmis.gate.policy import EXAMPLE, Policy, json_schema, of_tables, read
 from quantmis.gate.verdict import Judgement, Verdict
 
-__all__ = ["EXAMPLE", "FORMATS", "Judgement", "Policy", "Verdict", "json_schema", "judge", "read"]
+__all__ = ["EXAMPLE", "FORMATS", "Judgement", "Policy", "Verdict", "json_schema", "judge", "of_tables", "read"]

@@ -216,12 +216,19 @@ def parse(content: bytes, source: str = "the policy") -> Policy:
     """Parse and check the bytes of a policy; `source` names it in errors."""
     require(len(content) <= LARGEST, f"{source} is larger than a megabyte", hint="a policy is a page of limits")
     try:
-        return Policy.model_validate(tomllib.loads(content.decode()))
-    except pydantic.ValidationError as error:
-        raise _explained(source, error) from error
+        tables = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:  # of tomllib, also for bytes that are no text and endless numbers
         hint = "quantmis gate --example prints a policy; see https://toml.io for the format"
         raise UserError(f"{source} is no TOML: {clean(str(error), 200)}", hint=hint) from error
+    return of_tables(tables, source)
+
+
+def of_tables(tables: Mapping[str, Any], source: str = "the policy") -> Policy:
+    """Check the tables of a policy, {"limits": {"attack_accuracy_at_most": 0.6}}; `source` names it in errors."""
+    try:
+        return Policy.model_validate(dict(tables))
+    except pydantic.ValidationError as error:
+        raise _explained(source, error) from error
 
 
 def json_schema() -> dict[str, Any]:
@@ -235,7 +242,9 @@ def _explained(source: str, error: pydantic.ValidationError) -> UserError:
     where = clean(".".join(place))
     fields = SECTIONS.get(".".join(step for step in place[:-1] if not step.isdigit()), Policy).model_fields
     if first["type"] == "extra_forbidden":
-        return UserError(f"{source}: unknown key {where}", hint=suggestion(clean(place[-1]), fields))
+        homes = [section for section, kind in SECTIONS.items() if section and place[-1] in kind.model_fields]
+        hint = f"it stands in [{homes[0]}]" if homes else suggestion(clean(place[-1]), fields)
+        return UserError(f"{source}: unknown key {where}", hint=hint)
     arrived = f", got {clean(repr(first['input']), 40)}" if isinstance(first["input"], str | int | float) else ""
     message = f"{source}: {where + ': ' if where else ''}{first['msg'].removeprefix('Value error, ')}{arrived}"
     meant = fields[place[-1]].description if place and place[-1] in fields else None

@@ -68,6 +68,11 @@ class Judgement:
         """Whether every limit is kept."""
         return not self.exceeded
 
+    def __str__(self) -> str:
+        """Say whether every limit is kept, or which are not, a line each."""
+        lines = [f"{each.subject}: {each.sentence}" for each in self.exceeded]
+        return "\n".join(lines or [f"{self.results} keeps to all {len(self.verdicts)} limits of {self.policy}"])
+
 
 @dataclass(frozen=True)
 class Bench:

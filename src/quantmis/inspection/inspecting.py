@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quantmis.errors import UserError, require
-from quantmis.files import content_of, opened
+from quantmis.files import content_of, nearby, opened
 from quantmis.inspection import modelopt, quanto, torchao
 from quantmis.inspection.found import Inspection, Layer, Plain
 from quantmis.inspection.gguf import BLOCKS, FLOATS, KINDS, UNREAD, Described
@@ -45,7 +45,7 @@ FEW = 64
 def inspect(path: str | Path) -> Inspection:
     """Return what a file or a folder is; `UserError` only where there is nothing to look at, or it cannot be opened."""
     path = Path(path)
-    require(path.exists(), f"there is no file {path}")
+    require(path.exists(), f"there is no file {path}", hint=nearby(path))
     found = _folder(path) if path.is_dir() else _file(path)
     files = tuple((each.name, each.stat().st_size) for each in _files(path))
     return replace(found, path=str(path), files=files, digest=_digest(path))

@@ -11,10 +11,17 @@ def require_outputs(name: str, outputs: tuple[int, ...], samples: int, what: str
     require(
         good,
         f"{name} expects the model to return [{samples}, {what}] for {samples} samples, it returned {list(outputs)}",
-        hint="keep the outputs' own dimension: leave out squeeze(-1)"
-        if len(outputs) == 1
-        else "the model's last layer decides its width; flatten what comes before it",
+        hint=_shape_hint(outputs, width),
     )
+
+
+def _shape_hint(outputs: tuple[int, ...], width: int | None) -> str:
+    """Say what to do about outputs of another shape than a loss takes."""
+    if len(outputs) == 1:
+        return "keep the outputs' own dimension: leave out squeeze(-1)"
+    last = "the model's last layer decides its width; flatten what comes before it"
+    is_wide = width == 1 and len(outputs) == 2 and outputs[1] > 1
+    return f'of an output for each class: loss = "cross_entropy"; {last}' if is_wide else last
 
 
 def label_hint(y: np.ndarray) -> str:
@@ -23,6 +30,8 @@ def label_hint(y: np.ndarray) -> str:
         return "a column is not a list: y.ravel()"
     if y.ndim == 1 and (y == np.round(y)).all():
         return "whole numbers as floats: y.astype(int)"
+    if y.ndim == 2 and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+        return "rows with a single 1 are labels written out: y.argmax(axis=1)"
     return (
         "soft labels have no single class whose probability a signal could read; give the hard labels, "
         'or use loss="mse" for real numbers and loss="multi_label" for rows of 0 and 1'

@@ -248,6 +248,9 @@ class MultiLabel(Loss):
 def as_loss(loss: str | Loss, outputs: Outputs | None = None) -> Loss:
     """Return the loss itself, or the one that a name means, of models that return `outputs`, where that is stated."""
     whole = LOSSES.parse(loss) if isinstance(loss, str) else loss
+    hint = f"name one: {', '.join(LOSSES.names())}; or pass an object that is a quantmis.models.Loss"
+    is_loss = isinstance(whole, Loss)  # pyright: ignore[reportUnnecessaryIsInstance]
+    require(is_loss, f"loss: a {type(whole).__name__} is no loss of an audit", hint=hint)
     if outputs is None:
         return whole
     require(outputs in OUTPUTS, f"unknown outputs {outputs!r}", hint=suggestion(outputs, OUTPUTS))

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field, fields
+from numbers import Integral
+from typing import Any, Literal
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
@@ -13,6 +14,7 @@ from quantmis.models.dp import DP
 
 Optimizer = Literal["adam", "adamw", "sgd"]
 Schedule = Literal["constant", "cosine", "linear"]
+WHOLE = ("epochs", "batch_size", "warmup_steps", "max_steps", "lora_rank")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Recipe:
     )
 
     def __post_init__(self):
+        for name in WHOLE:
+            _whole(name, getattr(self, name))
         _at_least("epochs", self.epochs, 1)
         _at_least("batch_size", self.batch_size, 1)
         _positive("learning_rate", self.learning_rate)
@@ -118,16 +122,27 @@ class Recipe:
         return max(falling[self.schedule], 0.0)
 
 
+def _whole(name: str, value: Any) -> None:
+    good = value is None or (not isinstance(value, bool) and isinstance(value, Integral))
+    require(good, f"{name}: expected a whole number, got {value!r}", hint=_meaning(name))
+
+
+def _meaning(name: str) -> str:
+    """Return what a field of a recipe means, and what it is by default."""
+    declared = next(each for each in fields(Recipe) if each.name == name)
+    return f"{name}: {declared.metadata['help']} By default {declared.default}."
+
+
 def _at_least(name: str, value: float, least: float) -> None:
-    require(value >= least, f"{name}: expected at least {least}, got {value}")
+    require(value >= least, f"{name}: expected at least {least}, got {value}", hint=_meaning(name))
 
 
 def _positive(name: str, value: float) -> None:
-    require(0 < value < math.inf, f"{name}: expected a positive number, got {value}")
+    require(0 < value < math.inf, f"{name}: expected a positive number, got {value}", hint=_meaning(name))
 
 
 def _fraction(name: str, value: float) -> None:
-    require(0 <= value < 1, f"{name}: expected 0 to below 1, got {value}")
+    require(0 <= value < 1, f"{name}: expected 0 to below 1, got {value}", hint=_meaning(name))
 
 
 def _require_known(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from quantmis.data.paths import inside
 from quantmis.models.hugging_face import HEADS, HuggingFace
@@ -60,9 +61,12 @@ class Model(BaseModel):
         own = {"arguments"} if self.function is None else {"folder", "hub", "config", "pretrained"}
         strangers = sorted(self.model_fields_set & own)
         if strangers:
-            raise ValueError(
-                f"{strangers[0]} does not go with {'transformers' if self.function is None else 'function'}"
-            )
+            kind = "transformers" if self.function is None else "function"
+            words = {
+                "message": f"{strangers[0]} does not go with {kind}",
+                "hint": f"leave out {strangers[0]}, or {kind}",
+            }
+            raise PydanticCustomError("hinted", "{message}", words)
         return self
 
 

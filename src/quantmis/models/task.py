@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 
 from quantmis.data.samples import Samples
 from quantmis.data.secrets import DRAWN, read_secrets
+from quantmis.data.several import Layout
 from quantmis.data.texts import AT_MOST, Texts, read_texts
 from quantmis.errors import UserError, require
 from quantmis.models import lora
@@ -27,6 +28,7 @@ from quantmis.models.losses import CrossEntropy, Loss, as_loss
 from quantmis.models.outputs import Outputs
 from quantmis.models.recipe import Recipe
 from quantmis.models.secrets import Secrets
+from quantmis.models.several import taking
 from quantmis.models.text_forms import MoreForms
 from quantmis.models.texts import samples_of, tokenizer_at
 
@@ -59,6 +61,8 @@ class Task:
     has_recipe: bool = True
     samples_at_once: int | None = None
     certificate: Certificate | None = None
+    layout: Layout | None = field(init=False, default=None)
+    """How samples of several inputs are divided, which an audit takes from the samples."""
 
     def __init__(
         self,
@@ -76,6 +80,9 @@ class Task:
                 "a trained model belongs into qm.Target(model, members, non_members)"
             )
             raise UserError(f"model: expected a class or function that makes a model, got {_a(model)}", hint=hint)
+        known = recipe is None or isinstance(recipe, Recipe) or callable(recipe)
+        hint = "qm.Recipe(epochs=30), or a function train(model, samples, generator) that returns the trained model"
+        require(known, f"recipe: expected a Recipe or a function, got {_a(recipe)}", hint=hint)
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "loss", as_loss(loss, outputs))
         object.__setattr__(self, "recipe", recipe or Recipe())
@@ -183,7 +190,8 @@ class Task:
             torch.manual_seed(seed)
             module = self.model()
         if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise UserError(f"model: expected it to return a torch.nn.Module, got {_a(module)}")
+            hint = "the function ends with: return MyModel(...)"
+            raise UserError(f"model: expected it to return a torch.nn.Module, got {_a(module)}", hint=hint)
         lazy = [name for name, value in [*module.named_parameters(), *module.named_buffers()] if is_lazy(value)]
         require(
             not lazy,
@@ -192,11 +200,20 @@ class Task:
             "that makes it",
         )
         _require_new(module)
-        return module
+        return taking(module, self.layout)
 
     def empty(self) -> nn.Module:
         """Return a module to be filled, all of it: of transformers one without weights, else a fresh one."""
         return self.model.empty() if isinstance(self.model, HuggingFace) else self.build(0)
+
+    def of_inputs(self, layout: Layout | None) -> "Task":
+        """Return the task of models that take several inputs; `UserError` where they are of transformers."""
+        hint = "write a module that calls it: forward(self, input_ids, attention_mask)"
+        own = layout is None or not isinstance(self.model, HuggingFace)
+        require(own, "a model of transformers takes one array of tokens here, not several inputs", hint=hint)
+        other = copy.copy(self)
+        object.__setattr__(other, "layout", layout)
+        return other
 
     def with_recipe(self, recipe: Recipe | Train) -> "Task":
         """Return the task with another recipe."""

@@ -205,8 +205,13 @@ def _require_same(module: Any, original: nn.Module, address: str) -> None:
 
 def _called(function: Any, arguments: tuple[nn.Module, Samples, torch.Generator], address: str) -> Any:
     """Call the user's function; what goes wrong in it is theirs to mend, and named by its line."""
-    with users_errors(f"the recipe failed at seed address {address}", "samples.x and samples.y are NumPy arrays"):
+    with users_errors(f"the recipe failed at seed address {address}", _arrays(arguments[1])):
         return function(*arguments)
+
+
+def _arrays(samples: Samples) -> str:
+    words = "samples.x and samples.y are NumPy arrays"
+    return words if samples.layout is None else f"{words}; samples.inputs has the several inputs apart"
 
 
 def _shapes(module: nn.Module) -> dict[str, torch.Size]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from quantmis.errors import UserError, require
-from quantmis.files import opened
+from quantmis.files import nearby, opened
 from quantmis.models.hugging_face import renamed
 from quantmis.models.weight_names import mapping, wrapped
 from quantmis.registry import suggestion
@@ -49,7 +49,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     try:
-        require(path.exists(), f"cannot read the weights {path}: there is no such file")
+        require(path.exists(), f"cannot read the weights {path}: there is no such file", hint=nearby(path))
         with opened(path, "the weights") as file:
             start = file.read(START)
         tensors = _archive(path) if start.startswith(ZIP) else _safetensors(path, start)

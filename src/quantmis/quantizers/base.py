@@ -20,7 +20,7 @@ from quantmis.quantizers.checked import checked, require_inputs
 from quantmis.quantizers.quantized import Change, Method, Quantized
 from quantmis.quantizers.record import QuantizedLayer
 from quantmis.quantizers.supervision import Supervision
-from quantmis.registry import Registry, spelling
+from quantmis.registry import Registry, spelling, suggestion
 from quantmis.shorthand import NOT_ONE, SHORTHAND
 
 __all__ = [
@@ -186,9 +186,13 @@ def importable(library: str | None) -> bool:
 def require_range(name: str, parameter: str, value: float, low: float, high: float) -> None:
     """Raise `UserError` unless `low` <= `value` <= `high`."""
     if not low <= value <= high:
-        raise UserError(f"{name}: {parameter} must lie between {low} and {high}, got {value}")
+        share = f"; {value:g} % is {value / 100:g}" if high <= 1 < value else ""
+        hint = f"{name}({parameter}={min(max(value, low), high):g}) is the nearest{share}"
+        raise UserError(f"{name}: {parameter} must lie between {low} and {high}, got {value}", hint=hint)
 
 
 def require_word(name: str, parameter: str, value: str, allowed: Sequence[str]) -> None:
     """Raise `UserError` unless `value` is one of the words `known`."""
-    require(value in allowed, f"{name}: {parameter} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+    words = ", ".join(map(repr, allowed))
+    hint = suggestion(str(value), allowed)
+    require(value in allowed, f"{name}: {parameter} must be one of {words}, got {value!r}", hint=hint)

@@ -47,7 +47,7 @@ def part_of(samples: Samples, rows: Rows) -> Samples:
     """Return some of the samples; where each of their groups has one sample left, without groups."""
     part = samples.take(rows)
     alone = part.groups is not None and len(np.unique(part.groups)) == len(part)
-    return Samples(part.x, part.y, part.ids, part.notes, class_names=part.class_names) if alone else part
+    return part.ungrouped() if alone else part
 
 
 def target_on(target: Target, rows: Rows, samples: int) -> Target:

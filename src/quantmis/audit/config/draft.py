@@ -21,7 +21,7 @@ def draft(folder: Path, name: str, ask: Ask, answers: Mapping[str, str] | None =
     the rest. Raises `UserError` where there are no data, or where the file exists.
     """
     path = folder / name
-    require(folder.is_dir(), f"there is no folder {folder}")
+    require(folder.is_dir(), f"there is no folder {folder}", hint="name the folder that holds data and model")
     require(not path.exists(), f"{path} exists already", hint="name another with --name, or remove it")
     content = _text(find(folder, Questions(ask, answers or {}))).encode()
     parsed(content, path)

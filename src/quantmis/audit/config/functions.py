@@ -18,21 +18,33 @@ LIBRARIES = re.compile(r"site-packages|<frozen|/lib/python3|[\\/]quantmis[\\/]")
 def function(spelled: str, folder: Path, key: str) -> Callable[..., Any]:
     """Return the function that `module:name` means; modules beside the audit file are found first."""
     module, colon, name = spelled.partition(":")
-    require(colon and module and name, f'{key}: expected "module:name", got {spelled!r}')
+    require(colon and module and name, f'{key}: expected "module:name", got {spelled!r}', hint=_with_colon(spelled))
     if str(folder.resolve()) not in sys.path:
         sys.path.insert(0, str(folder.resolve()))
     home = _imported(module, key, folder)
     require(hasattr(home, name), f"{key}: {module} has no {name!r}", hint=suggestion(name, _public(home)))
     attribute = getattr(home, name)
-    require(callable(attribute), f"{key}: {spelled} is of type {type(attribute).__name__}, no class or function")
+    kind = type(attribute)
+    is_function = callable(attribute) and not any(base.__module__.startswith("torch.nn") for base in kind.__mro__)
+    hint = "name the class, or a function: def make(): return MyModel(...)"
+    require(is_function, f"{key}: {spelled} is of type {kind.__name__}, no class or function", hint=hint)
     return attribute
+
+
+def _with_colon(spelled: str) -> str:
+    """Write the name of a function as it is meant: a colon stands before its last part."""
+    module, _, name = spelled.replace(":", ".").removesuffix(".py").rpartition(".")
+    whole = f"{module}:{name}" if module and name else f"{module or name or 'my_module'}:MyModel"
+    return f'write "{whole}", the file without .py before the colon'
 
 
 def _imported(module: str, key: str, folder: Path) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        hint = f"modules are looked for beside the audit file, in {folder.resolve()}, and among those installed"
+        beside = sorted(each.stem for each in folder.glob("*.py"))
+        places = f"modules are looked for beside the audit file, in {folder.resolve()}, and among those installed"
+        hint = f"{suggestion(module, beside)}; {places}" if beside else places
         raise UserError(f"{key}: cannot import {module!r}: {error}", hint=hint) from error
     except SyntaxError as error:
         message = f"{key}: {module} is no Python: {error.msg}, line {error.lineno} of {error.filename}"

@@ -39,7 +39,8 @@ def keys_of(content: bytes, path: Path) -> dict[str, Any]:
         require(not ENDLESS.search(text), f"{path} is no TOML: it is nested too deeply", hint="a key has a name or two")
         keys = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # of tomllib, also for bytes that are no text and endless numbers
-        hint = "see https://toml.io; strings stand in quotes"
+        text = "see https://toml.io; strings stand in quotes"
+        hint = "name an audit file; quantmis init writes one" if isinstance(error, UnicodeDecodeError) else text
         why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)[:SHOWN]
         raise UserError(f"{path} is no TOML: {why}", hint=hint) from error
     _require_finite(keys, [], path)

@@ -7,15 +7,13 @@ from typing import Any
 from quantmis.audit.config.building import fitted_of, samples_of, secrets_of, target_of, task_of
 from quantmis.audit.config.sections import AuditFile, declared, read, require_recipe
 from quantmis.audit.config.tables import audit_tables_file, read_tables
-from quantmis.audit.estimate.plan import Plan, as_is, measure
-from quantmis.audit.execution.planning import plan
+from quantmis.audit.estimate.plan import Plan, planned
 from quantmis.audit.execution.progress import shown_stages
 from quantmis.audit.options import AuditOptions
 from quantmis.audit.request import audit_request
 from quantmis.audit.result import AuditResult
-from quantmis.audit.run import checked, run
+from quantmis.audit.run import run
 from quantmis.audit.target.target import Target
-from quantmis.audit.target.versions import tables_of
 from quantmis.data import Samples
 from quantmis.errors import UserError, printable, require
 from quantmis.models import Task
@@ -67,17 +65,11 @@ def plan_file(path: Path, overrides: dict[str, Any]) -> Plan:
     hint = f"run it: quantmis audit {printable(path.name)}"
     require(read_tables(path) is None, f"{path}: nothing is trained where tables are given", hint=hint)
     file, options = _read(path, overrides)
-    task, samples, target = _described(file, path.parent)
     with shown_stages(show=True) as stages:
-        request, member = checked(audit_request(task, samples, target, options), stages)
-        settings, target = request.settings, request.target
-        versions = 0 if target is None else len(settings.quantizers) + len(target.versions)
-        if not settings.models:
-            return as_is(versions, len(samples), lambda: tables_of(request, member, stages))
-        tick = stages.stage("try the first models", 1)
-        measured = measure(plan(request, member, None), settings, versions)
+        tick = stages.stage("read the data", 1)
+        described = _described(file, path.parent)
         tick(1)
-        return measured
+        return planned(audit_request(*described, options), stages)
 
 
 def _described(file: AuditFile, folder: Path) -> tuple[Task, Samples, Target | None]:

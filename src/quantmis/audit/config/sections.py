@@ -8,7 +8,7 @@ import pydantic
 from pydantic import Field, model_validator
 
 from quantmis.audit.config.reading import content_at, keys_of, validated
-from quantmis.audit.options import AuditOptions, Section
+from quantmis.audit.options import AuditOptions, Section, hinted
 from quantmis.audit.request import Declared
 from quantmis.audit.search_options import SearchOptions
 from quantmis.data.secrets import DRAWN
@@ -88,7 +88,8 @@ class Training(RecipeKeys):  # pyright: ignore[reportUntypedBaseClass] it is mad
     @model_validator(mode="after")
     def _one(self) -> "Training":
         if self.function is not None and self.fields_given():
-            raise ValueError(f"a function trains in its own way: remove {', '.join(self.fields_given())}")
+            names = ", ".join(self.fields_given())
+            raise hinted(f"a function trains in its own way, without {names}", f"leave out function, or {names}")
         if self.certificate is not None and self.function is None:
             raise ValueError("a certificate is declared of a function that trains; that of dp = {...} is counted")
         return self
@@ -117,7 +118,10 @@ class Elsewhere(Section):
     @model_validator(mode="after")
     def _one(self) -> "Elsewhere":
         if sum(each is not None for each in (self.weights, self.predict, self.table)) != 1:
-            raise ValueError("give one of weights, predict or table")
+            hint = (
+                'weights = "model.gguf" is a file, predict = "my_module:int8" a function, table = "losses.csv" losses'
+            )
+            raise hinted("give one of weights, predict or table", hint)
         return self
 
 
@@ -167,7 +171,7 @@ class Target(Section):
         names = [each.name for each in self.versions]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ValueError(f"two versions are called {twice[0]!r}: name each version differently")
+            raise hinted(f"two versions are called {twice[0]!r}", "name each version differently")
         return self
 
 

@@ -14,10 +14,11 @@ from quantmis.data.delimited import text_in
 from quantmis.data.loss_tables import arrays_of
 from quantmis.data.paths import inside
 from quantmis.data.samples import Samples
-from quantmis.data.sources import columns_of, read_text
+from quantmis.data.sources import TABLES, columns_of, read_text
 from quantmis.data.text_files import spelled
 from quantmis.errors import require
 from quantmis.evidence import Evidence
+from quantmis.files import nearby
 from quantmis.model_folders import last_checkpoint
 from quantmis.models.secrets import Secrets
 from quantmis.quantizers import QUANTIZERS
@@ -112,7 +113,7 @@ def _sides(file: AuditFile, section: Section, samples: Samples, folder: Path) ->
         parts = [samples.below(each) for each in names]
         if all(map(len, parts)):
             return parts
-    return _by_files(section, samples, folder)
+    return _by_files(file, section, samples, folder)
 
 
 def _by_column(file: AuditFile, section: Section, folder: Path) -> list[Int[np.ndarray, " rows"]]:
@@ -165,12 +166,20 @@ def _spoken(value: str | float) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _by_files(section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
+def _by_files(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
     names = _keys(section)
     for key, each in names.items():
         hint = 'with column = "split" it is a value in that column'
         require(isinstance(each, str), f"target.{key}: expected the name of a file, got {each!r}", hint=hint)
-    return [_rows(inside(folder, str(each), f"target.{key}"), samples, f"target.{key}") for key, each in names.items()]
+    return [_by_file(file, key, str(each), samples, folder) for key, each in names.items()]
+
+
+def _by_file(file: AuditFile, key: str, name: str, samples: Samples, folder: Path) -> Int[np.ndarray, " rows"]:
+    path = folder / name
+    is_there = path.exists() or file.data.kind() not in TABLES
+    hint = f"{nearby(path)}; of a value in a column of {file.data.file}: column = that column"
+    require(is_there, f"target.{key}: there is no file {name!r} of row numbers or ids", hint=hint)
+    return _rows(inside(folder, name, f"target.{key}"), samples, f"target.{key}")
 
 
 def _rows(path: Path, samples: Samples, key: str) -> Int[np.ndarray, " rows"]:

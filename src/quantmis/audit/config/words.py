@@ -12,6 +12,8 @@ from quantmis.registry import suggestion
 SHOWN = 40
 BRANCHES = ("str", "int", "float", "list[str]")
 """What pydantic calls the branches of a union, which are no places in a file."""
+NO_SECTION = ("model_type", "model_attributes_type", "dict_type")
+ANY = "quantmis init writes an audit file, and quantmis schema says what each key means"
 SECTIONS = {
     "data": 'write [data] with file = "people.csv" and target = "the column to predict", or with another source',
     "model": 'write [model] with function = "my_module:MyModel"',
@@ -34,10 +36,22 @@ def explained(path: Path, error: pydantic.ValidationError, root: type[BaseModel]
     where = ".".join(step for step in place if step not in BRANCHES)
     if first["type"] == "missing":
         return UserError(f"{path}: {where} is missing", hint=_meant(fields, key))
+    if first["type"] in NO_SECTION and _models(fields[key].annotation):
+        return UserError(f"{path}: {where} is no section", hint=f"write [{where}] on a line, and its keys below it")
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "string_pattern_mismatch":
         message = "Input should be a word"
-    return UserError(f"{path}: {where + ': ' if where else ''}{message}{_arrived(first)}", hint=_meant(fields, key))
+    return UserError(
+        f"{path}: {where + ': ' if where else ''}{message}{_arrived(first)}", hint=_hint(first, fields, key)
+    )
+
+
+def _hint(first: Any, fields: dict[str, Any], key: str) -> str:
+    """Return what to do: what whoever refused it says, how a list is written, what is meant, or where that stands."""
+    own = first.get("ctx", {}).get("hint")
+    if first["type"] == "list_type" and isinstance(first["input"], str):
+        return f'a list, of one too: {key} = ["{first["input"]}"]'
+    return own or _meant(fields, key) or SECTIONS.get(key) or ANY
 
 
 def _arrived(first: Any) -> str:

@@ -4,7 +4,7 @@ Every so many columns stand for all: attacks work sample by sample, so that time
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from jaxtyping import Bool
 from quantmis import seeds
 from quantmis.analysis import AnalysisSettings, analyse
 from quantmis.analysis.controls import matched_noise, planted_leak, shuffled_membership, shuffled_release
-from quantmis.analysis.scoring import each_other
+from quantmis.analysis.scoring import ReferencesOf, each_other
 from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.work import Group, Rows, Work
 from quantmis.tables import LossTable
@@ -37,15 +37,33 @@ def attack_seconds(
     """
     tables = [_thinned(table) for table in assemble(work, _tables_from(work, group))]
     own, noises = tables[:quantizers], tables[quantizers:]
+    whole = _whole(own, noises, each_other(own[:2]), settings, len(own) + target_versions)
+    columns = int(tables[0].is_audited.sum()), int(np.any(work.member, axis=0).sum()) - work.canaries
+    return whole * columns[1] / columns[0]
+
+
+def seconds_as_is(tables: Sequence[LossTable], references: ReferencesOf, settings: AnalysisSettings) -> float:
+    """Return about how long the attacks on the very model and its versions will take, whose tables are there."""
+    some = [_thinned(table) for table in tables]
+    share = int(some[0].is_audited.sum()) / int(tables[0].is_audited.sum())
+    return _whole(some, [], references, settings, len(tables)) / share
+
+
+def _whole(
+    own: list[LossTable],
+    noises: list[LossTable],
+    references: ReferencesOf,
+    settings: AnalysisSettings,
+    versions: int,
+) -> float:
+    """Return how long the attacks on so many `versions` take, and the controls, by what two of them take."""
     ticks = [time.perf_counter()]
-    analyse(own[:2], each_other(own[:2]), settings, None, lambda done: ticks.append(time.perf_counter()))
+    analyse(own[:2], references, settings, None, lambda done: ticks.append(time.perf_counter()))
     first, other = np.diff(ticks)[[0, -1]]
     once = _seconds(lambda: [*shuffled_membership(own[0], settings), *planted_leak(own[0], settings)])
     together = RELEASE * _seconds(lambda: shuffled_release(own, settings))
     against = _seconds(lambda: matched_noise(own, noises[:1], settings))
-    columns = int(tables[0].is_audited.sum()), int(np.any(work.member, axis=0).sum()) - work.canaries
-    whole = first + other * (len(own) - 1 + target_versions) + once + together + against * len(noises)
-    return float(whole) * columns[1] / columns[0]
+    return float(first + other * (versions - 1) + once + together + against * len(noises))
 
 
 def _tables_from(work: Work, group: Group) -> dict[range, Group]:

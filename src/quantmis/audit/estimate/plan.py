@@ -1,20 +1,28 @@
 """What an audit will take, before it is spent: trainings, time, memory and disk, measured on its own first group."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from rich.table import Table
 
-from quantmis.audit.estimate.attack_timing import attack_seconds
+from quantmis.audit.estimate.attack_timing import attack_seconds, seconds_as_is
+from quantmis.audit.execution.afterwards import seconds_of_report
 from quantmis.audit.execution.computing import compute
+from quantmis.audit.execution.planning import plan
+from quantmis.audit.execution.progress import SILENT, Stages
 from quantmis.audit.execution.work import Work
+from quantmis.audit.request import AuditRequest
+from quantmis.audit.run import checked
 from quantmis.audit.settings import Settings
+from quantmis.audit.target.confounding import blind, forget_blind
+from quantmis.audit.target.versions import references_of, tables_of
 from quantmis.models import Recipe
 from quantmis.models.engine import model_memory
+from quantmis.tables import LossTable
 
-FEW = 16
+FEW, PAIR = 16, 2
 BYTES = 4
 STARTS = 5.0
 """Seconds until the processes of an engine with several have begun."""
@@ -27,6 +35,8 @@ ARRAYS = 4
 class Plan:
     """Hold what an audit will take: `seconds` for training and quantizing, `attack` for attacks and controls.
 
+    `prepare`: for what is tried before, the blind baseline included; `report`: for writing the results.
+
     `memory` is that of the tables, `group` that of the models that train at once; these, `disk` and `weights`, the part
     of it that is weights, in bytes. `is_built_in`: whether the recipe counts steps, and is no function of the user's.
     """
@@ -38,10 +48,17 @@ class Plan:
     seconds: float
     memory: int
     disk: int
-    attack: float | None = None
+    attack: float
     group: int = 0
     weights: int = 0
     is_built_in: bool = True
+    prepare: float = 0.0
+    report: float = 0.0
+
+    @property
+    def whole(self) -> float:
+        """Seconds from the start to the written report."""
+        return self.prepare + self.seconds + self.attack + self.report
 
     def table(self) -> Table:
         """Return the plan as a table for people."""
@@ -61,10 +78,10 @@ class Plan:
         return f"{self.steps:,} steps each" if self.is_built_in else "by a function of your own"
 
     def _time(self) -> str:
-        if self.attack is None:
-            return f"about {_duration(self.seconds)} for the tables, attacks on top"
-        whole = _duration(self.seconds + self.attack)
-        return f"about {whole}: {_duration(self.seconds)} to train and quantize, {_duration(self.attack)} to attack"
+        doing = "train and quantize" if self.models else "quantize and compute"
+        parts = {"prepare": self.prepare, doing: self.seconds, "attack": self.attack, "write the report": self.report}
+        spoken = ", ".join(f"{_duration(each)} to {name}" for name, each in parts.items())
+        return f"about {_duration(self.whole)}: {spoken}"
 
     def _kept(self) -> str:
         return f", of which {_mib(self.weights)} are weights (keep_weights)" if self.weights else ""
@@ -73,48 +90,110 @@ class Plan:
         return f" and {_mib(self.group)} for the models that train at once" if self.group else ""
 
 
-def as_is(quantizers: int, samples: int, target: Callable[[], object]) -> Plan:
-    """Return the plan of an audit that trains nothing; `target` computes its tables, which is nearly all the work."""
-    start = time.perf_counter()
-    target()
-    cells = samples * quantizers * ARRAYS * BYTES
-    return Plan(0, 0, quantizers, "nothing is trained", time.perf_counter() - start, 2 * cells, 2 * cells)
+def planned(request: AuditRequest, stages: Stages = SILENT) -> Plan:
+    """Return what an audit will take; everything that it tries before it trains is tried, and timed."""
+    clock = _Clock()
+    request, member = checked(request, stages)
+    prepare = clock.lap()
+    tables = tables_of(request, member, stages)
+    computed = clock.lap()
+    for fit in (blind, forget_blind) if tables else ():
+        fit(request, stages=stages)
+    fitted = clock.lap()
+    if not request.settings.models:
+        return _as_is(request, tables, Lasting(prepare, computed, fitted))
+    tick = stages.stage("try the first models", 1)
+    work = plan(request, member, None)
+    measured = measure(work, request.settings, len(tables), Lasting(prepare + clock.lap(), computed, fitted))
+    tick(1)
+    return measured
 
 
-def measure(work: Work, settings: Settings, target_versions: int = 0) -> Plan:
+class Lasting(NamedTuple):
+    """Hold what was timed in full: what is tried at first, the tables of a target, and its blind baselines."""
+
+    prepare: float = 0.0
+    tables: float = 0.0
+    blind: float = 0.0
+
+
+class _Clock:
+    """Tell how long it is since it was asked last."""
+
+    def __init__(self):
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        """Return the seconds since then."""
+        before, self._last = self._last, time.perf_counter()
+        return self._last - before
+
+
+def _as_is(request: AuditRequest, tables: list[LossTable], timed: Lasting) -> Plan:
+    """Return the plan of an audit that trains nothing; two of its `tables` are attacked."""
+    cells = len(request.samples) * len(tables) * ARRAYS * BYTES
+    return Plan(
+        models=0,
+        steps=0,
+        quantizers=len(tables),
+        engine="nothing is trained",
+        seconds=timed.tables,
+        memory=2 * cells,
+        disk=2 * cells,
+        attack=timed.blind + seconds_as_is(tables, references_of(request, []), request.settings.analysis),
+        prepare=timed.prepare,
+        report=seconds_of_report(len(tables)),
+    )
+
+
+def measure(work: Work, settings: Settings, target_versions: int = 0, timed: Lasting | None = None) -> Plan:
     """Train the first group for a few steps, time the last of them, attack tables of the audit's shape, extrapolate.
 
-    `target_versions`: how many versions of a target are attacked too.
+    `target_versions`: how many versions of a target are attacked too; `timed`: what was timed already.
     """
+    timed = timed or Lasting()
     rows = work.groups()[0]
+    first = _warmed_up(work, rows)
     times = [time.perf_counter()]
     group = compute(_shortened(work), work.job(rows), tick=lambda done: times.append(time.perf_counter()))
     whole = time.perf_counter() - times[0]
     steps = np.diff(times)
     step = float(np.median(steps[1:])) if len(steps) > 1 else whole
+    once = max(0.0, first - whole * min(1.0, PAIR / len(rows)))
     kept = 0 if group.weights is None else group.weights.size * len(work.groups())
     engine, tables = work.engine, work.member.size * len(work.quantizers) * ARRAYS * BYTES
-    seconds = (whole + step * (work.steps - len(steps))) * len(work.groups()) / engine.workers
+    seconds = (whole + step * (work.steps - len(steps))) * len(work.groups()) / engine.workers + once
     return Plan(
         models=len(work.member),
         steps=work.steps,
         quantizers=len(work.quantizers),
         engine=engine.describe(),
-        seconds=seconds + (STARTS if engine.workers > 1 else 0),
+        seconds=seconds + timed.tables + (STARTS if engine.workers > 1 else 0),
+        prepare=timed.prepare,
+        report=seconds_of_report(len(settings.quantizers) + target_versions),
         memory=2 * tables,
         disk=2 * tables + kept,
         weights=kept,
-        attack=attack_seconds(work, group, settings.analysis, len(settings.quantizers), target_versions),
+        attack=timed.blind + attack_seconds(work, group, settings.analysis, len(settings.quantizers), target_versions),
         is_built_in=isinstance(work.task.recipe, Recipe),
         group=len(rows) * engine.workers * model_memory(work.task, work.samples),
     )
 
 
-def _shortened(work: Work) -> Work:
+def _warmed_up(work: Work, rows: range) -> float:
+    """Return how long a step of two models and their quantizing take at first: what is loaded then is loaded once."""
+    if not isinstance(work.task.recipe, Recipe):
+        return 0.0
+    clock = _Clock()
+    compute(_shortened(work, 1), work.job(rows[:PAIR]), tick=lambda done: None)
+    return clock.lap()
+
+
+def _shortened(work: Work, steps: int = FEW) -> Work:
     task = work.task
     if not isinstance(task.recipe, Recipe):
         return work
-    recipe = replace(task.recipe, max_steps=min(FEW, work.steps))
+    recipe = replace(task.recipe, max_steps=min(steps, work.steps))
     return replace(work, task=task.with_recipe(recipe), checkpoints=())
 
 

@@ -19,10 +19,11 @@ class Stages(ABC):
     """Open the stages of an audit; each is told of the steps that it has done."""
 
     @abstractmethod
-    def stage(self, name: str, total: int, expected: float | None = None) -> Tick:
+    def stage(self, name: str, total: int, expected: float | None = None, after: float = 0.0) -> Tick:
         """Start the stage `name` of `total` steps and return the function to call with each number of steps done.
 
-        `expected`: about how many seconds it will take, where that was measured before.
+        `expected`: about how many seconds it will take, where that was measured before; `after`: how many the stages
+        that follow it will.
         """
 
 
@@ -42,7 +43,7 @@ def shown_stages(show: bool) -> Generator[Stages]:
 class Silent(Stages):
     """Show nothing."""
 
-    def stage(self, name: str, total: int, expected: float | None = None) -> Tick:
+    def stage(self, name: str, total: int, expected: float | None = None, after: float = 0.0) -> Tick:
         """Return a function that does nothing."""
         return lambda done: None
 
@@ -56,9 +57,9 @@ class Bars(Stages):
 
     bars: Progress
 
-    def stage(self, name: str, total: int, expected: float | None = None) -> Tick:
+    def stage(self, name: str, total: int, expected: float | None = None, after: float = 0.0) -> Tick:
         """Add a bar."""
-        estimate = "" if expected is None else f", about {expected:.0f} s"
+        estimate = "" if expected is None else f", about {expected:.0f} s{_and_after(expected, after)}"
         task = self.bars.add_task(name + estimate, total=total)
         return lambda done: self.bars.advance(task, done)
 
@@ -67,10 +68,10 @@ class Bars(Stages):
 class Lines(Stages):
     """Print a line when a stage starts and ends, and every few seconds between."""
 
-    def stage(self, name: str, total: int, expected: float | None = None) -> Tick:
+    def stage(self, name: str, total: int, expected: float | None = None, after: float = 0.0) -> Tick:
         """Return the function that counts and prints."""
-        print(f"{name}: started{_rest(expected)}", file=sys.stderr, flush=True)  # noqa: T201
-        return _Counter(name, total, expected)
+        print(f"{name}: started{_rest(expected, after)}", file=sys.stderr, flush=True)  # noqa: T201
+        return _Counter(name, total, expected, after)
 
 
 @dataclass
@@ -78,6 +79,7 @@ class _Counter:
     name: str
     total: int
     expected: float | None = None
+    after: float = 0.0
     done: int = 0
     started: float = field(default_factory=time.monotonic)
     printed: float = field(default_factory=time.monotonic)
@@ -96,11 +98,15 @@ class _Counter:
         rest = seconds / fraction - seconds if fraction >= ENOUGH_TO_ESTIMATE else None
         if rest is None and self.expected is not None:
             rest = max(self.expected - seconds, 0.0)
-        return f"{self.name}: {fraction:.0%}{_rest(rest)}"
+        return f"{self.name}: {fraction:.0%}{_rest(rest, self.after)}"
 
 
-def _rest(seconds: float | None) -> str:
-    return "" if seconds is None else f", about {seconds:.0f} s left of it"
+def _rest(seconds: float | None, after: float) -> str:
+    return "" if seconds is None else f", about {seconds:.0f} s left of it{_and_after(seconds, after)}"
+
+
+def _and_after(seconds: float, after: float) -> str:
+    return f", {seconds + after:.0f} s of the audit" if after else ""
 
 
 def _columns() -> tuple[TextColumn, BarColumn, TaskProgressColumn, TimeRemainingColumn]:

@@ -157,10 +157,10 @@ def _rows(member: np.ndarray, seed: int) -> np.ndarray:
 
 def _features(samples: Samples, classes: np.ndarray | None) -> Float[np.ndarray, "samples features"]:
     """Return inputs and targets as columns; tokens as how often they and their pairs occur, classes as one each."""
-    x = samples.x
-    inputs = _counts(x) if x.dtype.kind in "iu" and x.ndim == 2 else x.reshape(len(x), -1)
-    targets = samples.y.reshape(len(x), -1) if classes is None else np.unique(classes) == classes[:, None]
-    return np.concatenate([inputs, targets], axis=1).astype(np.float64)
+    arrays = [samples.x] if samples.layout is None else samples.layout.arrays(samples.x).values()
+    inputs = [_counts(x) if x.dtype.kind in "iu" and x.ndim == 2 else x.reshape(len(x), -1) for x in arrays]
+    targets = samples.y.reshape(len(samples), -1) if classes is None else np.unique(classes) == classes[:, None]
+    return np.concatenate([*inputs, targets], axis=1).astype(np.float64)
 
 
 def _counts(tokens: Integer[np.ndarray, "samples longest"]) -> Float[np.ndarray, "samples features"]:

@@ -72,6 +72,8 @@ def check_utility(request: AuditRequest, target: Target, module: nn.Module) -> N
     }
     for side, (stated, rows, others) in sides.items():
         if stated is not None:
+            hint = f"a share, not per cent: {stated} % is {stated / 100:g}"
+            require(stated <= 1, f"{target.name}: expected at most 1 of the accuracy stated, got {stated}", hint=hint)
             measured = _utility(request, target, module, rows, others)
             require(
                 measured.low - ROUNDED <= stated <= measured.high + ROUNDED,

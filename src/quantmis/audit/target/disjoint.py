@@ -10,6 +10,8 @@ from quantmis.data import Samples
 from quantmis.data.overlap import Overlap, overlap
 from quantmis.errors import UserError, require
 
+ROWS = "rows count from 0, as in samples.x[row]; a mask of booleans over all samples is taken too"
+
 
 def disjoint(target: Target, samples: Samples) -> Target:
     """Return the target, without the samples that both sets hold where they are to be dropped.
@@ -25,7 +27,7 @@ def disjoint(target: Target, samples: Samples) -> Target:
             hint="a mask says true or false of every sample of the audit, in their order; or give numbers of rows",
         )
     last = max(rows.max(initial=0) for rows in (target.members, target.non_members, target.forgotten))
-    require(last < len(samples), f"there is no row {last}: the samples are rows 0 to {len(samples) - 1}")
+    require(last < len(samples), f"there is no row {last}: the samples are rows 0 to {len(samples) - 1}", hint=ROWS)
     target = _apart_from_forgotten(target, samples)
     duplicates = overlap(samples.x[target.members], samples.x[target.non_members])
     if target.overlap == "refuse":

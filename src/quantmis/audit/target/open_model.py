@@ -26,6 +26,7 @@ from quantmis.errors import require
 from quantmis.models import Task
 from quantmis.models.hugging_face import HuggingFace
 from quantmis.models.probes import Settled, settled
+from quantmis.models.several import taking
 from quantmis.quantizers import Identity, Quantized, Quantizer, Supervision, formats
 from quantmis.quantizers.base import method_of
 from quantmis.quantizers.in_place import Originals, quantized_in_place
@@ -128,7 +129,7 @@ def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module
     """Return the module that computes as the version does, with its record where the version has one."""
     source = version.source
     if isinstance(source, Quantized):
-        return source
+        return replace(source, model=in_memory(source.model, task)) if task.layout is not None else source
     if isinstance(source, nn.Module):
         return in_memory(source, task)
     if isinstance(source, Mapping):
@@ -138,17 +139,20 @@ def opened(version: Version, target: Target, task: Task, name: str) -> nn.Module
         file = file_of(source)
         assert file is not None  # noqa: S101 for the type checker
         return from_file(file, task, name, trained)
-    require(callable(source), f"{name}: a {type(source).__name__} is no version", hint="see quantmis.Version")
-    return _Computed(source)  # pyright: ignore[reportArgumentType]
+    hint = (
+        "give a module, a function from inputs to outputs, a state dict, the path of a file, or a loss table (Evidence)"
+    )
+    require(callable(source), f"{name}: expected a version, got {type(source).__name__}", hint=hint)
+    return taking(_Computed(source), task.layout)  # pyright: ignore[reportArgumentType]
 
 
 class _Computed(nn.Module):
     """Compute by a function of the user's."""
 
-    def __init__(self, function: Callable[[Tensor], Any]):
+    def __init__(self, function: Callable[..., Any]):
         super().__init__()
         self._function = function
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, *arrays: Tensor, **named: Tensor) -> Tensor:
         """Return what the function returns, as a tensor."""
-        return torch.as_tensor(self._function(x))
+        return torch.as_tensor(self._function(*arrays, **named))

@@ -33,6 +33,8 @@ from quantmis.models.secrets import Secrets
 from quantmis.quantizers import Quantized, formats
 from quantmis.tables.forgetting import BEFORE, RETRAINED
 
+OVERLAP = "drop leaves out of both sets what is in both; refuse, the default, names it"
+CONFOUNDED = "report audits all the same, and says so first; refuse is the default for texts"
 FEWEST = 16
 """Members, and non-members, of which halves choose and halves measure."""
 
@@ -140,9 +142,11 @@ class Target:
             hint="a sample was trained on or was not",
         )
         _require_forgettable(self)
-        require(overlap in ("refuse", "drop"), f"overlap: expected 'refuse' or 'drop', got {overlap!r}")
+        require(overlap in ("refuse", "drop"), f"overlap: expected 'refuse' or 'drop', got {overlap!r}", hint=OVERLAP)
         choices = (None, "refuse", "report")
-        require(confounded in choices, f"confounded: expected 'refuse' or 'report', got {confounded!r}")
+        require(
+            confounded in choices, f"confounded: expected 'refuse' or 'report', got {confounded!r}", hint=CONFOUNDED
+        )
         require("identity" not in by_name, "identity is full precision itself", hint="name this version differently")
 
     @property

@@ -11,6 +11,7 @@ from quantmis.errors import require
 from quantmis.model_folders import ADAPTER, last_checkpoint, require_sound
 from quantmis.models import Task
 from quantmis.models.hugging_face import HuggingFace, trained_in
+from quantmis.models.several import taking
 from quantmis.models.weights import read_weights, with_weights
 from quantmis.quantizers import QUANTIZERS, Quantized, formats, installed, needs_calibration, needs_generator
 from quantmis.quantizers import layers as part
@@ -61,7 +62,7 @@ def from_file(
 def in_memory(module: nn.Module, task: Task) -> nn.Module:
     """Return a copy of a module of the user's that reads samples as models of the task do, in evaluation mode."""
     own = copy.deepcopy(module).cpu().eval()
-    return task.model.reading(own) if isinstance(task.model, HuggingFace) else own
+    return task.model.reading(own) if isinstance(task.model, HuggingFace) else taking(own, task.layout)
 
 
 def is_computed_elsewhere(weights: object) -> bool:
