@@ -99,7 +99,7 @@ def audit_tables(
     check_folder(Path(out))
     with locked(Path(out)):
         result = AuditResult(_document(given))
-        write(result, tables, Path(out))
+        write(result.document, tables, Path(out))
     return result
 
 

@@ -39,7 +39,8 @@ PAIR = 2
 
 TRIED = 32
 STEPS = 8
-ENGINES = ("auto", "stacked", "im2col", "loop")
+KINDS = ("stacked", "im2col", "loop")
+ENGINES = ("auto", *KINDS)
 NEAR = 0.9
 """Engine kinds that take nearly as long as each other are a tie, which goes to the first of them in the order of
 `ENGINES`: one must take less than this fraction of another's time to be preferred. So a near tie is no coin toss."""
@@ -87,7 +88,7 @@ def choose_engine(task: Task, samples: Samples, models: int, kind: str = "auto",
     recipe = task.recipe
     if not isinstance(recipe, Recipe):
         require(kind in ("auto", "loop"), f"engine {kind!r}: a recipe that is a function trains models one by one")
-        return _engine("loop", task, samples, models, {}, {"stacked": "the recipe is a function of your own"}, memory)
+        return engine_of("loop", task, samples, models, {}, {"stacked": "the recipe is a function of your own"}, memory)
     probe = _probe(task, samples, models)
     reasons = {each: why for each in _together(task) if (why := _why_not(probe, recipe, each)) is not None}
     require(kind not in reasons, f"engine {kind!r} cannot train this model: {reasons.get(kind)}", hint="engine='auto'")
@@ -96,12 +97,12 @@ def choose_engine(task: Task, samples: Samples, models: int, kind: str = "auto",
     apart = is_heavy(task, samples, models)
     timed = possible if kind == "auto" and len(possible) > 1 else []
     seconds = {each: _seconds(probe, recipe, each, apart or each == "loop", steps) for each in timed}
-    return _engine(
+    return engine_of(
         _fastest(seconds, possible) if kind == "auto" else kind, task, samples, models, seconds, reasons, memory
     )
 
 
-def _engine(
+def engine_of(
     kind: str,
     task: Task,
     samples: Samples,
@@ -110,6 +111,7 @@ def _engine(
     reasons: dict[str, str],
     memory: int | None,
 ) -> Engine:
+    """Return the engine of a kind that is known to train this model: how many models at once, in how many processes."""
     one = device().type != "cpu"
     if kind == "loop":
         workers = 1 if one else min(cores(), models // 2)
