@@ -200,12 +200,11 @@ def test_what_decides_a_measure_counts_and_nothing_else(copied: Path, tmp_path: 
         forget()
         return {kind: StoredMeasures(Store(tmp_path), SETTINGS.attacks)._code(kind) for kind in CODE}
 
-    numbers = {"version", "release set", "control"}
     for file, old, new, changes in (
-        ("stats/cluster.py", "USUAL, PRIOR = 1.5, 2.0", "USUAL, PRIOR = 1.6, 2.0", numbers),
-        ("measures/security.py", "DRAWS = 4000", "DRAWS = 5000", {"version"}),
+        ("stats/cluster.py", "USUAL, PRIOR = 1.5, 2.0", "USUAL, PRIOR = 1.6, 2.0", set(CODE)),
+        ("measures/security.py", "DRAWS = 4000", "DRAWS = 5000", {"version", "figures"}),
         ("measures/release_gain.py", "Measure[", "(Measure)[", set[str]()),
-        ("measures/release_gain.py", "compute=", "order=1, compute=", {"release set"}),
+        ("measures/release_gain.py", "(joint, single,", "(single, joint,", {"release set"}),
         ("analysis/controls.py", "PLANTED = 6.0", "PLANTED = 5.0", {"control"}),
         ("report/charts.py", "LETTER = 5.6", "LETTER = 5.7", {"figures"}),
         ("stats/roc.py", "some are NaN or infinite", "some are no numbers", set[str]()),
