@@ -118,6 +118,12 @@ class Evidence:
         """Return the same losses under another membership: the shuffled control."""
         return replace(self, member=member)
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all that the table holds, by name."""
+        apart = {"label": self.label, "groups": self.groups}
+        named = {f"named/{name}": signal for name, signal in self.named.items()}
+        return {**dict(self._tables()), **named, **{name: each for name, each in apart.items() if each is not None}}
+
     def _tables(self) -> list[tuple[str, np.ndarray]]:
         tables = ((each.name, getattr(self, each.name)) for each in fields(self) if each.name not in APART)
         return [(name, table) for name, table in tables if table is not None]

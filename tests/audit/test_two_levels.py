@@ -19,6 +19,7 @@ from quantmis.audit.execution.store import Store
 from quantmis.audit.execution.trained import restored, tensors_of
 from quantmis.audit.execution.work import Group, Job, Weights, Work
 from quantmis.models.training import train
+from quantmis.quantizers import MatchedNoise, Sign
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +69,19 @@ def test_only_the_rows_that_are_missing_are_computed(tmp_path: Path, monkeypatch
     assert jobs[0].weights is not None
     assert rows_of(collected(asked, tmp_path).groups) == whole
     assert len(jobs) == 1
+
+
+def test_noise_is_the_same_beside_its_quantizer_which_then_rounds_once(monkeypatch: pytest.MonkeyPatch):
+    asked = work(**FEW, quantizers=["sign"])
+    [own] = [number for number, each in enumerate(asked.quantizers) if each == Sign()]
+    [noise] = [number for number, each in enumerate(asked.quantizers) if each == MatchedNoise(of=Sign())]
+    rows, real, rounded = asked.groups()[0], Sign.encode, list[int]()
+    monkeypatch.setattr(Sign, "encode", lambda self, weight: rounded.append(1) or real(self, weight))
+    alone, after_alone = compute(asked, Job(rows, (noise,))), len(rounded)
+    beside = compute(asked, Job(rows, (own, noise)))
+    assert rows_of({rows: Group({noise: beside.versions[noise]})}) == rows_of({rows: alone})
+    assert beside.versions[noise].traits == alone.versions[noise].traits
+    assert len(rounded) == 2 * after_alone
 
 
 @pytest.mark.parametrize("keep", ["adapters", "none"])

@@ -5,6 +5,7 @@ import functools
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -189,6 +190,26 @@ def test_the_choice_is_made_by_processor_time_alone(monkeypatch: pytest.MonkeyPa
     task = Task(mlp, recipe=Recipe(max_steps=10))
     seconds = choose_engine(task, digits, 20).seconds
     assert seconds == {"stacked": 8.0, "loop": pytest.approx(8.0 / 4 + engine.START / (10 * 20))}
+
+
+@pytest.mark.parametrize("tick", [0.004, 1 / 64])
+def test_a_clock_that_stands_still_between_readings_measures_the_same(
+    monkeypatch: pytest.MonkeyPatch, digits: Samples, tick: float
+):
+    """As where an interval timer counts processor time, or on Windows: no step takes nothing."""
+    done: list[int] = []
+
+    def trained(training: Training, tick: Callable[[int], None]) -> None:
+        for _ in range(training.task.recipe.max_steps):
+            done.append(1)
+            tick(2)
+
+    def clock() -> float:
+        return len(done) * 3e-3 // tick * tick  # a step takes 3 ms
+
+    monkeypatch.setattr(engine, "train", trained)
+    probe = engine._first(engine._probe(Task(mlp), digits, 8), 2)
+    assert engine._step(probe, Recipe(), "loop", clock, 1) == pytest.approx(3e-3 / 2, rel=0.15)
 
 
 @pytest.mark.slow

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from quantmis.errors import UserError
-from quantmis.gate.names import same_name
 from quantmis.quantizers import QUANTIZERS, MatchedNoise, Quantizer, Sign, StochasticRounding, Uniform
 from quantmis.quantizers.base import Change
 from quantmis.quantizers.storage import load, save
 from quantmis.registry import spelling
 from quantmis.shorthand import SHORTHAND
+from quantmis.tables.names import same_name
 
 
 class Faulty(Quantizer):

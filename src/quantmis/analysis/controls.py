@@ -9,14 +9,17 @@ the same size in each layer as a quantizer's error, to tell "low precision prote
 protects"; it has no right answer and is there to be read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Shaped
 from threadpoolctl import threadpool_limits
 
 from quantmis import seeds
+from quantmis.analysis.kept import controls_entry, controls_of
+from quantmis.analysis.recall import Entry, Recall, anew, settings_input, table_inputs
 from quantmis.analysis.release import joint_scores, release_sets
 from quantmis.analysis.settings import AnalysisSettings
 from quantmis.attacks import Attack
@@ -35,16 +38,36 @@ FOUND = 0.9
 
 
 @threadpool_limits.wrap(limits=1, user_api="blas")
-def controls(tables: Sequence[LossTable], noises: Sequence[LossTable], settings: AnalysisSettings) -> list[Control]:
-    """Return what the controls found; the first table is the full-precision one."""
-    return [
-        *different_trainings(tables[0]),
-        *shuffled_membership(tables[0], settings),
-        *planted_leak(tables[0], settings),
-        *shuffled_release(tables, settings),
-        *canaries(tables, settings),
-        *matched_noise(tables, noises, settings),
+def controls(
+    tables: Sequence[LossTable], noises: Sequence[LossTable], settings: AnalysisSettings, recall: Recall = anew
+) -> list[Control]:
+    """Return what the controls found; the first table is the full-precision one. What `recall` knows is kept."""
+    every, whole = {table.name: table for table in tables}, tables[0]
+    release = [every[name] for names in release_sets(list(every), settings.release)[:1] for name in names]
+    by_noise = [(every[_quantizer_of(noise)], noise) for noise in noises]
+    tests = [
+        ("different trainings", [whole], lambda: different_trainings(whole)),
+        ("shuffled membership", [whole], lambda: shuffled_membership(whole, settings)),
+        ("planted leak", [whole], lambda: planted_leak(whole, settings)),
+        ("shuffled release", release, lambda: shuffled_release(tables, settings)),
+        ("canaries", tables, lambda: canaries(tables, settings)),
+        *(("matched noise", pair, partial(_one_noise, *pair, settings)) for pair in by_noise),
     ]
+    own = {id(table): table_inputs(table) for table in (*tables, *noises)}
+    asked = [settings_input(settings)]
+    records = list[Control]()
+    for name, about, test in tests:
+        inputs = [name, *asked, *(word for table in about for word in own[id(table)])]
+        records += recall("control", inputs, partial(_entry_of, test), controls_of)
+    return records
+
+
+def _entry_of(test: Callable[[], list[Control]]) -> Entry:
+    return controls_entry(test())
+
+
+def _one_noise(table: LossTable, noise: LossTable, settings: AnalysisSettings) -> list[Control]:
+    return [_against_noise(table, noise, settings.lead_attack, settings.level)]
 
 
 def different_trainings(table: LossTable) -> list[Control]:
@@ -162,8 +185,8 @@ def matched_noise(
     tables: Sequence[LossTable], noises: Sequence[LossTable], settings: AnalysisSettings
 ) -> list[Control]:
     """Compare each quantizer with noise of the size of its error: the paired difference of their AUC."""
-    lead, by_name = settings.lead_attack, {table.name: table for table in tables}
-    return [_against_noise(by_name[_quantizer_of(noise)], noise, lead, settings.level) for noise in noises]
+    by_name = {table.name: table for table in tables}
+    return [each for noise in noises for each in _one_noise(by_name[_quantizer_of(noise)], noise, settings)]
 
 
 def _against_noise(table: LossTable, noise: LossTable, lead: Attack, level: float) -> Control:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from quantmis.attacks import PairedReplicates
 from quantmis.measures import ScoredVersion
+from quantmis.measures.scored import carried_out
 from quantmis.results import Rank, Ranking
 from quantmis.stats import Estimate, Unmeasured, simultaneous, worse_than_best
 from quantmis.stats.cluster import Linear
@@ -94,7 +95,7 @@ def _metrics(scored: Sequence[ScoredVersion]) -> tuple[dict[str, Linear], str]:
 
 def _had_references(scored: ScoredVersion) -> bool:
     """Say whether an attack had reference models."""
-    return any(not isinstance(scores, Unmeasured) for scores in scored.transfer.values())
+    return any(True for _ in carried_out(scored.transfer))
 
 
 def _exposures(scored: Sequence[ScoredVersion], metrics: Mapping[str, Linear], criterion: str) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from quantmis.attacks import Attack
 from quantmis.errors import UserError
 from quantmis.evidence import Evidence
 from quantmis.measures import ScoredVersion
-from quantmis.measures.scored import Scores
+from quantmis.measures.scored import Attempts, Scores
 from quantmis.registry import spelling
 from quantmis.stats import Bound, Unmeasured, security_upper_bound
 from quantmis.tables import LossTable
@@ -63,6 +64,43 @@ def trained_models(tables: Sequence[LossTable], like: Mapping[str, str | None]) 
     return references
 
 
+@dataclass(frozen=True, eq=False)
+class Attacked:
+    """Hold the attacks on one version, adaptive and as transfer, each carried out when it is asked for."""
+
+    table: LossTable
+    adaptive: Attempts
+    transfer: Attempts
+    settings: AnalysisSettings
+
+    def bound(self) -> Bound:
+        """Return the bound on security that the attacks give."""
+        return _bound(self.table, self.settings, self.adaptive, self.transfer)
+
+    def scored(self, bound: Bound, full_precision: ScoredVersion | None, ids: np.ndarray | None) -> ScoredVersion:
+        """Return the scored version with this bound; without `full_precision` it is that itself."""
+        return ScoredVersion(
+            self.table,
+            self.adaptive,
+            self.transfer,
+            bound,
+            spelling(self.settings.lead_attack),
+            self.settings.precision,
+            full_precision,
+            ids,
+            frozenset(spelling(attack) for attack in self.settings.attacks if attack.uses_references),
+            frozenset(spelling(attack) for attack in self.settings.attacks if not attack.bounds_security),
+        )
+
+
+def attacked(table: LossTable, references: References, settings: AnalysisSettings) -> Attacked:
+    """Return the attacks on one version, of which none is carried out yet."""
+    own = None if isinstance(references.adaptive, Unmeasured) else references.adaptive
+    adaptive = _attempts(table, own, settings, partial(_why_not_adaptive, references))
+    transfer = _attempts(table, references.transfer, settings, partial(_why_not_transfer, references))
+    return Attacked(table, adaptive, transfer, settings)
+
+
 def score(
     table: LossTable,
     references: References,
@@ -70,36 +108,36 @@ def score(
     full_precision: ScoredVersion | None = None,
     ids: np.ndarray | None = None,
 ) -> ScoredVersion:
-    """Run every attack on one version, adaptive and as transfer; without `full_precision` it is that itself."""
-    adaptive = {spelling(attack): _adaptive(attack, table, references) for attack in settings.attacks}
-    transfer = {spelling(attack): _transfer(attack, table, references) for attack in settings.attacks}
-    return ScoredVersion(
-        table,
-        adaptive,
-        transfer,
-        _bound(table, settings, adaptive, transfer),
-        spelling(settings.lead_attack),
-        settings.precision,
-        full_precision,
-        ids,
-        frozenset(spelling(attack) for attack in settings.attacks if attack.uses_references),
-        frozenset(spelling(attack) for attack in settings.attacks if not attack.bounds_security),
+    """Attack one version, adaptive and as transfer; without `full_precision` it is that itself."""
+    attacks = attacked(table, references, settings)
+    return attacks.scored(attacks.bound(), full_precision, ids)
+
+
+def _attempts(
+    table: LossTable,
+    reference: Evidence | None,
+    settings: AnalysisSettings,
+    why_not: Callable[[Attack], Unmeasured | None],
+) -> Attempts:
+    attacks = {spelling(attack): attack for attack in settings.attacks}
+    out_of_question = {name: why for name, attack in attacks.items() if (why := why_not(attack)) is not None}
+    return Attempts(
+        tuple(attacks), lambda name: _scores(attacks[name], table, reference), out_of_question, table.about != "models"
     )
 
 
-def _adaptive(attack: Attack, table: LossTable, references: References) -> Scores | Unmeasured:
+def _why_not_adaptive(references: References, attack: Attack) -> Unmeasured | None:
     if attack.uses_references and isinstance(references.adaptive, Unmeasured):
         return references.adaptive
-    reference = None if isinstance(references.adaptive, Unmeasured) else references.adaptive
-    return _scores(attack, table, reference)
+    return None
 
 
-def _transfer(attack: Attack, table: LossTable, references: References) -> Scores | Unmeasured:
+def _why_not_transfer(references: References, attack: Attack) -> Unmeasured | None:
     if not attack.uses_references:
         return Unmeasured(NO_REFERENCES)
-    if references.transfer is None:
-        return references.adaptive if isinstance(references.adaptive, Unmeasured) else Unmeasured(FULL_PRECISION_ITSELF)
-    return _scores(attack, table, references.transfer)
+    if references.transfer is not None:
+        return None
+    return references.adaptive if isinstance(references.adaptive, Unmeasured) else Unmeasured(FULL_PRECISION_ITSELF)
 
 
 def _scores(attack: Attack, table: LossTable, reference: Evidence | None) -> Scores | Unmeasured:

@@ -6,13 +6,16 @@ attacker's own models are: for the trained models each other, for the target the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from quantmis.analysis.kept import release_entry, release_of, version_entry, version_of
 from quantmis.analysis.ranking import contradicted, ranking
+from quantmis.analysis.recall import Entry, Recall, anew, ids_input, models_input, settings_input, table_inputs
 from quantmis.analysis.release import release_sets, score_release
-from quantmis.analysis.scoring import ReferencesOf, score
+from quantmis.analysis.scoring import References, ReferencesOf, attacked
 from quantmis.analysis.settings import AnalysisSettings
 from quantmis.analysis.versions import describe, describe_release
 from quantmis.measures import ScoredVersion
@@ -48,22 +51,54 @@ def analyse(
     settings: AnalysisSettings,
     ids: np.ndarray | None = None,
     tick: Callable[[int], None] = lambda done: None,
+    recall: Recall = anew,
 ) -> SubjectAnalysis:
-    """Attack every table and describe what came of it; `references` gives the attacker's own models for each."""
-    scored, records = list[ScoredVersion](), list[VersionResult]()
+    """Attack every table and describe what came of it; `references` gives the attacker's own models for each.
+
+    What `recall` knows is not computed.
+    """
+    subject = _Subject(settings, ids, recall)
     for table in tables:
-        scored.append(score(table, references(table), settings, scored[0] if scored else None, ids))
-        records.append(describe(scored[-1]))
+        subject.add(table, references(table))
         tick(1)
-    return SubjectAnalysis(tables, scored, records, _releases(scored, references, settings))
+    return SubjectAnalysis(tables, subject.scored, subject.records, subject.releases(references))
 
 
-def _releases(
-    scored: Sequence[ScoredVersion], references: ReferencesOf, settings: AnalysisSettings
-) -> list[ReleaseResult]:
-    by_name = {each.table.name: each for each in scored}
-    sets = [[by_name[name] for name in names] for names in release_sets(list(by_name), settings.release)]
-    return [
-        describe_release(score_release(each, [references(version.table) for version in each], settings))
-        for each in sets
-    ]
+class _Subject:
+    """Hold the versions analysed so far, and by what each is told from others."""
+
+    def __init__(self, settings: AnalysisSettings, ids: np.ndarray | None, recall: Recall):
+        self._settings, self._ids, self._recall = settings, ids, recall
+        self._inputs: dict[str, list[str]] = {}
+        self.scored: list[ScoredVersion] = []
+        self.records: list[VersionResult] = []
+
+    def add(self, table: LossTable, references: References) -> None:
+        """Attack a table and describe what came of it."""
+        attacks, first = attacked(table, references, self._settings), self.scored[0] if self.scored else None
+
+        def described() -> Entry:
+            bound = attacks.bound()
+            return version_entry(describe(attacks.scored(bound, first, self._ids)), bound)
+
+        own = [*table_inputs(table), models_input(references.adaptive), models_input(references.transfer)]
+        whole = next(iter(self._inputs.values()), [])
+        inputs = [settings_input(self._settings), ids_input(self._ids), *own, *whole]
+        record, bound = self._recall("version", inputs, described, partial(version_of, table=table))
+        self._inputs[table.name] = own
+        self.scored.append(attacks.scored(bound, first, self._ids))
+        self.records.append(record)
+
+    def releases(self, references: ReferencesOf) -> list[ReleaseResult]:
+        """Return the records of the release sets that have two versions of the subject or more."""
+        by_name = {each.table.name: each for each in self.scored}
+        sets = release_sets(list(by_name), self._settings.release)
+        return [self._release([by_name[name] for name in names], references) for names in sets]
+
+    def _release(self, versions: list[ScoredVersion], references: ReferencesOf) -> ReleaseResult:
+        def described() -> Entry:
+            own = [references(version.table) for version in versions]
+            return release_entry(describe_release(score_release(versions, own, self._settings)))
+
+        inputs = [word for version in versions for word in self._inputs[version.table.name]]
+        return self._recall("release set", [settings_input(self._settings), *inputs], described, release_of)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from quantmis.audit.settings import Settings
 from quantmis.audit.target.target import Target
 from quantmis.errors import require
-from quantmis.gate.names import same_name
 from quantmis.registry import suggestion
+from quantmis.tables.names import same_name
 
 
 def released(

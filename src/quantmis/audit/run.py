@@ -2,22 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
+from pydantic import TypeAdapter
 from torch import nn
 
 from quantmis.analysis import analyse
 from quantmis.analysis.controls import controls
+from quantmis.analysis.recall import Entry, Recall, anew
 from quantmis.analysis.scoring import each_other
 from quantmis.audit import document
 from quantmis.audit.certifying import certificates, certified, check_certificate
 from quantmis.audit.checks import check, check_attacks, check_folder, check_quantizers
+from quantmis.audit.execution import own_code
 from quantmis.audit.execution.afterwards import seconds_afterwards
 from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.collect import Collected, collect
 from quantmis.audit.execution.executors import executor
+from quantmis.audit.execution.measured import StoredMeasures
 from quantmis.audit.execution.outside import watched
 from quantmis.audit.execution.planning import membership, plan, planted, scope_of
 from quantmis.audit.execution.progress import SILENT, Stages, shown_stages
@@ -30,8 +35,12 @@ from quantmis.audit.target.checks import check_target
 from quantmis.audit.target.confounding import blind, check_confounded, forget_blind
 from quantmis.audit.target.disjoint import disjoint
 from quantmis.audit.target.shown import require_free
+from quantmis.files import write_atomically
 from quantmis.models.hugging_face import HuggingFace
+from quantmis.report.drawn import Drawn, drawn
+from quantmis.report.html import render
 from quantmis.results import Results
+from quantmis.results import write as to_file
 from quantmis.results.seal import sealed
 from quantmis.tables import LossTable
 
@@ -46,12 +55,13 @@ def run(request: AuditRequest, progress: bool) -> AuditResult:
             return AuditResult(_audit(request, member, stages).document)
         check_folder(request.out)
         with locked(request.out):
+            store = Store(request.out / STORE)
             if request.settings.options.fresh:
-                Store(request.out / STORE).clear()
-            done = _audit(request, member, stages)
-            result = AuditResult(done.document)
-            write(result, done.tables, request.out)
-    return result
+                store.clear()
+            with own_code.remembered(store.sources):
+                done = _audit(request, member, stages)
+                write(done.document, done.tables, request.out, _recall(request, Collected()))
+    return AuditResult(done.document)
 
 
 def checked(request: AuditRequest, stages: Stages = SILENT) -> tuple[AuditRequest, Bool[np.ndarray, "models samples"]]:
@@ -102,10 +112,11 @@ def _audit(request: AuditRequest, member: np.ndarray, stages: Stages) -> Done:
         tables = certified(tables, request, guarantees.algorithm)
     with clock.timed("attack"):
         tick = stages.stage("attack", len(tables) + len(target_tables) + 1)
-        algorithm = analyse(tables, each_other(tables), settings.analysis, request.samples.ids, tick)
+        recall = _recall(request, collected)
+        algorithm = analyse(tables, each_other(tables), settings.analysis, request.samples.ids, tick, recall)
         references = versions.references_of(request, tables)
-        this_model = analyse(target_tables, references, settings.analysis, request.samples.ids, tick)
-        tested = controls(algorithm.tables or this_model.tables, noises, settings.analysis)
+        this_model = analyse(target_tables, references, settings.analysis, request.samples.ids, tick, recall)
+        tested = controls(algorithm.tables or this_model.tables, noises, settings.analysis, recall)
         tick(1)
         blinds = blind(request, stages=stages), forget_blind(request, stages=stages)
     parts = document.Analysed(
@@ -116,6 +127,12 @@ def _audit(request: AuditRequest, member: np.ndarray, stages: Stages) -> Done:
 
 def _store(request: AuditRequest) -> Store | None:
     return None if request.out is None else Store(request.out / STORE)
+
+
+def _recall(request: AuditRequest, collected: Collected) -> Recall:
+    """Return what knows measures computed before; what it finds damaged is told with what was collected."""
+    store = _store(request)
+    return anew if store is None else StoredMeasures(store, request.settings.attacks, collected.damaged)
 
 
 def _trained(
@@ -133,11 +150,26 @@ def _trained(
     return every[:count], every[count:], collected
 
 
-def write(result: AuditResult, tables: Sequence[LossTable], out: Path) -> None:
-    """Write the tables, then the document that names them, then the report; tables of an earlier audit are removed."""
+def write(results: Results, tables: Sequence[LossTable], out: Path, recall: Recall = anew) -> None:
+    """Write the tables, then the document that names them, then the report; tables of an earlier audit are removed.
+
+    What `recall` knows of the report's figures is not drawn.
+    """
     for table in tables:
         table.save(out)
-    result.to_json(out / DOCUMENT)
-    result.to_html(out / PAGE)
+    to_file(results, out / DOCUMENT)
+    page = render(results, figures=_figures(results, recall))
+    write_atomically(out / PAGE, page.encode())
     for stale in {*(out / "tables").rglob("*.npz")} - {out / table.path for table in tables}:
         stale.unlink()
+
+
+def _figures(results: Results, recall: Recall) -> Drawn:
+    """Return the figures of the report: a function of the document, but for when and where it was made."""
+    shown = results.model_dump_json(exclude={"environment"}, exclude_none=True)
+    inputs, figures = [sha256(shown.encode()).hexdigest()], TypeAdapter(Drawn)
+
+    def draw() -> Entry:
+        return Entry(figures.dump_json(drawn(results)).decode())
+
+    return recall("figures", inputs, draw, lambda entry: figures.validate_json(entry.text))

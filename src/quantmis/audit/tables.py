@@ -130,7 +130,7 @@ def audit_given(given: GivenTables, out: Path | None) -> AuditResult:
     check_folder(out)
     with locked(out):
         result = AuditResult(_document(given))
-        write(result, given.tables, out)
+        write(result.document, given.tables, out)
     return result
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from quantmis.gate.names import same_name
 from quantmis.gate.policy import Policy
 from quantmis.gate.verdict import AUDIT, Bench, Verdict, with_interval
 from quantmis.measures.gain_over_constant_guess import GAIN_OVER_CONSTANT_GUESS
@@ -12,6 +11,7 @@ from quantmis.report.words import clean, listing
 from quantmis.results import BlindBaseline, Results, TargetResult
 from quantmis.shipped import Shipped
 from quantmis.stats import Estimate, Unmeasured
+from quantmis.tables.names import same_name
 
 DEPTHS = ("as-is", "indicator", "shadow")
 A_DAY = 86400

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from quantmis.errors import require
 from quantmis.gate.audits import audit_limits
-from quantmis.gate.names import same_name
 from quantmis.gate.policy import Policy
 from quantmis.gate.releases import release_limits
 from quantmis.gate.verdict import Bench, Judgement, Verdict
@@ -14,6 +13,7 @@ from quantmis.registry import suggestion
 from quantmis.report.words import clean, listing
 from quantmis.results import THIS_MODEL, TRAINING_ALGORITHM, Results, ResultSubject, subjects
 from quantmis.shipped import Shipped
+from quantmis.tables.names import same_name
 
 
 def judge(

@@ -8,7 +8,7 @@ from quantmis.attacks import PairedReplicates
 from quantmis.errors import UserError
 from quantmis.measures.channel_correlation import channel_correlation
 from quantmis.measures.measure import Measure
-from quantmis.measures.scored import ScoredVersion
+from quantmis.measures.scored import ScoredVersion, carried_out
 from quantmis.stats import Estimate, Unmeasured
 from quantmis.theory.channel import advantage_after
 
@@ -70,7 +70,7 @@ def advantage_seen(whole: ScoredVersion) -> Estimate | Unmeasured:
 
 def _has_shadows(version: ScoredVersion) -> bool:
     """Say whether an attack had reference models, as at the depth shadow."""
-    return any(not isinstance(version.adaptive[name], Unmeasured) for name in version.refer)
+    return not version.refer.isdisjoint(carried_out(version.adaptive))
 
 
 def _trainings(version: ScoredVersion) -> int:

@@ -1,6 +1,7 @@
 """What every measure is a function of: the loss table of one version, attacked, beside that of full precision."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +24,51 @@ class Precision:
 
 
 @dataclass(frozen=True, eq=False)
+class Attempts(Mapping[str, Scores | Unmeasured]):
+    """Hold attacks on one version by name, each carried out when it is first asked for.
+
+    `out_of_question`: the attacks that cannot be tried, and why not. `may_fail`: of the others an attack may turn out
+    to be impossible too, and has the reason in place of its scores.
+    """
+
+    names: tuple[str, ...]
+    attempt: Callable[[str], Scores | Unmeasured]
+    out_of_question: Mapping[str, Unmeasured]
+    may_fail: bool
+    _done: dict[str, Scores | Unmeasured] = field(default_factory=dict[str, Scores | Unmeasured])
+
+    def __getitem__(self, name: str) -> Scores | Unmeasured:
+        """Return the scores of an attack, or why there are none; `KeyError` for one that is not of the audit."""
+        if name not in self.names:
+            raise KeyError(name)
+        if name not in self._done:
+            self._done[name] = self.out_of_question[name] if name in self.out_of_question else self.attempt(name)
+        return self._done[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names of the attacks."""
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        """Count the attacks."""
+        return len(self.names)
+
+    def is_carried_out(self, name: str) -> bool:
+        """Say whether an attack has scores; they are computed only where that is not known otherwise."""
+        if name in self.out_of_question:
+            return False
+        return not self.may_fail or not isinstance(self[name], Unmeasured)
+
+
+def carried_out(attempts: Mapping[str, Scores | Unmeasured]) -> Iterator[str]:
+    """Go through the names of the attacks that have scores, without computing these where that is known otherwise."""
+    for name in attempts:
+        is_lazy = isinstance(attempts, Attempts)
+        if attempts.is_carried_out(name) if is_lazy else not isinstance(attempts[name], Unmeasured):
+            yield name
+
+
+@dataclass(frozen=True, eq=False)
 class ScoredVersion:
     """Hold one version of a model with the scores of every attack on it, and the bound on security that they give.
 
@@ -33,8 +79,8 @@ class ScoredVersion:
     """
 
     table: LossTable
-    adaptive: dict[str, Scores | Unmeasured]
-    transfer: dict[str, Scores | Unmeasured]
+    adaptive: Mapping[str, Scores | Unmeasured]
+    transfer: Mapping[str, Scores | Unmeasured]
     bound: Bound
     lead_attack: str
     precision: Precision
@@ -56,8 +102,8 @@ class ScoredVersion:
     @property
     def exposing_attack(self) -> str:
         """The attack that exposure is told by: the lead attack, or the next that could be carried out."""
-        carried_out = [name for name, scores in self.adaptive.items() if not isinstance(scores, Unmeasured)]
-        return self.lead_attack if self.lead_attack in carried_out or not carried_out else carried_out[0]
+        names = list(carried_out(self.adaptive))
+        return self.lead_attack if self.lead_attack in names or not names else names[0]
 
     @property
     def exposing_scores(self) -> Scores | Unmeasured:

@@ -40,7 +40,12 @@ PAIR = 2
 
 TRIED = 32
 STEPS = 8
-ENGINES = ("auto", "stacked", "im2col", "loop")
+MOST_STEPS = 512
+COARSE = 0.1
+"""Seconds that steps must take together to be timed: some clocks of processor time go in steps of 15.6 ms."""
+
+KINDS = ("stacked", "im2col", "loop")
+ENGINES = ("auto", *KINDS)
 NEAR = 0.9
 """Engine kinds that take nearly as long as each other are a tie, which goes to the first of them in the order of
 `ENGINES`: one must take less than this fraction of another's time to be preferred. So a near tie is no coin toss."""
@@ -88,7 +93,7 @@ def choose_engine(task: Task, samples: Samples, models: int, kind: str = "auto",
     recipe = task.recipe
     if not isinstance(recipe, Recipe):
         require(kind in ("auto", "loop"), f"engine {kind!r}: a recipe that is a function trains models one by one")
-        return _engine("loop", task, samples, models, {}, {"stacked": "the recipe is a function of your own"}, memory)
+        return engine_of("loop", task, samples, models, {}, {"stacked": "the recipe is a function of your own"}, memory)
     probe = _probe(task, samples, models)
     reasons = {each: why for each in _together(task) if (why := _why_not(probe, recipe, each)) is not None}
     require(kind not in reasons, f"engine {kind!r} cannot train this model: {reasons.get(kind)}", hint="engine='auto'")
@@ -97,12 +102,12 @@ def choose_engine(task: Task, samples: Samples, models: int, kind: str = "auto",
     apart = is_heavy(task, samples, models)
     timed = possible if kind == "auto" and len(possible) > 1 else []
     seconds = {each: _seconds(probe, recipe, each, apart or each == "loop", steps) for each in timed}
-    return _engine(
+    return engine_of(
         _fastest(seconds, possible) if kind == "auto" else kind, task, samples, models, seconds, reasons, memory
     )
 
 
-def _engine(
+def engine_of(
     kind: str,
     task: Task,
     samples: Samples,
@@ -111,6 +116,7 @@ def _engine(
     reasons: dict[str, str],
     memory: int | None,
 ) -> Engine:
+    """Return the engine of a kind that is known to train this model: how many models at once, in how many processes."""
     one = device().type != "cpu"
     if kind == "loop":
         workers = 1 if one else min(cores(), models // 2)
@@ -178,13 +184,25 @@ def _seconds(probe: Training, recipe: Recipe, kind: str, apart: bool, steps: int
 
 
 def _step(probe: Training, recipe: Recipe, kind: str, clock: Callable[[], float], threads: int) -> float:
-    """Return what a step of one model takes: the least of a few, others being disturbed."""
-    times = [clock()]
+    """Return what a step of one model takes: the mean of a few, the first aside, and of more where they are short.
+
+    A clock of processor time may stand still between two readings: for 15.6 ms on Windows, and for a tick of the
+    kernel wherever an interval timer counts the same time.
+    """
+    steps = STEPS
+    while (spent := _spent(probe, recipe, kind, steps, clock, threads)) < COARSE and steps < MOST_STEPS:
+        steps *= 4
+    return spent / (steps - 1) / len(probe.indices)
+
+
+def _spent(probe: Training, recipe: Recipe, kind: str, steps: int, clock: Callable[[], float], threads: int) -> float:
+    """Return what all steps but the first take together."""
+    times = list[float]()
     dp = None if recipe.dp is None else replace(recipe.dp, epsilon=None, noise_multiplier=1.0)  # as long as any other
-    task = probe.task.with_recipe(replace(recipe, epochs=STEPS, max_steps=STEPS, dp=dp))
+    task = probe.task.with_recipe(replace(recipe, epochs=steps, max_steps=steps, dp=dp))
     with _threads(threads):
         train(replace(probe, task=task, kind=kind), tick=lambda done: times.append(clock()))
-    return float(np.diff(times)[1:].min()) / len(probe.indices)
+    return times[-1] - times[0]
 
 
 def _fastest(seconds: dict[str, float], possible: list[str]) -> str:

@@ -8,7 +8,7 @@ leave a model as it was and have it audited as quantized.
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from typing import ClassVar
 
@@ -43,6 +43,7 @@ __all__ = [
 
 Calibration = Tensor | Supervision | Sequence[Tensor | Supervision] | None
 Generators = Sequence[torch.Generator] | None
+Apply = Callable[[list[nn.Module], Sequence[Tensor | Supervision] | None, Generators], list[Change]]
 
 
 class Quantizer(ABC):
@@ -115,13 +116,19 @@ class Quantizer(ABC):
         `calibration` is one tensor of inputs, or one `Supervision`, for all or one for each; `generators` has one for
         each.
         """
+        return self.applied(models, calibration, generators, self._changes)
+
+    def applied(
+        self, models: Sequence[nn.Module], calibration: Calibration, generators: Generators, apply: Apply
+    ) -> list[Quantized]:
+        """Return what `apply` makes of copies of `models`, in the place of the method's own, with the same guards."""
         inputs, method = (
             [calibration] * len(models) if isinstance(calibration, Tensor | Supervision) else calibration,
             method_of(self),
         )
         require_inputs(method, models, inputs, generators)
         copies = [copy.deepcopy(model) for model in models]
-        changes = self._changes(copies, inputs, generators)
+        changes = apply(copies, inputs, generators)
         return [checked(method, model, change) for model, change in zip(models, changes, strict=True)]
 
     def _changes(

@@ -1,5 +1,6 @@
 """A control that separates "low precision protects" from "any perturbation of that size protects": matched noise."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from quantmis.errors import require
 from quantmis.quantizers import layers as part
-from quantmis.quantizers.base import QUANTIZERS, Calibration, Change, Generators, Quantizer
+from quantmis.quantizers.base import QUANTIZERS, Calibration, Change, Generators, Quantized, Quantizer
 from quantmis.quantizers.supervision import Supervision
 
 
@@ -37,27 +38,39 @@ class MatchedNoise(Quantizer):
 
     def apply(self, models: list[nn.Module], calibration: list[Tensor] | None, generators: Generators) -> list[Change]:
         """Draw the noise of each model from its own generator."""
-        return self._noisy_models(models, calibration, generators)
+        return _with_noise(models, self.of.quantize_many(models, calibration, generators), generators)
 
     def apply_supervised(
         self, models: list[nn.Module], shown: list[Supervision], generators: Generators
     ) -> list[Change]:
         """Do as `apply` does, and let a method that looks at labels see them."""
-        return self._noisy_models(models, shown, generators)
+        return _with_noise(models, self.of.quantize_many(models, shown, generators), generators)
 
-    def _noisy_models(self, models: list[nn.Module], calibration: Calibration, generators: Generators) -> list[Change]:
-        quantized = self.of.quantize_many(models, calibration, generators)
-        for model, rounded, generator in zip(models, quantized, generators or (), strict=True):
-            own = part.weights(model)
-            for layer in rounded.layers:
-                key = part.key_in(model.state_dict(), layer.name)
-                noisy = _noisy(model.get_parameter(key), layer.dequantize(), generator)
-                if layer.name in own:
-                    part.write(model, {layer.name: noisy})
-                else:  # a matrix of another name, or a weight shared with a layer that `of` left alone
-                    above, _, last = key.rpartition(".")
-                    setattr(model.get_submodule(above), last, nn.Parameter(noisy))
-        return [Change(model, ()) for model in models]
+    def around(
+        self,
+        models: Sequence[nn.Module],
+        rounded: Sequence[Quantized],
+        calibration: Calibration,
+        generators: Generators,
+    ) -> list[Quantized]:
+        """Return what `quantize_many` does where `rounded` is known, what `of` makes of the models."""
+        return self.applied(
+            models, calibration, generators, lambda copies, _, streams: _with_noise(copies, rounded, streams)
+        )
+
+
+def _with_noise(models: list[nn.Module], rounded: Sequence[Quantized], generators: Generators) -> list[Change]:
+    for model, version, generator in zip(models, rounded, generators or (), strict=True):
+        own = part.weights(model)
+        for layer in version.layers:
+            key = part.key_in(model.state_dict(), layer.name)
+            noisy = _noisy(model.get_parameter(key), layer.dequantize(), generator)
+            if layer.name in own:
+                part.write(model, {layer.name: noisy})
+            else:  # a matrix of another name, or a weight shared with a layer that `of` left alone
+                above, _, last = key.rpartition(".")
+                setattr(model.get_submodule(above), last, nn.Parameter(noisy))
+    return [Change(model, ()) for model in models]
 
 
 def _noisy(weight: Tensor, rounded: Tensor, generator: torch.Generator) -> Tensor:

@@ -11,7 +11,7 @@ import re
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
@@ -31,6 +31,7 @@ from quantmis.report import (
 )
 from quantmis.report.cautions import blind, hinted
 from quantmis.report.choices import choices
+from quantmis.report.drawn import OWN_ATTACKS, Drawn, OwnFigures, drawn
 from quantmis.report.expectations import summary
 from quantmis.report.findings import finding_entries, linked
 from quantmis.report.framework import built_in
@@ -40,13 +41,7 @@ from quantmis.report.verdict import Sentence, verdict
 from quantmis.results import Results, TargetResult, to_bytes
 from quantmis.results.seal import SAID, sealing
 
-if TYPE_CHECKING:
-    from quantmis.report.svg import Styles
-
 TEXT_LIMIT = 600
-OWN_ATTACKS = 2
-"""How many attacks on the very model are shown in full; files for programs have them all."""
-
 DEPTHS = {
     "as-is": "The model was attacked as it is, without training another one.",
     "indicator": "A few models were trained again on other halves of the samples, and compared.",
@@ -55,29 +50,27 @@ DEPTHS = {
 }
 
 
-def render(results: Results, document: bytes | None = None) -> str:
+def render(results: Results, document: bytes | None = None, figures: Drawn | None = None) -> str:
     """Return the report of an audit as the text of one HTML file.
 
     `document` holds the bytes of the results.json that was read, by default those that `results` is written as. Where
-    they are not as they were sealed the page says so; it names the digest of those that are written.
+    they are not as they were sealed the page says so; it names the digest of those that are written. `figures`: those
+    of the document where they were drawn before.
     """
-    from quantmis.report import figures  # brings matplotlib, which only rendering should wait for
-    from quantmis.report.svg import Styles
-
-    styles, all_gaps = Styles(), gaps(results)
+    all_gaps, figures = gaps(results), figures or drawn(results)
     notes = {gap.reason: number for number, gap in enumerate(all_gaps, 1)}
     drawings = {
-        "front": figures.front(results, styles),
-        "indicator": figures.indicator(results, styles),
-        "security": figures.security(results, styles),
-        "classes_drawn": figures.classes(results, styles),
-        "rocs": figures.rocs(results, styles),
+        "front": figures.front,
+        "indicator": figures.indicator,
+        "security": figures.security,
+        "classes_drawn": figures.classes_drawn,
+        "rocs": figures.rocs,
     }
     checks, comparisons = exposed.controls(results, notes)
     listed = {
         "checks": checks,
         "comparisons": comparisons,
-        "own": _own(results, styles, notes),
+        "own": _own(results, figures.own, notes),
         "choices": choices(results, notes),
         "ranking": tables.ranking(results, notes),
         "attacks": tables.attacks(results, notes),
@@ -99,25 +92,23 @@ def render(results: Results, document: bytes | None = None) -> str:
     }
     whole = to_bytes(results)
     origin = {"digest": sha256(whole).hexdigest(), "broken": SAID[sealing(results, document or whole)]}
-    return _page(results, {**drawings, **listed, **origin, "gaps": all_gaps, "notes": notes}, styles.sheet())
+    return _page(results, {**drawings, **listed, **origin, "gaps": all_gaps, "notes": notes}, figures.sheet)
 
 
-def _own(results: Results, styles: "Styles", notes: tables.Notes) -> dict[str, Any] | None:
+def _own(results: Results, figures: OwnFigures | None, notes: tables.Notes) -> dict[str, Any] | None:
     """Return the figures and tables about the very model that was given beside models trained like it."""
-    from quantmis.report import figures
-
     view = about_model(results)
-    if view is None:
+    if view is None or figures is None:
         return None
     number = numbers(results)
     return {
-        "front": figures.front(view, styles, "own-front", number),
-        "beside": figures.beside(results, view, styles),
-        "rocs": figures.rocs(view, styles, "own-roc", OWN_ATTACKS, number),
+        "front": figures.front,
+        "beside": figures.beside,
+        "rocs": figures.rocs,
         "attacks": tables.attacks(view, notes, OWN_ATTACKS, number),
         "others": max(0, len(results.config.attacks) - OWN_ATTACKS),
         "classes": exposed.classes(view, notes),
-        "classes_drawn": figures.classes(view, styles, "own-classes"),
+        "classes_drawn": figures.classes_drawn,
     }
 
 

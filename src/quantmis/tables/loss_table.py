@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -177,6 +178,10 @@ class LossTable:
 
     def digest(self) -> str:
         """Return the SHA-256 of the saved arrays, in hexadecimal."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         digest = hashlib.sha256()
         for name, array in self.arrays().items():
             digest.update(entry(name, array.dtype.str, array.shape, array.nbytes))

@@ -1,7 +1,7 @@
 """From the weights that training reached to the rows of the tables: every model through every quantizer."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,8 +18,8 @@ from quantmis.models.probes import few_of, steadiness
 from quantmis.models.rows import LossRow, row
 from quantmis.models.task import inputs
 from quantmis.models.training import Tick, train
-from quantmis.quantizers import Labelled, Quantized, Quantizer, Supervision
-from quantmis.quantizers.base import needs_calibration, needs_supervision
+from quantmis.quantizers import Labelled, MatchedNoise, Quantized, Quantizer, Supervision
+from quantmis.quantizers.base import needs_calibration, needs_generator, needs_supervision
 from quantmis.registry import spelling
 from quantmis.tables.loss_table import EXTRACTED
 from quantmis.tables.traits import VersionTraits
@@ -45,6 +45,14 @@ def compute(work: Work, job: Job, tick: Tick = lambda done: None) -> Group:
     return table.group(outside)
 
 
+@dataclass(frozen=True, eq=False)
+class _Rounded:
+    """Hold what a quantizer that draws nothing made of models last, which the noise of its size follows."""
+
+    number: int
+    versions: list[Quantized]
+
+
 class _Filler:
     """Gather the rows of a group as its models reach their checkpoints and their end, and weights that are kept."""
 
@@ -59,6 +67,7 @@ class _Filler:
         self._keeps = work.keeps_weights and job.weights is None
         self._tensors: dict[str, Tensor] = {}
         self._are_whole = True
+        self._rounded: _Rounded | None = None
 
     @property
     def replicates(self) -> list[int]:
@@ -76,7 +85,7 @@ class _Filler:
     def put(self, step: int, models: dict[int, nn.Module]) -> None:
         """Put models at a checkpoint through every quantizer and keep their losses on held-out samples."""
         merged = self._merged(models)
-        for number in self._job.quantizers:
+        for number in self._in_turn():
             for index, (quantized, name) in zip(merged, self._quantized(number, merged, step), strict=True):
                 losses = self._row(number, quantized.model, self._held_out, name, None)[0].losses
                 self._earlier.setdefault((number, index), []).append(losses)
@@ -87,7 +96,7 @@ class _Filler:
             self._tensors |= tensors_of(self._work, models)
             self._are_whole = are_whole(self._work, self._tensors, models)
         merged = self._merged(models)
-        for number in self._job.quantizers:
+        for number in self._in_turn():
             entries = [self._entry(number, *each) for each in self._quantized(number, merged)]
             arrays = _stacked([each for each, _ in entries])
             earlier = [losses for index in self._job.rows for losses in self._earlier.get((number, index), [])]
@@ -115,7 +124,7 @@ class _Filler:
         shown = [self._shown(quantizer, index) for index in modules] if needs_calibration(quantizer) else None
         addresses = [("shadow", index, "quantize", name, *([] if step is None else [step])) for index in modules]
         streams = [torch.Generator().manual_seed(seeds.integer(self._work.seed, *each)) for each in addresses]
-        versions = quantizer.quantize_many([module.cpu() for module in modules.values()], shown, streams)
+        versions = self._versions_by(number, [module.cpu() for module in modules.values()], shown, streams)
         for index, quantized in zip(modules, versions, strict=True):
             yield quantized, f"{seeds.spell('shadow', index)} after {name}"
 
@@ -125,6 +134,37 @@ class _Filler:
             return self._calibration(index)
         rows = torch.from_numpy(np.flatnonzero(self._work.member[index]))
         return Supervision(Labelled(*self._inputs, rows), Labelled(*self._inputs, self._fitted), self._work.task.loss)
+
+    def _in_turn(self) -> list[int]:
+        """Return the numbers of the quantizers, each followed by that of the noise of its size."""
+        numbers = list[int]()
+        for number in self._job.quantizers:
+            own = [number, *(each for each in self._job.quantizers if self._is_noise_of(each, number))]
+            numbers += [each for each in own if each not in numbers]
+        return numbers
+
+    def _is_noise_of(self, noise: int, number: int) -> bool:
+        quantizer = self._work.quantizers[noise]
+        return isinstance(quantizer, MatchedNoise) and quantizer.of == self._work.quantizers[number]
+
+    def _versions_by(
+        self,
+        number: int,
+        models: list[nn.Module],
+        shown: list[Tensor | Supervision] | None,
+        streams: list[torch.Generator],
+    ) -> list[Quantized]:
+        """Return the versions of models by a quantizer; noise is laid about what was rounded just before."""
+        quantizer, before = self._work.quantizers[number], self._rounded
+        self._rounded = None
+        if isinstance(quantizer, MatchedNoise) and before is not None and self._is_noise_of(number, before.number):
+            return quantizer.around(models, before.versions, shown, streams)
+        del before  # it would stay in memory
+        versions = quantizer.quantize_many(models, shown, streams)
+        is_sure = not needs_generator(quantizer) and not is_foreign(quantizer)
+        if is_sure and any(self._is_noise_of(each, number) for each in self._job.quantizers):
+            self._rounded = _Rounded(number, versions)
+        return versions
 
     def _calibration(self, index: int) -> Tensor:
         """Return the inputs that the quantizers of model `index` look at, as many from wherever they come."""

@@ -8,9 +8,14 @@ inside functions included.
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator
+import json
+import platform
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from quantmis.files import private_folder, write_atomically
 
 HOME = Path(__file__).parents[2]
 PACKAGE = HOME.name
@@ -56,11 +61,57 @@ class _Source(NamedTuple):
     decisive: str
 
 
+@contextmanager
+def remembered(file: Path) -> Generator[None]:
+    """Take what was read of our sources before from `file`, and put there what is read inside.
+
+    A source is told by its bytes, so that one that was edited is read anew. A file that does not verify is not used.
+    """
+    before = _remembered(file)
+    _BEFORE.update(before)
+    yield
+    if any(key not in before for key in _BEFORE):
+        sources = {key: [list(each.named), each.decisive] for key, each in _BEFORE.items()}
+        private_folder(file.parent)
+        write_atomically(file, json.dumps({"sources": sources, "checksum": _checksum(sources)}).encode())
+
+
+_BEFORE: dict[str, _Source] = {}
+"""What is known of sources, by the digest of their bytes, of this module and of Python, which reads them."""
+
+
+def _remembered(file: Path) -> dict[str, _Source]:
+    try:
+        record = json.loads(file.read_bytes())
+        sources = record["sources"]
+        if record["checksum"] != _checksum(sources):
+            return {}
+        return {
+            key: _Source(tuple((base, name) for base, name in named), str(decisive))
+            for key, (named, decisive) in sources.items()
+        }
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return {}
+
+
+def _checksum(sources: Any) -> str:
+    return hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def _reader() -> bytes:
+    return Path(__file__).read_bytes() + platform.python_version().encode()
+
+
 @functools.cache
 def _read(file: Path) -> _Source:
-    tree = ast.parse(file.read_bytes())
-    ours = tuple(each for each in _named(tree) if each[0].partition(".")[0] == PACKAGE)
-    return _Source(ours, _decisive(tree))
+    content = file.read_bytes()
+    key = hashlib.sha256(_reader() + content).hexdigest()
+    if key not in _BEFORE:
+        tree = ast.parse(content)
+        ours = tuple(each for each in _named(tree) if each[0].partition(".")[0] == PACKAGE)
+        _BEFORE[key] = _Source(ours, _decisive(tree))
+    return _BEFORE[key]
 
 
 def _named(tree: ast.Module) -> Iterator[tuple[str, str | None]]:

@@ -8,8 +8,9 @@ from jaxtyping import Bool, Int
 
 from quantmis import seeds
 from quantmis.audit.execution.code_hash import code_hash
+from quantmis.audit.execution.keys import rows_keys, weights_keys
 from quantmis.audit.execution.outside import watched
-from quantmis.audit.execution.store import Choice, Store
+from quantmis.audit.execution.store import WEIGHTS, Choice, Store
 from quantmis.audit.execution.work import Work
 from quantmis.audit.request import AuditRequest
 from quantmis.audit.settings import Settings
@@ -19,7 +20,7 @@ from quantmis.data.canaries import Planted, with_canaries, with_random_texts
 from quantmis.data.membership import by_coins, halvable, hold_out, members_each, require_apart, require_groups
 from quantmis.errors import UserError
 from quantmis.models import CausalLM, Recipe, Task
-from quantmis.models.engine import ENGINES, Engine, choose_engine, cores
+from quantmis.models.engine import ENGINES, KINDS, Engine, choose_engine, cores, engine_of
 from quantmis.models.rehearsal import rehearse
 
 SPARE = 100
@@ -29,34 +30,62 @@ SPARE = 100
 def plan(request: AuditRequest, member: np.ndarray, store: Store | None) -> Work:
     """Return what is to be computed, by the engine kind that `store` was begun with where it was.
 
-    Raises `UserError` for what the training of a fresh model raises, which is tried first, and where the utility cannot
-    be measured on the samples that are held out.
+    A fresh model is tried first, unless all models are trained already. Raises `UserError` for what its training
+    raises, and where the utility cannot be measured on the samples that are held out.
     """
-    task, settings = request.task, request.settings
     planting = planted(request)
     plain = len(planting.samples) - planting.canaries
-    task.loss.require_measurable(planting.samples.y[:plain][~np.any(member[:, :plain], axis=0)])
-    texts = isinstance(task.loss, CausalLM) and settings.options.canaries
-    members = members_each(member, planting.repeats)
-    scope = scope_of(task)
-    with watched(scope) as observed:
-        rehearse(task, planting.samples, members, settings.options.seed)
+    request.task.loss.require_measurable(planting.samples.y[:plain][~np.any(member[:, :plain], axis=0)])
+    settled = None if store is None else _settled(request, store)
+    if store is not None and settled is not None:
+        work = _work(request, member, planting, settled)
+        if _is_trained(work, store):
+            return work
+    outside = _rehearsed(request, planting, member)
+    return replace(_work(request, member, planting, _engine(request, store)), outside=outside)
+
+
+def _work(request: AuditRequest, member: np.ndarray, planting: Planted, engine: Engine) -> Work:
+    task, settings = request.task, request.settings
     return Work(
         task=task,
         samples=planting.samples,
         member=member,
         quantizers=(*settings.quantizers, *settings.noises),
         seed=settings.options.seed,
-        engine=_engine(request, store),
+        engine=engine,
         checkpoints=_checkpoints(task, members_each(member), settings.options.checkpoint_every),
         replicates=settings.replicates,
         keep_weights=settings.options.keep_weights,
         canaries=planting.canaries,
         calibrate_on=settings.options.calibrate_on,
-        repeats=planting.repeats if texts else None,
-        scope=scope,
-        outside=observed.digests(),
+        repeats=planting.repeats if _are_texts(request) else None,
+        scope=scope_of(task),
         together=planting.together,
+    )
+
+
+def _are_texts(request: AuditRequest) -> bool:
+    """Say whether canaries are texts."""
+    return isinstance(request.task.loss, CausalLM) and bool(request.settings.options.canaries)
+
+
+def _rehearsed(request: AuditRequest, planting: Planted, member: np.ndarray) -> dict[str, str]:
+    """Return digests of what a fresh model read while it was tried; `UserError` where it cannot be trained."""
+    members = members_each(member, planting.repeats)
+    with watched(scope_of(request.task)) as observed:
+        rehearse(request.task, planting.samples, members, request.settings.options.seed)
+    return observed.digests()
+
+
+def _is_trained(work: Work, store: Store) -> bool:
+    """Say whether nothing is left to train: of each group there are the weights, or the rows of every quantizer."""
+    weights = weights_keys(work)
+    rows = rows_keys(work, weights)
+    numbers = range(len(work.quantizers))
+    return all(
+        store.path(key, WEIGHTS).exists() or all(store.path(rows[group, number]).exists() for number in numbers)
+        for group, key in weights.items()
     )
 
 
@@ -73,17 +102,36 @@ def planted(request: AuditRequest) -> Planted:
 
 
 def _engine(request: AuditRequest, store: Store | None) -> Engine:
-    task, settings = request.task, request.settings
-    address = f"{task.build(0)!r}{task.describe_recipe()}{request.samples.x.shape}{cores()}"
-    key = hashlib.sha256(address.encode()).hexdigest()
-    before = store.remembered(key) if store is not None and settings.options.engine == "auto" else None
+    """Return the engine by which models will train, tried on them; the kind that was chosen here before stays."""
+    settings = request.settings
+    before = store.remembered(_address(request)) if store is not None and settings.options.engine == "auto" else None
     kind = before.kind if before is not None and before.kind in ENGINES else settings.options.engine
-    engine = choose_engine(task, request.samples, settings.models, kind, round(settings.options.memory * 2**30))
+    engine = choose_engine(request.task, request.samples, settings.models, kind, _memory(request))
     if before is not None:
-        return replace(engine, seconds=before.seconds)
+        engine = replace(engine, seconds=before.seconds)
     if store is not None:
-        store.remember(key, Choice(engine.kind, engine.seconds))
+        store.remember(_address(request), Choice(engine.kind, engine.seconds, engine.reasons))
     return engine
+
+
+def _settled(request: AuditRequest, store: Store) -> Engine | None:
+    """Return the engine that was chosen here before, which is not tried again; None where another is asked for."""
+    before, asked = store.remembered(_address(request)), request.settings.options.engine
+    if before is None or before.kind not in KINDS or asked not in ("auto", before.kind):
+        return None
+    choice = (before.kind, request.task, request.samples, request.settings.models)
+    return engine_of(*choice, before.seconds, before.reasons, _memory(request))
+
+
+def _memory(request: AuditRequest) -> int:
+    return round(request.settings.options.memory * 2**30)
+
+
+def _address(request: AuditRequest) -> str:
+    """Return the hash of what the choice of an engine kind depends on."""
+    task = request.task
+    address = f"{task.build(0)!r}{task.describe_recipe()}{request.samples.x.shape}{cores()}"
+    return hashlib.sha256(address.encode()).hexdigest()
 
 
 def _checkpoints(task: Task, members: int, every: int | None) -> tuple[int, ...]:

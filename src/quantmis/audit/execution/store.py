@@ -1,4 +1,4 @@
-"""What is already computed, on disk under the hash of everything that it depends on: weights, and rows of versions.
+"""What is already computed, on disk under the hash of all that it depends on: weights, rows of versions, measures.
 
 A file is written under a temporary name, synced and renamed, with a checksum over its content, so that it is whole or
 absent. Resuming an audit is skipping what verifies; a change of any input has another key and can never meet a stale
@@ -8,9 +8,9 @@ row. One audit at a time writes into a folder.
 import hashlib
 import json
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from quantmis.analysis.recall import Entry
 from quantmis.audit.execution.work import Rows, Weights
 from quantmis.errors import UserError
 from quantmis.files import private_folder, write_atomically
 from quantmis.models.weights import tensors_digest
 from quantmis.tables.traits import VersionTraits
 
-ROWS, WEIGHTS = "rows", "weights"
-"""The two levels, a folder each."""
+ROWS, WEIGHTS, MEASURES = "rows", "weights", "measures"
+"""What training left, what models make of the samples, and what is made of loss tables: a folder each."""
 
 
 class Damaged(Exception):  # noqa: N818 it says what the group is
@@ -36,21 +37,27 @@ class Damaged(Exception):  # noqa: N818 it says what the group is
 
 @dataclass(frozen=True)
 class Choice:
-    """Hold an engine kind, and the seconds that a step of one model took by each."""
+    """Hold an engine kind, the seconds that a step of one model took by each, and why some could not be used."""
 
     kind: str
     seconds: dict[str, float]
+    reasons: dict[str, str] = field(default_factory=dict[str, str])
 
     def checksum(self, task: str) -> str:
         """Return a hash of what is held, of that task."""
-        return hashlib.sha256(json.dumps([task, self.kind, self.seconds]).encode()).hexdigest()
+        return hashlib.sha256(json.dumps([task, self.kind, self.seconds, self.reasons]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Store:
-    """Keep weights and rows in `folder` by key."""
+    """Keep weights, rows and measures in `folder` by key."""
 
     folder: Path
+
+    @property
+    def sources(self) -> Path:
+        """Where it stands what was read of our own sources, which keys are made of."""
+        return self.folder / "sources.json"
 
     def path(self, key: str, kind: str = ROWS) -> Path:
         """Return where the rows, or weights, of that key stand or would stand."""
@@ -65,6 +72,11 @@ class Store:
         """Write weights, whole or not at all; `UserError` where the disk refuses it."""
         self._save(key, WEIGHTS, weights.tensors, _words(weights.outside))
 
+    def save_measures(self, key: str, entry: Entry) -> None:
+        """Write what was computed of loss tables, whole or not at all; `UserError` where the disk refuses it."""
+        tensors = {name: torch.from_numpy(np.array(array, order="C")) for name, array in entry.arrays.items()}
+        self._save(key, MEASURES, tensors, {"text": entry.text})
+
     def load_rows(self, key: str) -> Rows | None:
         """Return the rows of that key, or None where there are none; `Damaged` where they do not verify."""
         if (found := self._load(key, ROWS)) is None:
@@ -78,6 +90,12 @@ class Store:
         found = self._load(key, WEIGHTS)
         return None if found is None else Weights(found[0], json.loads(found[1]["outside"]))
 
+    def load_measures(self, key: str) -> Entry | None:
+        """Return what was computed of loss tables, or None where it was not; `Damaged` where it does not verify."""
+        if (found := self._load(key, MEASURES, ("text",))) is None:
+            return None
+        return Entry(found[1]["text"], {name: tensor.numpy() for name, tensor in found[0].items()})
+
     def _save(self, key: str, kind: str, tensors: Mapping[str, Tensor], words: dict[str, str]) -> None:
         apart = _apart(tensors)
         metadata = {**words, "checksum": _checksum(f"{kind} {key}", apart, words)}
@@ -86,7 +104,9 @@ class Store:
         private_folder(path.parent)
         write_atomically(path, save(apart, metadata=metadata))
 
-    def _load(self, key: str, kind: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+    def _load(
+        self, key: str, kind: str, said: Sequence[str] = ("traits", "outside")
+    ) -> tuple[dict[str, Tensor], dict[str, str]] | None:
         path = self.path(key, kind)
         if not path.exists():
             return None
@@ -96,7 +116,7 @@ class Store:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 not a mapping
-            words = {name: metadata[name] for name in ("traits", "outside")}
+            words = {name: metadata[name] for name in said}
             if metadata["checksum"] != _checksum(f"{kind} {key}", tensors, words):
                 raise Damaged(f"{path.name}: its checksum does not match")
         except (SafetensorError, OSError, KeyError, ValueError) as error:
@@ -105,8 +125,8 @@ class Store:
 
     def clear(self) -> None:
         """Remove all finished work, and which engine it was done by."""
-        files = [each for kind in (ROWS, WEIGHTS) for each in (self.folder / kind).glob("*.safetensors")]
-        for file in [*files, *self.folder.glob("*.way")]:
+        files = [each for kind in (ROWS, WEIGHTS, MEASURES) for each in (self.folder / kind).glob("*.safetensors")]
+        for file in [*files, *self.folder.glob("*.way"), *self.folder.glob(self.sources.name)]:
             file.unlink()
 
     def remembered(self, task: str) -> Choice | None:
@@ -117,7 +137,8 @@ class Store:
         path = self._choice(task)
         try:
             record = json.loads(path.read_bytes())
-            choice = Choice(str(record["way"]), {str(kind): float(each) for kind, each in record["seconds"].items()})
+            seconds = {str(kind): float(each) for kind, each in record["seconds"].items()}
+            choice = Choice(str(record["way"]), seconds, dict(record.get("reasons", {})))
             return choice if record["checksum"] == choice.checksum(task) else None
         except FileNotFoundError:
             return None
@@ -128,7 +149,8 @@ class Store:
     def remember(self, task: str, choice: Choice) -> None:
         """Write down the engine kind by which models of that task are trained, and what was measured."""
         private_folder(self.folder)
-        content = {"way": choice.kind, "seconds": choice.seconds, "checksum": choice.checksum(task)}
+        content = {"way": choice.kind, "seconds": choice.seconds, "reasons": choice.reasons}
+        content["checksum"] = choice.checksum(task)
         write_atomically(self._choice(task), json.dumps(content).encode())
 
     def _choice(self, task: str) -> Path:
