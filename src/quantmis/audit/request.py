@@ -65,6 +65,7 @@ def audit_request(
 
     Raises `UserError` for what cannot be.
     """
+    task = placed(task, options)
     deepest = "indicator" if isinstance(task.loss, CausalLM) else "shadow"
     models = models_of(options, target is not None, task.has_recipe and not _forgets(target), deepest)
     _require_as_is(target, max(models))
@@ -81,6 +82,13 @@ def audit_request(
     )
     settings = replace(settings, release=released(options.release, settings, target))
     return AuditRequest(task, samples, settings, out, command, target)
+
+
+def placed(task: Task, options: AuditOptions) -> Task:
+    """Return the task on the device and in the number format of the options; `UserError` for one that is not there."""
+    language = isinstance(task.loss, CausalLM)
+    require(options.dtype is None or language, "dtype is for language models", hint="it is a key of a causal-lm audit")
+    return task.on(options.device, options.dtype)
 
 
 def _forgets(target: Target | None) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from quantmis.analysis import AnalysisSettings, analyse, findings
 from quantmis.analysis.agreement import agreement
@@ -165,7 +166,7 @@ def _document(given: _Given) -> Results:
     return sealed(
         Results(
             config=_config(given),
-            environment=clock.environment(None, Collected()),
+            environment=clock.environment(None, Collected(), torch.device("cpu")),
             data=data,
             attacks=descriptions(settings.attacks),
             versions=records,

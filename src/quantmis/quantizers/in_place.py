@@ -5,6 +5,7 @@ be no copy. Here a method that takes one layer at a time writes each into the mo
 and forgotten, and the weights that were there are read back from a file.
 """
 
+import copy
 import tempfile
 import weakref
 from collections.abc import Generator, Iterator
@@ -63,13 +64,14 @@ class Originals:
 
 def _bytes_of(value: Tensor) -> Any:
     """Return the memory of a tensor without gaps, as bytes."""
-    return value.reshape(-1).view(torch.uint8).numpy()
+    return value.cpu().reshape(-1).view(torch.uint8).numpy()
 
 
 def _read_into(value: Tensor, file: Any) -> None:
     """Read the bytes of a tensor of any strides from a file into it."""
     own = value.detach()
-    whole = own if own.is_contiguous() else torch.empty(own.shape, dtype=own.dtype)
+    plain = own.is_contiguous() and own.device.type == "cpu"
+    whole = own if plain else torch.empty(own.shape, dtype=own.dtype)
     count = file.readinto(_bytes_of(whole))
     assert count == own.nbytes  # noqa: S101 the file is ours and has no name
     if whole is not own:
@@ -96,7 +98,7 @@ def quantized_in_place(
     """
     written = quantizer.written_layers(module, calibration)
     if written is None:
-        yield quantizer.quantize(module, calibration, generator)
+        yield quantizer.quantize(_on_processor(module), calibration, generator)
         return
     method = method_of(quantizer)
     require_inputs(method, [module], None if calibration is None else [calibration], None)
@@ -104,6 +106,12 @@ def quantized_in_place(
         yield _counted(method, module, written)
     finally:
         originals.put_back()
+
+
+def _on_processor(module: nn.Module) -> nn.Module:
+    """Return a module, or a copy of one on another device, where methods that work on a copy can be sure of theirs."""
+    away = any(value.device.type != "cpu" for value in module.parameters())
+    return copy.deepcopy(module).cpu() if away else module
 
 
 def _counted(method: Method, module: nn.Module, written: Iterator[QuantizedLayer]) -> Quantized:

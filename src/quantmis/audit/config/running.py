@@ -10,6 +10,7 @@ from quantmis.audit.config.tables import audit_tables_file, read_tables
 from quantmis.audit.estimate.plan import Plan, as_is, measure
 from quantmis.audit.execution.planning import plan
 from quantmis.audit.execution.progress import shown_stages
+from quantmis.audit.memory import need_of
 from quantmis.audit.options import AuditOptions
 from quantmis.audit.request import Declared, audit_request
 from quantmis.audit.result import AuditResult
@@ -52,8 +53,8 @@ def _require_apart(out: Path, file: AuditFile, folder: Path) -> None:
     given = file.target
     weights = () if given is None else (given.weights, given.before, given.retrained)
     home, own = out.resolve(), folder.resolve()
-    secrets = None if file.secrets is None else file.secrets.file
-    for each in filter(None, (secrets, file.data.file, file.data.images, *texts, file.model.folder, *weights)):
+    secrets = () if file.secrets is None else (file.secrets.file, file.secrets.entities)
+    for each in filter(None, (*secrets, file.data.file, file.data.images, *texts, file.model.folder, *weights)):
         place = (folder / each).resolve()
         require(
             home != place and (place == own or place not in home.parents),
@@ -73,16 +74,16 @@ def plan_file(path: Path, overrides: dict[str, Any]) -> Plan:
         settings, target = request.settings, request.target
         versions = 0 if target is None else len(settings.quantizers) + len(target.versions)
         if not settings.models:
-            return as_is(versions, len(samples), lambda: tables_of(request, member, stages))
+            return as_is(versions, len(samples), lambda: tables_of(request, member, stages), need_of(request))
         tick = stages.stage("try the first models", 1)
-        measured = measure(plan(request, member, None), settings, versions)
+        measured = measure(plan(request, member, None), settings, versions, need_of(request))
         tick(1)
         return measured
 
 
 def _described(file: AuditFile, folder: Path) -> tuple[Task, Samples, Target | None]:
     samples = samples_of(file, folder)
-    return task_of(file, folder), samples, target_of(file, samples, folder, secrets_of(file, folder))
+    return task_of(file, folder), samples, target_of(file, samples, folder, secrets_of(file, folder, samples))
 
 
 def _checked(path: Path, options: dict[str, Any]) -> AuditOptions:

@@ -10,6 +10,7 @@ from rich.table import Table
 from quantmis.audit.estimate.attack_timing import attack_seconds
 from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.work import Work
+from quantmis.audit.memory import MemoryNeed
 from quantmis.audit.settings import Settings
 from quantmis.models import Recipe
 from quantmis.models.engine import model_memory
@@ -29,6 +30,7 @@ class Plan:
 
     `memory` is that of the tables, `group` that of the models that train at once; these, `disk` and `weights`, the part
     of it that is weights, in bytes. `is_built_in`: whether the recipe counts steps, and is no function of the user's.
+    `need`: what a language model takes, which says more than `group`.
     """
 
     models: int
@@ -42,6 +44,7 @@ class Plan:
     group: int = 0
     weights: int = 0
     is_built_in: bool = True
+    need: MemoryNeed | None = None
 
     def table(self) -> Table:
         """Return the plan as a table for people."""
@@ -70,18 +73,21 @@ class Plan:
         return f", of which {_mib(self.weights)} are weights (keep_weights)" if self.weights else ""
 
     def _training(self) -> str:
+        if self.need is not None:
+            return f", {self.need}"
         return f" and {_mib(self.group)} for the models that train at once" if self.group else ""
 
 
-def as_is(quantizers: int, samples: int, target: Callable[[], object]) -> Plan:
+def as_is(quantizers: int, samples: int, target: Callable[[], object], need: MemoryNeed | None = None) -> Plan:
     """Return the plan of an audit that trains nothing; `target` computes its tables, which is nearly all the work."""
     start = time.perf_counter()
     target()
     cells = samples * quantizers * ARRAYS * BYTES
-    return Plan(0, 0, quantizers, "nothing is trained", time.perf_counter() - start, 2 * cells, 2 * cells)
+    seconds = time.perf_counter() - start
+    return Plan(0, 0, quantizers, "nothing is trained", seconds, 2 * cells, 2 * cells, need=need)
 
 
-def measure(work: Work, settings: Settings, target_versions: int = 0) -> Plan:
+def measure(work: Work, settings: Settings, target_versions: int = 0, need: MemoryNeed | None = None) -> Plan:
     """Train the first group for a few steps, time the last of them, attack tables of the audit's shape, extrapolate.
 
     `target_versions`: how many versions of a target are attacked too.
@@ -106,7 +112,8 @@ def measure(work: Work, settings: Settings, target_versions: int = 0) -> Plan:
         weights=kept,
         attack=attack_seconds(work, group, settings.analysis, len(settings.quantizers), target_versions),
         is_built_in=isinstance(work.task.recipe, Recipe),
-        group=len(rows) * engine.workers * model_memory(work.task, work.samples),
+        group=0 if need else len(rows) * engine.workers * model_memory(work.task, work.samples),
+        need=need,
     )
 
 
