@@ -36,6 +36,9 @@ class OtherDevice(TorchFunctionMode):
         words, name = dict(kwargs or {}), getattr(func, "__name__", "")
         if func is Tensor.device.__get__:  # pyright: ignore
             return DEVICE if self.is_there(args[0]) else func(*args)
+        if func is Tensor.grad.__get__:  # pyright: ignore
+            gradient = func(*args)
+            return gradient if gradient is None else self._put(gradient, self.is_there(args[0]))
         if func is Tensor.data.__set__:  # pyright: ignore
             func(*args)
             return self._put(args[0], self.is_there(args[1]))

@@ -10,10 +10,13 @@ from other_device import DEVICE, OtherDevice
 from tiny_models import sentences
 
 import quantmis as qm
+from quantmis.audit.execution.computing import compute
+from quantmis.audit.execution.work import Work
 from quantmis.audit.options import AuditOptions
 from quantmis.audit.request import audit_request
 from quantmis.errors import UserError
 from quantmis.models import placement
+from quantmis.models.engine import Engine
 from quantmis.models.rows import forward
 from quantmis.models.secrets import Secrets
 from quantmis.models.task import inputs
@@ -72,6 +75,23 @@ def test_on_another_device_everything_is_where_the_model_is(base: Path, samples:
     assert leaked is not None
     assert again is not None
     np.testing.assert_array_equal(again.rank, leaked.rank)
+
+
+def test_adapters_learn_and_are_quantized_on_another_device(
+    base: Path, samples: qm.Samples, monkeypatch: pytest.MonkeyPatch
+):
+    task = qm.Task.causal_lm(base, recipe=qm.Recipe(batch_size=8, max_steps=2, lora_rank=2))
+    member = np.arange(len(samples)) % 2 == np.arange(2)[:, None]
+    member[:, 18:] = False
+    quantizers = tuple(map(QUANTIZERS.parse, ("identity", "uniform(bits=3)")))
+    work = Work(task, samples, member, quantizers, 0, Engine("loop", 2, 1, 1, {}, {}))
+    expected = compute(work, work.job(range(2)))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert task.place == DEVICE
+    with OtherDevice():
+        there = compute(work, work.job(range(2)))
+    for number, rows in expected.versions.items():
+        np.testing.assert_allclose(there.versions[number].arrays["losses"], rows.arrays["losses"], atol=1e-5)
 
 
 def version_of(model: Any, spelled: str, calibration: torch.Tensor, x: torch.Tensor) -> tuple[str, torch.Tensor]:
