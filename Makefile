@@ -21,7 +21,7 @@ OUT ?= quantmis-demo
 
 .PHONY: demo test check slow bench bench-deployed bench-fidelity bench-own-tools bench-peers clean browser coverage docs chaos wheel
 
-demo: .venv/installed
+demo: .venv/core
 	$(BIN)/quantmis demo --out $(OUT)
 
 test: browser check
@@ -95,9 +95,15 @@ browser:
 	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium >/dev/null) \
 		|| (echo "make test opens the report in Chromium: install it (Debian: apt-get install chromium)" >&2; exit 1)
 
-.venv/installed: pyproject.toml constraints.txt
+# What the demo needs, and nothing else.
+.venv/core: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| (echo "quantmis needs Python 3.11 or newer; name one: make PYTHON=python3.11 ..." >&2; exit 1)
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+# The rest: every extra, and what checks the project.
+.venv/installed: .venv/core
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	@touch $@

@@ -1,16 +1,17 @@
 """How often intervals contain the truth and statements are right, on worlds whose truth is known.
 
-    python benchmarks/validity.py [--minutes 15]
+    python benchmarks/validity.py FOLDER [--rounds 1000]
 
-writes its section of benchmarks/RESULTS.md. One process; minutes are those of a processor; every cell gets as many
-replications as the time allows, in rounds, so that the cells are alike. Constants were chosen with the development
-seeds.
+writes its section of benchmarks/RESULTS.md. One process, in rounds that give every cell a replication, so that the
+cells are alike; a thousand of them take an hour of a processor. What was drawn is kept in FOLDER, and a run goes on
+where the last one ended. Constants were chosen with the development seeds.
 """
 
 import argparse
-import time
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 from _results import FIGURES, markdown, write_section
@@ -30,7 +31,9 @@ DEVELOPMENT, FRESH = 1000, 90_000
 """The first seed of either; a round adds one."""
 
 MODELS, FEW = (1, 2, 4, 8, 16, 64), (2, 4, 8, 16)
-SAMPLES, ROUND, POPULATION, NOISY = 400, 4, (400, 300, 60), (60, 10_000)
+SAMPLES, POPULATION, NOISY = 400, (400, 300, 60), (60, 10_000)
+EQUAL_WORLDS, KEPT_EVERY = 2, 10
+"""In how many worlds a round draws equal versions, and after how many rounds what was drawn is kept."""
 EQUAL = (1.0,) * 10
 ORDERED = (0.0, 0.1, 0.3, 0.6, 0.9, 1.2, 1.6, 2.2, 3.0)
 TRAINING = {0.05: 1.25, 0.1: 2, 0.2: 5}
@@ -39,6 +42,7 @@ ORDERS = "equal versions told apart"
 DRAWN = ("AUC", "AUC between twins", "AUC of LiRA", "TPR at 10 %", "advantage, bound on MIS", "exposure between twins")
 DECEIVING = ("scaled", "offset", "spared")
 Hits = dict[tuple[str, ...], list[float]]
+Areas = dict[tuple[str, ...], list[list[float]]]
 
 
 class Truth:
@@ -168,20 +172,20 @@ def shipped(models: int, truths: dict[str, Truth], rng: np.random.Generator) -> 
     yield "any of nine is worse than the best by more than said", float(any(worth[k] - least > most[k] for k in worth))
 
 
-def one_round(
-    seed: int, truths: dict[str, Truth], estimates: dict[tuple[str, str], list[Estimate]], hits: Hits
-) -> None:
-    """Add a few replications of every cell."""
+def one_round(seed: int, truths: dict[str, Truth], areas_of_lira: Areas, hits: Hits) -> None:
+    """Add a replication of every cell."""
     for number, name in enumerate(WORLDS):
         for models in MODELS:
             rng = np.random.default_rng([seed, number, models])
-            for _ in range(ROUND if models < 64 else 1):
-                for what, hit in intervals(name, models, truths[name], rng):
-                    hits[what, name, str(models)].append(hit)
-                if models >= 8:
-                    estimates[name, str(models)].append(lira(name, models, rng))
+            for what, hit in intervals(name, models, truths[name], rng):
+                hits[what, name, str(models)].append(hit)
+            if models >= 8:
+                area = lira(name, models, rng)
+                areas_of_lira["AUC of LiRA", name, str(models)].append([area.value, area.low, area.high])
+        equal_too = (number - seed * EQUAL_WORLDS) % len(WORLDS) < EQUAL_WORLDS
         for models in FEW:
-            add_statements(name, models, np.random.default_rng([seed, 77, number, models]), hits)
+            rng = np.random.default_rng([seed, 77, number, models])
+            add_statements(name, models, rng, hits, equal_too)
     for models in (16, 64):
         rng = np.random.default_rng([seed, 78, models])
         for name, leaks in (("null", np.zeros(SAMPLES)), ("rare", 3.0 * (rng.random(SAMPLES) < 0.02))):
@@ -190,9 +194,9 @@ def one_round(
             hits[what, "mild", str(models)].append(hit)
 
 
-def add_statements(name: str, models: int, rng: np.random.Generator, hits: Hits) -> None:
-    """Add what is stated of equal versions, and of versions with an order."""
-    for training, ratio in TRAINING.items():
+def add_statements(name: str, models: int, rng: np.random.Generator, hits: Hits, equal_too: bool) -> None:
+    """Add what is stated of equal versions (`equal_too`), and of versions with an order."""
+    for training, ratio in TRAINING.items() if equal_too else ():
         cell = (ORDERS, f"all worlds, ratio {ratio}", str(models))
         hits[cell].append(equal(name, models, training, rng))
     for what, metric in (("AUC", areas), ("exposure", movements)) if name in ("mild", "strong") else ():
@@ -209,16 +213,34 @@ def all_truths() -> dict[str, Truth]:
     return truths
 
 
-def measure(first_seed: int, seconds: float, truths: dict[str, Truth]) -> tuple[Hits, int]:
-    """Return what was hit in as many rounds as the processor time allows, and how many rounds those were."""
-    start, hits, estimates, rounds = time.process_time(), defaultdict(list), defaultdict(list), 0
-    while rounds == 0 or time.process_time() - start < seconds:
-        one_round(first_seed + rounds, truths, estimates, hits)
-        rounds += 1
-    for (name, models), found in estimates.items():
-        truth = float(np.mean([each.value for each in found]))
-        hits["AUC of LiRA", name, models] = [contains(each, truth) for each in found]
-    return hits, rounds
+def measure(first_seed: int, rounds: int, truths: dict[str, Truth], kept: Path) -> Hits:
+    """Return what was hit in these rounds, those that are kept already and those that are not."""
+    done, hits, areas_of_lira = read(kept)
+    for number in range(done, rounds):
+        one_round(first_seed + number, truths, areas_of_lira, hits)
+        if (number + 1) % KEPT_EVERY == 0 or number + 1 == rounds:
+            write(kept, number + 1, hits, areas_of_lira)
+    for cell, areas_found in areas_of_lira.items():
+        value, low, high = np.array(areas_found).T
+        hits[cell] = [float(each) for each in (low <= value.mean()) & (value.mean() <= high)]
+    return hits
+
+
+def read(kept: Path) -> tuple[int, Hits, Areas]:
+    """Return how many rounds are kept, and what they drew."""
+    if not kept.exists():
+        return 0, defaultdict(list), defaultdict(list)
+    rounds, hits, areas_found = json.loads(kept.read_text(encoding="utf-8"))
+    tables = [defaultdict(list, {tuple(cell): drawn for cell, drawn in each}) for each in (hits, areas_found)]
+    return rounds, tables[0], tables[1]
+
+
+def write(kept: Path, rounds: int, hits: Hits, areas_of_lira: Areas) -> None:
+    """Keep what was drawn, whole or not at all."""
+    new = kept.with_suffix(".new")
+    tables = [list(each.items()) for each in (hits, areas_of_lira)]
+    new.write_text(json.dumps([rounds, *tables]), encoding="utf-8")
+    new.replace(kept)
 
 
 def rows(hits: Hits) -> list[list[str]]:
@@ -273,22 +295,24 @@ def figure(hits: Hits) -> None:
 def main() -> None:
     """Measure and write the section."""
     options = argparse.ArgumentParser()
-    options.add_argument("--minutes", type=float, default=15.0)
-    seconds = 60 * options.parse_args().minutes
-    truths = all_truths()
-    developed, developing = measure(DEVELOPMENT, seconds / 5, truths)
-    fresh, rounds = measure(FRESH, seconds * 4 / 5, truths)
+    options.add_argument("folder", type=Path)
+    options.add_argument("--rounds", type=int, default=1000)
+    given = options.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    truths, developing = all_truths(), max(given.rounds // 10, 1)
+    developed = measure(DEVELOPMENT, developing, truths, given.folder / "development.json")
+    fresh = measure(FRESH, given.rounds, truths, given.folder / "fresh.json")
     figure(fresh)
     worst = ["", "lowest cell", "highest cell", "replications, fewest"]
     write_section(
         "validity",
-        f"""`python benchmarks/validity.py`. Worlds: `benchmarks/validity_worlds.py`; {SAMPLES} samples.
+        f"""`python benchmarks/validity.py FOLDER`. Worlds: `benchmarks/validity_worlds.py`; {SAMPLES} samples.
 Per cent. Coverage of 95 % intervals, and how often a statement is wrong. The truth about 1 and 2 models is of these
 very models over samples without end, about more that of all models of the world; that of an advantage is what
 the chosen thresholds are worth. "Ratio": variance that trainings add between equal versions, 1 for none; on small
-trained networks it was 1.0 to 1.7. Fresh seeds {FRESH} to {FRESH + rounds - 1}, {ROUND} replications of each
-interval a round (one with 64 models); the development seeds, {DEVELOPMENT} to {DEVELOPMENT + developing - 1}, come
-second. Constants of the product were chosen on small trained networks and with development seeds.
+trained networks it was 1.0 to 1.7. Fresh seeds {FRESH} to {FRESH + given.rounds - 1}, a replication of each cell for
+each seed; the development seeds, {DEVELOPMENT} to {DEVELOPMENT + developing - 1}, come second. Constants of the product
+were chosen on small trained networks and with development seeds.
 
 {markdown(["what", "world", *(f"{models} models" for models in MODELS)], rows(fresh))}
 

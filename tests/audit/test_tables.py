@@ -142,6 +142,23 @@ def test_an_audit_file_of_tables_gives_what_python_gives(folder: Path):
     assert not verify(folder / "out").edited
 
 
+def test_who_audits_and_what_is_published_together_are_said_of_tables_too(folder: Path):
+    file = folder / "audit.toml"
+    said = '[auditor]\nname = "A. Person"\n[release]\nsets = [["our int8", "identity"]]\nrecipients = "anybody"\n'
+    file.write_text(file.read_text() + said)
+    document = audit_file(file, folder / "out", {}).document
+    assert (document.config.auditor, document.config.release_context) == (
+        {"name": "A. Person"},
+        {"recipients": "anybody"},
+    )
+    assert document.config.release == [["our int8", "identity"]]
+    assert [list(each.versions) for each in document.releases] == [["our int8", "identity"]]
+    assert not verify(folder / "out").edited
+    file.write_text(file.read_text().replace('"our int8", "identity"]]', '"our int4", "identity"]]'))
+    with pytest.raises(qm.UserError, match="the audit has no version 'our int4'"):
+        audit_file(file, folder / "other", {})
+
+
 @pytest.mark.parametrize(
     ("old", "new", "options", "message"),
     [

@@ -30,7 +30,7 @@ from quantmis.measures.canary_exposure import CanaryExposure
 from quantmis.measures.exposure_by_class import ClassExposure
 from quantmis.measures.most_exposed_samples import SampleExposure
 from quantmis.measures.tpr_at_fpr import TPR_AT_FPR
-from quantmis.report import verdict_lines
+from quantmis.report.terminal import verdict_lines
 from quantmis.results import (
     THIS_MODEL,
     TRAINING_ALGORITHM,

@@ -8,8 +8,8 @@ from audited_models import source
 from audits_of_every_kind import AUDITS, HALF, language
 
 from quantmis.documents import render
-from quantmis.report import render as page
 from quantmis.report import tested
+from quantmis.report.html import render as page
 from quantmis.results import Results
 
 FORMS: dict[str, Callable[[Results], str]] = {

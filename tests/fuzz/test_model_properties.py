@@ -18,7 +18,7 @@ from quantmis.errors import UserError
 from quantmis.gate.policy import parse
 from quantmis.models import CrossEntropy, MultiLabel, Recipe, SquaredError
 from quantmis.quantizers import QUANTIZERS, Quantized
-from quantmis.report import verdict_lines
+from quantmis.report.terminal import verdict_lines
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

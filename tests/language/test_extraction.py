@@ -20,7 +20,7 @@ from quantmis.measures.scored import Precision, ScoredVersion
 from quantmis.models.recitation import recited
 from quantmis.models.rows import row
 from quantmis.models.task import inputs
-from quantmis.report import render
+from quantmis.report.html import render
 from quantmis.stats import Bound, Estimate, Unmeasured
 from quantmis.tables import LossTable, VersionTraits
 

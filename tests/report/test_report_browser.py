@@ -15,8 +15,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from quantmis.documents import Source, conformity
-from quantmis.report import render
 from quantmis.report.framework import built_in
+from quantmis.report.html import render
 
 WIDTHS = (360, 1024, 1600)
 NAMES = ("ordinary", "as-is", "hostile", "many")

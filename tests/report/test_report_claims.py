@@ -26,6 +26,7 @@ from quantmis.stats import Estimate, Unmeasured
 NAMES = ["identity", "alpha", "bravo", "charlie", "delta", "echo"]
 LIST = r"((?:full precision|\w+)(?:(?:, | and )(?:full precision|\w+))*)"
 OVER_FOUR = 5
+NO_WHOLE = Unmeasured("full precision was not measured")
 
 
 REACHES = st.sampled_from([0.001, 0.02, 0.1])
@@ -44,6 +45,8 @@ def audit(drawn: Drawn) -> Results:
     """Build an audit of up to six versions whose ties need not be transitive and whose numbers may be missing."""
     first, versions, ties, depth = drawn
     records = [version(name, *each) for name, each in zip(NAMES[first:], versions, strict=False)]
+    if first > 0:  # nothing differs from a full precision that was not measured
+        records = [record.with_measures(attack_accuracy_change=NO_WHOLE, utility_change=NO_WHOLE) for record in records]
     pairs = combinations([record.name for record in records], 2)
     tied = {frozenset(pair) for pair, is_tied in zip(pairs, ties, strict=False) if is_tied}
     results = documents.assemble(records)

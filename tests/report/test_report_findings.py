@@ -5,8 +5,8 @@ from pathlib import Path
 
 from documents import document
 
-from quantmis.report import render
 from quantmis.report.findings import CODES
+from quantmis.report.html import render
 from quantmis.results import Finding
 
 ROOT = Path(__file__).parents[2]

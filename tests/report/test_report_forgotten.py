@@ -12,8 +12,8 @@ from quantmis.documents import csv as table_file
 from quantmis.gate import judge
 from quantmis.gate.policy import parse
 from quantmis.measures.forget_extraction import ForgetExtraction
-from quantmis.report import render
 from quantmis.report.forgotten import comes_back, utility_comes_back
+from quantmis.report.html import render
 from quantmis.report.verdict import verdict
 from quantmis.results import BlindBaseline, Results, TargetResult, VersionResult
 from quantmis.stats import Unmeasured

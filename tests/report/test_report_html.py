@@ -14,7 +14,7 @@ from documents import document
 from hostile_documents import HOSTILE, hostile
 from pages import Page
 
-from quantmis.report import render
+from quantmis.report.html import render
 from quantmis.stats import Unmeasured
 
 
@@ -164,7 +164,7 @@ def test_forty_versions_under_twelve_attacks_render_in_time_small_and_without_to
     # In a process of its own: run-time type checks would be timed along, and others may have imported torch here.
     code = """if True:
         import sys, time, documents
-        from quantmis.report import render
+        from quantmis.report.html import render
         many = documents.many()
         strengths = {each.name: 0.3 + index / 100 for index, each in enumerate(many.versions)}
         results = documents.given(documents.exposed(many), strengths=strengths)

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quantmis.measures import NOT_IN_DOCUMENT
-from quantmis.report import choices, figures, lines, render, tables, words
+from quantmis.report import choices, figures, lines, tables, words
 from quantmis.report.gaps import gaps
+from quantmis.report.html import render
 from quantmis.report.labels import Box, arrange
 from quantmis.report.reading import places, smallest_rate
 from quantmis.report.svg import Styles

@@ -11,7 +11,7 @@ from documents import SPARSE, document, given, released, with_releases
 from quantmis import results as documents_of
 from quantmis.documents import Source, dpia, markdown, summary
 from quantmis.documents import csv as table_file
-from quantmis.report import render
+from quantmis.report.html import render
 from quantmis.report.released import adds_most, gain_sentence
 from quantmis.report.verdict import verdict
 from quantmis.results import Results, TargetResult

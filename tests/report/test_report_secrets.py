@@ -3,7 +3,7 @@
 from documents import document
 
 from quantmis.measures.extraction import Extraction
-from quantmis.report import render
+from quantmis.report.html import render
 from quantmis.stats import Estimate
 
 STRENGTHS = {"identity": 1.1, "uniform(bits=4)": 0.9}

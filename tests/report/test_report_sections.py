@@ -14,7 +14,8 @@ from quantmis.attacks import ATTACKS
 from quantmis.errors import UserError
 from quantmis.measures.exposure_by_class import EXPOSURE_BY_CLASS
 from quantmis.measures.most_exposed_samples import SampleExposure
-from quantmis.report import exposed, render, tables, words
+from quantmis.report import exposed, tables, words
+from quantmis.report.html import render
 from quantmis.results import AttackDescription, Results, TargetResult, read, write
 from quantmis.stats import Estimate, Unmeasured
 

@@ -7,7 +7,8 @@ import pytest
 from documents import document
 from rich.console import Console
 
-from quantmis.report import table, verdict_lines, words
+from quantmis.report import words
+from quantmis.report.terminal import table, verdict_lines
 from quantmis.results import Results
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.special import ndtr
 
 from quantmis.attacks.base import ATTACKS, Attack
 from quantmis.attacks.moments import centred, moments, variance
@@ -119,4 +119,6 @@ def _beyond(
     mean = np.where(side, signal, 0.0).sum(0) / count
     deviation = np.sqrt(rule.variance[0] * (1 - 1 / count))
     apart = mean - rule.middle[0]
-    return np.where(deviation > 0, ndtr(apart / np.where(deviation > 0, deviation, 1.0)), (np.sign(apart) + 1) / 2)
+    return np.where(
+        deviation > 0, scipy.special.ndtr(apart / np.where(deviation > 0, deviation, 1.0)), (np.sign(apart) + 1) / 2
+    )

@@ -14,8 +14,8 @@ scale that bounds variances from below is a median, and samples whose variance i
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.special import digamma, polygamma
 
 from quantmis.attacks.reference_sets import ReferenceSets, blocks
 from quantmis.evidence import Evidence
@@ -192,10 +192,10 @@ def _shrunken(
     typical = _typical(square, freedom)
     typical = np.where(typical > 0, typical, 1.0)
     logs = np.log(np.clip(square / np.maximum(freedom, 1), typical / FAR, typical * FAR))
-    logs -= (digamma(half) - np.log(half))[index]
+    logs -= (scipy.special.digamma(half) - np.log(half))[index]
     mean = _mean(logs, has_freedom)
-    prior = _inverse_trigamma(_mean((logs - mean) ** 2 - polygamma(1, half)[index], has_freedom))
-    common = np.exp(mean + digamma(prior) - np.log(prior))
+    prior = _inverse_trigamma(_mean((logs - mean) ** 2 - scipy.special.polygamma(1, half)[index], has_freedom))
+    common = np.exp(mean + scipy.special.digamma(prior) - np.log(prior))
     return (2 * prior * common + square) / (2 * prior + freedom)
 
 
@@ -223,8 +223,8 @@ def _inverse_trigamma(value: Float[np.ndarray, "sets 1"]) -> Float[np.ndarray, "
     value = np.maximum(value, LEAST_EXCESS)
     x = 0.5 + 1 / value
     for _ in range(NEWTON_STEPS):
-        trigamma = polygamma(1, x)
-        x = x + trigamma * (1 - trigamma / value) / polygamma(2, x)
+        trigamma = scipy.special.polygamma(1, x)
+        x = x + trigamma * (1 - trigamma / value) / scipy.special.polygamma(2, x)
     return x
 
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import ndtr, ndtri
 
 from quantmis.attacks.base import ATTACKS, Attack
 from quantmis.errors import require
@@ -123,8 +123,8 @@ def _probability(losses: Float[np.ndarray, "models samples"]) -> Float[np.ndarra
 
 def _advantage(of_area: float) -> float:
     """Return the advantage between two normals of which twins have that AUC; never below 0."""
-    apart = ndtri(min(max(of_area, 0.5), 1.0))
-    return float(2 * ndtr(apart * (1 + SHARPER * apart) / 2) - 1)
+    apart = scipy.special.ndtri(min(max(of_area, 0.5), 1.0))
+    return float(2 * scipy.special.ndtr(apart * (1 + SHARPER * apart) / 2) - 1)
 
 
 def _between_twins(

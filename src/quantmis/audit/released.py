@@ -18,7 +18,11 @@ def released(
     """
     if sets is None:
         return None
-    subjects = _names(settings, target)
+    return released_of(sets, _names(settings, target))
+
+
+def released_of(sets: Sequence[Sequence[str]], subjects: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """Return the release sets asked for, by the names of the versions of each of the `subjects`."""
     return tuple(_release_set(each, subjects) for each in sets)
 
 

@@ -86,7 +86,7 @@ class AuditResult:
         """Show the ranking and the verdict in a notebook."""
         from rich.console import Console
 
-        from quantmis.report import table, verdict_lines
+        from quantmis.report.terminal import table, verdict_lines
 
         console = Console(record=True, file=io.StringIO(), width=NOTEBOOK)
         console.print(table(self.document))

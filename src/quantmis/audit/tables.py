@@ -6,7 +6,7 @@ algorithm, which attack each other. What only a model shows (bits, weights, nois
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,8 @@ from quantmis.audit import document
 from quantmis.audit.checks import check_attacks, check_folder
 from quantmis.audit.execution.collect import Collected
 from quantmis.audit.execution.store import locked
+from quantmis.audit.released import released_of
+from quantmis.audit.request import Declared
 from quantmis.audit.result import AuditResult
 from quantmis.audit.run import write
 from quantmis.audit.settings import Models, attacks_of
@@ -45,13 +47,14 @@ LOSSES = "given as a table"
 
 
 @dataclass(frozen=True, eq=False)
-class _Given:
-    """Hold the tables by version, how they are analysed, what the model is called, and the inputs, where given."""
+class GivenTables:
+    """Hold the tables by version, how they are analysed, what the model is called, the inputs, and what is declared."""
 
     tables: list[LossTable]
     settings: AnalysisSettings
     name: str
     features: np.ndarray | None
+    declared: Declared = field(default_factory=Declared)
 
     @property
     def first(self) -> LossTable:
@@ -68,6 +71,7 @@ def audit_tables(
     name: str = "the model",
     level: float = 0.95,
     seed: int = 0,
+    release: Sequence[Sequence[str]] | None = None,
     out: str | Path | None = None,
 ) -> AuditResult:
     """Audit the versions of a model by their losses alone, of any framework: attacks, intervals, ranking and report.
@@ -77,7 +81,8 @@ def audit_tables(
     utility; of several rows each is a model of the same training algorithm, best in complementary pairs, and samples
     that none was trained on are held out. `utility` [models, samples] of each version: what predictions are worth, 1
     for right and 0 for wrong. `features` [samples, ...]: the inputs of one model's samples, by which it is seen
-    whether members differ from non-members by themselves. `out`: a folder for results.json, the report, the tables.
+    whether members differ from non-members by themselves. `release`: names of versions that are published together,
+    a list for each set; by default all are. `out`: a folder for results.json, the report, the tables.
 
     Raises `UserError` for tables that do not belong together, and for attacks that they cannot carry.
 
@@ -86,21 +91,47 @@ def audit_tables(
     >>> audit_tables({"identity": full, "int8": full}).versions["int8"]["attack_accuracy"].low > 0.6
     True
     """
-    worths = utility or {}
+    given = given_tables(versions, utility or {}, features, attacks, name, AnalysisOptions(level, seed, release))
+    return audit_given(given, None if out is None else Path(out))
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """Hold the level of every interval, the seed of all that is drawn, and what is published together."""
+
+    level: float = 0.95
+    seed: int = 0
+    release: Sequence[Sequence[str]] | None = None
+
+
+def given_tables(
+    versions: Mapping[str, Evidence],
+    worths: Mapping[str, np.ndarray],
+    features: np.ndarray | None,
+    attacks: Sequence[str | Attack] | None,
+    name: str,
+    options: AnalysisOptions,
+) -> GivenTables:
+    """Return what `audit_tables` was given, once it belongs together and its attacks can be carried out."""
     _require_alike(versions, worths)
     full = next(iter(versions.values()))
-    require(0 < level < 1, f"level: expected a probability between 0 and 1, got {level}")
+    require(0 < options.level < 1, f"level: expected a probability between 0 and 1, got {options.level}")
     tables = [_table(each, evidence, worths.get(each)) for each, evidence in versions.items()]
     tables[0] = replace(tables[0], origin={**tables[0].origin, "name": name, "file": ""} if full.models == 1 else {})
-    given = _Given(tables, _settings(full, attacks, level, seed), name, features)
+    given = GivenTables(tables, _settings(full, attacks, options, list(versions)), name, features)
     if full.models > 1:
-        check_attacks(given.settings.attacks, seed, full.member, tuple(full.named))
+        check_attacks(given.settings.attacks, options.seed, full.member, tuple(full.named))
+    return given
+
+
+def audit_given(given: GivenTables, out: Path | None) -> AuditResult:
+    """Return the audit of tables, and write it where there is a folder for it."""
     if out is None:
         return AuditResult(_document(given))
-    check_folder(Path(out))
-    with locked(Path(out)):
+    check_folder(out)
+    with locked(out):
         result = AuditResult(_document(given))
-        write(result, tables, Path(out))
+        write(result, given.tables, out)
     return result
 
 
@@ -124,7 +155,9 @@ def _require_alike(versions: Mapping[str, Evidence], worths: Mapping[str, np.nda
         require(finite, f"utility: {name!r} holds NaN or infinity")
 
 
-def _settings(full: Evidence, attacks: Sequence[str | Attack] | None, level: float, seed: int) -> AnalysisSettings:
+def _settings(
+    full: Evidence, attacks: Sequence[str | Attack] | None, options: AnalysisOptions, names: list[str]
+) -> AnalysisSettings:
     """Return how such tables are analysed: as deep as their rows allow."""
     rows = 0 if full.models == 1 else full.models
     models = Models(rows if rows >= FEWEST_SHADOWS else 0, rows)
@@ -133,7 +166,8 @@ def _settings(full: Evidence, attacks: Sequence[str | Attack] | None, level: flo
     twins = full.columns(np.any(full.member, axis=0)).twin
     if attacks is None and models.shadows and (twins == NO_TWIN).any():
         chosen = tuple(each for each in chosen if not isinstance(each, PairedReplicates))
-    return AnalysisSettings(chosen, models.shadows, models.replicates, seed, level)
+    sets = None if options.release is None else released_of(options.release, [names])
+    return AnalysisSettings(chosen, models.shadows, models.replicates, options.seed, options.level, release=sets)
 
 
 def _table(name: str, evidence: Evidence, worth: np.ndarray | None) -> LossTable:
@@ -154,7 +188,7 @@ def _table(name: str, evidence: Evidence, worth: np.ndarray | None) -> LossTable
     )
 
 
-def _document(given: _Given) -> Results:
+def _document(given: GivenTables) -> Results:
     clock, settings, tables = document.Clock(), given.settings, given.tables
     alone = given.first.about == "target"
     with clock.timed("attack"):
@@ -181,7 +215,7 @@ def _document(given: _Given) -> Results:
     )
 
 
-def _config(given: _Given) -> Config:
+def _config(given: GivenTables) -> Config:
     settings = given.settings
     return Config(
         model=given.name,
@@ -195,10 +229,13 @@ def _config(given: _Given) -> Config:
         attacks=settings.attack_names,
         lead_attack=spelling(settings.lead_attack),
         level=settings.level,
+        release=None if settings.release is None else [list(each) for each in settings.release],
+        auditor=given.declared.auditor,
+        release_context=given.declared.release_context,
     )
 
 
-def _data(given: _Given) -> Data:
+def _data(given: GivenTables) -> Data:
     table, label = given.first, given.first.evidence.label
     digest = hashlib.sha256(table.evidence.member.tobytes() + np.ascontiguousarray(table.evidence.losses).tobytes())
     return Data(
@@ -213,7 +250,7 @@ def _data(given: _Given) -> Data:
     )
 
 
-def _target(given: _Given) -> TargetResult:
+def _target(given: GivenTables) -> TargetResult:
     member = given.first.evidence.member[0]
     return TargetResult(
         name=given.name,
@@ -226,7 +263,7 @@ def _target(given: _Given) -> TargetResult:
     )
 
 
-def _blind(given: _Given) -> BlindBaseline | Unmeasured:
+def _blind(given: GivenTables) -> BlindBaseline | Unmeasured:
     """Return whether members differ from non-members by themselves, where the inputs were given too."""
     table = given.first
     if given.features is None:

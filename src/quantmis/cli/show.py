@@ -13,7 +13,7 @@ PAGE = "report.html"
 
 def show(results: "Results", page: Path) -> None:
     """Print the ranking and the verdict of an audit, and where its report is."""
-    from quantmis.report import table, verdict_lines
+    from quantmis.report.terminal import table, verdict_lines
 
     out = console()
     out.print(table(results))

@@ -9,8 +9,8 @@ similarity decides.
 from collections.abc import Iterator
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int, UInt
-from scipy.fft import dctn
 
 from quantmis.data.tokens import PADDING, numbers
 
@@ -52,7 +52,7 @@ def images_alike(first: np.ndarray, second: np.ndarray) -> Int[np.ndarray, "pair
 
 
 def _structure(grey: Float[np.ndarray, "images height width"]) -> Float[np.ndarray, "images frequencies"]:
-    low = np.asarray(dctn(grey, axes=(1, 2), norm="ortho"))[:, :LOW, :LOW].reshape(len(grey), -1)
+    low = np.asarray(scipy.fft.dctn(grey, axes=(1, 2), norm="ortho"))[:, :LOW, :LOW].reshape(len(grey), -1)
     return _unit(low[:, 1:])
 
 

@@ -9,10 +9,8 @@ import hashlib
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
 from quantmis import seeds
 from quantmis.data.near_duplicates import images_alike, sequences_alike
@@ -100,8 +98,10 @@ def copies(x: np.ndarray, y: np.ndarray) -> Copies:
     """
     first, code = _first_of_each(x, y)
     near = _near_within(x[first], y[first])
-    linked = coo_array((np.ones(len(near), dtype=bool), (near[:, 0], near[:, 1])), shape=(len(first), len(first)))
-    number, component = connected_components(linked, directed=False)
+    linked = scipy.sparse.coo_array(
+        (np.ones(len(near), dtype=bool), (near[:, 0], near[:, 1])), shape=(len(first), len(first))
+    )
+    number, component = scipy.sparse.csgraph.connected_components(linked, directed=False)
     return Copies(component[code].astype(np.int64), len(x) - len(first), len(first) - int(number))
 
 
@@ -125,7 +125,9 @@ def _near_within(x: np.ndarray, y: np.ndarray) -> Int[np.ndarray, "pairs 2"]:
     draw = seeds.generator(0, "overlap").normal(size=(width, min(PROJECTIONS, width)))
     places = values @ np.linalg.qr(draw)[0].astype(np.float32)
     most = min(NEIGHBOURS, len(places)) + 1
-    partners = np.asarray(KDTree(places).query(places, k=most, distance_upper_bound=REACH * np.sqrt(width))[1])
+    partners = np.asarray(
+        scipy.spatial.KDTree(places).query(places, k=most, distance_upper_bound=REACH * np.sqrt(width))[1]
+    )
     row, place = np.nonzero((partners < len(places)) & (partners != np.arange(len(places))[:, None]))
     pairs = np.stack([row, partners[row, place]], axis=1)
     close = [bool(np.abs(values[one] - values[other]).max() <= ROUNDED) for one, other in pairs]
@@ -187,7 +189,7 @@ def _near(first: Float[np.ndarray, "n d"], second: Float[np.ndarray, "m d"]) -> 
     width = first.shape[1]
     draw = seeds.generator(0, "overlap").normal(size=(width, min(PROJECTIONS, width)))
     directions = np.linalg.qr(draw)[0]
-    tree = KDTree(second @ directions)
+    tree = scipy.spatial.KDTree(second @ directions)
     candidates = tree.query_ball_point(first @ directions, ROUNDED * np.sqrt(width))
     pairs = [
         (row, partner)

@@ -12,7 +12,7 @@ from weasyprint import HTML
 from weasyprint.urls import URLFetcher
 
 from quantmis.documents.source import Source
-from quantmis.report import render as page
+from quantmis.report.html import render as page
 
 SHEET = """
 @page { size: A4; margin: 18mm 16mm 20mm;

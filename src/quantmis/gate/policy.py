@@ -33,12 +33,16 @@ Position = Annotated[int, Field(ge=1)]
 Sha256 = Annotated[str, Field(pattern="^(sha256:)?[0-9a-fA-F]{64}$")]
 
 
-class Section(BaseModel):
+class Strict(BaseModel):
     """Refuse keys that mean nothing, and numbers that are none."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Section(Strict):
+    """Describe keys by what stands below them in the source."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class RateLimit(Section):
@@ -90,10 +94,10 @@ def _keys(limits: Mapping[str, tuple[Measure[Any], Direction]]) -> dict[str, Any
     }
 
 
-MeasureLimits: Any = pydantic.create_model("MeasureLimits", __base__=Section, **_keys(limited()))
+MeasureLimits: Any = pydantic.create_model("MeasureLimits", __base__=Strict, **_keys(limited()))
 """A limit for every measure that is declared to have one, in its own units."""
 
-SetLimits: Any = pydantic.create_model("SetLimits", __base__=Section, **_keys(limited_together()))
+SetLimits: Any = pydantic.create_model("SetLimits", __base__=Strict, **_keys(limited_together()))
 """The same for measures of versions that are released together."""
 
 
@@ -115,6 +119,8 @@ class Limits(MeasureLimits):  # pyright: ignore[reportUntypedBaseClass] it is ma
     Measures of attacks are held by the strongest attack that an attacker could carry out, those of classes by the most
     exposed class.
     """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     tpr: list[RateLimit] = Field(default_factory=list[RateLimit])
     """The share of members found (TPR) by the share of non-members taken for members (FPR)."""
@@ -185,7 +191,7 @@ class Policy(Section):
         return None if names is None else list(dict.fromkeys(names))
 
 
-SECTIONS: Mapping[str, type[Section]] = {
+SECTIONS: Mapping[str, type[Strict]] = {
     "": Policy,
     "limits": Limits,
     "limits.tpr": RateLimit,

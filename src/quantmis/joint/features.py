@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import ndtri
 
 from quantmis.evidence import Evidence
 from quantmis.joint.likelihood_ratio import JointLikelihoodRatio
@@ -67,4 +67,4 @@ def normal_deviates(scores: Scores) -> Scores:
     """
     _, level, count = np.unique(scores, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - count / 2
-    return ndtri(middle / scores.size)[level.reshape(scores.shape)]
+    return scipy.special.ndtri(middle / scores.size)[level.reshape(scores.shape)]

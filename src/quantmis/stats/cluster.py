@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy import special
 
 from quantmis.stats.groups import gather_groups
 
@@ -78,7 +78,7 @@ def spread(
     if together.rows == 1:
         return Spread(together.column, float(max(together.columns - 1, 1)), len(influence), True)
     tried = (apart.variance(floor=False), together.variance(floor=True), together.drawn_to_usual())
-    variance, freedom = max(tried, key=lambda each: each[0] * special.stdtrit(each[1], JUDGED_AT) ** 2)
+    variance, freedom = max(tried, key=lambda each: each[0] * scipy.special.stdtrit(each[1], JUDGED_AT) ** 2)
     return Spread(variance, freedom, len(influence))
 
 

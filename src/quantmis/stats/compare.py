@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int, Shaped
-from scipy import special
 
 from quantmis.errors import require
 from quantmis.stats import interval
@@ -113,7 +113,7 @@ def holm(p_values: Sequence[float]) -> Float[np.ndarray, " tests"]:
 def _tested(value: float, over: Spread, level: float, is_grouped: bool) -> tuple[Estimate, float]:
     error = float(np.sqrt(over.variance))
     reach = interval.quantile(level, over.freedom) * error
-    p = 2 * float(special.stdtr(over.freedom, -abs(value) / error)) if error > 0 else float(value == 0)
+    p = 2 * float(scipy.special.stdtr(over.freedom, -abs(value) / error)) if error > 0 else float(value == 0)
     return Estimate(value, value - reach, value + reach, level, "paired; " + clustering(over, is_grouped)), p
 
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 import scipy
-from scipy import special
 
 from quantmis.stats.cluster import Spread
 from quantmis.stats.estimate import Estimate
@@ -22,7 +21,7 @@ def quantile(level: float, freedom: float) -> float:
     (2.228, 1.96)
     """
     at = (1 + level) / 2
-    return float(special.ndtri(at) if np.isinf(freedom) else special.stdtrit(freedom, at))
+    return float(scipy.special.ndtri(at) if np.isinf(freedom) else scipy.special.stdtrit(freedom, at))
 
 
 def wilson(value: float, over: Spread, level: float, units: int) -> tuple[float, float]:

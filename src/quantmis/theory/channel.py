@@ -28,7 +28,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.special import ndtr, ndtri
 
 from quantmis.errors import require
 from quantmis.stats.cluster import PRIOR, USUAL, Linear, Spread
@@ -152,7 +151,7 @@ def advantage_after(advantage: float, rho: float) -> float:
     require(0 <= advantage <= 1, f"advantage: expected a number between 0 and 1, got {advantage}")
     if rho >= 1 or advantage == 0:
         return advantage
-    return float(2 * ndtr(max(rho, 0.0) * ndtri((1 + advantage) / 2)) - 1)
+    return float(2 * scipy.special.ndtr(max(rho, 0.0) * scipy.special.ndtri((1 + advantage) / 2)) - 1)
 
 
 def _centred(signals: Signals, usable: Bool[np.ndarray, "models samples"]) -> Signals:
@@ -168,7 +167,7 @@ def _scores(changes: Signals, usable: Bool[np.ndarray, "models samples"]) -> Sig
     """Return normal scores of each row among its usable entries; equal changes get equal scores."""
     scores = np.zeros_like(changes)
     for row, values, chosen in zip(scores, changes, usable, strict=True):
-        row[chosen] = ndtri((scipy.stats.rankdata(values[chosen]) - 0.5) / max(int(chosen.sum()), 1))
+        row[chosen] = scipy.special.ndtri((scipy.stats.rankdata(values[chosen]) - 0.5) / max(int(chosen.sum()), 1))
         row[chosen] -= row[chosen].mean() if chosen.any() else 0.0
     return scores
 

@@ -24,8 +24,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.sparse import csr_array
 
 REACH = 7.0  # how many standard deviations a line runs each way
 NEAR = 32  # candidates that can be least on one line; the others are level with the best beyond its ends
@@ -114,7 +114,7 @@ class Sampler:
         samples = len(self._points)
         point = self._stream.integers(samples, size=draws * self._few)
         ends = np.arange(0, len(point) + 1, self._few) if self._few else np.zeros(draws + 1, dtype=int)
-        picks = csr_array((np.ones(len(point), dtype=np.float32), point, ends), shape=(draws, samples))
+        picks = scipy.sparse.csr_array((np.ones(len(point), dtype=np.float32), point, ends), shape=(draws, samples))
         return (picks @ self._points).astype(float)
 
 

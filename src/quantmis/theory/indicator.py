@@ -25,8 +25,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int, Shaped
-from scipy.special import stdtrit
 
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
@@ -169,7 +169,7 @@ class _Table:
     def deviations(self, level: float) -> float:
         """Return how many standard errors the interval reaches: Student's for the replicates, normal without them."""
         freedom = math.inf if self.replicates == 2 else self.replicates - 1
-        return float(stdtrit(freedom, (1 + level) / 2))
+        return float(scipy.special.stdtrit(freedom, (1 + level) / 2))
 
     def means(self, weights: Weights) -> Rows:
         return weights @ self.sums.T / (weights @ self.sizes)[:, None]

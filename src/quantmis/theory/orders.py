@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import stdtr, stdtrit
 
 from quantmis.errors import require
 from quantmis.stats.compare import holm
@@ -117,7 +117,7 @@ class _Pair:
     @property
     def p(self) -> float:
         """The p-value of no difference."""
-        return float(2 * stdtr(RESAMPLES - 1, -abs(self.value) / math.hypot(self.columns, self.others)))
+        return float(2 * scipy.special.stdtr(RESAMPLES - 1, -abs(self.value) / math.hypot(self.columns, self.others)))
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _order(pair: _Pair | _Open, adjusted: float, samples: int, level: float, pai
     if isinstance(pair, _Open):
         why = Unmeasured("below resolution: the larger of the two advantages is a bound only")
         return SecurityOrder(pair.first, pair.second, why, 1.0, None, why)
-    reach = float(stdtrit(RESAMPLES - 1, (1 + level) / 2)) * math.hypot(pair.columns, pair.others)
+    reach = float(scipy.special.stdtrit(RESAMPLES - 1, (1 + level) / 2)) * math.hypot(pair.columns, pair.others)
     reason = "below resolution: the smaller advantage is a bound, and so is the difference" if pair.is_bound else None
     difference = Estimate(pair.value, pair.value - reach, pair.value + reach, level, METHOD, reason)
     safer = (pair.second if pair.value > 0 else pair.first) if adjusted <= 1 - level else None
@@ -157,7 +157,7 @@ def _order(pair: _Pair | _Open, adjusted: float, samples: int, level: float, pai
 
 def _columns(pair: _Pair, samples: int, level: float, pairs: int) -> int | Unmeasured:
     """Return how many columns carry a difference as large as this among so many pairs."""
-    most = abs(pair.value) / float(stdtrit(RESAMPLES - 1, 1 - (1 - level) / 2 / pairs))
+    most = abs(pair.value) / float(scipy.special.stdtrit(RESAMPLES - 1, 1 - (1 - level) / 2 / pairs))
     room = most**2 - pair.others**2
     if room <= 0:
         return Unmeasured("no number of columns: the difference is within the error of the draws and of the method")

@@ -21,8 +21,8 @@ import math
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import scipy
 from jaxtyping import Float, Int
-from scipy.special import stdtrit
 
 from quantmis.errors import require
 from quantmis.seeds import generator
@@ -275,7 +275,7 @@ def _estimate(flux: Flux, share: float, fewest: float, level: float, method: str
     With `Delta_n ~ exp(-t^2 / 2)` the columns err evenly in t, by sqrt(n / N), hence unevenly in log Delta_n: its
     lower end lies further away by half the square of the error in t.
     """
-    deviations = float(stdtrit(RESAMPLES - 1, (1 + level) / 2))
+    deviations = float(scipy.special.stdtrit(RESAMPLES - 1, (1 + level) / 2))
     up = deviations * math.hypot(flux.relative_error, METHOD_ERROR)
     down = up + deviations**2 * share / 2
     if not flux.is_resolved:

@@ -12,8 +12,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.special import expit, stdtrit
 
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
@@ -198,13 +198,13 @@ def _estimate(parts: np.ndarray, level: float, method: str) -> Estimate:
     above = _advantage(change, np.sign(change))
     below = float(np.mean([_advantage(part, np.sign(other)) for part, other in zip(parts, others, strict=True)]))
     spread = np.std([_advantage(part, np.sign(change)) for part in parts], ddof=1) / math.sqrt(len(parts))
-    error = float(stdtrit(len(parts) - 1, (1 + level) / 2) * spread)
+    error = float(scipy.special.stdtrit(len(parts) - 1, (1 + level) / 2) * spread)
     value = 1 - (above + below) / 2
     return Estimate(value, max(0.0, 1 - above - error), min(1.0, 1 - below + error), level, method)
 
 
 def _classes(score: Float[np.ndarray, " points"], stream: np.random.Generator) -> Float[np.ndarray, " points"]:
-    return np.where(stream.random(len(score)) < expit(score), 1.0, -1.0)
+    return np.where(stream.random(len(score)) < scipy.special.expit(score), 1.0, -1.0)
 
 
 def _responses(score: Float[np.ndarray, " points"], stream: np.random.Generator) -> Float[np.ndarray, " points"]:

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from quantmis.audit.config.building import samples_of, secrets_of, target_of, task_of
-from quantmis.audit.config.sections import AuditFile, read, require_recipe
+from quantmis.audit.config.sections import AuditFile, declared, read, require_recipe
 from quantmis.audit.config.tables import audit_tables_file, read_tables
 from quantmis.audit.estimate.plan import Plan, as_is, measure
 from quantmis.audit.execution.planning import plan
 from quantmis.audit.execution.progress import shown_stages
 from quantmis.audit.memory import need_of
 from quantmis.audit.options import AuditOptions
-from quantmis.audit.request import Declared, audit_request
+from quantmis.audit.request import audit_request
 from quantmis.audit.result import AuditResult
 from quantmis.audit.run import checked, run
 from quantmis.audit.target.target import Target
@@ -34,8 +34,7 @@ def audit_file(path: Path, out: Path, overrides: dict[str, Any]) -> AuditResult:
     spoken = {name: value for name, value in overrides.items() if value is not None and name not in UNSPOKEN}
     words = [f"quantmis audit {printable(path.name)}", *(f"--{name} {value}" for name, value in spoken.items())]
     request = audit_request(*described, options, out, " ".join(words))
-    declared = Declared(None if file.auditor is None else file.auditor.declared(), file.release.declared())
-    return run(replace(request, declared=declared), progress=True)
+    return run(replace(request, declared=declared(file.auditor, file.release)), progress=True)
 
 
 def asked_of(

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from quantmis.audit.config.reading import content_at, keys_of, validated
 from quantmis.audit.options import AuditOptions, Section
+from quantmis.audit.request import Declared
 from quantmis.audit.search_options import SearchOptions
 from quantmis.data.entities import AT_MOST
 from quantmis.data.secrets import DRAWN
@@ -181,6 +182,11 @@ class Auditor(Section):
     def declared(self) -> dict[str, str]:
         """Return what was declared, as words."""
         return {key: str(value) for key, value in self.model_dump(exclude_none=True).items()}
+
+
+def declared(auditor: Auditor | None, release: Release) -> Declared:
+    """Return what a file declares of who audits and who gets the weights."""
+    return Declared(None if auditor is None else auditor.declared(), release.declared())
 
 
 CAUSAL = {"transformers": CAUSAL_LM, "loss": "causal_lm"}

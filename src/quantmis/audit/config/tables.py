@@ -5,15 +5,17 @@ identity = "full.npz"          # or .csv, .parquet; losses and member, of the mo
 "our int8" = "int8.npz"
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from quantmis.audit.config.reading import content_at, keys_of, validated
+from quantmis.audit.config.sections import Auditor, Release, declared
 from quantmis.audit.options import Section
 from quantmis.audit.result import AuditResult
-from quantmis.audit.tables import audit_tables
+from quantmis.audit.tables import AnalysisOptions, audit_given, given_tables
 from quantmis.data.archives import read_array
 from quantmis.data.loss_tables import arrays_of
 from quantmis.data.paths import inside
@@ -45,6 +47,10 @@ class TablesFile(Section):
     """An `.npy` file of the inputs, by which it is seen whether members differ from non-members by themselves."""
     name: str = "the model"
     """What the model is called in the report."""
+    release: Release = Release()
+    """What is published together, and to whom."""
+    auditor: Auditor | None = None
+    """Who audits."""
     audit: Options = Options()
     """What to measure."""
 
@@ -68,16 +74,11 @@ def audit_tables_file(file: TablesFile, folder: Path, out: Path, overrides: dict
     inner = [name for name, each in paths.items() if home == each.resolve() or home in each.resolve().parents]
     require(not inner, f"the result would be written over the table of {', '.join(inner)}", hint="choose another --out")
     features = None if file.features is None else read_array(inside(folder, file.features, "features"), "features")
-    return audit_tables(
-        {name: _evidence(name, each) for name, each in paths.items()},
-        {name: read_array(inside(folder, each, f"utility.{name}"), name) for name, each in file.utility.items()},
-        features=features,
-        attacks=file.audit.attacks,
-        name=file.name,
-        level=file.audit.level,
-        seed=int(given.get("seed", file.audit.seed)),
-        out=out,
-    )
+    options = AnalysisOptions(file.audit.level, int(given.get("seed", file.audit.seed)), file.release.sets)
+    worths = {name: read_array(inside(folder, each, f"utility.{name}"), name) for name, each in file.utility.items()}
+    tables = {name: _evidence(name, each) for name, each in paths.items()}
+    asked = given_tables(tables, worths, features, file.audit.attacks, file.name, options)
+    return audit_given(replace(asked, declared=declared(file.auditor, file.release)), out)
 
 
 def _evidence(name: str, path: Path) -> Evidence:
