@@ -24,7 +24,7 @@ from unittest import mock
 import numpy as np
 import torch
 import transformers
-from _results import peak
+from _results import markdown, peak, write_section
 
 import quantmis as qm
 from quantmis.audit import run
@@ -173,6 +173,40 @@ def told(found: Estimate, digits: int) -> str:
     return f"{found.value:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
 
 
+def section(folder: Path) -> str:
+    """Return what the parts that are there say, as the section of RESULTS.md."""
+    found = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    trained = [
+        f"{what}: {each['seconds']:.0f} s of processor time, peak {each['peak']:.0f} MiB."
+        for name, what in (
+            ("fine-tuned", f"LoRA on {LINES // 2} of {LINES} lines"),
+            ("gptq", f"GPTQ of 4 bits on {CALIBRATION[0]} texts of {CALIBRATION[1]} tokens"),
+            ("replicates", "The audit by two replicates"),
+        )
+        if (each := found.get(name))
+    ]
+    names = [*found.get("as-is", found.get("replicates", {}))]
+    rows = [
+        [
+            f"`{name}`",
+            *(
+                _cell(found.get("as-is", {}).get(name, {}), key)
+                for key in ("bits", "seconds", "peak", "auc", "perplexity")
+            ),
+            _cell(found.get("replicates", {}).get(name, {}), "auc"),
+        ]
+        for name in names
+        if name not in ("seconds", "peak")
+    ]
+    heads = ["version", "bits", "seconds", "peak, MiB", "AUC, as it is", "perplexity", "AUC, two replicates"]
+    return "\n\n".join([*trained, markdown(heads, rows)])
+
+
+def _cell(row: dict[str, Any], key: str) -> str:
+    value = row.get(key, "")
+    return value if isinstance(value, str) else f"{value:.2f}" if key == "bits" else f"{value:.0f}"
+
+
 def main(wheel: Path, folder: Path, *parts: str) -> None:
     folder.mkdir(exist_ok=True)
     base(wheel, folder)
@@ -186,6 +220,7 @@ def main(wheel: Path, folder: Path, *parts: str) -> None:
         if not (folder / f"{name}.json").exists():
             (folder / f"{name}.json").write_text(json.dumps(works[name](folder), indent=1))
         print(name, (folder / f"{name}.json").read_text())
+    write_section("language models as shipped", section(folder), ("torch", "transformers", "numpy"))
 
 
 if __name__ == "__main__":

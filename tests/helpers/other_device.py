@@ -14,7 +14,10 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 DEVICE = torch.device("cuda")
 
-MOVES = ("to", "cpu", "cuda", "numpy", "copy_", "item", "tolist", "__bool__", "__int__", "__float__", "__len__")
+MOVES = frozenset(
+    ("to", "cpu", "cuda", "numpy", "copy_", "item", "tolist", "_has_compatible_shallow_copy_type")
+    + ("__bool__", "__int__", "__float__", "__len__")
+)
 """What may read a tensor of another device, or takes one away from it."""
 
 PICKS = ("__getitem__", "__setitem__", "index_select")
@@ -34,16 +37,18 @@ class OtherDevice(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         words, name = dict(kwargs or {}), getattr(func, "__name__", "")
-        if func is Tensor.device.__get__:  # pyright: ignore
+        if func == Tensor.device.__get__:  # pyright: ignore
             return DEVICE if self.is_there(args[0]) else func(*args)
-        if func is Tensor.grad.__get__:  # pyright: ignore
+        if func == Tensor.grad.__get__:  # pyright: ignore
             gradient = func(*args)
             return gradient if gradient is None else self._put(gradient, self.is_there(args[0]))
-        if func is Tensor.data.__set__:  # pyright: ignore
+        if func == Tensor.data.__set__:  # pyright: ignore
             func(*args)
             return self._put(args[0], self.is_there(args[1]))
+        if name == "__deepcopy__":
+            return self._put(func(*args, **words), self.is_there(args[0]))
         if name in ("to", "cpu"):
-            return self._moved(name, func, args, words)
+            return self._moved(name, args, words)
         asked = words.pop("device", None)
         made_there = asked is not None and torch.device(asked).type == DEVICE.type
         tensors = list(self._tensors(args, words))
@@ -56,21 +61,19 @@ class OtherDevice(TorchFunctionMode):
             return output
         return tree_map(lambda each: self._put(each, True) if isinstance(each, Tensor) else each, output)
 
-    def _moved(self, name: str, func: Any, args: Any, words: dict[str, Any]) -> Any:
-        places = [each for each in (*args[1:], words.get("device")) if isinstance(each, torch.device | str)]
-        like = [each for each in args[1:] if isinstance(each, Tensor)]
-        rest = [each for each in args[1:] if not isinstance(each, torch.device | str)]
-        there = self.is_there(args[0])
-        target = there
-        if name == "cpu":
-            target = False
-        elif places:
-            target = torch.device(places[0]).type == DEVICE.type
-        elif like:
-            target = self.is_there(like[0])
-        words.pop("device", None)
-        value = args[0] if name == "cpu" or not (rest or words) else func(args[0], *rest, **words)
-        return self._put(value.clone() if value is args[0] and target != there else value, target)
+    def _moved(self, name: str, args: Any, words: dict[str, Any]) -> Tensor:
+        """Return a tensor on the device, and in the number format, that `to` or `cpu` is told."""
+        value, there = args[0], self.is_there(args[0])
+        told = [each for each in (*args[1:], *words.values()) if isinstance(each, torch.device | str | Tensor)]
+        formats = [each for each in (*args[1:], *words.values()) if isinstance(each, torch.dtype)]
+        like = next((each for each in told if isinstance(each, Tensor)), None)
+        target = there if name == "to" else False
+        if like is not None:
+            target, formats = self.is_there(like), [like.dtype]
+        elif told:
+            target = torch.device(told[0]).type == DEVICE.type
+        moved = torch.ops.aten.to.dtype(value, formats[0]) if formats and formats[0] != value.dtype else value
+        return self._put(moved.clone() if moved is value and target != there else moved, target)
 
     def _put(self, value: Any, there: bool) -> Any:
         if there:

@@ -12,6 +12,7 @@ import quantmis as qm
 from quantmis.audit.config.building import samples_of, target_of
 from quantmis.audit.config.sections import parsed
 from quantmis.data.packed import documents
+from quantmis.data.texts import read_texts
 from quantmis.data.tokens import as_context, numbers
 from quantmis.errors import UserError
 
@@ -135,6 +136,14 @@ def test_tokens_and_texts_are_not_compared(base: Path, tokens: list[list[int]], 
     np.save(tmp_path / "flat.npy", np.arange(4))
     with pytest.raises(UserError, match=r"input_ids of flat.npy is int64 of shape \[4\]"):
         qm.Task.causal_lm(base).samples(tmp_path / "flat.npy")
+
+
+def test_texts_beside_packed_ones_are_texts(base: Path, tokens: list[list[int]], tmp_path: Path):
+    packs, task = write(tmp_path / "train.jsonl", rows_of(packed(tokens), "end")), qm.Task.causal_lm(base)
+    with pytest.raises(UserError, match="prefix: 1 of its texts are among those that are audited"):
+        task.samples(packs, reference=False, prefix=qm.Texts.of([f"{TEXTS[0].lower()}<s>"]))
+    with pytest.raises(UserError, match="corpus: it is of texts, not of chats or tokens"):
+        task.samples(packs, reference=False, corpus=read_texts([packs]))
 
 
 def test_a_column_of_packed_rows_says_who_was_trained_on(base: Path, tokens: list[list[int]], tmp_path: Path):

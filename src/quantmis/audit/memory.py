@@ -89,9 +89,9 @@ def need_of(request: AuditRequest) -> MemoryNeed | None:
     task, models = request.task, request.settings.models
     if not task.is_language or task.place.type != "cpu":
         return None
-    model = shell_of(task)
-    fresh = FLOAT * _count(model)
-    target = 0 if request.target is None else _target_weights(request.target, model, fresh)
+    model, kind = shell_of(task), task.placement.format
+    fresh = _count(model) * (FLOAT if kind is None else kind.itemsize)
+    target = 0 if request.target is None else _target_weights(request.target, fresh, kind is not None)
     at_once = _tokens_at_once(model, request)
     logits = LOGITS_AT_ONCE * FLOAT * vocabulary_of(model) * min(at_once, max(1, LOGITS // vocabulary_of(model)))
     copies = [_copy(each, model, max(fresh if models else 0, target)) for each in request.settings.quantizers]
@@ -121,14 +121,13 @@ def available() -> int:
 
 def _limits(root: Path = Path("/sys/fs/cgroup")) -> Iterator[int]:
     """Yield what control groups leave, of either version."""
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    for folder, limit, used, cached in (
+        (root, "memory.max", "memory.current", "inactive_file"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
-        if (root / limit).is_file() and (root / used).is_file():
-            most = (root / limit).read_text().strip()
-            if most.isdigit():
-                yield max(0, int(most) - int((root / used).read_text()))
+        if (folder / limit).is_file() and (most := (folder / limit).read_text().strip()).isdigit():
+            words = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            yield max(0, int(most) - int((folder / used).read_text()) + int(words.get(cached, 0)))
 
 
 def require_room(request: AuditRequest) -> None:
@@ -146,9 +145,11 @@ def require_room(request: AuditRequest) -> None:
 
 def _hint(need: MemoryNeed, request: AuditRequest) -> str:
     ways = ["shorter texts (longest = 256)"]
+    if request.task.placement.dtype is None:
+        ways.append('dtype = "bfloat16", half of the weights of float32')
     if need.copies:
-        names = [each for each in request.settings.quantizers if not works_in_place(each)]
-        ways.append(f"without {names[-1].name}, which works on a copy")
+        copying = [each for each in request.settings.quantizers if _is_copied(each)]
+        ways.append(f"without {copying[-1].name}, which works on a copy")
     if need.training and not request.task.has_adapters:
         ways.append("lora_rank = 8, which trains adapters of one base, or a smaller batch_size")
     return "; ".join(ways)
@@ -163,8 +164,15 @@ def _count(model: nn.Module) -> int:
     return sum(each.numel() for each in model.parameters())
 
 
-def _target_weights(target: Target, model: nn.Module, fresh: int) -> int:
-    """Return the bytes of the weights of the target as they are held: in their own format, from a file of floats."""
+def _target_weights(target: Target, fresh: int, cast: bool) -> int:
+    """Return the bytes of the target, and of one it is compared with: of a file of floats those that it has.
+
+    `cast`: whether they are brought to another number format, in which they take `fresh` bytes.
+    """
+    return (1 + bool(target.others)) * (fresh if cast else _own_weights(target, fresh))
+
+
+def _own_weights(target: Target, fresh: int) -> int:
     if isinstance(target.weights, nn.Module):
         return sum(each.nbytes for each in target.weights.parameters())
     file = file_of(target.weights)
@@ -196,9 +204,11 @@ def _widest(model: nn.Module) -> int:
 
 def _copy(quantizer: Quantizer, model: nn.Module, weights: int) -> int:
     """Return the bytes of the copy that a method makes which does not work in place, and of its codes."""
-    if works_in_place(quantizer) or isinstance(quantizer, Identity):
-        return 0
-    return weights + _count(model)
+    return weights + _count(model) if _is_copied(quantizer) else 0
+
+
+def _is_copied(quantizer: Quantizer) -> bool:
+    return not works_in_place(quantizer) and not isinstance(quantizer, Identity)
 
 
 def _coding(quantizer: Quantizer, model: nn.Module, request: AuditRequest) -> int:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import Quantizer, method_of
 from quantmis.quantizers.checked import require_inputs, require_written
-from quantmis.quantizers.quantized import Account, Method, Quantized
+from quantmis.quantizers.identity import Identity
+from quantmis.quantizers.quantized import Account, Method, Quantized, plain
 from quantmis.quantizers.record import QuantizedLayer
 
 
@@ -96,6 +97,9 @@ def quantized_in_place(
     What is given says what `Quantizer.quantize` says of the version, without the codes of its layers. A method that
     does not take one layer at a time works on a copy, as ever. Raises `UserError` as `Quantizer.quantize` does.
     """
+    if isinstance(quantizer, Identity):
+        yield plain(method_of(quantizer), module)
+        return
     written = quantizer.written_layers(module, calibration)
     if written is None:
         yield quantizer.quantize(_on_processor(module), calibration, generator)

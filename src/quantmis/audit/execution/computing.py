@@ -1,7 +1,6 @@
 """From the weights that training reached to the rows of the tables: every model through every quantizer."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,10 +20,9 @@ from quantmis.models.probes import few_of, steadiness
 from quantmis.models.rows import LossRow, row
 from quantmis.models.task import inputs
 from quantmis.models.training import Tick, train
-from quantmis.quantizers import Identity, Quantized, Quantizer
-from quantmis.quantizers.base import method_of, needs_calibration
+from quantmis.quantizers import Quantized, Quantizer
+from quantmis.quantizers.base import needs_calibration
 from quantmis.quantizers.in_place import Originals, quantized_in_place
-from quantmis.quantizers.quantized import plain
 from quantmis.registry import spelling
 from quantmis.tables.loss_table import EXTRACTED
 from quantmis.tables.traits import VersionTraits
@@ -118,12 +116,7 @@ class _Filler:
             quantizer = self._work.quantizers[number]
             calibration = self._calibration(index) if needs_calibration(quantizer) else None
             stream = self._stream(quantizer, index, step)
-            as_it_is = isinstance(quantizer, Identity)
-            with (
-                nullcontext(plain(method_of(quantizer), module))
-                if as_it_is
-                else quantized_in_place(quantizer, module, own, calibration, stream)
-            ) as quantized:
+            with quantized_in_place(quantizer, module, own, calibration, stream) as quantized:
                 yield _Version(number, index, quantized, quantizer)
 
     def _all_at_once(self, number: int, models: dict[int, nn.Module], step: int | None) -> Iterator["_Version"]:

@@ -32,6 +32,7 @@ def _shipped(work: Work, module: nn.Module) -> Generator[nn.Module]:
     module.to(work.task.place)
     if not work.task.has_adapters:
         yield module
+        module.cpu()
         return
     learns = {each: each.requires_grad for each in module.parameters()}
     base = Originals(module)
