@@ -14,10 +14,8 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 DEVICE = torch.device("cuda")
 
-MOVES = frozenset(
-    ("to", "cpu", "cuda", "numpy", "copy_", "item", "tolist", "_has_compatible_shallow_copy_type")
-    + ("__bool__", "__int__", "__float__", "__len__")
-)
+SEEN = ("__bool__", "__int__", "__float__", "__len__", "item", "tolist", "numpy")
+MOVES = frozenset((*SEEN, "to", "cpu", "cuda", "copy_", "_has_compatible_shallow_copy_type"))
 """What may read a tensor of another device, or takes one away from it."""
 
 PICKS = ("__getitem__", "__setitem__", "index_select")

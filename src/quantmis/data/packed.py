@@ -6,7 +6,7 @@ count from 0 in each, as TRL writes them; where neither is there, a document end
 says nothing of the other part: each part is a sample of its own.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ def _beside(row: Mapping[str, Any], name: str, tokens: Row, where: str) -> Row:
     return values
 
 
-def _whole(values: Sequence[int] | np.ndarray | None, name: str, where: str) -> Row:
+def _whole(values: Any, name: str, where: str) -> Row:
     array = np.asarray(values if values is not None else [])
     if array.ndim != 1 or (len(array) and array.dtype.kind not in "iub"):
         raise UserError(f"{where}: {name} is no list of whole numbers", hint="a list of the numbers of tokens")
