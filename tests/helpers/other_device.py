@@ -55,7 +55,7 @@ class OtherDevice(TorchFunctionMode):
         if name == "numpy" and some:
             raise TypeError("a tensor of another device has no array")
         output = func(*args, **words, **({} if asked is None or made_there else {"device": asked}))
-        if name in ("numpy", "item", "tolist") or not (some or made_there):
+        if not list(self._tensors(output)) or not (some or made_there):
             return output
         return tree_map(lambda each: self._put(each, True) if isinstance(each, Tensor) else each, output)
 

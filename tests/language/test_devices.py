@@ -15,7 +15,7 @@ from quantmis.audit.execution.work import Work
 from quantmis.audit.options import AuditOptions
 from quantmis.audit.request import audit_request
 from quantmis.errors import UserError
-from quantmis.models import placement
+from quantmis.models import placement, training
 from quantmis.models.engine import Engine
 from quantmis.models.rows import forward
 from quantmis.models.secrets import Secrets
@@ -60,22 +60,23 @@ def test_on_another_device_everything_is_where_the_model_is(base: Path, samples:
     model.reading.context = 8 if form == "in windows" else model.reading.context
     calibration = x[:, 0] if x.ndim == 3 else x
     secrets = Secrets.of([qm_secret()], task_tokenizer(base))
-    expected, leaked = forward(model, x), secrets.leaked_by(model)
-    spelled = SPELLED if form == "whole" else ()
+    whole = form == "whole"
+    expected, leaked = forward(model, x), secrets.leaked_by(model) if whole else None
+    spelled = SPELLED if whole else ()
     versions = {each: version_of(model, each, calibration, x) for each in spelled}
     with OtherDevice() as other:
         model.to(DEVICE)
         assert all(map(other.is_there, model.parameters()))
         torch.testing.assert_close(forward(model, x), expected)
-        again = secrets.leaked_by(model)
+        again = secrets.leaked_by(model) if whole else None
         for each, (fingerprint, outputs) in versions.items():
             there = version_of(model, each, calibration, x)
             assert there[0] == fingerprint
             torch.testing.assert_close(there[1], outputs)
         assert all(map(other.is_there, model.parameters()))
-    assert leaked is not None
-    assert again is not None
-    np.testing.assert_array_equal(again.rank, leaked.rank)
+    if leaked is not None and again is not None:
+        np.testing.assert_array_equal(again.rank, leaked.rank)
+    assert (again is not None) == (leaked is not None) == whole
 
 
 def test_adapters_learn_and_are_quantized_on_another_device(
@@ -86,6 +87,7 @@ def test_adapters_learn_and_are_quantized_on_another_device(
     member[:, 18:] = False
     quantizers = tuple(map(QUANTIZERS.parse, ("identity", "uniform(bits=3)")))
     work = Work(task, samples, member, quantizers, 0, Engine("loop", 2, 1, 1, {}, {}))
+    monkeypatch.setattr(training, "_streams", lambda *_: None)  # a device that is not there draws no numbers
     expected = compute(work, work.job(range(2)))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert task.place == DEVICE
