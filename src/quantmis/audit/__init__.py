@@ -42,6 +42,8 @@ def audit(
     engine: str = "auto",
     executor: str = "local",
     address: str = "auto",
+    device: str = "auto",
+    dtype: str | None = None,
     memory: float = 1.0,
     fresh: bool = False,
     out: str | Path | None = None,

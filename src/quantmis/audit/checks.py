@@ -18,13 +18,14 @@ from quantmis.evidence import Evidence
 from quantmis.files import private_folder, write_atomically
 from quantmis.models import Task
 from quantmis.models.calling import line_of, message_of
+from quantmis.models.fresh import MAKE_NEW
 from quantmis.models.hugging_face import HuggingFace
 from quantmis.models.probes import FEW, few_of, require_sound, settled
-from quantmis.models.rows import forward
-from quantmis.models.task import MAKE_NEW, inputs
+from quantmis.models.rows import computed, forward
+from quantmis.models.task import inputs
 from quantmis.quantizers import Identity, Labelled, Quantized, Quantizer, Supervision
 from quantmis.quantizers.base import needs_calibration, needs_supervision
-from quantmis.quantizers.in_place import works_in_place
+from quantmis.quantizers.in_place import Originals, quantized_in_place, works_in_place
 from quantmis.quantizers.probe import require_computes
 from quantmis.registry import spelling
 
@@ -113,10 +114,13 @@ def check_quantizers(settings: Settings, task: Task, samples: Samples, trained: 
     """Put an untrained model through every quantizer and run what comes out, so that what cannot be says so now.
 
     `trained` stands for it where nothing is trained; of it no copies are made, so that methods which work in place are
-    tried when it is their turn.
+    tried when it is their turn. Of a fresh language model there are none either: they are tried in its place.
     """
     module, few = trained or task.build(0), few_of(inputs(samples))
-    for quantizer in _to_try(settings, trained is not None):
+    alone = trained is not None or task.is_language
+    if trained is None and alone:
+        _check_in_place(settings.quantizers, module.to(task.place), few)
+    for quantizer in _to_try(settings, alone):
         shown = _few_shown(quantizer, task, samples) if needs_supervision(quantizer) else few
         quantized = _tried(quantizer, module, shown)
         require_computes(spelling(quantizer), module, quantized, few.clone())
@@ -126,8 +130,20 @@ def check_quantizers(settings: Settings, task: Task, samples: Samples, trained: 
             _require_repeats(quantizer, quantized, _tried(quantizer, module, shown))
 
 
-def _to_try(settings: Settings, on_trained: bool) -> list[Quantizer]:
-    if not on_trained:
+def _check_in_place(quantizers: Sequence[Quantizer], module: nn.Module, few: Tensor) -> None:
+    """Make each version in the place of a model that there is to be only one of, and run it."""
+    originals = Originals(module.eval())
+    for quantizer in quantizers:
+        if not works_in_place(quantizer):
+            continue
+        calibration = few.clone() if needs_calibration(quantizer) else None
+        stream = torch.Generator().manual_seed(0)
+        with quantized_in_place(quantizer, module, originals, calibration, stream) as quantized:
+            computed(quantized.model, few.clone(), spelling(quantizer))
+
+
+def _to_try(settings: Settings, alone: bool) -> list[Quantizer]:
+    if not alone:
         return [*settings.quantizers, *settings.noises]
     return [each for each in settings.quantizers if not works_in_place(each) and not isinstance(each, Identity)]
 

@@ -21,7 +21,6 @@ from quantmis.audit.options import OBJECTS
 from quantmis.audit.request import AuditRequest
 from quantmis.data.samples import Samples
 from quantmis.models.engine import Engine
-from quantmis.models.training import device
 from quantmis.registry import spelling
 from quantmis.results import (
     BlindBaseline,
@@ -58,12 +57,12 @@ class Clock:
         yield
         self.seconds[stage] = round(time.perf_counter() - start, 3)
 
-    def environment(self, engine: Engine | None, collected: Collected) -> Environment:
+    def environment(self, engine: Engine | None, collected: Collected, place: torch.device) -> Environment:
         """Return what results.json says of this machine and run."""
         return Environment(
             versions={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
             machine=f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
-            device=str(device()),
+            device=str(place),
             engine=engine.describe() if engine else "nothing was trained",
             reused=sum(map(len, collected.reused)),
             started=self.started,
@@ -101,7 +100,7 @@ def document(parts: Analysed, clock: Clock) -> Results:
     refused, damaged = (engine.reasons if engine else {}), parts.collected.damaged
     return Results(
         config=_config(parts.request),
-        environment=clock.environment(engine, parts.collected),
+        environment=clock.environment(engine, parts.collected, parts.request.task.place),
         data=data,
         attacks=descriptions(settings.attacks),
         versions=versions,

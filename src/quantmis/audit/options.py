@@ -19,6 +19,8 @@ EXECUTORS = ("local", "ray")
 OBJECTS = ("quantizers", "attacks")
 """The options that may be objects in Python; in an audit file they are names."""
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("float32", "bfloat16", "float16")
 KEEP_WEIGHTS = ("all", "adapters", "none")
 CALIBRATE_ON = ("held_out", "members")
 """Where calibration samples come from: members of no model, the same for all; or of the very model, which may leak."""
@@ -81,6 +83,12 @@ class AuditOptions(Section):
     """Where: local for this machine, ray for the Ray cluster of RAY_ADDRESS."""
     address: str = "auto"
     """HOST:PORT of the Ray cluster; auto is that of RAY_ADDRESS."""
+    device: Annotated[str, OneOf(*DEVICES)] = "auto"
+    """Where models are trained, and language models quantized and scored: cpu, cuda, mps, or auto for the fastest that
+    is there."""
+    dtype: Annotated[str | None, OneOf(*DTYPES)] = None
+    """The number format of a language model's weights: float32, bfloat16 or float16; by default that of its file, and
+    float32 to train."""
     memory: float = 1.0
     """GiB that a group of models may use while it trains."""
     fresh: bool = False

@@ -71,7 +71,7 @@ def audit_request(
     Raises `UserError` for what cannot be.
     """
     _require_kinds(task, samples, target)
-    task = task.of_inputs(samples.layout)
+    task = placed(task, options).of_inputs(samples.layout)
     deepest = "indicator" if isinstance(task.loss, CausalLM) else "shadow"
     models = models_of(options, target is not None, task.has_recipe and not _forgets(target), deepest)
     _require_as_is(target, max(models))
@@ -98,6 +98,13 @@ def _require_kinds(task: Any, samples: Any, target: Any) -> None:
         ("target", target, Target | None, "qm.Target(model, members, non_members), both numbers of rows"),
     ):
         require(isinstance(each, kind), f"{name}: expected a qm.{name.title()}, got {type(each).__name__}", hint=hint)
+
+
+def placed(task: Task, options: AuditOptions) -> Task:
+    """Return the task on the device and in the number format of the options; `UserError` for one that is not there."""
+    language = isinstance(task.loss, CausalLM)
+    require(options.dtype is None or language, "dtype is for language models", hint="it is a key of a causal-lm audit")
+    return task.on(options.device, options.dtype)
 
 
 def _forgets(target: Target | None) -> bool:

@@ -28,6 +28,7 @@ from quantmis.audit.execution.planning import membership, plan, planted, scope_o
 from quantmis.audit.execution.progress import SILENT, Stages, shown_stages
 from quantmis.audit.execution.store import Store, locked
 from quantmis.audit.execution.work import Work
+from quantmis.audit.memory import require_room
 from quantmis.audit.request import AuditRequest
 from quantmis.audit.result import DOCUMENT, PAGE, AuditResult
 from quantmis.audit.target import versions
@@ -67,6 +68,7 @@ def run(request: AuditRequest, progress: bool) -> AuditResult:
 def checked(request: AuditRequest, stages: Stages = SILENT) -> tuple[AuditRequest, Bool[np.ndarray, "models samples"]]:
     """Return what is to be done and who is trained on what, once everything that could go wrong before was tried."""
     task, samples, settings = request.task, request.samples, request.settings
+    require_room(request)
     check_certificate(request)
     if request.target is not None:
         request = replace(request, target=disjoint(request.target, samples))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from quantmis.analysis import AnalysisSettings, analyse, findings
 from quantmis.analysis.agreement import agreement
@@ -199,7 +200,7 @@ def _document(given: GivenTables) -> Results:
     return sealed(
         Results(
             config=_config(given),
-            environment=clock.environment(None, Collected()),
+            environment=clock.environment(None, Collected(), torch.device("cpu")),
             data=data,
             attacks=descriptions(settings.attacks),
             versions=records,

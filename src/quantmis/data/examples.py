@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from quantmis.data.packed import BESIDE, IDS, PACKED
 from quantmis.data.turns import ASSISTANT, NoExampleError, Turn, is_list, tools_of, turns_of, worded
 from quantmis.errors import UserError, require
 from quantmis.registry import suggestion
@@ -232,16 +233,22 @@ def _shared(one: Part, two: Part) -> int:
     return at - 1 if isinstance(one, str) and at and one[at - 1] == " " else at
 
 
+def _packed(row: Mapping[str, Any]) -> str:
+    raise NoExampleError("of packed tokens, which are several documents")  # `quantmis.data.packed` reads them
+
+
 FORMS = (
     Form("chats", "messages", ("messages",), _messages, ("tools",)),
     Form("chats", "conversations", ("conversations",), _conversations, ("system", "tools")),
     Form("prompts with completions", "completion", ("prompt", "completion"), _completion, ("tools",)),
     Form("instructions", "output", ("instruction", "output"), _instruction, ("input",)),
     Form("preferred answers", "chosen", ("chosen", "rejected"), _chosen, ("prompt", "tools")),
+    Form(PACKED, IDS, (IDS,), _packed, BESIDE),
     _text("text"),
 )
 REJECTED = Form("rejected answers", "rejected", ("chosen", "rejected"), _rejected, ("prompt", "tools"))
 FORMS_HINT = (
     "known are text; messages; conversations; prompt and completion; instruction and output; chosen and rejected; "
+    "input_ids, of packed tokens; "
     'any other column by its name: column = "body"'
 )

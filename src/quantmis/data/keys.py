@@ -76,7 +76,7 @@ class Data(BaseModel):
     function: str | None = None
     """`module:load`, a function that returns x, y or quantmis.Samples(x, y)."""
     texts: str | list[str] | None = None
-    """Of a causal-lm: .txt, .jsonl, .csv or .parquet files."""
+    """Of a causal-lm: .txt, .jsonl, .csv or .parquet files; of packed tokens also .npy or .npz files."""
     target: str | None = None
     """The column that is predicted; of .npz the array, y by default."""
     target_scale: Annotated[str, _words_of(*SCALES)] = "none"

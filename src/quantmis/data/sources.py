@@ -11,7 +11,7 @@ function = "module:load"   # returns x, y or quantmis.Samples(x, y)
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +41,18 @@ BESIDE = ("prefix", "member_prefix", "corpus")
 __all__ = ["TABLES", "Data", "columns_of", "read", "read_beside", "read_samples", "read_text", "require_fitting"]
 
 
-def read_text(data: Data, folder: Path, distinct: bool, mark: str | None = None) -> Texts:
+def read_text(
+    data: Data, folder: Path, distinct: bool, mark: str | None = None, end: Callable[[], int] | None = None
+) -> Texts:
     """Return the texts of the files that lie in `folder`; `distinct`: whether one in two of them is left out once.
 
-    `mark` names the column that says who was trained on.
+    `mark` names the column that says who was trained on; `end` returns the token that ends documents of packed tokens.
     """
     require_fitting(data)
     spelled = [data.texts] if isinstance(data.texts, str) else data.texts or []
     paths = [inside(folder, each, "data.texts") for each in spelled]
-    return read_texts(paths, data.by, data.column, data.at_most, distinct=distinct, groups=data.groups, mark=mark)
+    words: dict[str, Any] = {"distinct": distinct, "groups": data.groups, "mark": mark, "end": end}
+    return read_texts(paths, data.by, data.column, data.at_most, **words)
 
 
 def read_beside(data: Data, folder: Path) -> dict[str, Texts]:

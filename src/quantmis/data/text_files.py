@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from quantmis.data.delimited import fields_of, require_text
 from quantmis.data.examples import Example, Form, NoExampleError, form_of
+from quantmis.data.packed import ARRAYS, DOCUMENTS, IDS, PACKED, documents, rows_of_arrays
 from quantmis.errors import UserError, require
 from quantmis.files import opened, unreadable
 from quantmis.registry import suggestion
@@ -19,7 +20,7 @@ LARGEST = 2**20
 """Bytes of one text; a longer line is no text but a file that went astray."""
 
 WAYS = ("line", "paragraph")
-KINDS = (".txt", ".jsonl", ".csv", ".parquet")
+KINDS = (".txt", ".jsonl", ".csv", ".parquet", *ARRAYS)
 
 EMPTY, FOREIGN, GIGANTIC = "empty", "no UTF-8", "longer than a megabyte"
 BINARY = "with NUL in them"
@@ -30,6 +31,7 @@ class TextSource:
     """Say where texts are in a file: what one is in a `.txt` file, the columns of others; `key` names it in errors.
 
     `column`: None for whichever form the columns of the file show. `mark`: the column that says who was trained on.
+    `end` returns the token that ends a document of packed tokens.
     """
 
     by: str
@@ -37,6 +39,7 @@ class TextSource:
     groups: str | None
     key: str
     mark: str | None = None
+    end: Callable[[], int] | None = None
 
     @property
     def besides(self) -> list[str]:
@@ -55,7 +58,7 @@ class Piece(NamedTuple):
     """Hold a text and the group that it is of, or why there is none.
 
     `example`: what the text is made of, where it has a prompt or turns; then `text` only tells it from others. `mark`:
-    what its row says of who was trained on it.
+    what its row says of who was trained on it. `tokens`: of a document of packed tokens, which is read as these.
     """
 
     text: str = ""
@@ -64,6 +67,7 @@ class Piece(NamedTuple):
     mark: str = ""
     example: Example | None = None
     form: str = "texts"
+    tokens: tuple[int, ...] = ()
 
 
 def stream(path: Path, source: TextSource) -> Iterator[Piece]:
@@ -74,15 +78,16 @@ def stream(path: Path, source: TextSource) -> Iterator[Piece]:
         ".jsonl": lambda: _json_lines(path, source),
         ".csv": lambda: _csv_rows(path, source),
         ".parquet": lambda: _parquet_rows(path, source),
+        **dict.fromkeys(ARRAYS, lambda: _array_rows(path, source)),
     }
     kind = path.suffix.lower()
     require(
-        kind != ".txt" or not source.besides,
-        f"{key}: {path.name} has no column {''.join(source.besides[:1])!r}: a .txt file has no columns",
+        kind not in (".txt", *ARRAYS) or not source.besides,
+        f"{key}: {path.name} has no column {''.join(source.besides[:1])!r}: a {kind} file has no columns",
         hint="columns go with .jsonl, .csv and .parquet files",
     )
     require(kind in readers, f"{key}: texts are read from {', '.join(KINDS)}, got {path.name}")
-    if kind != ".parquet":
+    if kind not in (".parquet", *ARRAYS):
         require_text(path, key)
     try:
         yield from readers[kind]()
@@ -158,6 +163,24 @@ def _piece(row: Mapping[str, Any], form: Form, path: Path, source: TextSource) -
     return piece._replace(group=group, mark=mark, form=form.title)
 
 
+def _pieces(row: Mapping[str, Any], form: Form, path: Path, source: TextSource, number: int) -> Iterator[Piece]:
+    """Yield the text of a row, or the documents of one of packed tokens."""
+    if form.title != PACKED:
+        yield _piece(row, form, path, source)
+        return
+    group = "" if source.groups is None else _named(row.get(source.groups), source.groups, path, source.key)
+    mark = "" if source.mark is None else spelled(row.get(source.mark))
+    end = None if source.end is None else source.end()
+    for tokens in documents(row, end, f"{source.key}: row {number} of {path.name}"):
+        yield Piece(" ".join(map(str, tokens)), "", group, mark, None, DOCUMENTS, tokens)
+
+
+def _array_rows(path: Path, source: TextSource) -> Iterator[Piece]:
+    form = source.form([IDS], path)
+    for number, row in enumerate(rows_of_arrays(path, source.key), 1):
+        yield from _pieces(row, form, path, source, number)
+
+
 def _of_example(example: Example) -> Piece:
     why = [piece.why for piece in map(_cleaned, example.strings()) if piece.why not in ("", EMPTY)]
     whole = str(example)
@@ -191,7 +214,7 @@ def _json_lines(path: Path, source: TextSource) -> Iterator[Piece]:
             raise UserError(f"{key}: line {number} of {path.name} is no JSON: {error}") from error
         require(isinstance(record, dict), f"{key}: line {number} of {path.name} is no JSON object")
         form = form or source.form([str(name) for name in record], path)
-        yield _piece(record, form, path, source)
+        yield from _pieces(record, form, path, source, number)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -233,9 +256,9 @@ def _parquet_rows(path: Path, source: TextSource) -> Iterator[Piece]:
             names = file.schema_arrow.names
             form = source.form(names, path)
             columns = [*dict.fromkeys((*form.columns(names), *source.besides))]
-            for batch in file.iter_batches(batch_size=1024, columns=columns):
-                for row in batch.to_pylist():
-                    yield _piece(row, form, path, source)
+            rows = (row for batch in file.iter_batches(batch_size=1024, columns=columns) for row in batch.to_pylist())
+            for number, row in enumerate(rows, 1):
+                yield from _pieces(row, form, path, source, number)
     except (ValueError, arrow.ArrowException) as error:
         why = (str(error) or "it is damaged").splitlines()[0]
         raise UserError(f"{key}: {path.name} is no Parquet file: {why}") from error

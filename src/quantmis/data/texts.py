@@ -8,7 +8,7 @@ bytes that are no UTF-8, a line of a megabyte) is left out, counted, and said in
 
 import heapq
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,8 @@ class Texts:
 
     `groups`: the document that each is part of, where that is known. `examples`: what texts with a prompt or with turns
     are made of, where there are any; such a text is only what tells the example from others. `marks`: what the column
-    that says who was trained on holds for each.
+    that says who was trained on holds for each. `tokens`: of each, where they came packed as such; those below 0 are
+    context (`quantmis.data.tokens`), and a text is then only what tells documents apart.
 
     >>> texts = Texts.of(["to be", "or not to be"])
     >>> texts.names, len(texts)
@@ -43,6 +44,7 @@ class Texts:
     groups: tuple[str, ...] | None = None
     examples: tuple[Example | None, ...] | None = None
     marks: tuple[str, ...] | None = None
+    tokens: tuple[tuple[int, ...], ...] | None = None
 
     @classmethod
     def of(cls, texts: Sequence[str], groups: Sequence[str] | None = None) -> "Texts":
@@ -69,21 +71,23 @@ def read_texts(
     key: str = "data.texts",
     groups: str | None = None,
     mark: str | None = None,
+    end: Callable[[], int] | None = None,
 ) -> Texts:
     """Return at most `at_most` texts of each file, in their order, without those that are there twice.
 
     `by` says what a text of a `.txt` file is, "line" or "paragraph"; `column` names that of other files, whose columns
     else say what they hold. `mark` names the column that says who was trained on, whose sides are apart. `distinct`:
     whether a text that stands in two files is one too; else only one that stands in a file twice. `key` names the files
-    in errors. `groups` names the column or key of the document that a text is part of; `.txt` files have none. Raises
-    `UserError` for files that are not there, of another kind, or without texts, and for a text of no group.
+    in errors. `groups` names the column or key of the document that a text is part of; `.txt` files have none. `end`
+    returns the token that ends a document of packed tokens (`quantmis.data.packed`), asked where there are some.
+    For files that are not there, of another kind, or without texts, and for a text of no group it raises `UserError`.
     """
     require(by in WAYS, f"{key}: by must be one of {', '.join(WAYS)}, got {by!r}", hint=suggestion(by, WAYS))
     require(at_most > 0, f"{key}: at_most must be positive, got {at_most}")
     names = [printable(Path(path).name) for path in paths]
     require(names, f"{key}: name at least one file")
     require(len(set(names)) == len(names), f"{key}: two files have one name", hint="the report tells texts by it")
-    source = TextSource(by, column, groups, key, mark)
+    source = TextSource(by, column, groups, key, mark, end)
     files = [_kept_texts(Path(path), source, at_most, seed) for path in paths]
     for each in files:
         require(each.texts, f"{key}: there is no text in {_note(each)}", hint="a text on each line, in UTF-8")
@@ -132,6 +136,7 @@ def _distinct(files: Sequence[_Kept], everywhere: bool, source: TextSource) -> T
             names.append(f"{file.name}:{place}")
         notes.append(_note(file))
     examples = tuple(piece.example for piece in pieces)
+    _require_one_kind(pieces, source)
     return Texts(
         tuple(piece.text for piece in pieces),
         tuple(names),
@@ -139,6 +144,16 @@ def _distinct(files: Sequence[_Kept], everywhere: bool, source: TextSource) -> T
         None if source.groups is None else tuple(piece.group for piece in pieces),
         examples if any(examples) else None,
         None if source.mark is None else tuple(piece.mark for piece in pieces),
+        tuple(piece.tokens for piece in pieces) if pieces and pieces[0].tokens else None,
+    )
+
+
+def _require_one_kind(pieces: Sequence[Piece], source: TextSource) -> None:
+    packed = sum(bool(piece.tokens) for piece in pieces)
+    require(
+        packed in (0, len(pieces)),
+        f"{source.key}: {packed} of {len(pieces)} texts are packed tokens, and the others are not",
+        hint="members and non-members must be read alike: give both as tokens, or both as texts",
     )
 
 

@@ -24,7 +24,7 @@ from quantmis.models.per_sample import CHUNK
 from quantmis.models.recipe import Recipe
 from quantmis.models.streams import restoring
 from quantmis.models.task import Task, inputs
-from quantmis.models.training import Training, device, train
+from quantmis.models.training import Training, train
 
 MEMORY = 2**30
 """Bytes that one group of models may use while it trains, where nothing is said."""
@@ -37,6 +37,9 @@ HEAVY = 5e11
 
 PAIR = 2
 """Models of a group that are trained one by one."""
+
+SHARING = 4
+"""Models of a group that learn adapters of one base, which is in memory once."""
 
 TRIED = 32
 STEPS = 8
@@ -94,6 +97,8 @@ def choose_engine(task: Task, samples: Samples, models: int, kind: str = "auto",
     if not isinstance(recipe, Recipe):
         require(kind in ("auto", "loop"), f"engine {kind!r}: a recipe that is a function trains models one by one")
         return engine_of("loop", task, samples, models, {}, {"stacked": "the recipe is a function of your own"}, memory)
+    if task.shares_base and kind == "auto":
+        return engine_of("loop", task, samples, models, {}, {"stacked": "the models share a base"}, memory)
     probe = _probe(task, samples, models)
     reasons = {each: why for each in _together(task) if (why := _why_not(probe, recipe, each)) is not None}
     require(kind not in reasons, f"engine {kind!r} cannot train this model: {reasons.get(kind)}", hint="engine='auto'")
@@ -117,7 +122,9 @@ def engine_of(
     memory: int | None,
 ) -> Engine:
     """Return the engine of a kind that is known to train this model: how many models at once, in how many processes."""
-    one = device().type != "cpu"
+    one = task.place.type != "cpu"
+    if kind == "loop" and task.shares_base:
+        return Engine(kind, min(SHARING, models), 1, cores(), seconds, reasons)
     if kind == "loop":
         workers = 1 if one else min(cores(), models // 2)
         return Engine(kind, PAIR, workers, max(1, cores() // workers), seconds, reasons)
@@ -158,7 +165,7 @@ def _why_not(probe: Training, recipe: Recipe, kind: str) -> str | None:
     two = _first(probe, PAIR)
     return trial.why_not(
         two.task,
-        lambda: [module.to(device()).train() for module in two.modules()],
+        lambda: [module.to(two.task.place).train() for module in two.modules()],
         x,
         y,
         next(two.batches(recipe)),
@@ -177,7 +184,7 @@ def _seconds(probe: Training, recipe: Recipe, kind: str, apart: bool, steps: int
     is divided by the cores. What the threads of one process take together depends on what else the machine does, and
     is left out of account.
     """
-    if device().type != "cpu":
+    if probe.task.place.type != "cpu":
         return _step(probe, recipe, kind, time.perf_counter, cores())
     alone = _step(_first(probe, PAIR) if kind == "loop" else probe, recipe, kind, time.process_time, 1)
     return alone / cores() + START / steps if apart and cores() > 1 else alone

@@ -118,6 +118,7 @@ class HuggingFace:
                 model, info = kind.from_pretrained(self.place, config=config, **options)
                 problems = _problems(info) if whole else []
                 require(not problems, f"{self.place} does not hold the whole model: {_few(problems)}", hint=WHOLE)
+                model.is_as_saved = not _problems(info)
             else:
                 model = kind.from_config(config, trust_remote_code=False)
         return self._plain(model if whole else model.float())

@@ -48,7 +48,8 @@ class Reading:
     """Hold how a model reads texts, at most `context` tokens at once, and what it is reading: windows of `texts` texts.
 
     `shows_logits`: its outputs are logits, not statistics. `in_parts`: logits are computed a part at a time, from what
-    the model below its head returned, `below`; `wants_parts`: whether they are now.
+    the model below its head returned, `below`; `wants_parts`: whether they are now. `home`: the device that the texts
+    came from, which what is made of them goes back to.
     """
 
     context: int | None
@@ -56,6 +57,7 @@ class Reading:
     wants_parts: bool = False
     shows_logits: bool = False
     texts: int = 0
+    home: torch.device | None = None
     windows: Tensor | None = None
     surprise: Tensor | None = None
     below: Any = None
@@ -122,8 +124,10 @@ def _windows(module: Any, arguments: tuple[Tensor, ...], words: dict[str, Any]) 
 
     Tokens that are context alone (`quantmis.data.tokens`) are read as any other; their sign says that none is scored.
     """
-    tokens, reading, surprise = arguments[0].long(), module.reading, words.pop("surprise", None)
-    reading.texts = len(tokens)
+    reading, place = module.reading, module.get_input_embeddings().weight.device
+    tokens, surprise = arguments[0].to(place).long(), words.pop("surprise", None)
+    surprise = None if surprise is None else surprise.to(place)
+    reading.texts, reading.home = len(tokens), arguments[0].device
     if tokens.ndim == 3:
         surprise = tokens[:, SURPRISE] if tokens.shape[1] > SURPRISE and not module.training else None
         tokens = tokens[:, OWN] if module.training else _in_turn(tokens)
@@ -158,9 +162,9 @@ def windows(tokens: Tensor, context: int | None) -> Tensor:
     longest = tokens.shape[1]
     if context is None or longest <= context:
         return tokens.unsqueeze(1)
-    starts = torch.arange(0, longest - 1, context - 1)
+    starts = torch.arange(0, longest - 1, context - 1, device=tokens.device)
     filled = nn.functional.pad(tokens, (0, int(starts[-1]) + context - longest), value=PADDING)
-    return filled[:, starts[:, None] + torch.arange(context)]
+    return filled[:, starts[:, None] + torch.arange(context, device=tokens.device)]
 
 
 def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
@@ -169,11 +173,11 @@ def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
     tokens, reading.windows = reading.windows, None
     surprise, reading.surprise = reading.surprise, None
     if reading.shows_logits:
-        return logits
+        return logits.to(reading.home)
     target = nn.functional.pad(tokens[..., 1:], (0, 1), value=PADDING)
     if module.training:
         logits = logits.unflatten(0, tokens.shape[:2]).float()
-        return loss_of_texts(log_probability(logits, target.clamp(min=0)), target)[:, None]
+        return loss_of_texts(log_probability(logits, target.clamp(min=0)), target)[:, None].to(reading.home)
     if reading.wants_parts:
         log_p, standard = _by_token_in_parts(module, logits, tokens, target)
     else:
@@ -185,7 +189,7 @@ def _statistics(module: Any, arguments: tuple[Any, ...], output: Any) -> Tensor:
         parts.append(calibrated(log_p[:texts], surprise)[:, None])
     if losses.shape[1] >= SURPRISE:
         parts.append(losses[:, SURPRISE - 1 :].mean(1, keepdim=True))
-    return torch.cat(parts, dim=1)
+    return torch.cat(parts, dim=1).to(reading.home)
 
 
 def _by_token_in_parts(module: Any, last: Tensor, tokens: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,9 @@ The adapters are put into a fresh language model before it is trained and merged
 quantized and attacked is the merged model, as it is shipped.
 """
 
+import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,19 +37,34 @@ def adapted(model: nn.Module, rank: int, alpha: float) -> nn.Module:
         return _peft().inject_adapter_in_model(config, model)
 
 
+def sharing(model: nn.Module, shared: Iterable[nn.Parameter]) -> nn.Module:
+    """Return a copy of a model of which the parameters in `shared` are those of the model itself."""
+    return copy.deepcopy(model, {id(each): each for each in shared})
+
+
+def without_adapters(model: nn.Module) -> nn.Module:
+    """Return the model that adapters were put on, with the very weights that it has under them."""
+    return _taken_out(sharing(model, model.parameters()), merges=False)
+
+
 @torch.no_grad()
 def merged(model: nn.Module) -> nn.Module:
     """Add what adapters learnt to the weights of their layers and take the adapters out, in place."""
+    return _taken_out(model, merges=True).requires_grad_(True)
+
+
+def _taken_out(model: nn.Module, merges: bool) -> nn.Module:
     from peft.tuners.lora import LoraLayer
 
     adapters = {name: part for name, part in model.named_modules() if isinstance(part, LoraLayer)}
     for name, part in adapters.items():
-        part.merge()
+        if merges:
+            part.merge()
         parent, _, own = name.rpartition(".")
         setattr(model.get_submodule(parent), own, part.get_base_layer())
     if hasattr(model, "peft_config"):
         del model.peft_config
-    return model.requires_grad_(True)
+    return model
 
 
 def with_adapter(model: nn.Module, folder: Path, *bases: Path | None) -> nn.Module:

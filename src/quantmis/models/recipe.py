@@ -1,5 +1,6 @@
 """How one model is trained: the hyper-parameters of mini-batch descent."""
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
@@ -147,3 +148,10 @@ def _fraction(name: str, value: float) -> None:
 
 def _require_known(name: str, value: str, choices: tuple[str, ...]) -> None:
     require(value in choices, f"unknown {name} {value!r}", hint=f"known: {', '.join(choices)}")
+
+
+def place_of(function: Any) -> str:
+    """Return where a function is defined, or what a partial or an object that is called is one of."""
+    inner = function.func if isinstance(function, functools.partial) else function
+    definition = inner if hasattr(inner, "__qualname__") else type(inner)
+    return f"{definition.__module__}:{definition.__qualname__}"

@@ -14,7 +14,6 @@ from quantmis.models.probes import FEW, require_alone
 from quantmis.models.recipe import Recipe
 from quantmis.models.rows import computed, row_of
 from quantmis.models.task import Task, inputs
-from quantmis.models.training import device
 
 ADDRESS = ("rehearsal", "weights")
 NO_LOSS = "scale the inputs and the targets, or lower the learning rate"
@@ -26,20 +25,25 @@ def rehearse(task: Task, samples: Samples, members: int, seed: int = 0) -> None:
     By a `Recipe` it takes a step on a whole batch and one on as many samples as the last of an epoch has; a function
     of the user's own trains in one piece, and is not tried. Nothing that the user gave changes.
     """
-    module = task.trainable_module(seeds.integer(seed, *ADDRESS))
     x, y = inputs(samples), task.loss.targets(samples.y)
     with streams.restoring():
-        if isinstance(task.recipe, Recipe):
-            if task.recipe.dp is not None:
-                require_separable(module, x[:FEW])
-            trainer = _Trainer(task, task.recipe, module.to(device()).train())
-            for size in batch_sizes(task.recipe, members):
-                rows = torch.from_numpy(np.arange(size) % len(samples))
-                trainer.step(x[rows].to(device()), y[rows].to(device()))
+        _train(task, x, y, members, seed)
         fresh = task.build(seeds.integer(seed, *ADDRESS))
         outputs = computed(fresh, x, "a fresh model", task.samples_at_once)
         row_of(outputs, task.loss, y, name="a fresh model")
         require_alone("the model", fresh, task, x, outputs)
+
+
+def _train(task: Task, x: Tensor, y: Tensor, members: int, seed: int) -> None:
+    """Take the steps of a model that is gone before the next one is made."""
+    module = task.trainable_module(seeds.integer(seed, *ADDRESS))
+    if isinstance(task.recipe, Recipe):
+        if task.recipe.dp is not None:
+            require_separable(module, x[:FEW])
+        trainer = _Trainer(task, task.recipe, module.to(task.place).train())
+        for size in batch_sizes(task.recipe, members):
+            rows = torch.from_numpy(np.arange(size) % len(x))
+            trainer.step(x[rows].to(task.place), y[rows].to(task.place))
 
 
 def batch_sizes(recipe: Recipe, members: int) -> list[int]:

@@ -1,8 +1,6 @@
 """What is audited: a model, the loss it was trained with, and the recipe that trains it."""
 
 import copy
-import functools
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +13,7 @@ from torch.nn import functional
 from torch.nn.parameter import is_lazy
 
 from quantmis.data.samples import Samples
-from quantmis.data.secrets import DRAWN, read_secrets
+from quantmis.data.secrets import DRAWN, Secret, read_secrets
 from quantmis.data.several import Layout
 from quantmis.data.texts import AT_MOST, Texts, read_texts
 from quantmis.errors import UserError, require
@@ -23,19 +21,19 @@ from quantmis.models import lora
 from quantmis.models.calling import users_errors
 from quantmis.models.causal_lm import CausalLM
 from quantmis.models.certificate import Certificate
+from quantmis.models.fresh import require_new
 from quantmis.models.hugging_face import CAUSAL_LM, HuggingFace
 from quantmis.models.losses import CrossEntropy, Loss, as_loss
 from quantmis.models.outputs import Outputs
-from quantmis.models.recipe import Recipe
+from quantmis.models.placement import Placement
+from quantmis.models.recipe import Recipe, place_of
 from quantmis.models.secrets import Secrets
 from quantmis.models.several import taking
 from quantmis.models.text_forms import MoreForms
 from quantmis.models.texts import samples_of, tokenizer_at
+from quantmis.models.tokenizers import Tokens
 
 Train = Callable[[nn.Module, Samples, torch.Generator], nn.Module]
-MAKE_NEW = "build the model inside of the function: def make(): return MyModel(...); or return copy.deepcopy(model)"
-_built = weakref.WeakSet[nn.Module]()
-"""The modules with weights of every model that this process was given and that still exist."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,7 @@ class Task:
     has_recipe: bool = True
     samples_at_once: int | None = None
     certificate: Certificate | None = None
+    placement: Placement = field(default_factory=Placement)
     layout: Layout | None = field(init=False, default=None)
     """How samples of several inputs are divided, which an audit takes from the samples."""
 
@@ -89,6 +88,7 @@ class Task:
         object.__setattr__(self, "has_recipe", recipe is not None)
         object.__setattr__(self, "name", name or getattr(model, "__name__", type(model).__name__))
         object.__setattr__(self, "samples_at_once", samples_at_once)
+        object.__setattr__(self, "placement", Placement())
         object.__setattr__(self, "certificate", certificate)
         require(
             certificate is None or not isinstance(recipe, Recipe),
@@ -160,21 +160,30 @@ class Task:
         """
         maker = self._language_model("samples of texts")
         paths = [texts] if isinstance(texts, str | Path) else texts
+        read_with = tokenizer_at(tokenizer or maker.place)
         if not isinstance(paths, Texts):
-            paths = read_texts(paths, by, column, at_most, seed, distinct, "texts", groups)
+            end = lambda: Tokens(read_with).end_token  # noqa: E731
+            paths = read_texts(paths, by, column, at_most, seed, distinct, "texts", groups, end=end)
         has_base = reference and maker.starts_from_weights
         model = self.build(0) if has_base else self.empty()
         base = model if has_base else None
         more = MoreForms(prefix, member_prefix, corpus, neighbours)
-        return samples_of(paths, tokenizer_at(tokenizer or maker.place), model, base, longest, loss_on, more)
+        return samples_of(paths, read_with, model, base, longest, loss_on, more)
 
-    def secrets(self, file: str | Path, *, alternatives: int = DRAWN, tokenizer: str | Path | None = None) -> Secrets:
+    def secrets(
+        self,
+        file: "str | Path | Sequence[Secret]",
+        *,
+        alternatives: int = DRAWN,
+        tokenizer: str | Path | None = None,
+    ) -> Secrets:
         """Return the secrets of a file for `qm.Target(secrets=)`: see `quantmis.data.secrets`.
 
-        `alternatives`: how many are drawn of a secret with a pattern. `tokenizer`: as of `samples`.
+        Or such as `quantmis.data.entities.entity_secrets` finds. `alternatives`: how many are drawn of a secret with a
+        pattern. `tokenizer`: as of `samples`.
         """
         maker = self._language_model("secrets")
-        read = read_secrets(Path(file), "secrets.file", alternatives)
+        read = read_secrets(Path(file), "secrets.file", alternatives) if isinstance(file, str | Path) else tuple(file)
         return Secrets.of(read, tokenizer_at(tokenizer or maker.place))
 
     def _language_model(self, what: str) -> HuggingFace:
@@ -189,6 +198,7 @@ class Task:
         with torch.random.fork_rng(devices=[]), users_errors("the function that makes a model failed"):
             torch.manual_seed(seed)
             module = self.model()
+        module = self._formatted(module)
         if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
             hint = "the function ends with: return MyModel(...)"
             raise UserError(f"model: expected it to return a torch.nn.Module, got {_a(module)}", hint=hint)
@@ -199,7 +209,7 @@ class Task:
             hint="give the sizes: nn.Linear(64, 10) for nn.LazyLinear(10); or call the model once in the function "
             "that makes it",
         )
-        _require_new(module)
+        require_new(module)
         return taking(module, self.layout)
 
     def empty(self) -> nn.Module:
@@ -215,6 +225,21 @@ class Task:
         object.__setattr__(other, "layout", layout)
         return other
 
+    def _formatted(self, module: Any) -> Any:
+        kind = self.placement.format
+        return module.to(kind) if kind is not None and isinstance(module, nn.Module) else module
+
+    @property
+    def place(self) -> torch.device:
+        """The device that models are trained on, and language models are quantized and scored on."""
+        return self.placement.place
+
+    def on(self, device: str = "auto", dtype: str | None = None) -> "Task":
+        """Return the task on a device and in a number format: see `quantmis.models.placement.Placement`."""
+        other = copy.copy(self)
+        object.__setattr__(other, "placement", Placement(device, dtype))
+        return other
+
     def with_recipe(self, recipe: Recipe | Train) -> "Task":
         """Return the task with another recipe."""
         other = copy.copy(self)
@@ -223,7 +248,21 @@ class Task:
 
     def trainable_module(self, seed: int) -> nn.Module:
         """Return what is trained: a fresh module, with adapters where the recipe asks for them."""
-        module = self.build(seed)
+        return self._with_adapters(self.build(seed), seed)
+
+    def trainable_modules(self, seeds: Sequence[int], beside: nn.Module | None = None) -> list[nn.Module]:
+        """Return what is trained, one for each of `seeds`; where they learn adapters of weights that are there, of one.
+
+        `beside`: one that was trained, on whose base they are put.
+        """
+        if not self.shares_base or not seeds:
+            return [self.trainable_module(seed) for seed in seeds]
+        base = self.build(seeds[0]) if beside is None else lora.without_adapters(beside)
+        if not getattr(base, "is_as_saved", False):  # what its files lack is drawn anew by each seed
+            return [self.trainable_module(seed) for seed in seeds]
+        return [self._with_adapters(lora.sharing(base, base.parameters()), seed) for seed in seeds]
+
+    def _with_adapters(self, module: nn.Module, seed: int) -> nn.Module:
         if self._rank is None or not isinstance(self.recipe, Recipe):
             return module
         with torch.random.fork_rng(devices=[]):
@@ -234,6 +273,11 @@ class Task:
         """Return what was trained as it is shipped: adapters become part of the weights, in a copy."""
         return module if self._rank is None else lora.merged(copy.deepcopy(module))
 
+    def copied(self, module: nn.Module) -> nn.Module:
+        """Return a copy of a model in training, as it is now; what does not learn in adapted models is not copied."""
+        frozen = [each for each in module.parameters() if not each.requires_grad] if self.has_adapters else []
+        return lora.sharing(module, frozen)
+
     @property
     def is_certified(self) -> bool:
         """Whether the training guarantees differential privacy, by its recipe or as it is declared."""
@@ -243,6 +287,16 @@ class Task:
     def has_adapters(self) -> bool:
         """Whether low-rank adapters are what is trained."""
         return self._rank is not None
+
+    @property
+    def is_language(self) -> bool:
+        """Whether it is of a causal language model of transformers, of which there is one copy in memory."""
+        return isinstance(self.model, HuggingFace) and isinstance(self.loss, CausalLM)
+
+    @property
+    def shares_base(self) -> bool:
+        """Whether models differ by adapters alone, of weights that all start from."""
+        return self.has_adapters and isinstance(self.model, HuggingFace) and self.model.starts_from_weights
 
     @property
     def _rank(self) -> int | None:
@@ -263,37 +317,12 @@ class Task:
         """Return the recipe as results.json holds it."""
         if isinstance(self.recipe, Recipe):
             return self.recipe.as_dict()
-        return {"function": _name(self.recipe)}
+        return {"function": place_of(self.recipe)}
 
 
 def inputs(samples: Samples) -> Tensor:
     """Return the inputs as a tensor; those that another process holds for reading only are copied."""
     return torch.from_numpy(np.require(samples.x, requirements="W"))
-
-
-def _require_new(module: nn.Module) -> None:
-    """Raise `UserError` where a part of `module` that has weights was part of a model before."""
-    parts = {name: part for name, part in module.named_modules() if _weights(part)}
-    again = [f"{name}.{_weights(part)[0]}".lstrip(".") for name, part in parts.items() if part in _built]
-    require(
-        not again,
-        f"model: it returns the same weights again, so models would not be trained apart: {', '.join(again[:1])} is "
-        "shared with a model that it returned before",
-        hint=MAKE_NEW,
-    )
-    _built.update(parts.values())
-
-
-def _weights(part: nn.Module) -> list[str]:
-    """Return the names of the tensors that a module has itself, not in its parts."""
-    return [name for name, _ in [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]]
-
-
-def _name(function: Any) -> str:
-    """Return where a function is defined, or what a partial or an object that is called is one of."""
-    inner = function.func if isinstance(function, functools.partial) else function
-    definition = inner if hasattr(inner, "__qualname__") else type(inner)
-    return f"{definition.__module__}:{definition.__qualname__}"
 
 
 def _a(thing: object) -> str:

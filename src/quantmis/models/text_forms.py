@@ -83,8 +83,8 @@ def _require_apart(texts: Texts, more: MoreForms) -> None:
     for name, others in (("prefix", more.prefix), ("member_prefix", more.member_prefix), ("corpus", more.corpus)):
         both = set() if others is None else audited & set(others.texts)
         require(not both, f"{name}: {len(both)} of its texts are among those that are audited", hint=hint)
-        plain = others is None or others.examples is None
-        require(plain, f"{name}: it is of texts, not of chats", hint="write them into a .txt file")
+        plain = others is None or (others.examples is None and others.tokens is None)
+        require(plain, f"{name}: it is of texts, not of chats or tokens", hint="write them into a .txt file")
     if more.member_prefix is not None:
         without = "member_prefix: con_recall compares it with texts that the model never saw, and there are none"
         require(more.prefix is not None, without, hint='prefix = "never-seen.txt" names them')

@@ -16,6 +16,7 @@ from quantmis.data.tokens import numbers
 from quantmis.errors import require
 from quantmis.models.chats import Reading, reading_of
 from quantmis.models.language import context_of, vocabulary_of
+from quantmis.models.packed import PackedReading, decoded
 from quantmis.models.rows import forward
 from quantmis.models.text_forms import LONGEST, NO_MORE, MoreForms, filled, with_more
 from quantmis.models.tokenizers import tokenizer_at
@@ -50,7 +51,11 @@ def samples_of(
     context = context_of(model.config)
     limit = longest or max(LONGEST, context or 0)
     require(limit >= FEWEST_TOKENS, f"longest: expected at least {FEWEST_TOKENS} tokens, got {limit}")
-    reading = reading_of(texts, tokenizer, loss_on)
+    if texts.tokens is None:
+        reading = reading_of(texts, tokenizer, loss_on)
+    else:
+        _require_known(texts.tokens, model)  # or they have no letters
+        reading, texts = PackedReading(texts, tokenizer, loss_on), decoded(texts, tokenizer)
     _require_known(reading.rows, model)
     has_scored = [row for row, tokens in enumerate(reading.rows) if _scored(tokens[:limit]) > 0]
     hint = "a text needs a token to read and one to predict; longest = 4096 reads more of each"
@@ -63,7 +68,7 @@ def samples_of(
     notes = [
         *texts.notes,
         *notes,
-        *_notes(len(texts) - len(has_scored), cut, limit, texts.examples is not None),
+        *_notes(len(texts) - len(has_scored), cut, limit, texts.examples is not None or texts.tokens is not None),
         *reading.notes,
         *_context(tokens),
     ]
@@ -78,6 +83,7 @@ def _require_loss_on(texts: Texts, loss_on: str | None) -> None:
         return
     require(loss_on in LOSS_ON, f"loss_on: unknown {loss_on!r}", hint=suggestion(loss_on, LOSS_ON))
     divided = texts.examples is not None and all(texts.examples)
+    divided = divided or any(min(row) < 0 for row in texts.tokens or ())
     require(
         loss_on == ALL or divided,
         f'loss_on = "{COMPLETION}": nothing says what of these texts is the completion',
@@ -107,7 +113,9 @@ def _require_known(tokens: Sequence[Sequence[int]], model: nn.Module) -> None:
     )
 
 
-def _with_lowercase(reading: Reading, rows: list[int], tokens: list[list[int]], limit: int) -> np.ndarray:
+def _with_lowercase(
+    reading: Reading | PackedReading, rows: list[int], tokens: list[list[int]], limit: int
+) -> np.ndarray:
     """Return tokens [texts, longest], or [texts, 2, longest] with those in lower case where any text has capitals."""
     lower = reading.lower()
     if lower is None:

@@ -62,13 +62,13 @@ class Training:
 
     def modules(self) -> list[nn.Module]:
         """Return the freshly initialised models."""
-        return [
-            self.task.trainable_module(seeds.integer(self.seed, "shadow", index, "weights")) for index in self.indices
-        ]
+        return self.task.trainable_modules(
+            [seeds.integer(self.seed, "shadow", index, "weights") for index in self.indices]
+        )
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         """Return inputs and targets on the device that trains."""
-        place = device()
+        place = self.task.place
         return inputs(self.samples).to(place), self.task.loss.targets(self.samples.y).to(place)
 
     def batches(self, recipe: Recipe) -> Iterator[Tensor]:
@@ -96,11 +96,6 @@ class Training:
         return members if self.repeats is None else np.repeat(members, self.repeats[members])
 
 
-def device() -> torch.device:
-    """Return the GPU where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def train(training: Training, tick: Tick = lambda done: None, keep: Keep | None = None) -> list[nn.Module]:
     """Return the trained models, on the CPU, with the adapters that they were trained by beside their weights.
 
@@ -120,7 +115,7 @@ def train(training: Training, tick: Tick = lambda done: None, keep: Keep | None 
 
 
 def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None) -> list[nn.Module]:
-    modules = [module.to(device()).train() for module in training.modules()]
+    modules = [module.to(training.task.place).train() for module in training.modules()]
     x, y = training.tensors()
     own = _streams(training, modules[0], x, y)
     together = training.kind != "loop"
@@ -140,7 +135,8 @@ def _by_recipe(training: Training, recipe: Recipe, tick: Tick, keep: Keep | None
         schedule.step()
         tick(len(modules))
         if keep is not None and step in training.checkpoints:
-            keep(step, [copy.deepcopy(module).cpu() for module in group.modules()])
+            copies = [training.task.copied(module) for module in group.modules()]
+            keep(step, copies if training.task.shares_base else [module.cpu() for module in copies])
     return [module.cpu() for module in group.modules()]
 
 

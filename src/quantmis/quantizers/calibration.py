@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from quantmis.data.tokens import PADDING
 from quantmis.models.language import showing_logits, tokens_with_logits
+from quantmis.models.placement import in_double
 from quantmis.models.precision import computing
 from quantmis.quantizers import layers as part
 
@@ -36,7 +37,7 @@ def hessian(model: nn.Module, name: str, inputs: Tensor) -> Float[Tensor, "group
     counts: list[int] = []
 
     def look(module: nn.Module, arguments: tuple[Any, ...]) -> None:
-        rows = columns(module, arguments[0].detach(), tokens_read(model)).double()
+        rows = in_double(columns(module, arguments[0].detach(), tokens_read(model)))
         moments.append(rows.transpose(1, 2) @ rows)
         counts.append(rows.shape[1])
 

@@ -16,6 +16,7 @@ from jaxtyping import Float, Integer, Real
 from torch import Tensor, nn
 
 from quantmis.errors import require
+from quantmis.models.placement import with_doubles
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import Change, Generators, Quantizer
 from quantmis.quantizers.record import QuantizedLayer, as_matrix, from_matrix
@@ -77,7 +78,7 @@ class Codebook(Quantizer):
     def code(self, name: str, weights: list[Tensor], output_axis: int) -> list[QuantizedLayer]:
         """Return the record of the layer `name` for each of the models that `weights` are of."""
         axis = output_axis if self.per == "channel" else None
-        stack = torch.stack([as_matrix(weight.detach().float(), axis) for weight in weights])
+        stack = torch.stack([as_matrix(with_doubles(weight.detach()).float(), axis) for weight in weights])
         columns = stack.shape[2]
         size = min(self.group_size or columns, columns)
         pieces = [piece for piece in stack.split([columns - columns % size, columns % size], dim=2) if piece.numel()]

@@ -5,6 +5,7 @@ be no copy. Here a method that takes one layer at a time writes each into the mo
 and forgotten, and the weights that were there are read back from a file.
 """
 
+import copy
 import tempfile
 import weakref
 from collections.abc import Generator, Iterator
@@ -18,7 +19,8 @@ from torch import Tensor, nn
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import Quantizer, method_of
 from quantmis.quantizers.checked import require_inputs, require_written
-from quantmis.quantizers.quantized import Account, Method, Quantized
+from quantmis.quantizers.identity import Identity
+from quantmis.quantizers.quantized import Account, Method, Quantized, plain
 from quantmis.quantizers.record import QuantizedLayer
 from quantmis.quantizers.supervision import Supervision
 
@@ -64,13 +66,14 @@ class Originals:
 
 def _bytes_of(value: Tensor) -> Any:
     """Return the memory of a tensor without gaps, as bytes."""
-    return value.reshape(-1).view(torch.uint8).numpy()
+    return value.cpu().reshape(-1).view(torch.uint8).numpy()
 
 
 def _read_into(value: Tensor, file: Any) -> None:
     """Read the bytes of a tensor of any strides from a file into it."""
     own = value.detach()
-    whole = own if own.is_contiguous() else torch.empty(own.shape, dtype=own.dtype)
+    plain = own.is_contiguous() and own.device.type == "cpu"
+    whole = own if plain else torch.empty(own.shape, dtype=own.dtype)
     count = file.readinto(_bytes_of(whole))
     assert count == own.nbytes  # noqa: S101 the file is ours and has no name
     if whole is not own:
@@ -95,10 +98,13 @@ def quantized_in_place(
     What is given says what `Quantizer.quantize` says of the version, without the codes of its layers. A method that
     does not take one layer at a time works on a copy, as ever. Raises `UserError` as `Quantizer.quantize` does.
     """
+    if isinstance(quantizer, Identity):
+        yield plain(method_of(quantizer), module)
+        return
     inputs = calibration.inputs if isinstance(calibration, Supervision) else calibration
     written = quantizer.written_layers(module, inputs)
     if written is None:
-        yield quantizer.quantize(module, calibration, generator)
+        yield quantizer.quantize(_on_processor(module), calibration, generator)
         return
     method = method_of(quantizer)
     require_inputs(method, [module], None if calibration is None else [calibration], None)
@@ -106,6 +112,12 @@ def quantized_in_place(
         yield _counted(method, module, written)
     finally:
         originals.put_back()
+
+
+def _on_processor(module: nn.Module) -> nn.Module:
+    """Return a module, or a copy of one on another device, where methods that work on a copy can be sure of theirs."""
+    away = any(value.device.type != "cpu" for value in module.parameters())
+    return copy.deepcopy(module).cpu() if away else module
 
 
 def _counted(method: Method, module: nn.Module, written: Iterator[QuantizedLayer]) -> Quantized:

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from quantmis.models.placement import in_double
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.base import Change, Generators
 from quantmis.quantizers.calibrated import Calibrated
@@ -85,7 +86,7 @@ class Layerwise(Calibrated):
         nearest = self.levels().code(name, weights, axis)
         if not moments:
             return nearest
-        stack = torch.stack([as_matrix(weight, axis) for weight in weights]).double()
+        stack = in_double(torch.stack([as_matrix(weight, axis) for weight in weights]))
         hessians, shape = torch.stack(moments), stack.shape
         groups = hessians.shape[1]
         problems = stack.unflatten(1, (groups, -1)).flatten(0, 1)
@@ -101,7 +102,7 @@ def grid_of(layers: list[QuantizedLayer], axis: int, groups: int, ends: tuple[in
     """Return the levels of recorded layers, one per model, as a batch of problems of `groups` each."""
 
     def batch(parts: list[Tensor]) -> Tensor:
-        whole = [_per_weight(layer, value, axis).double() for layer, value in zip(layers, parts, strict=True)]
+        whole = [in_double(_per_weight(layer, value, axis)) for layer, value in zip(layers, parts, strict=True)]
         return torch.stack(whole).unflatten(1, (groups, -1)).flatten(0, 1)
 
     zeros = [torch.zeros_like(layer.scale) if layer.zero_point is None else layer.zero_point for layer in layers]

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from quantmis.errors import require
+from quantmis.models.placement import in_double
 from quantmis.quantizers import layers as part
 from quantmis.quantizers.calibration import calls, chunks, columns, evaluating, hessian, tokens_read
 
@@ -206,7 +207,7 @@ def _moments(
     found: list[tuple[Tensor, int]] = []
 
     def look(name: str, inputs: tuple[Any, ...], words: dict[str, Any], output: Any) -> None:
-        rows = columns(model.get_submodule(name), inputs[0].detach(), tokens).double()
+        rows = in_double(columns(model.get_submodule(name), inputs[0].detach(), tokens))
         found.append((rows.transpose(1, 2) @ rows, rows.shape[1]))
         if group.once:
             raise _StoppedError

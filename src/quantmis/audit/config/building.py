@@ -4,22 +4,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from quantmis.audit.config.entities import entities_of
 from quantmis.audit.config.functions import Maker, called, function, require_takes
 from quantmis.audit.config.sections import AuditFile, Training
 from quantmis.audit.config.target import target_of
+from quantmis.audit.config.texts import own_tokenizer, texts_of, tokenizer_of
 from quantmis.data.paths import inside
 from quantmis.data.samples import Samples
+from quantmis.data.secrets import read_secrets
 from quantmis.data.sources import read as read_samples
-from quantmis.data.sources import read_beside, read_text, require_fitting
+from quantmis.data.sources import read_beside, require_fitting
 from quantmis.errors import require
-from quantmis.model_folders import last_checkpoint
 from quantmis.models import Recipe, Task
 from quantmis.models.secrets import Secrets
 from quantmis.models.sources import Model, transformer
 from quantmis.models.task import Train
-from quantmis.models.tokenizers import TOKENIZERS
+from quantmis.models.tokenizers import tokenizer_at
 
-__all__ = ["samples_of", "secrets_of", "target_of", "task_of"]
+__all__ = ["samples_of", "secrets_of", "target_of", "task_of", "tokenizer_of"]
 
 
 def task_of(file: AuditFile, folder: Path) -> Task:
@@ -54,8 +56,8 @@ def samples_of(file: AuditFile, folder: Path) -> Samples:
     data, target = file.data, file.target
     require_fitting(data)
     if file.kind is not None:
-        texts = read_text(data, folder, target is None, None if target is None else target.column)
-        own = None if target is None else tokenizer_of(inside(folder, target.weights, "target.weights"))
+        texts = texts_of(file, folder, target is None, None if target is None else target.column)
+        own = own_tokenizer(file, folder)
         words: dict[str, Any] = {"longest": data.longest, "loss_on": data.loss_on, "neighbours": data.neighbours}
         words |= read_beside(data, folder)
         return task_of(file, folder).samples(texts, tokenizer=own, **words)
@@ -82,19 +84,16 @@ def fitted_of(file: AuditFile) -> tuple[str, ...]:
     return tuple(phrase for phrase, is_fitted in phrases.items() if is_fitted)
 
 
-def secrets_of(file: AuditFile, folder: Path) -> Secrets | None:
-    """Return the secrets that the file names, read by the tokenizer of the trained model."""
+def secrets_of(file: AuditFile, folder: Path, samples: Samples | None = None) -> Secrets | None:
+    """Return the secrets that the file names, read by the tokenizer of the trained model, and entities of `samples`."""
     if file.secrets is None or file.target is None:
         return None
-    path = inside(folder, file.secrets.file, "secrets.file")
-    own = tokenizer_of(inside(folder, file.target.weights, "target.weights"))
-    return task_of(file, folder).secrets(path, alternatives=file.secrets.alternatives, tokenizer=own)
-
-
-def tokenizer_of(weights: Path) -> Path | None:
-    """Return the folder of a trained model where it brings its tokenizer with it, as Trainers save one."""
-    place = last_checkpoint(weights)
-    return place if place.is_dir() and any((place / name).is_file() for name in TOKENIZERS) else None
+    named, own = file.secrets.file, own_tokenizer(file, folder)
+    read = () if named is None else read_secrets(inside(folder, named, "secrets.file"), drawn=file.secrets.alternatives)
+    task = task_of(file, folder)
+    place = own or transformer(file.model, folder).place
+    found = () if samples is None else entities_of(file, folder, samples, tokenizer_at(place))
+    return task.secrets((*read, *found), tokenizer=own)
 
 
 def _called(function: Callable[[], Any], spelled: str) -> Samples:

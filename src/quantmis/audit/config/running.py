@@ -50,8 +50,8 @@ def _require_apart(out: Path, file: AuditFile, folder: Path) -> None:
     given = file.target
     weights = () if given is None else (given.weights, given.before, given.retrained)
     home, own = out.resolve(), folder.resolve()
-    secrets = None if file.secrets is None else file.secrets.file
-    for each in filter(None, (secrets, file.data.file, file.data.images, *texts, file.model.folder, *weights)):
+    secrets = () if file.secrets is None else (file.secrets.file, file.secrets.entities)
+    for each in filter(None, (*secrets, file.data.file, file.data.images, *texts, file.model.folder, *weights)):
         place = (folder / each).resolve()
         require(
             home != place and (place == own or place not in home.parents),
@@ -74,7 +74,7 @@ def plan_file(path: Path, overrides: dict[str, Any]) -> Plan:
 
 def _described(file: AuditFile, folder: Path) -> tuple[Task, Samples, Target | None]:
     samples = samples_of(file, folder)
-    return task_of(file, folder), samples, target_of(file, samples, folder, secrets_of(file, folder))
+    return task_of(file, folder), samples, target_of(file, samples, folder, secrets_of(file, folder, samples))
 
 
 def _checked(path: Path, options: dict[str, Any]) -> AuditOptions:

@@ -11,6 +11,7 @@ from quantmis.audit.config.reading import content_at, keys_of, validated
 from quantmis.audit.options import AuditOptions, Section, hinted
 from quantmis.audit.request import Declared
 from quantmis.audit.search_options import SearchOptions
+from quantmis.data.entities import AT_MOST
 from quantmis.data.secrets import DRAWN
 from quantmis.data.sources import Data
 from quantmis.errors import require
@@ -178,10 +179,23 @@ class Target(Section):
 class Secrets(Section):
     """Say which secrets a language model is asked for: what stands before each, and what must not follow."""
 
-    file: str
+    file: str | None = None
     """A .jsonl or .csv file: prefix and secret of each, with alternatives or a pattern of these, and a name."""
+    entities: str | None = None
+    """A .toml file of patterns by kind, such as names and numbers: what they find in members is asked for."""
+    at_most: Annotated[int, Field(ge=1, le=10_000)] = AT_MOST
+    """How many entities of each kind are drawn."""
     alternatives: Annotated[int, Field(ge=3, le=100_000)] = DRAWN
-    """How many alternatives are drawn for a secret with a pattern; each is read once for every version."""
+    """How many alternatives a secret with a pattern, or an entity, is ranked among; each is read once for every
+    version."""
+
+    @model_validator(mode="after")
+    def _some(self) -> "Secrets":
+        if self.file is None and self.entities is None:
+            raise ValueError(
+                'name secrets in file = "secrets.jsonl", or patterns of them in entities = "patterns.toml"'
+            )
+        return self
 
 
 class Release(Section):

@@ -8,13 +8,14 @@ from jaxtyping import Int
 from quantmis.audit.config.functions import function
 from quantmis.audit.config.sections import AuditFile, Elsewhere
 from quantmis.audit.config.sections import Target as Section
+from quantmis.audit.config.texts import texts_of
 from quantmis.audit.target.target import Artefact, Target, Version
 from quantmis.data.archives import read_array
 from quantmis.data.delimited import text_in
 from quantmis.data.loss_tables import arrays_of
 from quantmis.data.paths import inside
 from quantmis.data.samples import Samples
-from quantmis.data.sources import TABLES, columns_of, read_text
+from quantmis.data.sources import TABLES, columns_of
 from quantmis.data.text_files import spelled
 from quantmis.errors import require
 from quantmis.evidence import Evidence
@@ -35,7 +36,7 @@ def target_of(file: AuditFile, samples: Samples, folder: Path, secrets: Secrets 
     if section is None:
         return None
     _require_trained(file, section, folder)
-    members, others, *forget = _sides(file, section, samples, folder)
+    members, others, *forget = sides_of(file, section, samples, folder)
     before, retrained = (_weights(each, section, folder, key) for key, each in _beside(section).items())
     path = inside(folder, section.weights, "target.weights")
     last = last_checkpoint(path)
@@ -97,7 +98,7 @@ def _require_trained(file: AuditFile, section: Section, folder: Path) -> None:
     )
 
 
-def _sides(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
+def sides_of(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
     """Return the rows of members, of non-members and of what was forgotten, in whichever way the section tells them."""
     names = [str(each) for each in _keys(section).values()]
     texts = [file.data.texts] if isinstance(file.data.texts, str) else file.data.texts or []
@@ -133,7 +134,7 @@ def _by_column(file: AuditFile, section: Section, folder: Path) -> list[Int[np.n
 
 def _by_marks(file: AuditFile, section: Section, samples: Samples, folder: Path) -> list[Int[np.ndarray, " rows"]]:
     """Return the rows of texts whose files say in a column who was trained on; those of other values are on no side."""
-    texts = read_text(file.data, folder, False, section.column)
+    texts = texts_of(file, folder, False, section.column)
     marks = dict(zip(texts.names, map(_truth, texts.marks or ()), strict=True))
     values = np.array([marks[name] for name in samples.names.tolist()])
     sides = list[np.ndarray]()

@@ -13,6 +13,7 @@ from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.planning import plan
 from quantmis.audit.execution.progress import SILENT, Stages
 from quantmis.audit.execution.work import Work
+from quantmis.audit.memory import MemoryNeed, need_of
 from quantmis.audit.request import AuditRequest
 from quantmis.audit.run import checked
 from quantmis.audit.settings import Settings
@@ -39,6 +40,7 @@ class Plan:
 
     `memory` is that of the tables, `group` that of the models that train at once; these, `disk` and `weights`, the part
     of it that is weights, in bytes. `is_built_in`: whether the recipe counts steps, and is no function of the user's.
+    `need`: what a language model takes, which says more than `group`.
     """
 
     models: int
@@ -54,6 +56,7 @@ class Plan:
     is_built_in: bool = True
     prepare: float = 0.0
     report: float = 0.0
+    need: MemoryNeed | None = None
 
     @property
     def whole(self) -> float:
@@ -87,11 +90,19 @@ class Plan:
         return f", of which {_mib(self.weights)} are weights (keep_weights)" if self.weights else ""
 
     def _training(self) -> str:
+        if self.need is not None:
+            return f", {self.need}"
         return f" and {_mib(self.group)} for the models that train at once" if self.group else ""
 
 
 def planned(request: AuditRequest, stages: Stages = SILENT) -> Plan:
     """Return what an audit will take; everything that it tries before it trains is tried, and timed."""
+    need = need_of(request)
+    timed = _timed(request, stages)
+    return timed if need is None else replace(timed, need=need, group=0)
+
+
+def _timed(request: AuditRequest, stages: Stages) -> Plan:
     clock = _Clock()
     request, member = checked(request, stages)
     prepare = clock.lap()

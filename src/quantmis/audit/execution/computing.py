@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from quantmis import seeds
+from quantmis.audit.execution.in_turn import shipped_in_turn
 from quantmis.audit.execution.outside import watched
 from quantmis.audit.execution.trained import are_whole, restored, tensors_of
 from quantmis.audit.execution.work import CALIBRATION, Group, Job, Rows, Weights, Work
@@ -20,6 +22,7 @@ from quantmis.models.task import inputs
 from quantmis.models.training import Tick, train
 from quantmis.quantizers import Labelled, MatchedNoise, Quantized, Quantizer, Supervision
 from quantmis.quantizers.base import needs_calibration, needs_generator, needs_supervision
+from quantmis.quantizers.in_place import Originals, quantized_in_place
 from quantmis.registry import spelling
 from quantmis.tables.loss_table import EXTRACTED
 from quantmis.tables.traits import VersionTraits
@@ -84,20 +87,18 @@ class _Filler:
 
     def put(self, step: int, models: dict[int, nn.Module]) -> None:
         """Put models at a checkpoint through every quantizer and keep their losses on held-out samples."""
-        merged = self._merged(models)
-        for number in self._in_turn():
-            for index, (quantized, name) in zip(merged, self._quantized(number, merged, step), strict=True):
-                losses = self._row(number, quantized.model, self._held_out, name, None)[0].losses
-                self._earlier.setdefault((number, index), []).append(losses)
+        for version in self._versions_of(models, step):
+            losses = self._row(version, self._held_out, None)[0].losses
+            self._earlier.setdefault((version.number, version.index), []).append(losses)
 
     def finish(self, models: dict[int, nn.Module]) -> None:
         """Compute the rows of the trained models."""
         if self._keeps:
             self._tensors |= tensors_of(self._work, models)
             self._are_whole = are_whole(self._work, self._tensors, models)
-        merged = self._merged(models)
-        for number in self._in_turn():
-            entries = [self._entry(number, *each) for each in self._quantized(number, merged)]
+        found = {(version.number, version.index): self._entry(version) for version in self._versions_of(models)}
+        for number in self._job.quantizers:
+            entries = [found[number, index] for index in models]
             arrays = _stacked([each for each, _ in entries])
             earlier = [losses for index in self._job.rows for losses in self._earlier.get((number, index), [])]
             if earlier:
@@ -110,23 +111,36 @@ class _Filler:
         weights = Weights(self._tensors, outside) if self._keeps and self._are_whole else None
         return Group(versions, weights, self._are_whole)
 
-    def _merged(self, models: dict[int, nn.Module]) -> dict[int, nn.Module]:
-        return {index: self._work.task.merge_adapters(module) for index, module in models.items()}
+    def _versions_of(self, models: dict[int, nn.Module], step: int | None = None) -> Iterator["_Version"]:
+        """Yield each version of each model, to be used before the next."""
+        if self._work.task.is_language:
+            yield from shipped_in_turn(self._work, models, partial(self._in_place, step))
+        else:
+            merged = {index: self._work.task.merge_adapters(module).cpu() for index, module in models.items()}
+            for number in self._in_turn() if models else ():
+                yield from self._all_at_once(number, merged, step)
 
-    def _quantized(
-        self, number: int, modules: dict[int, nn.Module], step: int | None = None
-    ) -> Iterator[tuple[Quantized, str]]:
-        """Yield what a quantizer makes of each model, all at once, and what it is called in messages."""
-        if not modules:
-            return
+    def _in_place(self, step: int | None, index: int, module: nn.Module, own: Originals) -> Iterator["_Version"]:
+        """Yield what each quantizer makes of a model, in its place."""
+        for number in self._job.quantizers:
+            quantizer = self._work.quantizers[number]
+            shown = self._shown(quantizer, index) if needs_calibration(quantizer) else None
+            stream = self._stream(quantizer, index, step)
+            with quantized_in_place(quantizer, module, own, shown, stream) as quantized:
+                yield _Version(number, index, quantized, quantizer)
+
+    def _all_at_once(self, number: int, models: dict[int, nn.Module], step: int | None) -> Iterator["_Version"]:
+        """Yield what a quantizer makes of copies of each model."""
         quantizer = self._work.quantizers[number]
-        name = spelling(quantizer)
-        shown = [self._shown(quantizer, index) for index in modules] if needs_calibration(quantizer) else None
-        addresses = [("shadow", index, "quantize", name, *([] if step is None else [step])) for index in modules]
-        streams = [torch.Generator().manual_seed(seeds.integer(self._work.seed, *each)) for each in addresses]
-        versions = self._versions_by(number, [module.cpu() for module in modules.values()], shown, streams)
-        for index, quantized in zip(modules, versions, strict=True):
-            yield quantized, f"{seeds.spell('shadow', index)} after {name}"
+        shown = [self._shown(quantizer, index) for index in models] if needs_calibration(quantizer) else None
+        streams = [self._stream(quantizer, index, step) for index in models]
+        versions = self._versions_by(number, list(models.values()), shown, streams)
+        for index, quantized in zip(models, versions, strict=True):
+            yield _Version(number, index, quantized, quantizer)
+
+    def _stream(self, quantizer: Quantizer, index: int, step: int | None) -> torch.Generator:
+        address = ("shadow", index, "quantize", spelling(quantizer), *([] if step is None else [step]))
+        return torch.Generator().manual_seed(seeds.integer(self._work.seed, *address))
 
     def _shown(self, quantizer: Quantizer, index: int) -> Tensor | Supervision:
         """Return what a quantizer of model `index` looks at: inputs, or its own members and what it is fitted to."""
@@ -175,17 +189,18 @@ class _Filler:
         draw = seeds.generator(self._work.seed, "shadow", index, "calibration")
         return self._inputs[0][torch.from_numpy(draw.permutation(np.flatnonzero(member))[: len(held_out)])]
 
-    def _entry(self, number: int, quantized: Quantized, name: str) -> tuple[dict[str, np.ndarray], VersionTraits]:
+    def _entry(self, version: "_Version") -> tuple[dict[str, np.ndarray], VersionTraits]:
         """Return the row of one quantized model, by the names of its arrays, and its traits."""
-        computed, by_company = self._row(number, quantized.model, self._inputs, name, self._work.is_held_out)
-        return computed.arrays() | self._extracted(quantized.model, name), traits_of(quantized, by_company)
+        computed, by_company = self._row(version, self._inputs, self._work.is_held_out)
+        said = self._extracted(version.quantized.model, version.name)
+        return computed.arrays() | said, traits_of(version.quantized, by_company)
 
     def _row(
-        self, number: int, model: nn.Module, samples: tuple[Tensor, Tensor], name: str, is_measured: np.ndarray | None
+        self, version: "_Version", samples: tuple[Tensor, Tensor], is_measured: np.ndarray | None
     ) -> tuple[LossRow, bool]:
         """Return the row of a model, and whether company matters to it: then each sample is computed alone."""
-        task, few = self._work.task, few_of(self._inputs[0])
-        foreign = is_foreign(self._work.quantizers[number])
+        task, few, name, model = self._work.task, few_of(self._inputs[0]), version.name, version.quantized.model
+        foreign = is_foreign(version.quantizer)
         by_company = foreign and steadiness(name, model, few, task.samples_at_once, typical=True).by_company
         at_once = 1 if by_company else task.samples_at_once
         return row(model, task.loss, *samples, name, at_once, is_measured), by_company
@@ -199,6 +214,21 @@ class _Filler:
         stream = torch.Generator().manual_seed(seeds.integer(self._work.seed, "extraction", name))
         hits = extracted(model, texts, canaries.PREFIX, stream)
         return {f"{EXTRACTED}{decoding}": hit for decoding, hit in hits.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Version:
+    """Hold what a quantizer, by its `number` too, makes of the model `index` of the audit."""
+
+    number: int
+    index: int
+    quantized: Quantized
+    quantizer: Quantizer
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        return f"{seeds.spell('shadow', self.index)} after {spelling(self.quantizer)}"
 
 
 def _stacked(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

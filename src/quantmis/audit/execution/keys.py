@@ -51,14 +51,24 @@ def keys_of(work: Work) -> list[str]:
 
 
 def _weights_key(work: Work, rows: range, shared: str) -> str:
-    modules = [work.task.build(seeds.integer(work.seed, "shadow", index, "weights")) for index in rows]
+    first = work.task.build(seeds.integer(work.seed, "shadow", rows.start, "weights"))
     parts = [
         shared,
         _digest(work.member[rows.start : rows.stop].tobytes(), str(rows).encode()),
-        *(f"{module!r} {weights_digest(module)}" for module in modules),
-        _classes(modules[0]),
+        *_beginnings(work, rows, first),
+        _classes(first),
     ]
     return _digest(*(part.encode() for part in parts))
+
+
+def _beginnings(work: Work, rows: range, first: nn.Module) -> Iterator[str]:
+    """Yield what each model of a group begins as, made one at a time; on one base all of them are the `first`."""
+    same = work.task.shares_base and getattr(first, "is_as_saved", False)
+    own = f"{first!r} {weights_digest(first)}"
+    yield own
+    for index in rows[1:]:
+        module = None if same else work.task.build(seeds.integer(work.seed, "shadow", index, "weights"))
+        yield own if module is None else f"{module!r} {weights_digest(module)}"
 
 
 def _shared(work: Work) -> str:
@@ -72,6 +82,7 @@ def _shared(work: Work) -> str:
         "recipe": work.task.describe_recipe(),
         "functions": [code_hash(each) for each in parts],
         "seed": work.seed,
+        "placement": [work.task.place.type, work.task.placement.dtype],
         "engine": [work.engine.kind, work.engine.threads],
         "checkpoints": [*work.checkpoints, work.replicates if work.checkpoints else 0],
         "repeats": None if work.repeats is None else work.repeats.tolist(),
@@ -87,6 +98,7 @@ def _versions(work: Work) -> list[str]:
         "canaries": work.canaries,
         "calibrate on": [work.calibrate_on, CALIBRATION],
         "samples at once": work.task.samples_at_once,
+        "placement": [work.task.place.type, work.task.placement.dtype],
     }
     own = [
         {

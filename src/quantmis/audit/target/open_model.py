@@ -55,14 +55,20 @@ class OpenModel:
         """The model as it is given, in evaluation mode, and what is known of it but for the codes of its layers."""
         model = self._target.given(self._task)
         if isinstance(model, Quantized):
-            return replace(model, layers=(), others={}) if self.is_of_task else model
-        return plain(method_of(Identity()), model)
+            return replace(model, model=self._placed(model.model), layers=(), others={}) if self.is_of_task else model
+        return plain(method_of(Identity()), self._placed(model))
+
+    def _placed(self, module: nn.Module) -> nn.Module:
+        """Return a language model of transformers on the device, and in the number format, that the task names."""
+        if not self._task.is_language or not hasattr(module, "reading"):
+            return module
+        return module.to(self._task.place, self._task.placement.format)
 
     @cached_property
     def module(self) -> nn.Module:
         """What quantizers of the audit are applied to: the model in full precision, or dequantized."""
         own = self.is_of_task or isinstance(self._target.weights, nn.Module)
-        return self.given.model if own else self._target.module(self._task)
+        return self.given.model if own else self._placed(self._target.module(self._task))
 
     def settle(self, x: Tensor) -> Settled:
         """Find out on a few samples `x` how the model as it is given is computed: see `quantmis.models.probes`."""
@@ -107,13 +113,14 @@ class OpenModel:
         kind = None if file is None else format_of(file.path)
         in_float32 = all(each.dtype == torch.float32 for each in self.module.parameters())
         if file is None or kind is None or is_computed_elsewhere(file) or rounds_inputs(file) or not in_float32:
-            yield opened(version, self._target, self._task, name)
+            other = opened(version, self._target, self._task, name)
+            yield other if isinstance(other, Quantized) else self._placed(other)
             return
         keep = kind == formats.RECORD and not self._target.quantized
         originals = self._originals
         try:
             restored = formats.restore_into(self.module, file.path, file.rename or None, keep=keep)
-            yield replace(restored, layers=(), others={})
+            yield replace(restored, model=self._placed(restored.model), layers=(), others={})
         finally:
             originals.put_back()
 
