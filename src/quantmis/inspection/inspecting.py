@@ -15,6 +15,7 @@ from quantmis.inspection.gguf import head_of as gguf_head_of
 from quantmis.inspection.kinds import BLOCKS as GGUF
 from quantmis.inspection.kinds import GRAPH, RECORD, agreed, of_entries
 from quantmis.inspection.layers import layers_of
+from quantmis.inspection.litert import file_of
 from quantmis.inspection.lookalikes import look, nearest_of
 from quantmis.inspection.onnx import graph_of
 from quantmis.inspection.openvino import network_of
@@ -29,6 +30,7 @@ from quantmis.tensor_files import (
     digest_of,
     files_of,
     head_of,
+    looks_like_litert,
     looks_like_onnx,
     looks_like_openvino,
     looks_like_pickle,
@@ -69,7 +71,10 @@ def _folder(path: Path) -> Inspection:
     tensors = sorted(path.glob("*.safetensors"))
     if tensors:
         return _read_or_said(path, lambda: _safetensors(path, tensors))
-    inside = [*sorted(path.glob("*.gguf")), *sorted(path.glob("*.onnx")), *sorted(path.glob("*.xml"))]
+    inside = [
+        *sorted(path.glob("*.gguf")),
+        *(each for kind in ("onnx", "tflite", "xml") for each in sorted(path.glob(f"*.{kind}"))),
+    ]
     if inside:
         names = ", ".join(each.name for each in inside[:5])
         return replace(_file(inside[0]), looks_like=f"a folder of {names}: name the file that is meant")
@@ -87,6 +92,8 @@ def _file(path: Path) -> Inspection:
         return Inspection(str(path), what, why="it is not opened here", nearest="safetensors")
     if looks_like_onnx(start):
         return _read_or_said(path, lambda: graph_of(path))
+    if looks_like_litert(start):
+        return _read_or_said(path, lambda: file_of(path))
     if looks_like_openvino(path):
         return _read_or_said(path, lambda: network_of(path))
     return _read_or_said(path, lambda: _safetensors(path, [path]))

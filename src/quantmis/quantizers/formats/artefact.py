@@ -13,7 +13,7 @@ from torch import Tensor
 
 from quantmis.errors import UserError, require
 from quantmis.files import opened
-from quantmis.inspection.kinds import BLOCKS, GRAPH, KNOWN, NETWORK, RECORD, agreed, of_entries
+from quantmis.inspection.kinds import BLOCKS, GRAPH, KNOWN, LITERT, NETWORK, RECORD, agreed, of_entries
 from quantmis.inspection.lookalikes import look
 from quantmis.inspection.roundings import rounds
 from quantmis.inspection.words import configuration
@@ -29,6 +29,7 @@ from quantmis.quantizers.formats import (
     gguf,
     gptq,
     hqq,
+    litert,
     mlx,
     modelopt,
     mxfp4,
@@ -41,7 +42,16 @@ from quantmis.quantizers.formats.activations import RoundedInputs
 from quantmis.quantizers.formats.beside import ACTIVATIONS, computed_beside
 from quantmis.quantizers.record import QuantizedLayer
 from quantmis.quantizers.storage import FORMAT, read_safetensors, recorded, refuse_pickle
-from quantmis.tensor_files import START, Entry, Head, head_of, looks_like_onnx, looks_like_openvino, looks_like_pickle
+from quantmis.tensor_files import (
+    START,
+    Entry,
+    Head,
+    head_of,
+    looks_like_litert,
+    looks_like_onnx,
+    looks_like_openvino,
+    looks_like_pickle,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +109,8 @@ def format_of(path: str | Path) -> str | None:
         return BLOCKS if start.startswith(gguf.MAGIC) else None
     if looks_like_onnx(start):
         return GRAPH
+    if looks_like_litert(start):
+        return LITERT
     if looks_like_openvino(path):
         return NETWORK
     head = _head(path)
@@ -118,7 +130,7 @@ def rounds_inputs(path: str | Path) -> bool:
 def read(path: str | Path) -> Artefact:
     """Return what a quantized model in a file holds, or in a folder of safetensors files with a config.json.
 
-    Read are GGUF, ONNX, our own records, and safetensors in the formats of `READERS`.
+    Read are GGUF, ONNX, LiteRT, OpenVINO, our own records, and safetensors in the formats of `READERS`.
     Raises `UserError` for a file that is missing, damaged, a pickle (which is not opened), of none of these
     formats, or whose configuration says what is not understood.
     """
@@ -134,6 +146,9 @@ def read(path: str | Path) -> Artefact:
     if looks_like_onnx(start):
         layers, others, rounds = onnx.contents(path)
         return Artefact(GRAPH, layers, others, (ACTIVATIONS,) if rounds else ())
+    if looks_like_litert(start):
+        layers, others, rounds = litert.contents(path)
+        return Artefact(LITERT, layers, others, (ACTIVATIONS,) if rounds else ())
     if looks_like_openvino(path):
         return Artefact(NETWORK, *openvino.contents(path), (ACTIVATIONS,))
     return _checkpoint(path, [path], path.parent)
