@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quantmis.inspection.declared import DECLARED, table
-from quantmis.inspection.kinds import BLOCKS, GRAPH, KINDS, LITERT, NETWORK, RECORD
+from quantmis.inspection.kinds import BLOCKS, GENAI, GRAPH, KINDS, LITERT, NETWORK, RECORD
 from quantmis.quantizers import QUANTIZERS
 from quantmis.quantizers.formats import read
 from quantmis.quantizers.formats.artefact import READERS
@@ -16,7 +16,7 @@ TOOLS = Path(__file__).parents[1] / "quantizers" / "data" / "tools"
 
 def test_every_reader_is_declared_and_every_declared_one_is_there():
     assert READERS.keys() == KINDS.keys()
-    assert {each.kind for each in DECLARED if each.kind} == {*READERS, GRAPH, BLOCKS, RECORD, NETWORK, LITERT}
+    assert {each.kind for each in DECLARED if each.kind} == {*READERS, GRAPH, BLOCKS, RECORD, NETWORK, LITERT, GENAI}
 
 
 def test_every_file_of_a_tool_stands_in_the_table():

@@ -236,6 +236,15 @@ DECLARED = (
         "0",
         cases=("litert-",),
     ),
+    Declared(
+        "decoders in ONNX: MatMulNBits of llama, mistral and qwen2",
+        "onnxruntime-genai",
+        "onnxruntime-genai",
+        "here",
+        "onnxruntime-genai 0.18.0",
+        "1e-6",
+        cases=("onnxruntime-genai-",),
+    ),
     Declared("ONNX with QMoE", "onnxruntime-genai", "", "-", "refused by name", NOTHING),
     Declared(
         "W4A16_AWQ, NVFP4_AWQ, SmoothQuant",

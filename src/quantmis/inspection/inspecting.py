@@ -10,6 +10,7 @@ from quantmis.errors import UserError, require
 from quantmis.files import content_of, opened
 from quantmis.inspection import modelopt, quanto, torchao
 from quantmis.inspection.found import Inspection, Layer, Plain
+from quantmis.inspection.genai import is_genai, model_file
 from quantmis.inspection.gguf import BLOCKS, FLOATS, KINDS, UNREAD, Described
 from quantmis.inspection.gguf import head_of as gguf_head_of
 from quantmis.inspection.kinds import BLOCKS as GGUF
@@ -71,6 +72,8 @@ def _folder(path: Path) -> Inspection:
     tensors = sorted(path.glob("*.safetensors"))
     if tensors:
         return _read_or_said(path, lambda: _safetensors(path, tensors))
+    if is_genai(path):
+        return _read_or_said(path, lambda: graph_of(model_file(path)))
     inside = [
         *sorted(path.glob("*.gguf")),
         *(each for kind in ("onnx", "tflite", "xml") for each in sorted(path.glob(f"*.{kind}"))),

@@ -69,7 +69,8 @@ KINDS = {
 
 AUTO_ROUND = ("auto-round", "intel/auto-round")
 GRAPH, BLOCKS, RECORD, NETWORK, LITERT = "onnx", "gguf", "quantmis", "openvino", "litert"
-KNOWN = f"{BLOCKS}, {GRAPH}, {LITERT}, {NETWORK}, {', '.join(KINDS)} (safetensors)"
+GENAI = "onnxruntime-genai"
+KNOWN = f"{BLOCKS}, {GRAPH}, {GENAI}, {LITERT}, {NETWORK}, {', '.join(KINDS)} (safetensors)"
 
 
 def of_entries(path: Path, entries: Entries, words: Words | None = None) -> str | None:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from quantmis.errors import UserError, require
 from quantmis.files import opened
-from quantmis.inspection.kinds import BLOCKS, GRAPH, KNOWN, LITERT, NETWORK, RECORD, agreed, of_entries
+from quantmis.inspection.genai import is_genai, model_file
+from quantmis.inspection.kinds import BLOCKS, GENAI, GRAPH, KNOWN, LITERT, NETWORK, RECORD, agreed, of_entries
 from quantmis.inspection.lookalikes import look
 from quantmis.inspection.roundings import rounds
 from quantmis.inspection.words import configuration
@@ -26,6 +27,7 @@ from quantmis.quantizers.formats import (
     compressed_tensors,
     exl2,
     fp8,
+    genai,
     gguf,
     gptq,
     hqq,
@@ -100,6 +102,8 @@ def format_of(path: str | Path) -> str | None:
     quantized in a format that is not read.
     """
     path = Path(path)
+    if _is_decoder(path):
+        return GENAI
     if path.is_dir():
         entries = _joined(path, {file: head_of(file) for file in _parts(path)})
         return of_entries(path, entries, configuration(path))
@@ -135,6 +139,9 @@ def read(path: str | Path) -> Artefact:
     formats, or whose configuration says what is not understood.
     """
     path = Path(path)
+    if _is_decoder(path):
+        layers, others, rounds, settings = genai.contents(model_file(path) if path.is_dir() else path)
+        return Artefact(GENAI, layers, others, (ACTIVATIONS,) if rounds else (), settings=settings)
     if path.is_dir():
         require_sound(path)
         return _checkpoint(path, _parts(path), path)
@@ -152,6 +159,13 @@ def read(path: str | Path) -> Artefact:
     if looks_like_openvino(path):
         return Artefact(NETWORK, *openvino.contents(path), (ACTIVATIONS,))
     return _checkpoint(path, [path], path.parent)
+
+
+def _is_decoder(path: Path) -> bool:
+    """Say whether a path is a folder of onnxruntime-genai, or an ONNX file in one."""
+    if not is_genai(path) or not path.exists():
+        return False
+    return not _parts(path) if path.is_dir() else looks_like_onnx(_start(path))
 
 
 def _start(path: Path) -> bytes:
