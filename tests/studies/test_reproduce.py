@@ -231,6 +231,16 @@ def test_a_file_of_results_that_is_no_text_is_refused_before_anything_is_trained
     assert not (tmp_path / "out").exists()
 
 
+def test_a_file_where_the_json_belongs_is_refused_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    small_study(monkeypatch, ("one",))
+    monkeypatch.setattr(command, "measure", lambda *rest: pytest.fail("a problem was measured"))
+    (tmp_path / "results").write_text("mine")
+    with pytest.raises(UserError, match="results"):
+        command.reproduce("synthetic", tmp_path / "out", results=tmp_path / "RESULTS.md")
+
+
 def test_the_command_of_a_section_names_what_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     small_study(monkeypatch, ("one",))
     results = tmp_path / "my results" / "RESULTS.md"

@@ -17,7 +17,11 @@ def reproduce(
     fast: Annotated[bool, typer.Option("--fast", help="A few problems and few shadow models, in minutes.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
     results: Annotated[
-        Path | None, typer.Option(help="The Markdown file that gets the study's section; by default OUT/RESULTS.md.")
+        Path | None,
+        typer.Option(
+            help="The Markdown file that gets the study's section, by default OUT/RESULTS.md; "
+            "results/ beside it gets the same as JSON."
+        ),
     ] = None,
 ) -> None:
     """Repeat an experiment of the paper and say of each finding whether it holds; goes on from what OUT holds."""

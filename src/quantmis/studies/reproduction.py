@@ -16,7 +16,7 @@ from quantmis.studies.findings import findings
 from quantmis.studies.outcome import Outcome, keep, stored_outcome
 from quantmis.studies.problem import NAMES, Design, Problem, measure
 from quantmis.studies.reports import Run, write_report
-from quantmis.studies.section import text_at
+from quantmis.studies.section import DOCUMENTS, text_at
 
 STUDIES = ("synthetic", "admet")
 MORE = (
@@ -37,8 +37,9 @@ def reproduce(
 ) -> Run:
     """Run a study into the folder `out` and write its section into `results`, by default `out/RESULTS.md`.
 
-    Problems that `out` already holds are not measured again. Raises `UserError` for an unknown study, for data that are
-    missing or broken, and for a file of results that cannot be written, before anything is trained.
+    The section is written as JSON too, into `results` beside that file. Problems that `out` already holds are not
+    measured again. Raises `UserError` for an unknown study, for data that are missing or broken, and for a file of
+    results that cannot be written, before anything is trained.
     """
     require(study in STUDIES, f"unknown study {study!r}", hint=suggestion(study, STUDIES))
     report = results or out / RESULTS
@@ -46,6 +47,7 @@ def reproduce(
     design, problems = _planned(study, data, fast, seed)
     check_writable(out)
     check_writable(report.parent)
+    check_writable(report.parent / DOCUMENTS)
     with locked(out):
         outcomes = _measured(problems, design, out)
     run = Run(study, _command(study, data, fast, seed, results), design, outcomes)
