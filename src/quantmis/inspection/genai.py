@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from quantmis.errors import UserError, require
 from quantmis.files import content_of
@@ -125,11 +125,13 @@ def _parts(layer: Layer, decoder: Decoder) -> list[Layer]:
 def _model(folder: Path) -> Mapping[str, Any]:
     content = strict_json(content_of(folder / CONFIG, most=LARGEST_JSON), str(folder / CONFIG))
     model = content.get("model") if isinstance(content, dict) else None
-    require(isinstance(model, dict), f"{folder / CONFIG} says nothing of a model")
-    return model
+    if not isinstance(model, dict):
+        raise UserError(f"{folder / CONFIG} says nothing of a model")
+    return cast(dict[str, Any], model)
 
 
 def _whole(folder: Path) -> Mapping[str, Any]:
     decoder = _model(folder).get("decoder")
-    require(isinstance(decoder, dict), f"{folder / CONFIG} says nothing of a decoder: this is no language model")
-    return decoder
+    if not isinstance(decoder, dict):
+        raise UserError(f"{folder / CONFIG} says nothing of a decoder: this is no language model")
+    return cast(dict[str, Any], decoder)

@@ -12,6 +12,7 @@ from quantmis.inspection.litert_operators import refusal, rounds_inputs
 
 FLOATS = (0, 1, 10)
 INTEGERS = (2, 4)
+CONVERTED = ("MLIR Converted", "TOCO Converted")
 EXACT = "LiteRT's interpreter computes it as it is, where it is installed: pip install 'quantmis[litert]'"
 
 
@@ -93,12 +94,22 @@ def file_of(path: Path) -> Inspection:
     layers = tuple(_layer(name, each) for name, each in weights_of(model).items())
     plain = tuple(Plain(name, each.called, each.shape) for name, each in others_of(model).items())
     operators = sorted({each.name for graph in model.graphs for each in graph.operators})
-    words = {**model.words, "operators": ", ".join(operators), "graphs": str(len(model.graphs))}
-    found = Inspection(str(path), "LiteRT (TensorFlow Lite)", LITERT, model.description, (), "", layers, plain, words)
+    words = {
+        "description": model.description,
+        **model.words,
+        "operators": ", ".join(operators),
+        "graphs": str(len(model.graphs)),
+    }
+    found = Inspection(str(path), "LiteRT (TensorFlow Lite)", LITERT, _tool(model), (), "", layers, plain, words)
     why = reason_not_computed(model)
     if not layers:
         return replace(found, why="it is not quantized")
     return replace(found, is_read=True, is_exact=not why, why=f"weights are those of the file; {why}" if why else EXACT)
+
+
+def _tool(model: Model) -> str:
+    """Return which converter wrote a file, as far as it says so; what quantizes files leaves that as it is."""
+    return "TensorFlow's converter" if model.description.startswith(CONVERTED) else ""
 
 
 def _layer(name: str, weight: Weight) -> Layer:

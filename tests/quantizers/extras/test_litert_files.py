@@ -13,6 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 from torch.nn import functional
 
+from quantmis.audit.target.weights import is_computed_elsewhere
 from quantmis.errors import UserError
 from quantmis.inspection.inspecting import inspect
 from quantmis.quantizers.extras import adapter
@@ -73,6 +74,11 @@ def inspected_bits(path: Path) -> float:
     scales = {"litert-blocks-4": 16 * 32 * 4 + 32 * 18}.get(path.parent.name, 32 * (8 + 32 + 10))
     weights = sum(each.weights or 0 for each in layers)
     return (sum((each.weights or 0) * (each.bits or 0) for each in layers) + scales) / weights
+
+
+def test_an_audit_lets_the_interpreter_compute_a_file_and_pytorch_a_decoder():
+    assert is_computed_elsewhere(source("litert-static-8"))
+    assert not is_computed_elsewhere(DATA / "tools" / "onnxruntime-genai-int4")
 
 
 def test_a_process_of_its_own_computes_the_same():
