@@ -13,6 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 from torch.nn import functional
 
+import quantmis as qm
 from quantmis.audit.target.weights import is_computed_elsewhere
 from quantmis.errors import UserError
 from quantmis.inspection.inspecting import inspect
@@ -237,3 +238,19 @@ def test_a_file_in_full_precision_is_refused_and_a_missing_library_is_named(monk
 def test_a_file_that_begins_as_a_pickle_does_is_none_where_the_sign_follows():
     assert not looks_like_pickle(b"\x80\0\0\0TFL3\0")
     assert looks_like_pickle(b"\x80\x04\x95\0\0\0\0\0\0")
+
+
+@pytest.mark.slow
+def test_a_file_is_audited_by_the_losses_of_what_the_interpreter_computes(tmp_path: Path):
+    x = np.random.default_rng(5).normal(size=(240, 8, 8, 3)).astype(np.float32)
+    path, y = source("litert-static-8"), np.arange(240) % 10
+    target = qm.Target(path, list(range(120)), list(range(120, 240)))
+    task = qm.Task(lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 10)))
+    document = qm.audit(task, qm.Samples(x, y), target=target, progress=False, out=tmp_path / "out").document
+    [version] = document.versions
+    with np.load(tmp_path / "out" / version.table, allow_pickle=False) as table:
+        found = table["losses"][0]
+    logits = litert_file(path).model(torch.from_numpy(x))
+    expected = functional.cross_entropy(logits, torch.from_numpy(y), reduction="none").numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert version["bits_per_weight"] == pytest.approx(inspected_bits(path))
