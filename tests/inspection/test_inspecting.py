@@ -14,7 +14,7 @@ from quantmis.errors import UserError
 from quantmis.inspection.gguf import BLOCKS, KINDS
 from quantmis.inspection.inspecting import inspect
 from quantmis.quantizers import Sign, save
-from quantmis.quantizers.formats import read
+from quantmis.quantizers.formats import format_of, read
 from quantmis.quantizers.formats.ggml import LAYOUTS
 from quantmis.tensor_files import digest_of
 
@@ -84,6 +84,15 @@ def test_a_file_of_an_unknown_kind_is_answered_with_what_it_looks_like(tmp_path:
     assert (found.is_read, found.is_exact, found.nearest) == (False, False, nearest)
     assert found.why
     assert found.digest == digest_of(tmp_path / name)
+
+
+def test_a_package_of_coreml_is_called_so(tmp_path: Path):
+    (tmp_path / "Data" / "com.apple.CoreML").mkdir(parents=True)
+    (tmp_path / "Manifest.json").write_text("{}")
+    found = inspect(tmp_path)
+    assert (found.is_read, found.looks_like) == (False, "a package of CoreML (.mlpackage)")
+    with pytest.raises(UserError, match="looks like a package of CoreML"):
+        format_of(tmp_path)
 
 
 def test_a_format_that_is_not_read_and_a_word_that_is_not_understood_are_told(tmp_path: Path):

@@ -263,7 +263,7 @@ DECLARED = (
         "coremltools, ExecuTorch",
         "",
         "-",
-        "named by its first bytes",
+        "named by their first bytes, or what lies in their folder",
         NOTHING,
     ),
 )

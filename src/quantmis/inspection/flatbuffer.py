@@ -14,6 +14,8 @@ READINGS = 16
 """How often all bytes of a file may be read; shared tables of slots are read several times in sound ones."""
 
 SLACK = 2**16
+MOST_TABLES = 2**18
+"""Tables of one kind; models have some thousands of tensors and operators."""
 
 
 class Bytes:
@@ -72,6 +74,7 @@ class Table:
     def tables(self, slot: int) -> list["Table"]:
         """Return a vector of tables."""
         begin, count = self._vector(slot)
+        require(count <= MOST_TABLES, f"{count} tables stand in one place, and {MOST_TABLES} may")
         offsets = self._array(begin, "<u4", count)
         return [_table(self.content, begin + 4 * index + int(offset)) for index, offset in enumerate(offsets)]
 

@@ -17,7 +17,7 @@ from quantmis.inspection.kinds import BLOCKS as GGUF
 from quantmis.inspection.kinds import GRAPH, RECORD, agreed, of_entries
 from quantmis.inspection.layers import layers_of
 from quantmis.inspection.litert import file_of
-from quantmis.inspection.lookalikes import look, nearest_of
+from quantmis.inspection.lookalikes import look, look_inside, nearest_of
 from quantmis.inspection.onnx import graph_of
 from quantmis.inspection.openvino import network_of
 from quantmis.inspection.roundings import rounds
@@ -81,6 +81,9 @@ def _folder(path: Path) -> Inspection:
     if inside:
         names = ", ".join(each.name for each in inside[:5])
         return replace(_file(inside[0]), looks_like=f"a folder of {names}: name the file that is meant")
+    words = look_inside(path)
+    if words:
+        return Inspection(str(path), words, why="its weights are not read", nearest=nearest_of(words))
     names = ", ".join(sorted(each.name for each in path.iterdir())[:8])
     return Inspection(str(path), f"a folder of {names or 'nothing'}", why="it holds no weights of a known kind")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from quantmis.files import opened
 
 HEAD = 64
-NEAREST = {"ExecuTorch": "torchao", "llama.cpp": "gguf", "OpenVINO": "onnx", "NumPy": "safetensors"}
+NEAREST = {"CoreML": "litert", "ExecuTorch": "torchao", "llama.cpp": "gguf", "OpenVINO": "onnx", "NumPy": "safetensors"}
 """The nearest format that is read, by a word of what a file looks like."""
 
 STARTS = (
@@ -50,6 +50,12 @@ def look(path: Path) -> str:
     with opened(path) as file:
         start = file.read(HEAD)
     return next((words for at, magic, words in STARTS if start[at : at + len(magic)] == magic), "")
+
+
+def look_inside(folder: Path) -> str:
+    """Return what a folder looks like whose weights are not read, or nothing."""
+    is_core_ml = (folder / "Manifest.json").is_file() and (folder / "Data" / "com.apple.CoreML").is_dir()
+    return "a package of CoreML (.mlpackage)" if is_core_ml else ""
 
 
 def nearest_of(words: str) -> str:

@@ -15,7 +15,7 @@ from quantmis.errors import UserError, require
 from quantmis.files import opened
 from quantmis.inspection.genai import is_genai, model_file
 from quantmis.inspection.kinds import BLOCKS, GENAI, GRAPH, KNOWN, LITERT, NETWORK, RECORD, agreed, of_entries
-from quantmis.inspection.lookalikes import look
+from quantmis.inspection.lookalikes import look, look_inside
 from quantmis.inspection.roundings import rounds
 from quantmis.inspection.words import configuration
 from quantmis.model_folders import require_sound
@@ -105,6 +105,8 @@ def format_of(path: str | Path) -> str | None:
     if _is_decoder(path):
         return GENAI
     if path.is_dir():
+        words = look_inside(path)
+        require(not words, f"{path} looks like {words}, which is not read here", hint=f"read are {KNOWN}")
         entries = _joined(path, {file: head_of(file) for file in _parts(path)})
         return of_entries(path, entries, configuration(path))
     require(path.exists(), f"there is no file {path}")
