@@ -15,10 +15,10 @@ from quantmis.errors import UserError
 
 COMMAND = [sys.executable, "-I", "-m", "quantmis"]
 EXTRAS = {
-    "bitsandbytes", "brevitas", "cryptography", "cyclonedx", "dp_accounting", "gguf", "hqq", "huggingface_hub",
-    "in_toto_attestation", "mlflow", "onnx", "onnxruntime", "onnxscript", "optuna", "pandas", "peft", "psutil",
-    "pyarrow", "pytest", "ray", "rdkit", "securesystemslib", "sigstore", "torchao", "transformers", "weasyprint",
-    "yaml",
+    "ai_edge_litert", "bitsandbytes", "brevitas", "cryptography", "cyclonedx", "dp_accounting", "gguf", "hqq",
+    "huggingface_hub", "in_toto_attestation", "mlflow", "onnx", "onnxruntime", "onnxscript", "optuna", "pandas",
+    "peft", "psutil", "pyarrow", "pytest", "ray", "rdkit", "securesystemslib", "sigstore", "torchao", "transformers",
+    "weasyprint", "yaml",
 }  # fmt: skip
 """What only extras bring, by the name that is imported; quantmis.testing is for pytest."""
 

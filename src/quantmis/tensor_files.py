@@ -36,7 +36,7 @@ LARGEST_HEAD = 10**8
 """Bytes of the longest head of a safetensors file; the library has the same ceiling."""
 
 LARGEST_JSON = 10**8
-GGUF = b"GGUF"
+GGUF, LITERT = b"GGUF", b"TFL3"
 PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 """How llama.cpp calls the parts of a model, from 1 up."""
 MOST_PARTS = 1000
@@ -143,9 +143,14 @@ def entry(name: str, kind: str, shape: tuple[int, ...], size: int) -> bytes:
 def looks_like_pickle(start: bytes) -> bool:
     """Say whether a file begins as a bare pickle does, told by its first nine bytes.
 
-    The length of the head of a safetensors file can begin so too, and a brace follows it.
+    The length of the head of a safetensors file can begin so too, and a brace follows it; and a LiteRT file.
     """
-    return start[:1] == b"\x80" and start[8:9] != b"{"
+    return start[:1] == b"\x80" and start[8:9] != b"{" and not looks_like_litert(start)
+
+
+def looks_like_litert(start: bytes) -> bool:
+    """Say whether a file begins as a LiteRT file does: with the place of its first table, then its sign."""
+    return start[4:8] == LITERT
 
 
 def looks_like_onnx(start: bytes) -> bool:

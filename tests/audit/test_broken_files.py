@@ -331,7 +331,7 @@ BROKEN_TARGETS = [
         "{folder}/audit.toml: target.weights: Input should be a valid string, got 3",
         "weights: The weights in safetensors: a file, or the folder of a model or adapter of transformers, or of a "
         'Trainer (its last checkpoint, where it holds no model itself; "out/checkpoint-500" names one); or a quantized '
-        "file: GGUF, GPTQ, compressed-tensors, bitsandbytes, torchao or ONNX.",
+        "file: GGUF, GPTQ, compressed-tensors, bitsandbytes, torchao, ONNX or LiteRT.",
     ),
     (
         'column = "split"',

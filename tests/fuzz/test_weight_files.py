@@ -50,6 +50,7 @@ def record() -> bytes:
         return (Path(folder) / "sign.safetensors").read_bytes()
 
 
+TOOLS = make.HERE / "tools"
 FILES: dict[str, Callable[[], bytes]] = {
     "gguf": (make.HERE / "small.gguf").read_bytes,
     "bitsandbytes": lambda: save(made.bitsandbytes()[0]),
@@ -62,10 +63,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "plain": lambda: save(make.small().state_dict()),
     "archive": archive,
     "onnx": graph,
+    "litert": (TOOLS / "litert-blocks-4" / "model.tflite").read_bytes,
 }
 
-
-TOOLS = make.HERE / "tools"
 WRITTEN = (
     *("awq-gemv", "awq-gemv_fast", "bitnet-bitlinear", "compressed-tensors-mxfp6a16", "compressed-tensors-nvfp4"),
     *("compressed-tensors-sparse-2of4", "compressed-tensors-w3a16", "fp8-blocks-ue8m0", "gpt-oss", "hqq-3-rows-64"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from quantmis.inspection.declared import DECLARED, table
-from quantmis.inspection.kinds import BLOCKS, GRAPH, KINDS, NETWORK, RECORD
+from quantmis.inspection.kinds import BLOCKS, GENAI, GRAPH, KINDS, LITERT, NETWORK, RECORD
 from quantmis.quantizers import QUANTIZERS
 from quantmis.quantizers.formats import read
 from quantmis.quantizers.formats.artefact import READERS
@@ -16,7 +16,7 @@ TOOLS = Path(__file__).parents[1] / "quantizers" / "data" / "tools"
 
 def test_every_reader_is_declared_and_every_declared_one_is_there():
     assert READERS.keys() == KINDS.keys()
-    assert {each.kind for each in DECLARED if each.kind} == {*READERS, GRAPH, BLOCKS, RECORD, NETWORK}
+    assert {each.kind for each in DECLARED if each.kind} == {*READERS, GRAPH, BLOCKS, RECORD, NETWORK, LITERT, GENAI}
 
 
 def test_every_file_of_a_tool_stands_in_the_table():
@@ -31,7 +31,8 @@ def test_what_is_declared_is_what_the_files_of_its_tool_show(declared):
     for folder in folders:
         with np.load(folder / "expected.npz", allow_pickle=False) as expected:
             tool, keys = str(expected["tool"]), set(expected.keys()) - {"tool", "x", "y", "rounded"}
-            path = folder / "model.xml" if (folder / "model.xml").exists() else folder
+            files = (folder / "model.xml", folder / "model.tflite")
+            path = next((each for each in files if each.exists()), folder)
             layers = {layer.name: layer for layer in read(path).layers}
             assert declared.checked.startswith(tool)
             for key in keys:

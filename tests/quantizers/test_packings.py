@@ -159,7 +159,7 @@ def test_a_checkpoint_that_is_not_read_is_called_by_what_it_looks_like(
     ("start", "words"),
     [
         (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"),
-        (b"\x1c\x00\x00\x00TFL3 and more of it", "a LiteRT"),
+        (b"\x1c\x00\x00\x00ET12 and more of it", "a program of ExecuTorch"),
         (b"<!DOCTYPE html><title>Sign in</title>", "a web page"),
         (b"ggjt" + bytes(20), "a file of llama.cpp from before GGUF"),
     ],

@@ -4,6 +4,7 @@ The files, and what they mean, come from the programs in tests/helpers/tool_file
 installed; expected.npz names the tool and its version.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,46 @@ def test_a_network_that_is_none_is_refused(tmp_path: Path, content: bytes, words
     (tmp_path / "model.bin").write_bytes(bytes(64))
     with pytest.raises(UserError, match=words):
         read(tmp_path / "model.xml")
+
+
+DECODER = HERE / "onnxruntime-genai-int4"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_decoder_of_onnxruntime_genai_is_put_where_transformers_has_it():
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=64, num_key_value_heads=2, **sizes))
+    restored = restore(model, DECODER)
+    theirs = expected_of(DECODER.name)
+    for name, value in theirs.items():
+        own = restored.model.get_parameter(f"{name}.weight").detach().numpy()
+        np.testing.assert_allclose(own, value, rtol=0, atol=CLOSE * np.abs(value).max())
+    norm = np.random.default_rng(10).normal(size=32).astype(np.float32)
+    np.testing.assert_array_equal(restored.model.get_parameter("model.norm.weight").detach().numpy(), norm)
+    assert {layer.name for layer in restored.layers} == theirs.keys()
+    assert "activations (rounded where the file runs)" in restored.untouched
+    with pytest.raises(UserError, match="num_key_value_heads is 2, that of the model 4"):
+        restore(LlamaForCausalLM(LlamaConfig(vocab_size=64, num_key_value_heads=4, **sizes)), DECODER)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"type": "gemma2"}, "a model of type 'gemma2'; read are llama, mistral, qwen2"),
+        ({"decoder": None}, "says nothing of a decoder"),
+        ({"decoder": {"filename": "../model.onnx"}}, "which is no file beside it"),
+        ({"decoder": {"filename": "model.onnx", "head_size": 0}}, "which are no sizes"),
+        ({"num_attention_heads": 8}, "has 64 rows, and heads that take 96"),
+    ],
+)
+def test_a_decoder_that_is_not_understood_is_refused(tmp_path: Path, change: dict, words: str):
+    for name in ("model.onnx", "model.onnx.data"):
+        (tmp_path / name).write_bytes((DECODER / name).read_bytes())
+    content = json.loads((DECODER / "genai_config.json").read_text())
+    table = content["model"]["decoder"] if "num_attention_heads" in change else content["model"]
+    table.update(change)
+    (tmp_path / "genai_config.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=words):
+        read(tmp_path)

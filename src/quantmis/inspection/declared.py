@@ -7,7 +7,7 @@ files of the tools.
 from dataclasses import dataclass
 from typing import Literal
 
-Forward = Literal["here", "here, inputs rounded", "ONNX Runtime", "-"]
+Forward = Literal["here", "here, inputs rounded", "ONNX Runtime", "LiteRT", "-"]
 NOTHING = "-"
 
 
@@ -227,6 +227,24 @@ DECLARED = (
         "1e-7",
         cases=("openvino-",),
     ),
+    Declared(
+        "LiteRT (TensorFlow Lite): weights of 8, 4 and 2 bits, dynamic, static and in blocks",
+        "ai-edge-quantizer, TensorFlow",
+        "litert",
+        "LiteRT",
+        "ai-edge-quantizer 0.10.0, ai-edge-litert 2.3.0",
+        "0",
+        cases=("litert-",),
+    ),
+    Declared(
+        "decoders in ONNX: MatMulNBits of llama, mistral and qwen2",
+        "onnxruntime-genai",
+        "onnxruntime-genai",
+        "here",
+        "onnxruntime-genai 0.18.0",
+        "1e-6",
+        cases=("onnxruntime-genai-",),
+    ),
     Declared("ONNX with QMoE", "onnxruntime-genai", "", "-", "refused by name", NOTHING),
     Declared(
         "W4A16_AWQ, NVFP4_AWQ, SmoothQuant",
@@ -241,11 +259,11 @@ DECLARED = (
         "EXL3, AQLM, QuIP#, VPTQ, SpQR, FP-Quant", "exllamav3 and others", "", "-", "named by its tensors", NOTHING
     ),
     Declared(
-        "LiteRT, CoreML, ExecuTorch",
-        "ai-edge, coremltools",
+        "CoreML, ExecuTorch",
+        "coremltools, ExecuTorch",
         "",
         "-",
-        "named by its first bytes",
+        "named by their first bytes, or what lies in their folder",
         NOTHING,
     ),
 )

@@ -10,12 +10,14 @@ from quantmis.errors import UserError, require
 from quantmis.files import content_of, nearby, opened
 from quantmis.inspection import modelopt, quanto, torchao
 from quantmis.inspection.found import Inspection, Layer, Plain
+from quantmis.inspection.genai import is_genai, model_file
 from quantmis.inspection.gguf import BLOCKS, FLOATS, KINDS, UNREAD, Described
 from quantmis.inspection.gguf import head_of as gguf_head_of
 from quantmis.inspection.kinds import BLOCKS as GGUF
 from quantmis.inspection.kinds import GRAPH, RECORD, agreed, of_entries
 from quantmis.inspection.layers import layers_of
-from quantmis.inspection.lookalikes import look, nearest_of
+from quantmis.inspection.litert import file_of
+from quantmis.inspection.lookalikes import look, look_inside, nearest_of
 from quantmis.inspection.onnx import graph_of
 from quantmis.inspection.openvino import network_of
 from quantmis.inspection.roundings import rounds
@@ -29,6 +31,7 @@ from quantmis.tensor_files import (
     digest_of,
     files_of,
     head_of,
+    looks_like_litert,
     looks_like_onnx,
     looks_like_openvino,
     looks_like_pickle,
@@ -69,10 +72,18 @@ def _folder(path: Path) -> Inspection:
     tensors = sorted(path.glob("*.safetensors"))
     if tensors:
         return _read_or_said(path, lambda: _safetensors(path, tensors))
-    inside = [*sorted(path.glob("*.gguf")), *sorted(path.glob("*.onnx")), *sorted(path.glob("*.xml"))]
+    if is_genai(path):
+        return _read_or_said(path, lambda: graph_of(model_file(path)))
+    inside = [
+        *sorted(path.glob("*.gguf")),
+        *(each for kind in ("onnx", "tflite", "xml") for each in sorted(path.glob(f"*.{kind}"))),
+    ]
     if inside:
         names = ", ".join(each.name for each in inside[:5])
         return replace(_file(inside[0]), looks_like=f"a folder of {names}: name the file that is meant")
+    words = look_inside(path)
+    if words:
+        return Inspection(str(path), words, why="its weights are not read", nearest=nearest_of(words))
     names = ", ".join(sorted(each.name for each in path.iterdir())[:8])
     return Inspection(str(path), f"a folder of {names or 'nothing'}", why="it holds no weights of a known kind")
 
@@ -87,6 +98,8 @@ def _file(path: Path) -> Inspection:
         return Inspection(str(path), what, why="it is not opened here", nearest="safetensors")
     if looks_like_onnx(start):
         return _read_or_said(path, lambda: graph_of(path))
+    if looks_like_litert(start):
+        return _read_or_said(path, lambda: file_of(path))
     if looks_like_openvino(path):
         return _read_or_said(path, lambda: network_of(path))
     return _read_or_said(path, lambda: _safetensors(path, [path]))

@@ -68,8 +68,9 @@ KINDS = {
 """The formats, those with the narrower signs first."""
 
 AUTO_ROUND = ("auto-round", "intel/auto-round")
-GRAPH, BLOCKS, RECORD, NETWORK = "onnx", "gguf", "quantmis", "openvino"
-KNOWN = f"{BLOCKS}, {GRAPH}, {NETWORK}, {', '.join(KINDS)} (safetensors)"
+GRAPH, BLOCKS, RECORD, NETWORK, LITERT = "onnx", "gguf", "quantmis", "openvino", "litert"
+GENAI = "onnxruntime-genai"
+KNOWN = f"{BLOCKS}, {GRAPH}, {GENAI}, {LITERT}, {NETWORK}, {', '.join(KINDS)} (safetensors)"
 
 
 def of_entries(path: Path, entries: Entries, words: Words | None = None) -> str | None:

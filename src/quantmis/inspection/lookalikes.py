@@ -6,13 +6,13 @@ from pathlib import Path
 from quantmis.files import opened
 
 HEAD = 64
-NEAREST = {"LiteRT": "onnx", "ExecuTorch": "torchao", "llama.cpp": "gguf", "OpenVINO": "onnx", "NumPy": "safetensors"}
+NEAREST = {"CoreML": "litert", "ExecuTorch": "torchao", "llama.cpp": "gguf", "OpenVINO": "onnx", "NumPy": "safetensors"}
 """The nearest format that is read, by a word of what a file looks like."""
 
 STARTS = (
     (0, b"version https://git-lfs", "a pointer of Git LFS, and not the file itself: git lfs pull fetches it"),
     (0, b"\x89HDF\r\n", "an HDF5 file, as Keras writes them"),
-    (4, b"TFL3", "a LiteRT (TensorFlow Lite) file; of the same weights, ONNX and GGUF files are read"),
+    (4, b"TFL3", "a LiteRT (TensorFlow Lite) file"),
     (4, b"ET1", "a program of ExecuTorch; torchao's safetensors are read"),
     (0, b"ggjt", "a file of llama.cpp from before GGUF: its converter makes GGUF of the original weights"),
     (0, b"tjgg", "a file of llama.cpp from before GGUF: its converter makes GGUF of the original weights"),
@@ -45,18 +45,24 @@ def look(path: Path) -> str:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "model").write_bytes(b"    TFL3")
     ...     look(Path(folder, "model"))
-    'a LiteRT (TensorFlow Lite) file; of the same weights, ONNX and GGUF files are read'
+    'a LiteRT (TensorFlow Lite) file'
     """
     with opened(path) as file:
         start = file.read(HEAD)
     return next((words for at, magic, words in STARTS if start[at : at + len(magic)] == magic), "")
 
 
+def look_inside(folder: Path) -> str:
+    """Return what a folder looks like whose weights are not read, or nothing."""
+    is_core_ml = (folder / "Manifest.json").is_file() and (folder / "Data" / "com.apple.CoreML").is_dir()
+    return "a package of CoreML (.mlpackage)" if is_core_ml else ""
+
+
 def nearest_of(words: str) -> str:
     """Return the nearest format that is read, by what a file looks like; an empty text where there is none.
 
-    >>> nearest_of("a LiteRT (TensorFlow Lite) file")
-    'onnx'
+    >>> nearest_of("a program of ExecuTorch")
+    'torchao'
     """
     return next((nearest for word, nearest in NEAREST.items() if word in words), "")
 

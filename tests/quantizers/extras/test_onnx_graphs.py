@@ -189,6 +189,10 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "an unknown operator": (lambda: model([helper.make_node("Run", ["x"], ["z"], domain="evil")]), "of 'evil' is not"),
     "a shape beyond its bytes": (lambda: model(initial=[huge()]), "is held in"),
     "a tensor twice": (lambda: model(initial=tensors()[:1]), "two tensors have one name"),
+    "experts": (
+        lambda: model([helper.make_node("QMoE", ["x", "w"], ["z"], domain="com.microsoft")]),
+        "the codes of QMoE are not read",
+    ),
     "another alpha": (lambda: model([helper.make_node("Gemm", ["x", "w"], ["z"], alpha=2.0)]), "alpha = 2.0 of Gemm"),
 }
 

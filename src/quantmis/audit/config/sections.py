@@ -105,7 +105,8 @@ class Elsewhere(Section):
     name: Name
     """What the version is called in the report."""
     weights: str | None = None
-    """A state dict in safetensors, or a file of another tool: GGUF, GPTQ, compressed-tensors, bitsandbytes, ONNX."""
+    """A state dict in safetensors, or a file of another tool: GGUF, GPTQ, compressed-tensors, bitsandbytes, ONNX,
+    LiteRT."""
     predict: str | None = None
     """`module:name`, a function from inputs [samples, ...] to the outputs of the model, which computes as it runs."""
     table: str | None = None
@@ -132,7 +133,7 @@ class Target(Section):
     weights: str
     """The weights in safetensors: a file, or the folder of a model or adapter of transformers, or of a Trainer (its
     last checkpoint, where it holds no model itself; "out/checkpoint-500" names one); or a quantized file: GGUF, GPTQ,
-    compressed-tensors, bitsandbytes, torchao or ONNX."""
+    compressed-tensors, bitsandbytes, torchao, ONNX or LiteRT."""
     members: str | int | float
     """A file of row numbers or ids, a line each (`.txt`), or of whole numbers (`.npy`); with `column`, the value there
     that marks members; of texts, the name of a file in `[data] texts`; of images, that of a folder such as `train`."""

@@ -15,9 +15,10 @@ from quantmis.models.several import taking
 from quantmis.models.weights import read_weights, with_weights
 from quantmis.quantizers import QUANTIZERS, Quantized, formats, installed, needs_calibration, needs_generator
 from quantmis.quantizers import layers as part
+from quantmis.quantizers.extras.litert_file import litert_file
 from quantmis.quantizers.extras.onnx import OnnxRuntime
 from quantmis.quantizers.extras.onnx_file import onnx_file
-from quantmis.quantizers.formats.artefact import GRAPH, RECORD
+from quantmis.quantizers.formats.artefact import GRAPH, LITERT, RECORD
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def from_file(
 
     `trained` gives the numbers that a record of layers alone leaves out, where there is such a model.
 
-    ONNX files are computed by ONNX Runtime where it is installed, as they are when they are deployed.
+    ONNX files are computed by ONNX Runtime where it is installed, and LiteRT files by LiteRT's interpreter alone, as
+    they are when they are deployed.
     """
     kind = format_of(file.path)
     if file.base is not None:
@@ -51,7 +53,7 @@ def from_file(
     if kind is None:
         return filled(task, file.path, name, file.rename)
     if is_computed_elsewhere(file):
-        return onnx_file(file.path)
+        return litert_file(file.path) if kind == LITERT else onnx_file(file.path)
     keep = kind == RECORD and trained is not None
     base = trained() if keep and trained is not None else task.empty()
     restored = formats.restore_into(base, file.path, file.rename or None, keep=keep)
@@ -68,7 +70,8 @@ def in_memory(module: nn.Module, task: Task) -> nn.Module:
 def is_computed_elsewhere(weights: object) -> bool:
     """Say whether weights are a file that another runtime computes."""
     file = file_of(weights)
-    return file is not None and format_of(file.path) == GRAPH and installed(OnnxRuntime)
+    kind = None if file is None else format_of(file.path)
+    return kind == LITERT or (kind == GRAPH and installed(OnnxRuntime))
 
 
 def rounds_inputs(weights: object) -> bool:

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from quantmis.errors import UserError, require
 from quantmis.files import opened
-from quantmis.inspection.kinds import BLOCKS, GRAPH, KNOWN, NETWORK, RECORD, agreed, of_entries
-from quantmis.inspection.lookalikes import look
+from quantmis.inspection.genai import is_genai, model_file
+from quantmis.inspection.kinds import BLOCKS, GENAI, GRAPH, KNOWN, LITERT, NETWORK, RECORD, agreed, of_entries
+from quantmis.inspection.lookalikes import look, look_inside
 from quantmis.inspection.roundings import rounds
 from quantmis.inspection.words import configuration
 from quantmis.model_folders import require_sound
@@ -26,9 +27,11 @@ from quantmis.quantizers.formats import (
     compressed_tensors,
     exl2,
     fp8,
+    genai,
     gguf,
     gptq,
     hqq,
+    litert,
     mlx,
     modelopt,
     mxfp4,
@@ -41,7 +44,16 @@ from quantmis.quantizers.formats.activations import RoundedInputs
 from quantmis.quantizers.formats.beside import ACTIVATIONS, computed_beside
 from quantmis.quantizers.record import QuantizedLayer
 from quantmis.quantizers.storage import FORMAT, read_safetensors, recorded, refuse_pickle
-from quantmis.tensor_files import START, Entry, Head, head_of, looks_like_onnx, looks_like_openvino, looks_like_pickle
+from quantmis.tensor_files import (
+    START,
+    Entry,
+    Head,
+    head_of,
+    looks_like_litert,
+    looks_like_onnx,
+    looks_like_openvino,
+    looks_like_pickle,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +102,11 @@ def format_of(path: str | Path) -> str | None:
     quantized in a format that is not read.
     """
     path = Path(path)
+    if _is_decoder(path):
+        return GENAI
     if path.is_dir():
+        words = look_inside(path)
+        require(not words, f"{path} looks like {words}, which is not read here", hint=f"read are {KNOWN}")
         entries = _joined(path, {file: head_of(file) for file in _parts(path)})
         return of_entries(path, entries, configuration(path))
     require(path.exists(), f"there is no file {path}")
@@ -99,6 +115,8 @@ def format_of(path: str | Path) -> str | None:
         return BLOCKS if start.startswith(gguf.MAGIC) else None
     if looks_like_onnx(start):
         return GRAPH
+    if looks_like_litert(start):
+        return LITERT
     if looks_like_openvino(path):
         return NETWORK
     head = _head(path)
@@ -118,11 +136,14 @@ def rounds_inputs(path: str | Path) -> bool:
 def read(path: str | Path) -> Artefact:
     """Return what a quantized model in a file holds, or in a folder of safetensors files with a config.json.
 
-    Read are GGUF, ONNX, our own records, and safetensors in the formats of `READERS`.
+    Read are GGUF, ONNX, LiteRT, OpenVINO, our own records, and safetensors in the formats of `READERS`.
     Raises `UserError` for a file that is missing, damaged, a pickle (which is not opened), of none of these
     formats, or whose configuration says what is not understood.
     """
     path = Path(path)
+    if _is_decoder(path):
+        layers, others, rounds, settings = genai.contents(model_file(path) if path.is_dir() else path)
+        return Artefact(GENAI, layers, others, (ACTIVATIONS,) if rounds else (), settings=settings)
     if path.is_dir():
         require_sound(path)
         return _checkpoint(path, _parts(path), path)
@@ -134,9 +155,19 @@ def read(path: str | Path) -> Artefact:
     if looks_like_onnx(start):
         layers, others, rounds = onnx.contents(path)
         return Artefact(GRAPH, layers, others, (ACTIVATIONS,) if rounds else ())
+    if looks_like_litert(start):
+        layers, others, rounds = litert.contents(path)
+        return Artefact(LITERT, layers, others, (ACTIVATIONS,) if rounds else ())
     if looks_like_openvino(path):
         return Artefact(NETWORK, *openvino.contents(path), (ACTIVATIONS,))
     return _checkpoint(path, [path], path.parent)
+
+
+def _is_decoder(path: Path) -> bool:
+    """Say whether a path is a folder of onnxruntime-genai, or an ONNX file in one."""
+    if not is_genai(path) or not path.exists():
+        return False
+    return not _parts(path) if path.is_dir() else looks_like_onnx(_start(path))
 
 
 def _start(path: Path) -> bytes:

@@ -30,6 +30,9 @@ DOMAINS = ("", "ai.onnx", "com.microsoft")
 ENDLESS = ("Loop", "Scan", "SequenceMap")
 """Operators that compute a graph again and again."""
 
+UNREAD = ("QMoE",)
+"""Operators whose codes no record has."""
+
 MOST_NODES = 200_000
 MOST_NUMBERS = 2**30
 """Numbers that a tensor of the graph may hold, whatever the size of the file; and a multiple of what the file holds."""
@@ -167,6 +170,11 @@ def _tensors(graph: Any, depth: int) -> Iterator[Any]:
 def _require_understood(node: Any, name: str) -> None:
     require(node.domain in DOMAINS, f"{name}: the operator {node.op_type!r} of {node.domain!r} is not known")
     require(node.op_type not in ENDLESS, f"{name}: {node.op_type} may never end, and is not computed")
+    require(
+        node.op_type not in UNREAD,
+        f"{name}: the codes of {node.op_type} are not read",
+        hint="give the model's GGUF file, or its folder of transformers",
+    )
     names = [each.name for each in node.attribute]
     require(len(set(names)) == len(names), f"{name}: an attribute of {node.op_type} comes twice")
     meant = MEANT.get(node.op_type)

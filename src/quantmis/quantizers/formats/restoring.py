@@ -19,7 +19,7 @@ from quantmis.quantizers.checked import checked
 from quantmis.quantizers.codebook import write_layers
 from quantmis.quantizers.formats import names
 from quantmis.quantizers.formats.activations import round_inputs
-from quantmis.quantizers.formats.artefact import GRAPH, NETWORK, RECORD, Artefact, read
+from quantmis.quantizers.formats.artefact import GENAI, GRAPH, LITERT, NETWORK, RECORD, Artefact, read
 from quantmis.quantizers.formats.beside import ACTIVATIONS
 from quantmis.quantizers.formats.gguf_names import named_by_library
 from quantmis.quantizers.quantized import Change, Method, Quantized
@@ -134,7 +134,7 @@ def _by_names_of_model(
     coded = [layer.name if is_matrix else part.weight_key(layer.name) for layer in artefact.layers]
     new = mapping(set(model.state_dict()), [*coded, *tensors], rename)
     others = {new(name): value for name, value in tensors.items()}
-    if artefact.format in (GRAPH, NETWORK):
+    if artefact.format in (GENAI, GRAPH, LITERT, NETWORK):
         others = {name: value for name, value in others.items() if name in model.state_dict()}
     return replace(
         artefact,
