@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.parameter import is_lazy
 
 from quantmis.data.samples import Samples
 from quantmis.data.secrets import DRAWN, Secret, read_secrets
@@ -21,7 +20,7 @@ from quantmis.models import lora
 from quantmis.models.calling import users_errors
 from quantmis.models.causal_lm import CausalLM
 from quantmis.models.certificate import Certificate
-from quantmis.models.fresh import require_new
+from quantmis.models.fresh import a_kind, require_fresh_module
 from quantmis.models.hugging_face import CAUSAL_LM, HuggingFace
 from quantmis.models.losses import CrossEntropy, Loss, as_loss
 from quantmis.models.outputs import Outputs
@@ -78,10 +77,10 @@ class Task:
                 "pass the class, or a function that builds a new one each time: def make(): return MyModel(...); "
                 "a trained model belongs into qm.Target(model, members, non_members)"
             )
-            raise UserError(f"model: expected a class or function that makes a model, got {_a(model)}", hint=hint)
+            raise UserError(f"model: expected a class or function that makes a model, got {a_kind(model)}", hint=hint)
         known = recipe is None or isinstance(recipe, Recipe) or callable(recipe)
         hint = "qm.Recipe(epochs=30), or a function train(model, samples, generator) that returns the trained model"
-        require(known, f"recipe: expected a Recipe or a function, got {_a(recipe)}", hint=hint)
+        require(known, f"recipe: expected a Recipe or a function, got {a_kind(recipe)}", hint=hint)
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "loss", as_loss(loss, outputs))
         object.__setattr__(self, "recipe", recipe or Recipe())
@@ -199,17 +198,7 @@ class Task:
             torch.manual_seed(seed)
             module = self.model()
         module = self._formatted(module)
-        if not isinstance(module, nn.Module):  # pyright: ignore[reportUnnecessaryIsInstance]
-            hint = "the function ends with: return MyModel(...)"
-            raise UserError(f"model: expected it to return a torch.nn.Module, got {_a(module)}", hint=hint)
-        lazy = [name for name, value in [*module.named_parameters(), *module.named_buffers()] if is_lazy(value)]
-        require(
-            not lazy,
-            f"model: {', '.join(lazy[:1])} has no size before the first samples, as in lazy layers",
-            hint="give the sizes: nn.Linear(64, 10) for nn.LazyLinear(10); or call the model once in the function "
-            "that makes it",
-        )
-        require_new(module)
+        require_fresh_module(module)
         return taking(module, self.layout)
 
     def empty(self) -> nn.Module:
@@ -323,7 +312,3 @@ class Task:
 def inputs(samples: Samples) -> Tensor:
     """Return the inputs as a tensor; those that another process holds for reading only are copied."""
     return torch.from_numpy(np.require(samples.x, requirements="W"))
-
-
-def _a(thing: object) -> str:
-    return "a model" if isinstance(thing, nn.Module) else type(thing).__name__

@@ -6,9 +6,10 @@ from typing import Any
 
 from quantmis.audit.config.entities import entities_of
 from quantmis.audit.config.functions import Maker, called, function, require_takes
-from quantmis.audit.config.sections import AuditFile, Training
+from quantmis.audit.config.sections import AuditFile
 from quantmis.audit.config.target import target_of
 from quantmis.audit.config.texts import own_tokenizer, texts_of, tokenizer_of
+from quantmis.audit.config.training import Training
 from quantmis.data.paths import inside
 from quantmis.data.samples import Samples
 from quantmis.data.secrets import read_secrets
