@@ -205,7 +205,7 @@ file = "people.csv"
 target = "income"
 scale = "standard"
 [model]
-function = "own_model:small"
+function = "certified_model:small"
 [training]
 """
 
@@ -215,13 +215,13 @@ def written(training: str) -> AuditFile:
 
 
 def test_an_audit_file_asks_for_privacy_and_names_what_was_fitted_on_members(tmp_path: Path):
-    (tmp_path / "own_model.py").write_text(
+    (tmp_path / "certified_model.py").write_text(
         "from torch import nn\nsmall = nn.Flatten\ndef train(model, samples, generator): return model\n"
     )
     task = task_of(written("dp = { epsilon = 8, delta = 1e-5 }"), tmp_path)
     assert task.recipe == qm.Recipe(dp=qm.DP(epsilon=8, delta=1e-5))
     assert fitted_of(written("epochs = 3")) == ('the mean and deviation of columns (data.scale = "standard")',)
-    declared = 'function = "own_model:train"\ncertificate = { epsilon = 3.0, delta = 1e-5, by = "opacus 1.5" }'
+    declared = 'function = "certified_model:train"\ncertificate = { epsilon = 3.0, delta = 1e-5, by = "opacus 1.5" }'
     assert task_of(written(declared), tmp_path).certificate == qm.Certificate(3.0, 1e-5, "opacus 1.5")
 
 
