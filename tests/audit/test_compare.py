@@ -44,6 +44,7 @@ def test_an_audit_does_not_differ_from_itself(audits: tuple[Path, Path]):
         assert each.utility[2].value == 0
 
 
+@pytest.mark.slow
 def test_without_tables_the_two_are_taken_for_independent(audits: tuple[Path, Path], tmp_path: Path):
     shutil.copy(audits[1] / "results.json", tmp_path / "results.json")
     found = compared(audits[0], tmp_path)[0].exposure[2]
@@ -101,6 +102,7 @@ def test_this_model_beside_shadow_models_is_compared_with_its_references(both: t
         assert (change.value, "paired" in change.method) == (0, True), about
 
 
+@pytest.mark.slow
 def test_a_model_and_a_procedure_are_not_compared(both: tuple[Path, Path], audits: tuple[Path, Path]):
     with pytest.raises(UserError, match="no version in common") as refused:
         compared(both[0], audits[0])

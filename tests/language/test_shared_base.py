@@ -87,7 +87,8 @@ def require_same(one: Group, other: Group) -> None:
             np.testing.assert_allclose(values, other.versions[number].arrays[name], atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("rank", [2, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [2, None])
 def test_versions_made_one_at_a_time_are_those_of_all_at_once(
     base: Path, samples: qm.Samples, monkeypatch: pytest.MonkeyPatch, rank: int | None
 ):

@@ -92,7 +92,7 @@ def test_memory_holds_the_texts_that_are_kept_and_not_the_file(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("notes.docx", "text", "texts are read from .txt, .jsonl, .csv, .parquet, got notes.docx"),
+        ("notes.docx", "text", "texts are read from .txt, .jsonl, .csv, .parquet, .npy, .npz, got notes.docx"),
         ("notes.jsonl", "no json", "line 1 of notes.jsonl is no JSON"),
         ("notes.jsonl", "[1, 2]", "line 1 of notes.jsonl is no JSON object"),
         ("notes.parquet", "nothing", "notes.parquet is no Parquet file"),

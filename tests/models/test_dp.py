@@ -204,7 +204,7 @@ def best_threshold(epsilon: float, noise: float) -> float:
 
 
 def test_the_loss_of_privacy_of_a_step_is_what_the_accountant_says_and_no_more():
-    models, noise, delta = 2500, 0.7, 0.05
+    models, noise, delta = 4000, 0.7, 0.05
     inside, outside = (outcomes(models, is_in, seed, noise) for seed, is_in in enumerate((True, False)))
     law = stats.norm(0, noise)
     assert stats.kstest(outside, law.cdf).pvalue > 1e-3

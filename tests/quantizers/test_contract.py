@@ -55,6 +55,7 @@ def test_it_keeps_its_promise(quantizer: Quantizer, claim: contract.Claim):
     claim(quantizer)
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_of_a_model():
     assert contract.fingerprints_elsewhere(NATIVE) == [contract.quantized(each).fingerprint for each in NATIVE]
 

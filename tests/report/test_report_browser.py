@@ -154,6 +154,7 @@ def test_axe_would_object_to_a_page_that_is_hard_to_read(show: Callable[..., Pag
     assert "html-has-lang" in {each["id"] for each in Axe().run(page).response["violations"]}
 
 
+@pytest.mark.slow
 def test_tables_sort_by_a_column_and_back_by_keyboard(show: Callable[..., Page]):
     page = show("ordinary")
     first = page.locator("#ranking-table tbody bdi").first

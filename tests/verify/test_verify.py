@@ -384,6 +384,7 @@ def test_what_the_schema_does_not_know_is_an_edit(copy: Path):
     assert "versions.identity.measures.utility.note: no audit writes such a thing" in verify(copy).edited
 
 
+@pytest.mark.slow
 def test_a_key_that_comes_twice_is_no_document(copy: Path):
     path = copy / "results.json"
     path.write_text(path.read_text().replace('"data":', '"data": {}, "data":', 1))
