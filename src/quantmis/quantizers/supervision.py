@@ -5,16 +5,29 @@ is measured on them afterwards, and whoever must not be exposed does not belong 
 """
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from quantmis.errors import require
-from quantmis.models.losses import Loss
 
 FEWEST = 2
 """Samples of a kind without which there is nothing to fit."""
+
+
+@runtime_checkable
+class Judge(Protocol):
+    """Say of outputs [models, samples, ...] and targets what the loss and the signal of each sample is."""
+
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the loss of each sample."""
+        ...
+
+    def signals(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Return the signal of each sample, larger where it is rather a member."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +64,7 @@ class Supervision:
 
     members: Labelled
     held_out: Labelled
-    loss: Loss
+    loss: Judge
 
     def __post_init__(self):
         require(
