@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from resumable import requested
+from sklearn.datasets import load_digits
+from torch import nn
 
 import quantmis as qm
 from quantmis.analysis import analyse
@@ -13,12 +15,17 @@ from quantmis.analysis.controls import controls
 from quantmis.analysis.scoring import each_other
 from quantmis.audit.estimate import attack_timing
 from quantmis.audit.estimate.plan import measure as planned
+from quantmis.audit.estimate.plan import planned as whole_plan
 from quantmis.audit.execution.afterwards import seconds_afterwards
 from quantmis.audit.execution.assembling import assemble
 from quantmis.audit.execution.collect import collect
 from quantmis.audit.execution.executors import Local
 from quantmis.audit.execution.planning import membership, plan, planted
 from quantmis.audit.execution.progress import Lines
+from quantmis.audit.options import AuditOptions
+from quantmis.audit.request import audit_request
+
+FITTED = ["sign", "protective(bits=3, iterations=2)"]
 
 
 @pytest.mark.slow
@@ -65,3 +72,17 @@ def test_what_follows_the_training_grows_with_versions_and_with_losses():
     wider = replace(work, member=np.repeat(work.member, 50, axis=1))
     assert 0 < alone < with_target
     assert alone < seconds_afterwards(wider, request.settings, 0)
+
+
+@pytest.mark.slow
+def test_a_target_and_versions_that_are_fitted_count_in_what_is_said():
+    x, y = load_digits(return_X_y=True)
+    samples = qm.Samples((x[:1400] / 16).astype(np.float32), y[:1400])
+    task = qm.Task(lambda: nn.Linear(64, 10), recipe=qm.Recipe(epochs=1))
+    target = qm.Target(nn.Linear(64, 10), np.arange(500), np.arange(500, 1000))
+    said = [
+        whole_plan(audit_request(task, samples, each, AuditOptions.of(shadows=8), None, "", FITTED, None))
+        for each in (None, target)
+    ]
+    assert said[1].attack > 1.2 * said[0].attack
+    assert said[1].report > said[0].report

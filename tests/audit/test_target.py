@@ -504,7 +504,7 @@ def test_members_may_be_files_of_ids_or_of_rows(folder: Path):
         ('"model.safetensors"', '"modell.safetensors"', "target.weights: cannot read"),
         ('column = "split"', 'column = "spilt"', "target.column: there is no column 'spilt'"),
         ('members = "train"', 'members = "trian"', "target.members: column 'split' holds no 'trian'"),
-        ('column = "split"', "", "target.members: cannot read"),
+        ('column = "split"', "", "target.members: there is no file 'train'"),
         ("weights =", "weigths =", "unknown key target.weigths"),
         ("[audit]", '[[target.versions]]\nname = "x"\n[audit]', "give one of weights, predict or table"),
         ("[audit]", '[[target.versions]]\nnam = "x"\n[audit]', "target.versions.0"),

@@ -5,7 +5,7 @@ Every so many columns stand for all: attacks work sample by sample, so that time
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool
@@ -26,20 +26,34 @@ ENOUGH = 200
 """Attacked samples below which all are tried."""
 
 
+@dataclass(frozen=True, eq=False)
+class AttackedTarget:
+    """Hold the tables of a target, and what makes the attacker's own models of the tables of trained ones."""
+
+    tables: Sequence[LossTable]
+    references_of: Callable[[Sequence[LossTable]], ReferencesOf]
+
+    def seconds(self, trained: Sequence[LossTable], settings: AnalysisSettings) -> float:
+        """Return about how long the attacks on all versions of the target take, by what two of them take."""
+        some = [replace(table, is_audited=table.is_audited & _columns(table.is_audited)) for table in self.tables]
+        share = int(some[0].is_audited.sum()) / int(self.tables[0].is_audited.sum())
+        return _versions(some, self.references_of(trained), settings, len(some)) / share
+
+
 def attack_seconds(
-    work: Work, group: Group, settings: AnalysisSettings, quantizers: int, target_versions: int = 0
+    work: Work, group: Group, settings: AnalysisSettings, quantizers: int, target: AttackedTarget | None = None
 ) -> float:
     """Return about how long attacks and controls will take.
 
     `group`: the rows of the first models, as they are before training. `quantizers`: how many tables are of quantizers,
-    before those of matched noise. `target_versions`: how many versions of a target are attacked beside
-    the tables of the trained models.
+    before those of matched noise. `target`: what is attacked beside the tables of the trained models.
     """
-    tables = [_thinned(table) for table in assemble(work, _tables_from(work, group))]
+    whole = assemble(work, _tables_from(work, group))
+    tables = [_thinned(table) for table in whole]
     own, noises = tables[:quantizers], tables[quantizers:]
-    whole = _whole(own, noises, each_other(own[:2]), settings, len(own) + target_versions)
+    seconds = _whole(own, noises, each_other(own[:2]), settings, len(own))
     columns = int(tables[0].is_audited.sum()), int(np.any(work.member, axis=0).sum()) - work.canaries
-    return whole * columns[1] / columns[0]
+    return seconds * columns[1] / columns[0] + (0.0 if target is None else target.seconds(whole[:quantizers], settings))
 
 
 def seconds_as_is(tables: Sequence[LossTable], references: ReferencesOf, settings: AnalysisSettings) -> float:
@@ -57,13 +71,18 @@ def _whole(
     versions: int,
 ) -> float:
     """Return how long the attacks on so many `versions` take, and the controls, by what two of them take."""
-    ticks = [time.perf_counter()]
-    analyse(own[:2], references, settings, None, lambda done: ticks.append(time.perf_counter()))
-    first, other = np.diff(ticks)[[0, -1]]
+    attacks = _versions(own, references, settings, versions)
     once = _seconds(lambda: [*shuffled_membership(own[0], settings), *planted_leak(own[0], settings)])
     together = RELEASE * _seconds(lambda: shuffled_release(own, settings))
     against = _seconds(lambda: matched_noise(own, noises[:1], settings))
-    return float(first + other * (versions - 1) + once + together + against * len(noises))
+    return attacks + once + together + against * len(noises)
+
+
+def _versions(own: list[LossTable], references: ReferencesOf, settings: AnalysisSettings, versions: int) -> float:
+    ticks = [time.perf_counter()]
+    analyse(own[:2], references, settings, None, lambda done: ticks.append(time.perf_counter()))
+    first, other = np.diff(ticks)[[0, -1]]
+    return float(first + other * (versions - 1))
 
 
 def _tables_from(work: Work, group: Group) -> dict[range, Group]:
@@ -100,6 +119,8 @@ def _thinned(table: LossTable) -> LossTable:
         per_sample_utility=some(table.per_sample_utility),
         is_audited=table.is_audited[columns],
         is_held_out=table.is_held_out[columns],
+        is_fitted=some(table.is_fitted),
+        perturbed=some(table.perturbed),
         weight=some(table.weight),
         repeats=some(table.repeats),
     )

@@ -2,12 +2,13 @@
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from rich.table import Table
 
-from quantmis.audit.estimate.attack_timing import attack_seconds, seconds_as_is
+from quantmis.audit.estimate.attack_timing import AttackedTarget, attack_seconds, seconds_as_is
 from quantmis.audit.execution.afterwards import seconds_of_report
 from quantmis.audit.execution.computing import compute
 from quantmis.audit.execution.planning import plan
@@ -115,7 +116,8 @@ def _timed(request: AuditRequest, stages: Stages) -> Plan:
         return _as_is(request, tables, Lasting(prepare, computed, fitted))
     tick = stages.stage("try the first models", 1)
     work = plan(request, member, None)
-    measured = measure(work, request.settings, len(tables), Lasting(prepare + clock.lap(), computed, fitted))
+    target = AttackedTarget(tables, partial(references_of, request)) if tables else None
+    measured = measure(work, request.settings, target, Lasting(prepare + clock.lap(), computed, fitted))
     tick(1)
     return measured
 
@@ -157,10 +159,10 @@ def _as_is(request: AuditRequest, tables: list[LossTable], timed: Lasting) -> Pl
     )
 
 
-def measure(work: Work, settings: Settings, target_versions: int = 0, timed: Lasting | None = None) -> Plan:
+def measure(work: Work, settings: Settings, target: AttackedTarget | None = None, timed: Lasting | None = None) -> Plan:
     """Train the first group for a few steps, time the last of them, attack tables of the audit's shape, extrapolate.
 
-    `target_versions`: how many versions of a target are attacked too; `timed`: what was timed already.
+    `target`: what is attacked too; `timed`: what was timed already.
     """
     timed = timed or Lasting()
     rows = work.groups()[0]
@@ -181,11 +183,11 @@ def measure(work: Work, settings: Settings, target_versions: int = 0, timed: Las
         engine=engine.describe(),
         seconds=seconds + timed.tables + (STARTS if engine.workers > 1 else 0),
         prepare=timed.prepare,
-        report=seconds_of_report(len(settings.quantizers) + target_versions),
+        report=seconds_of_report(len(settings.quantizers) + (0 if target is None else len(target.tables))),
         memory=2 * tables,
         disk=2 * tables + kept,
         weights=kept,
-        attack=timed.blind + attack_seconds(work, group, settings.analysis, len(settings.quantizers), target_versions),
+        attack=timed.blind + attack_seconds(work, group, settings.analysis, len(settings.quantizers), target),
         is_built_in=isinstance(work.task.recipe, Recipe),
         group=len(rows) * engine.workers * model_memory(work.task, work.samples),
     )
