@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from edited_code import forget
 from safetensors.torch import safe_open, save_file
 
 from quantmis.analysis import AnalysisSettings, SubjectAnalysis, analyse, recall, subject
@@ -18,7 +19,7 @@ from quantmis.analysis.controls import controls
 from quantmis.analysis.recall import anew
 from quantmis.analysis.scoring import each_other
 from quantmis.attacks import LiRA, LossThreshold
-from quantmis.audit.execution import measured, own_code
+from quantmis.audit.execution import own_code
 from quantmis.audit.execution.measured import CODE, StoredMeasures
 from quantmis.audit.execution.store import Store, _checksum
 from quantmis.evidence import Evidence
@@ -176,22 +177,6 @@ def test_a_disk_that_is_full_leaves_no_half_of_an_entry(
     with pytest.raises(Exception, match="cannot write"):
         analysed(stored)
     assert not [file for file in tmp_path.rglob("*") if file.is_file()]
-
-
-@pytest.fixture
-def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of our own code that tests may edit, and that keys are made from."""
-    home = Path(shutil.copytree(own_code.HOME, tmp_path / "quantmis", ignore=shutil.ignore_patterns("__pycache__")))
-    monkeypatch.setattr(own_code, "HOME", home)
-    forget()
-    yield home
-    forget()
-
-
-def forget() -> None:
-    """What was read before is read anew."""
-    for each in (own_code._read, own_code._imports, own_code._behind, measured._code):
-        each.cache_clear()
 
 
 @pytest.mark.slow

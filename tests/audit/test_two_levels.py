@@ -1,11 +1,10 @@
 """Claims about the two-level store: another quantizer trains nothing, and only what decides a number invalidates it."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from edited_code import forget
 from resumable import requested, work
 from torch import nn
 
@@ -145,22 +144,6 @@ def test_models_come_back_as_training_left_them():
     for index, module in modules.items():
         for name, value in module.state_dict().items():
             assert torch.equal(again[index].state_dict()[name], value), name
-
-
-@pytest.fixture
-def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of our own code that tests may edit, and that keys are made from."""
-    home = Path(shutil.copytree(own_code.HOME, tmp_path / "quantmis", ignore=shutil.ignore_patterns("__pycache__")))
-    monkeypatch.setattr(own_code, "HOME", home)
-    forget()
-    yield home
-    forget()
-
-
-def forget() -> None:
-    """What was read before is read anew."""
-    for each in (own_code._read, own_code._imports, own_code._behind):
-        each.cache_clear()
 
 
 @pytest.mark.parametrize(
